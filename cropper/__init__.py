@@ -1,0 +1,45 @@
+"""Find the part of every photo that people look at first, and cut the thumbnail there.
+
+    from cropper import Cropper
+    cropper = Cropper()
+    thumbnail = cropper.crop(image_bgr, size=(640, 360))
+
+The command line, ``cropper --help``, does the same for whole folders.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cropper.errors import CropperError, DependencyError, ModelError, OutputError, PhotoError, UsageError
+
+if TYPE_CHECKING:
+    from cropper.api import Cropper
+    from cropper.boxes import Box
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Box",
+    "Cropper",
+    "CropperError",
+    "DependencyError",
+    "ModelError",
+    "OutputError",
+    "PhotoError",
+    "UsageError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # numpy, OpenCV and onnxruntime load with the first use, not with the import: `cropper --help` needs none of them.
+    if name == "Cropper":
+        from cropper.api import Cropper
+
+        return Cropper
+    if name == "Box":
+        from cropper.boxes import Box
+
+        return Box
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,5 @@
+"""``python -m cropper`` is ``cropper``."""
+
+from cropper.cli import main
+
+main()

@@ -1,0 +1,166 @@
+"""Density and aspect -> box. Pure numpy, no I/O.
+
+The box is the largest of its aspect, so one side spans the whole photo and only the offset along the other is free. The density
+decides that offset, not its argmax: among the offsets that keep the most density, the one whose border cuts the least, among
+those the one nearest the centre.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropper.errors import UsageError
+
+# Offsets that keep this much less density than the best one count as its equals: about what two halves of the same viewers
+# disagree by, so there is nothing to choose between them.
+KEPT_TOLERANCE = 0.01
+# How much density lies within this share of the photo's free side around a border says how much the border cuts.
+BORDER_SHARE = 0.04
+BORDER_TOLERANCE = 0.002
+
+
+@dataclass(frozen=True)
+class Box:
+    """A crop in whole pixels of the upright original.
+
+    Attributes:
+        x, y: the left and top edge.
+        width, height: at least 1.
+        kept: the share of the density inside, 0..1.
+        focus: the point the box is chosen around, ``(x, y)``, inside the box.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    kept: float
+    focus: tuple[int, int]
+
+    def scaled(self, scale: float) -> Box:
+        """The same box in the pixels of the photo at another scale, for drawing."""
+        width, height = max(1, round(self.width * scale)), max(1, round(self.height * scale))
+        focus = int(self.focus[0] * scale), int(self.focus[1] * scale)
+        return Box(round(self.x * scale), round(self.y * scale), width, height, self.kept, focus)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One shape asked for: an aspect, and the pixels it is scaled to, or None to keep the crop's own.
+
+    Attributes:
+        aspect: width and height, at least 1 each.
+        size: width and height in pixels, or None.
+    """
+
+    aspect: tuple[int, int]
+    size: tuple[int, int] | None = None
+
+    @property
+    def label(self) -> str:
+        """What the user wrote: ``640x360`` or ``16:9``."""
+        return f"{self.size[0]}x{self.size[1]}" if self.size else f"{self.aspect[0]}:{self.aspect[1]}"
+
+
+def largest_size(image_width: int, image_height: int, aspect: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of the largest box of an aspect that fits, exact to half a pixel on its free side, at least 1."""
+    ratio = aspect_ratio(aspect)
+    if Fraction(image_width, image_height) < ratio:
+        return image_width, max(1, round(image_width / ratio))
+    return max(1, round(image_height * ratio)), image_height
+
+
+def aspect_ratio(aspect: tuple[int, int]) -> Fraction:
+    """Width over height, exactly. Raises UsageError for sides below 1."""
+    if min(aspect) < 1:
+        raise UsageError(f"the aspect {aspect[0]}:{aspect[1]} has no area", remedy="give whole numbers from 1, as 16:9")
+    return Fraction(*aspect)
+
+
+def choose(density: NDArray[np.floating], image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
+    """The box of an aspect that keeps most of what people look at.
+
+    Deterministic; a density mirrored left to right gives the mirrored box, unless two mirrored boxes are exactly equal; a flat
+    density gives the centre.
+
+    Args:
+        density: [h, w], non-negative, over the whole upright photo; it need not sum to 1, and all zeros count as flat.
+        image_width, image_height: the upright original in pixels, at least 1.
+        aspect: width and height of the shape asked for, at least 1 each; ``(640, 360)`` is ``(16, 9)``.
+
+    Raises:
+        UsageError: for an aspect with a side below 1.
+        ValueError: for a density that is not 2-D, or holds negative numbers or NaN.
+    """
+    mass: NDArray[np.float64] = np.array(density, np.float64)
+    if mass.ndim != 2 or not mass.size or not (mass >= 0).all():
+        raise ValueError("a density is 2-D and non-negative")
+    if mass.sum() <= 0:
+        mass[:] = 1
+    mass /= mass.sum()
+
+    width, height = largest_size(image_width, image_height, aspect)
+    if width < image_width:
+        x, y = _best_offset(mass.sum(axis=0), image_width, width), 0
+    else:
+        x, y = 0, _best_offset(mass.sum(axis=1), image_height, height)
+    rows, columns = mass.shape
+    inside = np.outer(_cell_shares(rows, image_height, y, height), _cell_shares(columns, image_width, x, width))
+    kept = min(1.0, float((mass * inside).sum()))
+    return Box(x, y, width, height, kept, _focus(mass, inside, image_width, image_height, (x, y, width, height)))
+
+
+def _best_offset(marginal: NDArray[np.float64], side: int, length: int) -> int:
+    """Where a window of ``length`` pixels along a ``side`` of that many pixels lies best, given the density along it."""
+    offsets = np.arange(side - length + 1, dtype=np.float64)
+    kept = _mass(marginal, side, offsets, offsets + length)
+    # A border on the photo's own edge cuts nothing, however dense it is there; it counts like one through even ground, so
+    # that a flat density has no reason to leave the centre.
+    reach = BORDER_SHARE * side / 2
+    cut = np.zeros(len(offsets))
+    for border in (offsets, offsets + length):
+        inner = (border > 0) & (border < side)
+        cut += np.where(inner, _mass(marginal, side, border - reach, border + reach), BORDER_SHARE)
+    # Rounding keeps sums that are equal but for the order of their terms equal: a mirrored photo must not differ.
+    kept, cut = kept.round(9), cut.round(9)
+    near = kept >= kept.max() - KEPT_TOLERANCE
+    near &= cut <= cut[near].min() + BORDER_TOLERANCE
+    from_centre = np.abs(2 * offsets - (side - length)).astype(np.float64)
+    from_centre[~near] = np.inf
+    return int(np.argmin(from_centre))
+
+
+def _mass(marginal: NDArray[np.float64], side: int, start: NDArray[np.float64], stop: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The density between two positions in pixels of a side, each cell's mass spread evenly over it."""
+    edges = np.linspace(0, side, len(marginal) + 1)
+    cumulative = np.concatenate([[0.0], np.cumsum(marginal)])
+    return np.interp(stop, edges, cumulative) - np.interp(start, edges, cumulative)
+
+
+def _cell_shares(cells: int, side: int, start: int, length: int) -> NDArray[np.float64]:
+    """How much of each of the cells along a side lies in ``start .. start + length``, 0..1."""
+    edges = np.linspace(0, side, cells + 1)
+    overlap = np.minimum(edges[1:], start + length) - np.maximum(edges[:-1], start)
+    return np.clip(overlap, 0, None) / (side / cells)
+
+
+def _focus(
+    density: NDArray[np.float64],
+    inside: NDArray[np.float64],
+    image_width: int,
+    image_height: int,
+    box: tuple[int, int, int, int],
+) -> tuple[int, int]:
+    """The centre of mass of the squared density inside the box, in pixels: squared, so that subjects outweigh background."""
+    weight = np.square(density) * inside
+    weight /= weight.sum() if weight.sum() > 0 else 1.0
+    rows, columns = density.shape
+    fx = float(weight.sum(axis=0) @ (np.arange(columns) + 0.5)) * image_width / columns
+    fy = float(weight.sum(axis=1) @ (np.arange(rows) + 0.5)) * image_height / rows
+    x, y, width, height = box
+    # A cell that straddles the border has its centre outside; the point itself stays in.
+    return int(np.clip(fx, x, x + width - 1)), int(np.clip(fy, y, y + height - 1))

@@ -1,0 +1,61 @@
+"""The errors of cropper. Each says in one line what happened, to which file, and what to do about it.
+
+CropperError
+├── UsageError        what was asked for makes no sense: a size of 0x10, IN inside OUT
+├── PhotoError        a photo cannot be read, decoded or encoded
+├── OutputError       a file or folder of the output cannot be written
+├── ModelError        the model file is missing or is not one of ours
+└── DependencyError   a library cropper needs cannot be loaded here
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class CropperError(Exception):
+    """Base of all errors raised on purpose.
+
+    Args:
+        what: what happened, without the path.
+        path: the file or folder it happened to, if there is one.
+        remedy: what the reader can do about it.
+    """
+
+    def __init__(self, what: str, *, path: str | os.PathLike[str] | None = None, remedy: str = "") -> None:
+        self.what, self.path, self.remedy = what, path, remedy
+        super().__init__(what, path, remedy)
+
+    @property
+    def reason(self) -> str:
+        """What happened and what to do, without the path: what the ledger's ``message`` holds."""
+        return f"{self.what}; {self.remedy}" if self.remedy else self.what
+
+    def __str__(self) -> str:
+        return self.reason if self.path is None else f"{printable(self.path)}: {self.reason}"
+
+
+class UsageError(CropperError):
+    """What was asked for makes no sense."""
+
+
+class PhotoError(CropperError):
+    """A photo cannot be read, decoded or encoded."""
+
+
+class OutputError(CropperError):
+    """A file or folder of the output cannot be written."""
+
+
+class ModelError(CropperError):
+    """The model file is missing, unreadable or does not keep the model contract."""
+
+
+class DependencyError(CropperError):
+    """A library cropper needs cannot be loaded here."""
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """A path as one printable line: bytes that are no UTF-8 and control characters are shown escaped."""
+    text = os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

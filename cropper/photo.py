@@ -1,0 +1,269 @@
+"""Bytes <-> pixels: probe, decode, orientation, colour, encode.
+
+Pillow reads headers (size, orientation, transparency, colour profile); OpenCV decodes, resizes and encodes.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from cropper.boxes import Box
+from cropper.errors import PhotoError
+from cropper.opencv import cv2
+
+# What a photo's file name ends with. Content is told from the bytes, not from the name.
+EXTENSIONS = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"],
+)
+# Output formats, and the quality each is written with unless told otherwise: about equal to the eye. PNG is lossless.
+QUALITY = {"jpg": 85, "png": 100, "webp": 80, "avif": 65}
+
+_HEADER_FORMATS = ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF"]
+_GREY_MODES = {"1", "L", "LA", "I;16", "I;16B", "I;16L"}
+_ALPHA_MODES = {"RGBA", "LA", "PA", "RGBa", "La"}
+# EXIF orientation -> (transpose rows and columns first, then cv2.flip code), to get upright pixels. None: no flip.
+_UPRIGHT: dict[int, tuple[bool, int | None]] = {
+    1: (False, None),
+    2: (False, 1),
+    3: (False, -1),
+    4: (False, 0),
+    5: (True, None),
+    6: (True, 1),
+    7: (True, -1),
+    8: (True, 0),
+}
+# JPEG's scaled decoding: how many times smaller, and OpenCV's name for it.
+_REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
+_WHITE = 255
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a photo's header says.
+
+    Attributes:
+        format: Pillow's name of the format: ``JPEG``, ``PNG``, ...
+        width, height: in pixels, upright.
+        orientation: EXIF orientation of the stored pixels, 1-8.
+        has_alpha: whether some pixels may be transparent.
+        is_grey: whether there is one channel of colour only.
+        icc_profile: the embedded colour profile as it is, or None.
+    """
+
+    format: str
+    width: int
+    height: int
+    orientation: int
+    has_alpha: bool
+    is_grey: bool
+    icc_profile: bytes | None
+
+
+def probe(data: bytes) -> Header:
+    """Read a photo's header; no pixel is decoded.
+
+    Raises:
+        PhotoError: if it is empty, no image, or of a format cropper does not read.
+    """
+    if not data:
+        raise PhotoError("the file is empty", remedy="copy it again from where it came from")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of odd tags it can skip and of large photos; both are fine here.
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=_HEADER_FORMATS)
+    except Image.DecompressionBombError as error:
+        raise PhotoError("the header asks for more pixels than is safe to decode", remedy="scale it down first") from error
+    except UnidentifiedImageError as error:
+        remedy = "is it complete, and a JPEG, PNG, WebP, AVIF, TIFF, BMP or GIF?"
+        raise PhotoError("the content is no image that can be read", remedy=remedy) from error
+    except Exception as error:  # Pillow's parsers raise a dozen builtin types on malformed headers
+        raise PhotoError(f"the header is broken ({error})", remedy="export it again from its source") from error
+    orientation = _orientation(image)
+    width, height = image.size
+    # Pillow gives a TIFF's size upright already, every other format's as stored.
+    if orientation >= 5 and image.format != "TIFF":
+        width, height = height, width
+    return Header(
+        format="JPEG" if image.format == "MPO" else str(image.format),
+        width=width,
+        height=height,
+        orientation=orientation,
+        has_alpha=image.mode in _ALPHA_MODES or "transparency" in image.info,
+        is_grey=image.mode in _GREY_MODES,
+        icc_profile=image.info.get("icc_profile") or None,
+    )
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 where there is none or it makes no sense."""
+    try:
+        if image.format in ("TIFF", "MPO", "JPEG"):
+            exif = image.getexif()
+        else:
+            # For PNG, getexif() would decode the pixels to look behind them for more chunks.
+            exif = Image.Exif()
+            exif.load(image.info.get("exif", b""))
+        value = exif.get(ExifTags.Base.Orientation, 1)
+    except Exception:  # a broken EXIF block is no reason to refuse the photo; viewers show it as stored
+        return 1
+    return value if value in _UPRIGHT else 1
+
+
+def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
+    """Decode a photo upright, at the smallest scale the format offers that still has the pixels needed.
+
+    Args:
+        data: the whole file.
+        header: what ``probe`` said of it.
+        needed: at least these pixels, upright ``(width, height)``, of the whole photo, or all it has.
+
+    Returns:
+        uint8 [h, w, 3] BGR, or [h, w, 4] BGRA where the photo has transparency; 16 bits are scaled to 8.
+
+    Raises:
+        PhotoError: if it is truncated or damaged.
+    """
+    flags = cv2.IMREAD_COLOR
+    if header.has_alpha:
+        flags = cv2.IMREAD_UNCHANGED
+    elif header.format == "JPEG":
+        room = min(header.width / needed[0], header.height / needed[1])
+        flags = next((flag for scale, flag in _REDUCED.items() if scale <= room), cv2.IMREAD_COLOR)
+    # UNCHANGED leaves the orientation alone already, and says so by refusing company.
+    if flags != cv2.IMREAD_UNCHANGED:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except (cv2.error, MemoryError) as error:
+        raise PhotoError(f"it cannot be decoded ({_reason(error)})", remedy="export it again from its source") from error
+    if pixels is None:
+        raise PhotoError("it is truncated or damaged", remedy="copy it again from where it came from")
+    # OpenCV turns TIFFs by itself whatever the flags say.
+    return _upright(_to_bgr8(pixels), 1 if header.format == "TIFF" else header.orientation)
+
+
+def _to_bgr8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Any depth and channels OpenCV decodes to -> uint8 BGR or BGRA."""
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    elif pixels.dtype != np.uint8:
+        raise PhotoError(f"pixels of type {pixels.dtype} are not supported", remedy="save it with 8 or 16 bits a channel")
+    if pixels.ndim == 2:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+    return pixels
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    transposed, flip = _UPRIGHT[orientation]
+    if transposed:
+        pixels = cv2.transpose(pixels)  # type: ignore[assignment]
+    return pixels if flip is None else cv2.flip(pixels, flip)  # type: ignore[return-value]
+
+
+def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """BGRA uint8 [h, w, 4] laid onto white, or BGR as it is: uint8 [h, w, 3]."""
+    if pixels.shape[2] == 3:
+        return pixels
+    alpha = pixels[:, :, 3:].astype(np.uint16)
+    blended = (pixels[:, :, :3] * alpha + (_WHITE * (255 - alpha) + 127)) // 255
+    return blended.astype(np.uint8)
+
+
+def thumbnail_size(box: Box, size: tuple[int, int] | None, enlarge: bool) -> tuple[int, int]:
+    """Width and height of a thumbnail: the size asked for, or the box's own where that is None or larger than the box."""
+    if size is None or (not enlarge and (size[0] > box.width or size[1] > box.height)):
+        return box.width, box.height
+    return size
+
+
+def render(
+    pixels: NDArray[np.uint8], box: Box, size: tuple[int, int], original: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
+    """Cut a box out of a decoded photo and resize it.
+
+    Args:
+        pixels: uint8 [h, w, 3 or 4], the whole photo upright at any scale.
+        box: in pixels of the upright original.
+        size: width and height of the result.
+        original: width and height of the upright original, where ``pixels`` were decoded smaller.
+
+    Returns:
+        uint8 [size[1], size[0], 3 or 4].
+    """
+    height, width = pixels.shape[:2]
+    across, down = (width / original[0], height / original[1]) if original else (1.0, 1.0)
+    x0, y0 = round(box.x * across), round(box.y * down)
+    x1, y1 = round((box.x + box.width) * across), round((box.y + box.height) * down)
+    cut = pixels[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+    if (cut.shape[1], cut.shape[0]) == size:
+        return cut
+    if cut.shape[2] == 3:
+        return np.asarray(resized(cut, size), np.uint8)
+    # Colours under transparent pixels must not bleed into the edge, so they are weighed by their alpha.
+    alpha = cut[:, :, 3:].astype(np.float32)
+    weighed = resized(np.dstack([cut[:, :, :3] * alpha, alpha]), size)
+    alpha = weighed[:, :, 3:]
+    colour = np.divide(weighed[:, :, :3], alpha, out=np.zeros_like(weighed[:, :, :3]), where=alpha > 0)
+    return np.dstack([colour, alpha]).round().clip(0, 255).astype(np.uint8)
+
+
+def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Pixels at another size, by what OpenCV does best each way: area averages down, bicubic up."""
+    shrinks = pixels.shape[1] >= size[0] and pixels.shape[0] >= size[1]
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: int | None = None) -> bytes:
+    """A thumbnail as a file of an output format: with the photo's colour profile, without any of its other metadata.
+
+    Args:
+        thumbnail: uint8 [h, w, 3] BGR or [h, w, 4] BGRA; transparency goes onto white in a format that has none.
+        header: the photo's: its profile, and whether it is grey.
+        format: a key of ``QUALITY``.
+        quality: 1..100; the format's default if left out. PNG is lossless and takes no notice.
+
+    Raises:
+        PhotoError: if the encoder refuses, for a size beyond the format's limit for example.
+    """
+    quality = QUALITY[format] if quality is None else quality
+    params: dict[str, list[int]] = {
+        "jpg": [cv2.IMWRITE_JPEG_QUALITY, quality],
+        "png": [],
+        "webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
+        "avif": [cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, 8],
+    }
+    if format == "jpg":
+        thumbnail = on_white(thumbnail)
+    if header.is_grey and thumbnail.shape[2] == 3 and format in ("jpg", "png"):
+        thumbnail = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]
+    kinds, chunks = [], []
+    if header.icc_profile is not None and _fits(header.icc_profile, thumbnail):
+        kinds.append(int(cv2.IMAGE_METADATA_ICCP))
+        chunks.append(np.frombuffer(header.icc_profile, np.uint8)[None])
+    try:
+        done, file = cv2.imencodeWithMetadata(f".{format}", thumbnail, kinds, chunks, params[format])
+    except cv2.error as error:
+        raise PhotoError(f"the {format} encoder refused ({_reason(error)})", remedy="try another --format") from error
+    if not done:
+        raise PhotoError(f"the {format} encoder refused", remedy="try another --format or a smaller size")
+    return file.tobytes()
+
+
+def _fits(icc_profile: bytes, thumbnail: NDArray[np.uint8]) -> bool:
+    """Whether a profile describes the channels written: a CMYK photo's says nothing of the BGR it was decoded to.
+
+    The colour space stands in bytes 16-19 of a profile (ICC.1:2022, 7.2.6).
+    """
+    return icc_profile[16:20] == (b"GRAY" if thumbnail.ndim == 2 else b"RGB ")
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

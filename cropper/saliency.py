@@ -1,0 +1,101 @@
+"""The ONNX session: same-shape photos in, densities out.
+
+The model file's contract: input ``image``, uint8 ``[N, H, W, 3]`` BGR, H and W multiples of 32; output ``density``, float32
+``[N, H / 8, W / 8]``, each summing to 1. Normalisation and softmax live inside the graph.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from cropper.errors import ModelError
+from cropper.opencv import cv2
+
+BUNDLED_MODEL = Path(__file__).parent / "model" / "student.onnx"
+
+# Pixels of the input for one cell of the density.
+STRIDE = 8
+
+# The shapes (height, width) photos are resized to before the model: one pixel budget, sides multiples of 32, and steps of
+# aspect small enough that nothing between 1:10 and 10:1 is squashed beyond 15 %. Few, so that batches fill.
+_LANDSCAPES = [
+    (256, 256),
+    (224, 288),
+    (192, 320),
+    (160, 352),
+    (160, 448),
+    (128, 448),
+    (128, 576),
+    (96, 544),
+    (96, 704),
+    (64, 608),
+]
+SHAPES = sorted({*_LANDSCAPES, *((width, height) for height, width in _LANDSCAPES)})
+
+
+def shape_for(image_width: int, image_height: int) -> tuple[int, int]:
+    """The model's input shape ``(height, width)`` whose aspect is nearest to the photo's.
+
+    Between 1:10 and 10:1 the photo is squashed by at most 15 %; beyond, the last shape takes all.
+    """
+    aspect = math.log(image_width / image_height)
+    return min(SHAPES, key=lambda shape: abs(aspect - math.log(shape[1] / shape[0])))
+
+
+def prepare(bgr: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize a photo, uint8 [H, W, 3] of any size, to a model input shape ``(height, width)``."""
+    height, width = shape
+    shrinks = bgr.shape[0] >= height and bgr.shape[1] >= width
+    resized = cv2.resize(bgr, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return resized.astype(np.uint8, copy=False)
+
+
+class Saliency:
+    """A loaded model. Safe to call from several threads at once; each call computes on its caller's thread alone.
+
+    Args:
+        model: an ONNX file that keeps the contract above; the bundled student if left out.
+
+    Raises:
+        ModelError: if the file is missing, is no ONNX model or has other inputs and outputs.
+    """
+
+    def __init__(self, model: str | Path | None = None) -> None:
+        path = Path(model) if model is not None else BUNDLED_MODEL
+        if not path.is_file():
+            raise ModelError("no such model file", path=path, remedy="give an ONNX file that keeps the model contract")
+        options = onnxruntime.SessionOptions()
+        # One thread a call: photos are the unit of parallel work, and a density must not depend on the number of jobs.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises classes of its own that share no public base
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"onnxruntime cannot load it ({reason})", path=path, remedy="is it an ONNX model?") from error
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        signature = [(i.name, i.type) for i in inputs], [(o.name, o.type) for o in outputs]
+        if signature != ([("image", "tensor(uint8)")], [("density", "tensor(float)")]):
+            remedy = "it must take uint8 'image' [N, H, W, 3] and give float 'density' [N, h, w]"
+            raise ModelError("does not keep the model contract", path=path, remedy=remedy)
+
+    def densities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [N, H, W, 3] BGR, H and W multiples of 32 -> float32 [N, h, w], each non-negative and summing to 1."""
+        try:
+            (density,) = self._session.run(["density"], {"image": batch})
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(f"the model failed on an input of {batch.shape} ({reason})") from error
+        return np.asarray(density, np.float32)
+
+    def density(self, bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """One photo, uint8 [H, W, 3] BGR of any size -> float32 [h, w], non-negative, sums to 1, h / w near H / W."""
+        height, width = bgr.shape[:2]
+        density: NDArray[np.float32] = self.densities(prepare(bgr, shape_for(width, height))[None])[0]
+        return density

@@ -1,0 +1,4 @@
+"""Train the saliency model: gaze sets in, ``student.onnx`` out.
+
+Run it as ``python -m cropper.training``. Needs the extra ``train`` (torch); nothing else in cropper imports this package.
+"""

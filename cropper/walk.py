@@ -1,0 +1,92 @@
+"""Folders -> photos, in a stable order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cropper.errors import PhotoError
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder of the walk.
+
+    Attributes:
+        path: relative to the root, ``/``-separated, ``""`` for the root itself.
+        photos: the names of its photos, sorted.
+        others: how many other files it holds that are not hidden.
+        error: why it could not be listed, or None.
+    """
+
+    path: str
+    photos: tuple[str, ...] = ()
+    others: int = 0
+    error: PhotoError | None = None
+
+
+def walk(root: Path, extensions: frozenset[str], leave_out: Path | None = None) -> Iterator[Folder]:
+    """Walk a folder: the photos of each folder in the order of their names, then its subfolders in theirs.
+
+    Hidden files and folders are left alone, and so are symbolic links that lead out of the root or back up to a folder they
+    lie in, and the folder ``leave_out`` wherever it turns up.
+
+    Args:
+        root: the folder to walk.
+        extensions: what a photo's name ends with, in lower case, with the dot.
+        leave_out: a folder that is not walked, the output inside the input for example.
+    """
+    real_root = os.path.realpath(root)
+    real_out = os.path.realpath(leave_out) if leave_out is not None else None
+    yield from _walk(os.fspath(root), "", real_root, (real_root,), extensions, real_out)
+
+
+def _walk(
+    folder: str, relative: str, root: str, above: tuple[str, ...], extensions: frozenset[str], leave_out: str | None
+) -> Iterator[Folder]:
+    photos: list[str] = []
+    others = 0
+    subfolders: list[tuple[str, str, str]] = []  # name, path, real path
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                real = None
+                if entry.is_symlink():
+                    real = os.path.realpath(entry.path)
+                    if not is_inside(real, root):
+                        continue
+                if entry.is_dir():
+                    real = real or os.path.join(above[-1], entry.name)
+                    if real not in above and real != leave_out:
+                        subfolders.append((entry.name, entry.path, real))
+                elif entry.is_file() and os.path.splitext(entry.name)[1].lower() in extensions:
+                    photos.append(entry.name)
+                else:
+                    others += 1
+    except OSError as error:
+        reason = f"the folder cannot be listed ({error.strerror})"
+        yield Folder(relative, error=PhotoError(reason, path=folder, remedy="check its permissions"))
+        return
+    yield Folder(relative, tuple(sorted(photos)), others)
+    for name, path, real in sorted(subfolders):
+        yield from _walk(path, join(relative, name), root, (*above, real), extensions, leave_out)
+
+
+def join(folder: str, name: str) -> str:
+    """A name in a folder of the walk, relative to the root."""
+    return f"{folder}/{name}" if folder else name
+
+
+def order(path: str) -> list[tuple[bool, str]]:
+    """The key that sorts relative paths as the walk yields them."""
+    *folders, name = path.split("/")
+    return [*((True, folder) for folder in folders), (False, name)]
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Whether a real path is a folder's or lies below it."""
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)

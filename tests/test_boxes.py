@@ -1,0 +1,152 @@
+"""Geometry by properties: whatever the density and the shapes, these hold."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cropper import UsageError
+from cropper.boxes import Target, choose, largest_size
+
+SIDES = st.integers(1, 7000)
+ASPECTS = st.tuples(st.integers(1, 40), st.integers(1, 40))
+
+
+@st.composite
+def densities(draw: st.DrawFn) -> np.ndarray:
+    rows, columns = draw(st.integers(1, 40)), draw(st.integers(1, 40))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    density = rng.random((rows, columns)) ** draw(st.integers(1, 12))
+    return density / density.sum()
+
+
+@given(densities(), SIDES, SIDES, ASPECTS)
+def test_box_is_the_largest_of_its_aspect_inside_the_photo(density, width, height, aspect):
+    box = choose(density, width, height, aspect)
+    assert 0 <= box.x and box.x + box.width <= width
+    assert 0 <= box.y and box.y + box.height <= height
+    assert box.width == width or box.height == height
+    ratio = Fraction(*aspect)
+    if box.width == width:
+        assert abs(box.height - min(height, max(1, width / ratio))) <= Fraction(1, 2)
+    if box.height == height:
+        assert abs(box.width - min(width, max(1, height * ratio))) <= Fraction(1, 2)
+    assert 0 <= box.kept <= 1
+    assert box.x <= box.focus[0] < box.x + box.width
+    assert box.y <= box.focus[1] < box.y + box.height
+
+
+@given(densities(), SIDES, SIDES, ASPECTS)
+def test_mirrored_photo_gives_the_mirrored_box_to_a_pixel(density, width, height, aspect):
+    box = choose(density, width, height, aspect)
+    mirrored = choose(density[:, ::-1], width, height, aspect)
+    assert abs(mirrored.x - (width - box.x - box.width)) <= 1
+    assert mirrored.y == box.y
+    assert mirrored.kept == pytest.approx(box.kept, abs=2 / width)
+    assert abs(mirrored.focus[0] - (width - 1 - box.focus[0])) <= 1
+
+
+@given(densities(), SIDES, SIDES, ASPECTS, st.integers(1, 50))
+def test_every_size_of_an_aspect_has_the_same_box(density, width, height, aspect, times):
+    scaled = aspect[0] * times, aspect[1] * times
+    assert choose(density, width, height, scaled) == choose(density, width, height, aspect)
+
+
+@given(densities(), SIDES, SIDES, ASPECTS)
+def test_no_offset_keeps_much_more(density, width, height, aspect):
+    box = choose(density, width, height, aspect)
+    for marginal, side, length in ((density.sum(axis=0), width, box.width), (density.sum(axis=1), height, box.height)):
+        # Each cell cut into as many parts as the side has pixels, then as many parts to a pixel as there are cells.
+        pixels = np.repeat(marginal / side, side).reshape(side, len(marginal)).sum(axis=1)
+        cumulative = np.concatenate([[0], np.cumsum(pixels)])
+        if length < side:
+            assert box.kept >= (cumulative[length:] - cumulative[: side - length + 1]).max() - 0.01 - 1e-6
+
+
+@given(st.integers(2, 60), st.integers(2, 60), SIDES, SIDES, ASPECTS)
+def test_flat_density_gives_the_centre(rows, columns, width, height, aspect):
+    for density in (np.full((rows, columns), 1 / (rows * columns)), np.zeros((rows, columns))):
+        box = choose(density, width, height, aspect)
+        assert abs(box.x - (width - box.width) / 2) <= 0.5
+        assert abs(box.y - (height - box.height) / 2) <= 0.5
+
+
+def peaks(*places: tuple[int, float], columns: int = 96, spread: float = 1.5) -> np.ndarray:
+    """A density of round subjects at columns of a 24-row map, each with its weight."""
+    y, x = np.mgrid[0:24, 0:columns]
+    density = sum(w * np.exp(-((x - c) ** 2 + (y - 12) ** 2) / (2 * spread**2)) for c, w in places)
+    return density / density.sum()
+
+
+def test_box_follows_the_subject_to_the_edge():
+    left = choose(peaks((6, 1)), 960, 240, (1, 1))
+    right = choose(peaks((90, 1)), 960, 240, (1, 1))
+    assert left.x <= 65 - 40
+    assert right.x + right.width >= 905 + 40
+    assert left.kept > 0.99
+    assert right.kept > 0.99
+
+
+def test_of_two_subjects_far_apart_one_is_kept_whole():
+    box = choose(peaks((10, 1), (86, 1.2)), 960, 240, (1, 1))
+    assert box.x <= 865 - 60 and box.x + box.width >= 865 + 60  # all of the stronger one, four times its spread each way
+    assert box.kept == pytest.approx(1.2 / 2.2, abs=0.01)
+
+
+def test_border_does_not_cut_a_subject_where_it_need_not():
+    """Both subjects fit, just: the box must not shave one of them off for nothing."""
+    density = peaks((30, 1), (52, 1), spread=1.0)
+    box = choose(density, 960, 320, (1, 1))
+    assert box.x <= 305 - 30
+    assert box.x + box.width >= 525 + 30
+
+
+def test_mass_outweighs_the_peak():
+    """One sharp peak on the left, a broad subject with more of the gaze on the right: the right one wins."""
+    y, x = np.mgrid[0:24, 0:96]
+    sharp = np.exp(-((x - 12) ** 2 + (y - 12) ** 2) / 2)
+    broad = 0.4 * np.exp(-((x - 76) ** 2 + (y - 12) ** 2) / (2 * 4**2))
+    assert sharp.max() > broad.max() and broad.sum() > sharp.sum()
+    box = choose(sharp + broad, 960, 240, (1, 1))
+    assert box.x < 765 < box.x + box.width
+
+
+def test_focus_is_at_the_subject():
+    box = choose(peaks((70, 1)), 960, 240, (16, 9))
+    assert abs(box.focus[0] - 705) <= 5
+    assert abs(box.focus[1] - 125) <= 5
+
+
+@pytest.mark.parametrize("aspect", [(0, 1), (1, 0), (-3, 2)])
+def test_aspect_without_area_is_refused(aspect):
+    with pytest.raises(UsageError, match="no area"):
+        choose(np.ones((2, 2)), 10, 10, aspect)
+
+
+@pytest.mark.parametrize("density", [np.ones(4), np.array([[1.0, -0.1]]), np.array([[np.nan, 1.0]]), np.ones((0, 3))])
+def test_what_is_no_density_is_refused(density):
+    with pytest.raises(ValueError, match="density"):
+        choose(density, 10, 10, (1, 1))
+
+
+def test_largest_size_examples():
+    assert largest_size(4000, 3000, (16, 9)) == (4000, 2250)
+    assert largest_size(4000, 3000, (9, 16)) == (1688, 3000)
+    assert largest_size(3000, 3000, (1, 1)) == (3000, 3000)
+    assert largest_size(5, 1, (1, 40)) == (1, 1)
+
+
+def test_target_label_is_what_was_asked_for():
+    assert Target((640, 360), (640, 360)).label == "640x360"
+    assert Target((16, 9)).label == "16:9"
+
+
+def test_scaled_box_for_drawing():
+    box = choose(peaks((6, 1)), 960, 240, (1, 1))
+    half = box.scaled(0.5)
+    assert (half.width, half.height) == (120, 120)
+    assert half.kept == box.kept
