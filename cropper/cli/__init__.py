@@ -1,0 +1,55 @@
+"""The ``cropper`` command: parse, call, print. No pixels here.
+
+Each command has a file of its own. They import numpy, OpenCV and the model when they run, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from cropper import __version__
+from cropper.cli.batch import batch
+from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, say
+from cropper.cli.show import show
+from cropper.errors import CropperError, PhotoError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="cropper")
+def cli() -> None:
+    """Find the part of every photo that people look at first, and cut the thumbnail there.
+
+    \b
+    cropper batch photos/ thumbnails/          a folder of photos
+    cropper show photo.jpg                     where people look, and the crop, as a picture
+    """
+
+
+cli.add_command(batch)
+cli.add_command(show)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 all done, 1 some photos failed, 2 wrong usage, 130 interrupted."""
+    try:
+        code = cli.main(args=arguments, prog_name="cropper", standalone_mode=False)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "cropper"
+        say(f"{error.format_message()} Try '{command} --help'.")
+        code = WRONG_USAGE
+    except click.ClickException as error:
+        say(error.format_message())
+        code = WRONG_USAGE
+    except PhotoError as error:
+        say(str(error))
+        code = SOME_FAILED
+    except CropperError as error:
+        say(str(error))
+        code = WRONG_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted; what is finished is on disk, and the same command goes on from there")
+        code = INTERRUPTED
+    sys.exit(code)
