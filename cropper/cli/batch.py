@@ -1,0 +1,92 @@
+"""``cropper batch``: a folder of photos to a folder of thumbnails."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from cropper.cli.options import SOME_FAILED, say, target_options, targets_of
+
+
+def default_jobs() -> int:
+    """The cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@click.command(short_help="Make thumbnails of a folder of photos.")
+@click.argument("source", metavar="IN", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("out", metavar="OUT", type=click.Path(file_okay=False, path_type=Path))
+@target_options
+@click.option(
+    "--format",
+    type=click.Choice(["keep", "jpg", "png", "webp", "avif"]),
+    default="keep",
+    show_default=True,
+    help="Of the thumbnails. TIFF, BMP and GIF photos are kept as PNG.",
+)
+@click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 85, 80, 65]")
+@click.option("--enlarge", is_flag=True, help="Enlarge photos smaller than the size, rather than crop them at their own.")
+@click.option("--jobs", "-j", type=click.IntRange(1), help="Worker threads.  [default: the cores this process may use]")
+@click.option("--dry-run", is_flag=True, help="Decide and write the ledger, but no thumbnails.")
+@click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+def batch(
+    source: Path,
+    out: Path,
+    sizes: tuple[tuple[int, int], ...],
+    aspects: tuple[tuple[int, int], ...],
+    format: str,
+    quality: int | None,
+    enlarge: bool,
+    jobs: int | None,
+    dry_run: bool,
+    quiet: bool,
+) -> int:
+    """Make thumbnails of all photos in the folder IN, in the same tree under the folder OUT.
+
+    OUT/boxes.csv says for every photo which box was chosen and how it went. Run it again to do just what is missing or has
+    changed. With several sizes, each has a folder of its own under OUT.
+
+    \b
+    cropper batch photos/ thumbnails/
+    cropper batch photos/ thumbnails/ --size 640x360 --size 400x400 --format webp
+    cropper batch photos/ decisions/ --aspect 1:1 --dry-run
+    """
+    from tqdm import tqdm
+
+    from cropper import batch as batches
+    from cropper.photo import EXTENSIONS
+    from cropper.walk import walk
+
+    settings = batches.Settings(targets_of(sizes, aspects), format, quality, enlarge, dry_run)
+    made = unchanged = failed = passed_over = 0
+    begun = time.monotonic()
+    show_progress = not quiet and sys.stderr.isatty()
+    total = sum(len(folder.photos) for folder in walk(source, EXTENSIONS, out)) if show_progress else None
+    bar = tqdm(total=total, unit=" photos", disable=not show_progress, file=sys.stderr, dynamic_ncols=True)
+    with bar, closing(batches.run(source, out, settings, jobs or default_jobs())) as photos:
+        for done in photos:
+            passed_over += done.passed_over
+            if done.error is not None:
+                failed += 1
+                with bar.external_write_mode(sys.stderr):
+                    say(str(done.error))
+                bar.set_postfix(failed=failed)
+            elif done.unchanged:
+                unchanged += 1
+            elif done.rows:
+                made += 1
+            if done.rows:
+                bar.update()
+    if not quiet:
+        seconds = time.monotonic() - begun
+        parts = [f"{made} {'decided' if dry_run else 'done'}", f"{unchanged} unchanged", f"{failed} failed"]
+        others = f"; {passed_over} other files passed over" if passed_over else ""
+        say(f"{made + unchanged + failed} photos: {', '.join(parts)}{others}; {seconds:.1f} s, {made / seconds:.0f} photos/s")
+    return SOME_FAILED if failed else 0

@@ -1,0 +1,67 @@
+"""What several commands share: exit codes, ``--size`` and ``--aspect``, and how they speak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cropper.errors import printable
+
+if TYPE_CHECKING:
+    from cropper.boxes import Target
+
+SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130  # exit codes
+DEFAULT_SIZE = (640, 360)
+MAX_SIDE = 16383  # what every output format can hold
+
+
+class Pair(click.ParamType[tuple[int, int]]):
+    """Two whole numbers joined by a sign, ``640x360`` or ``16:9``."""
+
+    def __init__(self, name: str, sign: str, example: str) -> None:
+        self.name, self.sign, self.example = name, sign, example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """The pair a user wrote; click says what is wrong with it otherwise."""
+        if isinstance(value, tuple):
+            return value
+        numbers = str(value).lower().split(self.sign)
+        if len(numbers) != 2 or not all(n.isascii() and n.isdigit() and 1 <= int(n) <= MAX_SIDE for n in numbers):
+            self.fail(f"{value!r} is not two whole numbers from 1 to {MAX_SIDE} as in {self.example}", param, ctx)
+        return int(numbers[0]), int(numbers[1])
+
+
+def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--size`` and ``--aspect``, the same in every command that takes them."""
+    size = click.option(
+        "--size",
+        "sizes",
+        type=Pair("WxH", "x", "640x360"),
+        metavar="WxH",
+        multiple=True,
+        help="Pixels of the thumbnail; repeatable.  [default: 640x360]",
+    )
+    aspect = click.option(
+        "--aspect",
+        "aspects",
+        type=Pair("W:H", ":", "16:9"),
+        metavar="W:H",
+        multiple=True,
+        help="Shape of the crop, at the photo's own pixels; repeatable.",
+    )
+    return size(aspect(command))
+
+
+def targets_of(sizes: Sequence[tuple[int, int]], aspects: Sequence[tuple[int, int]]) -> tuple[Target, ...]:
+    """The targets asked for, each once, in the order given, sizes first; the default where none is."""
+    from cropper.boxes import Target
+
+    asked = [Target(size, size) for size in sizes] + [Target(aspect) for aspect in aspects]
+    return tuple(dict.fromkeys(asked or [Target(DEFAULT_SIZE, DEFAULT_SIZE)]))
+
+
+def say(message: str) -> None:
+    """One line to the user, on stderr."""
+    click.echo(f"cropper: {printable(message)}", err=True)

@@ -1,0 +1,60 @@
+"""``cropper show``: where people look in one photo, as a picture."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from cropper.cli.options import target_options, targets_of
+from cropper.errors import UsageError
+
+
+@click.command(short_help="Draw where people look in a photo, and the crop.")
+@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@target_options
+@click.option(
+    "-o",
+    "output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The picture to write.  [default: ./NAME.saliency.png]",
+)
+@click.option("--open", "open_it", is_flag=True, help="Open the picture in the system's viewer.")
+def show(
+    image: Path,
+    sizes: tuple[tuple[int, int], ...],
+    aspects: tuple[tuple[int, int], ...],
+    output: Path | None,
+    open_it: bool,
+) -> None:
+    """Draw where people look in IMAGE, and the boxes chosen, and print the path of the picture.
+
+    On a terminal that has the colours for it, and without -o, a preview is drawn there too.
+
+    \b
+    cropper show photo.jpg
+    cropper show photo.jpg --aspect 1:1 --aspect 9:16 -o heat.jpg --open
+    """
+    from cropper.overlay import half_blocks
+    from cropper.show import picture_of, save
+
+    path = output or Path(f"{image.stem}.saliency.png")
+    if path.exists() and path.samefile(image):
+        raise UsageError("the picture would overwrite the photo", path=path, remedy="give another name with -o")
+    picture = picture_of(image, targets_of(sizes, aspects))
+    save(picture, path)
+    click.echo(path)
+    if output is None and can_draw():
+        columns, rows = os.get_terminal_size(sys.stderr.fileno())
+        click.echo(half_blocks(picture, columns, rows - 2), err=True, color=True)
+    if open_it:
+        click.launch(str(path))
+
+
+def can_draw() -> bool:
+    """Whether someone looks at a terminal that has 24-bit colours."""
+    colours = os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit")
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return colours and wanted and sys.stdout.isatty() and sys.stderr.isatty()
