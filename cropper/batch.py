@@ -18,10 +18,11 @@ import hashlib
 import json
 import math
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper import __version__, ledger, photo
+from cropper import __version__, ledger, outputs, photo
 from cropper.boxes import Target, choose, largest_size
 from cropper.errors import CropperError, OutputError, PhotoError, UsageError
 from cropper.opencv import cv2
@@ -43,9 +44,6 @@ MAX_IN_FLIGHT = 6 * BATCH_SIZE
 MAX_BYTES_IN_FLIGHT = 160 << 20
 # Finished rows that wait for an earlier photo's: bounds memory where one photo takes very long.
 MAX_WAITING_ROWS = 4096
-
-# Names of output formats, as in file names, to keep when the format stays.
-_FORMAT_OF = {".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".webp": "webp", ".avif": "avif"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,8 @@ class _Job:
     file: Path
     format: str
     outputs: tuple[str, ...]  # relative to OUT, one a target
-    ours: frozenset[str]  # outputs that exist and that an earlier run wrote
+    known: tuple[ledger.Row, ...]  # its rows in the ledger, of an earlier run with the same settings
+    ours: frozenset[str]  # outputs that an earlier run wrote, with whatever settings
 
 
 @dataclass(frozen=True)
@@ -121,6 +120,8 @@ class _Finished:
     done: Done
     was_decoded: bool = False
     bytes: int = 0  # of its decoded pixels
+    unstamped: tuple[Path, ...] = ()  # thumbnails to stamp once the rows are in the ledger
+    modified_ns: int = 0  # the photo's
 
 
 @dataclass(frozen=True)
@@ -190,17 +191,17 @@ class _Coordinator:
         self.events: SimpleQueue[_Event] = SimpleQueue()
         self.tasks = 0  # handed to the workers and not yet answered
         self.decoding = 0  # of these, the ones whose pixels are not counted in ``bytes`` yet
-        self.in_flight = 0  # photos begun and not finished
         self.bytes = 0  # of decoded pixels they hold
         self.partial: dict[tuple[int, int], list[_Decoded]] = defaultdict(list)  # shape -> a batch that fills
-        self.waiting: dict[int, Done] = {}  # place in the walk -> finished, but an earlier photo is not
+        self.begun: dict[int, _Job] = {}  # place in the walk -> photo begun and not finished
+        self.waiting: dict[int, _Finished] = {}  # place in the walk -> finished, but an earlier photo is not
+        self.next_row = 0  # the place in the walk whose rows leave next
+        self.workers = ThreadPoolExecutor(jobs, thread_name_prefix="cropper")
 
     def run(self) -> Iterator[Done]:
         photos = self._photos()
         more = True
-        self.next_row = 0  # the place in the walk whose rows leave next
-        with ThreadPoolExecutor(self.jobs, thread_name_prefix="cropper") as workers:
-            self.workers = workers
+        with self.workers:
             try:
                 while True:
                     while more and self._has_room():
@@ -208,9 +209,9 @@ class _Coordinator:
                         if upcoming is None:
                             more = False
                         elif isinstance(upcoming, _Finished):
-                            self.waiting[upcoming.number] = upcoming.done
+                            self.waiting[upcoming.number] = upcoming
                         else:
-                            self.in_flight += 1
+                            self.begun[upcoming.number] = upcoming
                             self.decoding += 1
                             self._start(_decode, upcoming, self.settings)
                         yield from self._leave()
@@ -222,20 +223,27 @@ class _Coordinator:
                     self._take(self.events.get())
                     yield from self._leave()
             finally:
-                # Interrupted or failed: what the workers are at is finished, what they have not begun is not, and all
-                # that is on disk is in the ledger.
-                workers.shutdown(cancel_futures=True)
-                while not self.events.empty():
-                    event = self.events.get()
-                    if isinstance(event, _Finished):
-                        self.waiting[event.number] = event.done
-                for number in sorted(self.waiting):
-                    self.ledger.part.append(self.waiting[number].rows)
+                # Interrupted or failed: what the workers are at is finished, what they have not begun is not.
+                self.workers.shutdown(cancel_futures=True)
+                self._record_the_rest()
+
+    def _record_the_rest(self) -> None:
+        """Into the ledger with all that is on disk: what is finished, and what is there from before of what is not."""
+        while not self.events.empty():
+            event = self.events.get()
+            if isinstance(event, _Finished):
+                self._set_aside(event)
+        for number in sorted({*self.waiting, *self.begun}):
+            if number in self.waiting:
+                self._record(self.waiting[number])
+            else:
+                rows = [row for row in self.begun[number].known if row.output]
+                self.ledger.part.append(replace(row, status=ledger.SKIPPED, message="interrupted") for row in rows)
 
     def _has_room(self) -> bool:
         return (
             self.decoding < 2 * self.jobs
-            and self.in_flight < MAX_IN_FLIGHT
+            and len(self.begun) < MAX_IN_FLIGHT
             and self.bytes < MAX_BYTES_IN_FLIGHT
             and len(self.waiting) < MAX_WAITING_ROWS
         )
@@ -262,20 +270,31 @@ class _Coordinator:
         else:
             if not event.was_decoded:
                 self.decoding -= 1
-            self.in_flight -= 1
             self.bytes -= event.bytes
-            self.waiting[event.number] = event.done
+            self._set_aside(event)
 
     def _infer(self, shape: tuple[int, int]) -> None:
         self._start(_infer, self.partial.pop(shape), self.model)
 
+    def _set_aside(self, finished: _Finished) -> None:
+        self.waiting[finished.number] = finished
+        del self.begun[finished.number]
+
     def _leave(self) -> Iterator[Done]:
         """Whatever is finished and next in the walk goes to the ledger and to the caller."""
         while self.next_row in self.waiting:
-            done = self.waiting.pop(self.next_row)
-            self.ledger.part.append(done.rows)
+            # Recorded before it is let go: interrupted in between, a row may come twice, but none is lost.
+            finished = self.waiting[self.next_row]
+            self._record(finished)
+            del self.waiting[self.next_row]
             self.next_row += 1
-            yield done
+            yield finished.done
+
+    def _record(self, finished: _Finished) -> None:
+        self.ledger.part.append(finished.done.rows)
+        for thumbnail in finished.unstamped:
+            with suppress(OSError):  # gone or out of reach already: the next run makes it again
+                outputs.stamp(thumbnail, finished.modified_ns)
 
     def _photos(self) -> Iterator[_Job | _Finished]:
         """The walk, each photo with its outputs; those that need no work as finished already."""
@@ -284,74 +303,25 @@ class _Coordinator:
             if folder.error is not None or folder.others:
                 yield _Finished(number, Done(folder.path, error=folder.error, passed_over=folder.others))
                 number += 1
-            names = output_names(folder.photos, self.settings.format)
+            names = outputs.names_of(folder.photos, self.settings.format)
             for name in folder.photos:
                 path = join(folder.path, name)
-                output = join(folder.path, names[name])
-                outputs = tuple(join(part, output) for part in target_folders(self.settings.targets))
+                wanted = outputs.paths_of(self.settings.targets, folder.path, names[name])
                 known = self.ledger.current.of(path)
                 outdated = self.ledger.outdated.of(path)
-                if self._is_done(path, outputs, known):
+                if self._is_done(path, wanted, known):
                     yield _Finished(number, Done(path, known, unchanged=True))
                 else:
+                    format = outputs.format_of(name, self.settings.format)
                     ours = frozenset(row.output for row in (*known, *outdated) if row.output)
-                    file = self.source / path
-                    yield _Job(number, path, file, _format_of(name, self.settings.format), outputs, ours)
+                    yield _Job(number, path, self.source / path, format, wanted, known, ours)
                 number += 1
 
-    def _is_done(self, path: str, outputs: tuple[str, ...], known: tuple[ledger.Row, ...]) -> bool:
-        """Whether an earlier run with these settings made these outputs, and neither they nor the photo changed since.
-
-        A thumbnail carries its photo's modification time: another time says that the photo is another one.
-        """
-        expected = [(ledger.OK, output) for output in outputs]
-        if [(row.status, row.output) for row in known] != expected:
+    def _is_done(self, path: str, wanted: tuple[str, ...], known: tuple[ledger.Row, ...]) -> bool:
+        """Whether an earlier run with these settings made these outputs, and neither they nor the photo changed since."""
+        if [(row.status, row.output) for row in known] != [(ledger.OK, output) for output in wanted]:
             return False
-        try:
-            modified = os.stat(self.source / path).st_mtime_ns
-            return all(os.stat(self.out / output).st_mtime_ns == modified for output in outputs)
-        except OSError:
-            return False
-
-
-def target_folders(targets: tuple[Target, ...]) -> tuple[str, ...]:
-    """The folder under OUT of each target's thumbnails: OUT itself for one target, else one named after each."""
-    # A colon cannot stand in a file name everywhere.
-    return ("",) if len(targets) == 1 else tuple(target.label.replace(":", "-") for target in targets)
-
-
-def _format_of(name: str, format: str) -> str:
-    """The output format of a photo: its own where it is kept and can be, PNG for what has none of its own."""
-    return format if format != "keep" else _FORMAT_OF.get(os.path.splitext(name)[1].lower(), "png")
-
-
-def output_names(names: tuple[str, ...], format: str) -> dict[str, str]:
-    """The output name of every photo of a folder, no two alike, not even on a file system that takes A for a.
-
-    A photo whose format stays keeps its name. One that changes format changes its extension, ``a.png`` to ``a.webp``; where
-    several photos would become ``a.webp``, each of them gets the extension after its own, ``a.png.webp``.
-    """
-    wanted = {}
-    for name in names:
-        stem, extension = os.path.splitext(name)
-        new = _format_of(name, format)
-        wanted[name] = name if _FORMAT_OF.get(extension.lower()) == new else f"{stem}.{new}"
-    times = Counter(output.casefold() for output in wanted.values())
-    taken: set[str] = set()
-    result = {}
-    # Names that stay go first: no other photo can take them.
-    for name in sorted(names, key=lambda name: (wanted[name] != name, name)):
-        output = wanted[name]
-        if output != name and times[output.casefold()] > 1:
-            output = f"{name}.{_format_of(name, format)}"
-        stem, extension = os.path.splitext(output)
-        again = 2
-        while output.casefold() in taken:
-            output = f"{stem}~{again}{extension}"
-            again += 1
-        taken.add(output.casefold())
-        result[name] = output
-    return result
+        return outputs.are_up_to_date([self.out / output for output in wanted], self.source / path)
 
 
 def pixels_needed(header: photo.Header, settings: Settings) -> tuple[int, int]:
@@ -373,20 +343,25 @@ def _answer(task: Callable[..., _Event], *arguments: Any) -> _Event:
         return _Broken(error)
 
 
-def _decode(item: _Job, settings: Settings) -> _Decoded | _Finished:
+def _decode(job: _Job, settings: Settings) -> _Decoded | _Finished:
     """Worker: read and decode a photo, once, and cut the model's input from it."""
     try:
-        with item.file.open("rb") as file:
-            modified = os.fstat(file.fileno()).st_mtime_ns
-            data = file.read()
+        try:
+            with job.file.open("rb") as file:
+                modified = os.fstat(file.fileno()).st_mtime_ns
+                data = file.read()
+        except OSError as error:
+            raise PhotoError(f"it cannot be read ({error.strerror})") from error
         header = photo.probe(data)
         pixels = photo.decode(data, header, pixels_needed(header, settings))
         model_input = prepare(photo.on_white(pixels), shape_for(header.width, header.height))
         if settings.dry_run:
-            pixels = pixels[:0]
-        return _Decoded(item, header, modified, pixels, model_input)
+            pixels = np.empty((0, 0, 3), np.uint8)  # done with; a slice would hold on to them all
+        return _Decoded(job, header, modified, pixels, model_input)
     except Exception as error:
-        return _failed(item, settings, error)
+        explained = _explained(error, job)
+        rows = tuple(_failed_row(job, number, settings, explained) for number in range(len(settings.targets)))
+        return _Finished(job.number, Done(job.path, rows, error=explained))
 
 
 def _infer(batch: list[_Decoded], model: Saliency) -> _Inferred:
@@ -396,64 +371,45 @@ def _infer(batch: list[_Decoded], model: Saliency) -> _Inferred:
 
 def _finish(decoded: _Decoded, density: NDArray[np.float32], settings: Settings, out: Path) -> _Finished:
     """Worker: choose the boxes of a photo, render, encode and write its thumbnails."""
-    item, header = decoded.job, decoded.header
-    rows = []
-    try:
-        for target, output in zip(settings.targets, item.outputs, strict=True):
+    job, header = decoded.job, decoded.header
+    rows: list[ledger.Row] = []
+    unstamped: list[Path] = []
+    first_error: CropperError | None = None
+    for number, (target, output) in enumerate(zip(settings.targets, job.outputs, strict=True)):
+        try:
             box = choose(density, header.width, header.height, target.aspect)
             if settings.dry_run:
-                output = ""
+                output = output if output in job.ours else ""  # what an earlier run left is still ours
             else:
                 size = photo.thumbnail_size(box, target.size, settings.enlarge)
                 thumbnail = photo.render(decoded.pixels, box, size, (header.width, header.height))
-                data = photo.encode(thumbnail, header, item.format, settings.quality)
-                temporary = f".{item.number}.part"
-                write_output(out / output, temporary, data, decoded.modified_ns, ours=output in item.ours)
-            rows.append(ledger.ok_row(item.path, output, (header.width, header.height), target.label, box))
-        return _Finished(item.number, Done(item.path, tuple(rows)), True, decoded.pixels.nbytes)
-    except Exception as error:
-        return _failed(item, settings, error, decoded)
+                data = photo.encode(thumbnail, header, job.format, settings.quality)
+                ours = output in job.ours
+                outputs.write(out / output, data, f".cropper-{job.number}.part", decoded.modified_ns, ours)
+                if ours:
+                    unstamped.append(out / output)
+            rows.append(ledger.ok_row(job.path, output, (header.width, header.height), target.label, box))
+        except Exception as error:
+            explained = _explained(error, job)
+            rows.append(_failed_row(job, number, settings, explained))
+            first_error = first_error or explained
+    done = Done(job.path, tuple(rows), error=first_error)
+    return _Finished(job.number, done, True, decoded.pixels.nbytes, tuple(unstamped), decoded.modified_ns)
 
 
-def _failed(item: _Job, settings: Settings, error: Exception, decoded: _Decoded | None = None) -> _Finished:
-    """What became of a photo that failed, whatever the reason: nothing that one photo does may stop the others."""
+def _explained(error: Exception, job: _Job) -> CropperError:
+    """Why a photo failed, whatever the reason: nothing that one photo does may stop the others."""
     if isinstance(error, CropperError):
-        reason, path = error.reason, error.path
-    elif isinstance(error, OSError):
-        reason, path = f"{error.strerror or type(error).__name__}", error.filename
+        what, remedy, path = error.what, error.remedy, error.path
     else:
-        reason, path = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}", None
-    rows = tuple(ledger.failed_row(item.path, target.label, reason) for target in settings.targets)
-    shown = PhotoError(reason, path=path or item.file)
-    shown.__cause__ = error
-    bytes = decoded.pixels.nbytes if decoded else 0
-    return _Finished(item.number, Done(item.path, rows, error=shown), decoded is not None, bytes)
+        what, remedy, path = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}", "", None
+    explained = PhotoError(what, path=path or job.file, remedy=remedy)
+    explained.__cause__ = error
+    return explained
 
 
-def write_output(path: Path, temporary_name: str, data: bytes, modified_ns: int, ours: bool) -> None:
-    """Write a thumbnail whole or not at all, with its photo's modification time.
-
-    Raises:
-        OutputError: if a file stands there that no run of ours wrote: neither in the ledger, nor with its photo's time, as one
-            would be that was written just before a run was killed.
-    """
-    if not ours:
-        try:
-            foreign = os.lstat(path).st_mtime_ns != modified_ns
-        except FileNotFoundError:
-            foreign = False
-        if foreign:
-            remedy = "move it away or choose another OUT"
-            raise OutputError("a file that cropper did not write is there already", path=path, remedy=remedy)
-    temporary = path.with_name(temporary_name)  # not made from the name, which may be as long as names can be
-    try:
-        temporary.write_bytes(data)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-    try:
-        os.utime(temporary, ns=(modified_ns, modified_ns))
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+def _failed_row(job: _Job, number: int, settings: Settings, error: CropperError) -> ledger.Row:
+    """The row of a target that failed. It names an output that an earlier run left, so that we know it as ours later on."""
+    row = ledger.failed_row(job.path, settings.targets[number].label, error.reason)
+    output = job.outputs[number]
+    return replace(row, output=output) if output in job.ours else row

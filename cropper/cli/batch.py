@@ -6,11 +6,16 @@ import os
 import sys
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import SOME_FAILED, say, target_options, targets_of
+from cropper.cli.options import INTERRUPTED, SOME_FAILED, say, target_options, targets_of
+
+if TYPE_CHECKING:
+    from cropper.batch import Done
 
 
 def default_jobs() -> int:
@@ -65,28 +70,66 @@ def batch(
     from cropper.walk import walk
 
     settings = batches.Settings(targets_of(sizes, aspects), format, quality, enlarge, dry_run)
-    made = unchanged = failed = passed_over = 0
+    counts = Counts()
     begun = time.monotonic()
     show_progress = not quiet and sys.stderr.isatty()
     total = sum(len(folder.photos) for folder in walk(source, EXTENSIONS, out)) if show_progress else None
     bar = tqdm(total=total, unit=" photos", disable=not show_progress, file=sys.stderr, dynamic_ncols=True)
-    with bar, closing(batches.run(source, out, settings, jobs or default_jobs())) as photos:
-        for done in photos:
-            passed_over += done.passed_over
-            if done.error is not None:
-                failed += 1
-                with bar.external_write_mode(sys.stderr):
-                    say(str(done.error))
-                bar.set_postfix(failed=failed)
-            elif done.unchanged:
-                unchanged += 1
-            elif done.rows:
-                made += 1
-            if done.rows:
-                bar.update()
+    interrupted = False
+    try:
+        with bar, closing(batches.run(source, out, settings, jobs or default_jobs())) as photos:
+            for done in photos:
+                counts.add(done)
+                if done.error is not None:
+                    with bar.external_write_mode(sys.stderr):
+                        say(str(done.error))
+                    bar.set_postfix(failed=counts.failed)
+                if done.rows:
+                    bar.update()
+    except KeyboardInterrupt:
+        say("interrupted; what is finished is on disk, and the same command goes on from there")
+        interrupted = True
     if not quiet:
-        seconds = time.monotonic() - begun
-        parts = [f"{made} {'decided' if dry_run else 'done'}", f"{unchanged} unchanged", f"{failed} failed"]
-        others = f"; {passed_over} other files passed over" if passed_over else ""
-        say(f"{made + unchanged + failed} photos: {', '.join(parts)}{others}; {seconds:.1f} s, {made / seconds:.0f} photos/s")
-    return SOME_FAILED if failed else 0
+        say(counts.summary(time.monotonic() - begun, "decided" if dry_run else "done"))
+    if interrupted:
+        return INTERRUPTED
+    return SOME_FAILED if counts.failed or counts.folders_failed else 0
+
+
+@dataclass
+class Counts:
+    """What became of the photos so far."""
+
+    made: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    folders_failed: int = 0
+    passed_over: int = 0
+
+    def add(self, done: Done) -> None:
+        """Count one photo, or what there is to say of a folder."""
+        self.passed_over += done.passed_over
+        if not done.rows:
+            self.folders_failed += done.error is not None
+        elif done.error is not None:
+            self.failed += 1
+        elif done.unchanged:
+            self.unchanged += 1
+        else:
+            self.made += 1
+
+    def summary(self, seconds: float, verb: str) -> str:
+        """One line for the end."""
+        photos = self.made + self.unchanged + self.failed
+        parts = [f"{self.made} {verb}", f"{self.unchanged} unchanged", f"{self.failed} failed"]
+        line = f"{_count(photos, 'photo')}: {', '.join(parts)}"
+        if self.folders_failed:
+            line += f"; {_count(self.folders_failed, 'folder')} not read"
+        if self.passed_over:
+            line += f"; {_count(self.passed_over, 'other file')} passed over"
+        line += f"; {seconds:.1f} s"
+        return f"{line}, {self.made / seconds:.0f} photos/s" if self.made else line
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,8 @@ class Pair(click.ParamType[tuple[int, int]]):
         if isinstance(value, tuple):
             return value
         numbers = str(value).lower().split(self.sign)
-        if len(numbers) != 2 or not all(n.isascii() and n.isdigit() and 1 <= int(n) <= MAX_SIDE for n in numbers):
-            self.fail(f"{value!r} is not two whole numbers from 1 to {MAX_SIDE} as in {self.example}", param, ctx)
+        if len(numbers) != 2 or not all(re.fullmatch("[0-9]{1,5}", n) and 1 <= int(n) <= MAX_SIDE for n in numbers):
+            self.fail(f"{value!r} is not two whole numbers from 1 to {MAX_SIDE}, as in {self.example}.", param, ctx)
         return int(numbers[0]), int(numbers[1])
 
 
