@@ -3,63 +3,194 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
+import torch
 
+from cropper.training import bias as biases
 from cropper.training import export as exporting
 from cropper.training import fit as fitting
+from cropper.training import label as labelling
+from cropper.training import prune as pruning
+from cropper.training.data import Photo, read_gaze_set, read_pool, with_labels
+from cropper.training.network import GazeNetwork, Shape
 
 BIAS_STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
-BIAS_STRENGTH = 0.5
 LOG_FORMAT = "%(asctime)s %(message)s"
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """SETS and, beside them, the photo pool and the teacher's labels."""
+    command = click.option("--labels", type=FOLDER, help="The teacher's densities, as `label` wrote them.")(command)
+    command = click.option("--pool", type=FOLDER, help="Photos without gaze. Needs --labels.")(command)
+    return click.argument("sets", nargs=-1, required=True, type=FOLDER)(command)
+
+
+def out_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where a step writes its checkpoints and its log."""
+    return click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and the log.")(command)
+
+
+def read(sets: tuple[Path, ...], pool: Path | None, labels: Path | None) -> tuple[list[Photo], list[Photo]]:
+    """Training and validation photos of the options."""
+    if pool is not None and labels is None:
+        raise click.UsageError("--pool needs --labels: its photos have nothing else to learn from")
+    training, validation = fitting.read_sets(list(sets))
+    training += read_pool(pool) if pool is not None else []
+    return with_labels(training, labels) if labels is not None else training, validation
+
+
+def log_to(out: Path) -> None:
+    """Also log to a file in the step's folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    logging.getLogger("cropper").addHandler(handler)
 
 
 @click.group()
 def main() -> None:
-    """Train the saliency model: fit a student on gaze sets, choose its centre bias, export it to ONNX."""
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    """Train the saliency model, one subcommand a step.
 
-
-@main.command()
-@click.argument("sets", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and the log.")
-@click.option("--epochs", default=fitting.Recipe.epochs, show_default=True)
-@click.option("--seed", default=fitting.Recipe.seed, show_default=True)
-@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out.")
-def fit(sets: tuple[Path, ...], out: Path, epochs: int, seed: int, resume: bool) -> None:
-    """Train a student on gaze SETS (folders with images/ and fixations.csv or density/)."""
-    out.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
-    logging.getLogger().addHandler(handler)
-    fitting.fit(list(sets), out, fitting.Recipe(epochs=epochs, seed=seed), resume)
-
-
-@main.command()
-@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("sets", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-def bias(checkpoint: Path, sets: tuple[Path, ...]) -> None:
-    """Compare strengths of the centre bias on the validation photos of SETS, whole and as off-centre windows.
-
-    Give the SETS the checkpoint was trained on, in the same order.
+    \b
+    fit     a network on gaze sets: a member of the teacher, or the student's start
+    label   photos with the teacher's densities
+    prune   the student's channels that cost more than they say
+    distil  the teacher's densities into the student
+    bias    compare strengths of the centre bias
+    export  the student to ONNX, and quantise it
     """
-    student, state = fitting.load_student(checkpoint)
-    _, validation, names = fitting.read_sets(list(sets))
-    if names != state["sets"]:
-        raise click.UsageError(f"the checkpoint was trained on {' '.join(state['sets'])}, in this order")
+    logging.basicConfig(format=LOG_FORMAT)
+    logging.getLogger("cropper").setLevel(logging.INFO)
+
+
+@main.command()
+@data_options
+@out_option
+@click.option("--trunk", type=click.Choice(["lite0", "lite1", "lite2"]), default="lite0", show_default=True)
+@click.option("--width", default=Shape.width, show_default=True, help="Channels of the readout.")
+@click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's.")
+@click.option("--epochs", default=fitting.Recipe.epochs, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out.")
+def fit(
+    sets: tuple[Path, ...],
+    pool: Path | None,
+    labels: Path | None,
+    out: Path,
+    trunk: str,
+    width: int,
+    scale: float,
+    epochs: int,
+    seed: int,
+    resume: bool,
+) -> None:
+    """Train a network with an ImageNet trunk on gaze SETS (folders with images/ and fixations.csv or density/)."""
+    log_to(out)
+    torch.manual_seed(seed)
+    training, validation = read(sets, pool, labels)
+    network = GazeNetwork(Shape(trunk, width, tuple(folder.name for folder in sets)), pretrained=True)
+    fitting.fit(network, training, validation, out, fitting.Recipe(epochs=epochs, scale=scale, seed=seed), resume)
+
+
+@main.command()
+@click.argument("checkpoints", nargs=-1, required=True, type=FILE)
+@click.option("--set", "sets", multiple=True, type=FOLDER, help="A gaze set to label; repeatable.")
+@click.option("--pool", type=FOLDER, help="A folder of photos to label.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the labels, one file a set or pool.")
+def label(checkpoints: tuple[Path, ...], sets: tuple[Path, ...], pool: Path | None, out: Path) -> None:
+    """Write the densities that the teacher, all CHECKPOINTS together, gives training photos."""
+    photos = [photo for folder in sets for photo in read_gaze_set(folder)[0]]
+    photos += read_pool(pool) if pool is not None else []
+    labelling.label(labelling.Teacher(list(checkpoints)), photos, out)
+
+
+@main.command()
+@click.argument("checkpoint", type=FILE)
+@data_options
+@out_option
+@click.option("--share", default=0.35, show_default=True, help="Of the blocks' cost to keep.")
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--steps", default=60, show_default=True, help="Batches a round, to measure and repair.")
+@click.option("--seed", default=0, show_default=True)
+def prune(
+    checkpoint: Path,
+    sets: tuple[Path, ...],
+    pool: Path | None,
+    labels: Path | None,
+    out: Path,
+    share: float,
+    rounds: int,
+    steps: int,
+    seed: int,
+) -> None:
+    """Cut the channels of a CHECKPOINT's trunk that cost more than they say, on gaze SETS: out/pruned.pt."""
+    log_to(out)
+    training, _ = read(sets, pool, labels)
+    network, _ = fitting.load(checkpoint)
+    recipe = fitting.Recipe(seed=seed)
+    pruned = pruning.prune(network, training, recipe, share, rounds, steps)
+    fitting.save(pruned, out / "pruned.pt", recipe, {"epoch": -1})
+
+
+@main.command()
+@click.argument("checkpoint", type=FILE)
+@data_options
+@out_option
+@click.option("--epochs", default=fitting.Recipe.epochs, show_default=True)
+@click.option("--rate", default=1.0, show_default=True, help="Of learning, relative to a fit from ImageNet.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out.")
+def distil(
+    checkpoint: Path,
+    sets: tuple[Path, ...],
+    pool: Path | None,
+    labels: Path | None,
+    out: Path,
+    epochs: int,
+    rate: float,
+    seed: int,
+    resume: bool,
+) -> None:
+    """Train a CHECKPOINT on with the teacher's labels, for photos of gaze SETS beside the fixations, and of the pool."""
+    if labels is None:
+        raise click.UsageError("distillation needs --labels")
+    log_to(out)
+    torch.manual_seed(seed)
+    training, validation = read(sets, pool, labels)
+    network, _ = fitting.load(checkpoint)
+    recipe = fitting.Recipe(epochs=epochs, seed=seed)
+    recipe = replace(recipe, trunk_rate=recipe.trunk_rate * rate, head_rate=recipe.head_rate * rate)
+    fitting.fit(network, training, validation, out, recipe, resume)
+
+
+@main.command()
+@click.argument("checkpoint", type=FILE)
+@click.argument("sets", nargs=-1, required=True, type=FOLDER)
+def bias(checkpoint: Path, sets: tuple[Path, ...]) -> None:
+    """Compare strengths of the centre bias on the validation photos of SETS, whole and as off-centre windows."""
+    network, state = fitting.load(checkpoint)
+    _, validation = fitting.read_sets(list(sets))
     click.echo("strength  KL whole  KL windows  mean")
-    for strength, (whole, windows) in fitting.choose_bias_strength(student, validation, names, BIAS_STRENGTHS).items():
+    for strength, (whole, windows) in biases.compare(network, validation, BIAS_STRENGTHS, state["recipe"]["scale"]).items():
         click.echo(f"{strength:8.2f}  {whole:8.4f}  {windows:10.4f}  {(whole + windows) / 2:.4f}")
 
 
 @main.command()
-@click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("checkpoint", type=FILE)
 @click.argument("onnx", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--bias-strength", default=BIAS_STRENGTH, show_default=True, help="Of the mean learned centre bias.")
-def export(checkpoint: Path, onnx: Path, bias_strength: float) -> None:
+@click.option("--bias-strength", default=exporting.BIAS_STRENGTH, show_default=True, help="Of the mean learned centre bias.")
+@click.option("--int8", "calibration", multiple=True, type=FOLDER, help="Quantise, with ranges seen on this gaze set; repeatable.")
+def export(checkpoint: Path, onnx: Path, bias_strength: float, calibration: tuple[Path, ...]) -> None:
     """Write a CHECKPOINT as an ONNX file and check it against torch."""
-    exporting.export(checkpoint, onnx, bias_strength)
+    photos = [photo for folder in calibration for photo in read_gaze_set(folder)[0]]
+    exporting.export(checkpoint, onnx, bias_strength, photos)
 
 
 if __name__ == "__main__":

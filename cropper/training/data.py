@@ -1,7 +1,8 @@
-"""Gaze sets as training batches: photos, where people looked, and windows cut from both.
+"""Gaze sets and the photo pool as training batches: photos, where people looked, and windows cut from both.
 
 A gaze set is a folder with ``images/NAME.jpg`` and either ``fixations.csv``
-(``image,subject,order,x,y,duration_ms``, pixels of the stored image) or ``density/NAME.png`` (grey maps).
+(``image,subject,order,x,y,duration_ms``, pixels of the stored image) or ``density/NAME.png`` (grey maps). The pool is a folder of
+photos without any of that. Both may have the teacher's densities beside them: ``LABELS/SET.npz``, one array a photo.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cropper.saliency import STRIDE
+from cropper.saliency import STRIDE, prepare
 
 # Photos whose stored pixels are not the shape people saw: set name -> the aspect (W/H) to stretch them back to.
 STRETCH_TO = {"hamburg": 4 / 3}
@@ -27,23 +29,37 @@ STRETCH_TO = {"hamburg": 4 / 3}
 TEST_EVERY = {"osie": 4}
 VALIDATION_EVERY = 10
 
-# What one batch's photos are resized to (height, width) and how often: mostly the shape of ordinary landscapes,
+# What one batch's photos are resized to (height, width), at scale 1, and how often: mostly the shape of ordinary landscapes,
 # enough squares, portraits and wide ones that no shape is new to the network.
 BATCH_SHAPES = {(224, 288): 0.55, (256, 256): 0.15, (288, 224): 0.15, (192, 320): 0.15}
+VALIDATION_SHAPE = (224, 288)
+SHAPE_STEP = 32
 MAX_SQUASH = math.log(1.15)
+# How often a photo is shown whole, and not a window of it.
+WHOLE_CHANCE = 0.3
 # About one degree of visual angle in the labs' set-ups: how sharp a fixation says what was looked at.
 FIXATION_SIGMA = 0.025
 
 
 @dataclass(frozen=True)
-class GazePhoto:
-    """One photo and what is known of where people looked, in coordinates relative to it (0..1)."""
+class Photo:
+    """One photo and what is known of where people looked, in coordinates relative to it (0..1).
 
-    gaze_set: str
+    Of the last three, a photo of a set with fixations has the first, one of a set with maps the second, one of the pool none;
+    each may have the third.
+    """
+
+    collection: str  # the name of its gaze set or pool
     name: str
     bgr: NDArray[np.uint8]  # [H, W, 3]
-    fixations: NDArray[np.float32] | None  # [n, 2] x, y in 0..1
-    density: NDArray[np.float32] | None  # [h, w], where only a map exists
+    fixations: NDArray[np.float32] | None = None  # [n, 2] x, y in 0..1
+    density: NDArray[np.float32] | None = None  # [h, w], people's
+    teacher: NDArray[np.float32] | None = None  # [h, w], the teacher's, without a centre bias
+
+    @property
+    def has_gaze(self) -> bool:
+        """Whether people were measured looking at it."""
+        return self.fixations is not None or self.density is not None
 
 
 @dataclass(frozen=True)
@@ -64,12 +80,19 @@ class Batch:
     """Windows of one shape, ready for the network."""
 
     image: torch.Tensor  # uint8 [N, H, W, 3] BGR
-    target: torch.Tensor  # float32 [N, H / STRIDE, W / STRIDE], each sums to 1
+    gaze: torch.Tensor  # float32 [N, H / STRIDE, W / STRIDE], people's density: each sums to 1, or is 0 where there is none
+    teacher: torch.Tensor  # the same of the teacher
     grid: torch.Tensor  # float32 [N, 2, H / STRIDE, W / STRIDE]: where in its photo each cell lies, -1..1
-    gaze_set: torch.Tensor  # int64 [N]: index into the names of the sets
+    gaze_set: torch.Tensor  # int64 [N]: index into the names of the sets; 0 where there is none
 
 
-def read_gaze_set(folder: Path) -> tuple[list[GazePhoto], list[GazePhoto]]:
+def scaled_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
+    """An input shape (height, width) at about another scale, both sides multiples of 32."""
+    height, width = (max(1, round(side * scale / SHAPE_STEP)) * SHAPE_STEP for side in shape)
+    return height, width
+
+
+def read_gaze_set(folder: Path) -> tuple[list[Photo], list[Photo]]:
     """Read a gaze set, without its test split, as (training photos, validation photos).
 
     The first fixation of each viewer (``order`` 0) is left out: it sits where the start cross was.
@@ -95,9 +118,27 @@ def read_gaze_set(folder: Path) -> tuple[list[GazePhoto], list[GazePhoto]]:
             stretched = cv2.resize(bgr, (round(height * STRETCH_TO[name]), height), interpolation=cv2.INTER_CUBIC)
             bgr = np.asarray(stretched, np.uint8)
         if points is None or len(points):
-            photos.append(GazePhoto(name, file.name, bgr, points, density))
+            photos.append(Photo(name, file.name, bgr, points, density))
     training = [photo for i, photo in enumerate(photos) if i % VALIDATION_EVERY]
     return training, photos[::VALIDATION_EVERY]
+
+
+def read_pool(folder: Path) -> list[Photo]:
+    """Read a folder of photos without labels."""
+    return [Photo(folder.name, file.name, np.asarray(cv2.imread(str(file)), np.uint8)) for file in sorted(folder.glob("*.jpg"))]
+
+
+def with_labels(photos: list[Photo], folder: Path) -> list[Photo]:
+    """The photos with the teacher's densities from ``folder/COLLECTION.npz``, as ``label`` wrote them.
+
+    Raises:
+        KeyError: if a photo has none.
+    """
+    labelled = []
+    for collection, group in groupby(photos, key=lambda photo: photo.collection):
+        with np.load(folder / f"{collection}.npz") as densities:
+            labelled += [replace(photo, teacher=np.asarray(densities[photo.name], np.float32)) for photo in group]
+    return labelled
 
 
 def _relative(points: list[tuple[float, float]], width: int, height: int) -> NDArray[np.float32]:
@@ -109,8 +150,8 @@ def _read_density(path: Path) -> NDArray[np.float32]:
     return np.asarray(grey / grey.sum(), np.float32)
 
 
-def random_window(photo: GazePhoto, aspect: float, rng: np.random.Generator, whole: float) -> Window:
-    """A random window of roughly the aspect (W/H, within 15 %), 60-100 % of what fits, with gaze inside it.
+def random_window(photo: Photo, aspect: float, rng: np.random.Generator, whole: float) -> Window:
+    """A random window of roughly the aspect (W/H, within 15 %), 60-100 % of what fits, with something to look at inside it.
 
     With the chance ``whole`` it is the largest such window instead: the whole photo where its shape allows.
     """
@@ -128,15 +169,15 @@ def random_window(photo: GazePhoto, aspect: float, rng: np.random.Generator, who
     return WHOLE
 
 
-def _gaze_inside(photo: GazePhoto, window: Window) -> float:
+def _gaze_inside(photo: Photo, window: Window) -> float:
     """The share of the photo's gaze inside the window, 0..1."""
     if photo.fixations is not None:
         inside = (photo.fixations >= (window.x, window.y)) & (
             photo.fixations < (window.x + window.width, window.y + window.height)
         )
         return float(inside.all(axis=1).mean())
-    assert photo.density is not None
-    return float(_cut(photo.density, window).sum())
+    density = photo.density if photo.density is not None else photo.teacher
+    return 1.0 if density is None else float(_cut(density, window).sum())
 
 
 def _cut(array: NDArray[Any], window: Window) -> NDArray[Any]:
@@ -146,61 +187,60 @@ def _cut(array: NDArray[Any], window: Window) -> NDArray[Any]:
     return array[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
 
 
-def target_density(photo: GazePhoto, window: Window, height: int, width: int) -> NDArray[np.float32]:
-    """The density over a window as people's gaze gives it: float32 [height, width], sums to 1."""
-    target: NDArray[Any]
+def gaze_density(photo: Photo, window: Window, height: int, width: int) -> NDArray[np.float32]:
+    """The density over a window as people's gaze gives it: float32 [height, width], sums to 1, or 0 where none is known."""
     if photo.fixations is not None:
         points = (photo.fixations - (window.x, window.y)) / (window.width, window.height)
         points = points[((points >= 0) & (points < 1)).all(axis=1)]
-        target = np.zeros((height, width), np.float32)
-        np.add.at(target, ((points[:, 1] * height).astype(int), (points[:, 0] * width).astype(int)), 1)
-        sigma = FIXATION_SIGMA * width / window.width, FIXATION_SIGMA * height / window.height
+        hits = np.zeros((height, width), np.float32)
+        np.add.at(hits, ((points[:, 1] * height).astype(int), (points[:, 0] * width).astype(int)), 1)
         photo_height, photo_width = photo.bgr.shape[:2]
-        longest = max(photo_height, photo_width)
-        target = cv2.GaussianBlur(
-            target,
-            (0, 0),
-            sigmaX=sigma[0] * longest / photo_width,
-            sigmaY=sigma[1] * longest / photo_height,
-            borderType=cv2.BORDER_CONSTANT,
-        )
-    else:
-        assert photo.density is not None
-        target = cv2.resize(_cut(photo.density, window), (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(target / max(float(target.sum()), 1e-12), np.float32)
+        sigma = FIXATION_SIGMA * max(photo_height, photo_width)  # in pixels of the photo
+        across, down = width / (window.width * photo_width), height / (window.height * photo_height)
+        blurred = cv2.GaussianBlur(hits, (0, 0), sigmaX=sigma * across, sigmaY=sigma * down, borderType=cv2.BORDER_CONSTANT)
+        return _normalised(blurred)
+    if photo.density is not None:
+        return resampled(photo.density, window, height, width)
+    return np.zeros((height, width), np.float32)
+
+
+def resampled(density: NDArray[np.float32], window: Window, height: int, width: int) -> NDArray[np.float32]:
+    """A window of a whole photo's density: float32 [height, width], sums to 1."""
+    return _normalised(cv2.resize(_cut(density, window), (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def _normalised(density: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(density / max(float(density.sum()), 1e-12), np.float32)
 
 
 def make_batch(
-    photos: list[GazePhoto], windows: list[Window], flips: list[bool], shape: tuple[int, int], set_names: list[str]
+    photos: list[Photo], windows: list[Window], flips: list[bool], shape: tuple[int, int], set_names: tuple[str, ...]
 ) -> Batch:
     """Cut the windows from their photos, resize all to the shape (height, width), mirror where asked."""
-    height, width = shape
-    rows, columns = height // STRIDE, width // STRIDE
-    images, targets, grids = [], [], []
+    rows, columns = shape[0] // STRIDE, shape[1] // STRIDE
+    samples = []
     for photo, window, flip in zip(photos, windows, flips, strict=True):
-        image = cv2.resize(_cut(photo.bgr, window), (width, height), interpolation=cv2.INTER_AREA)
-        target = target_density(photo, window, rows, columns)
+        image = prepare(_cut(photo.bgr, window), shape)
+        gaze = gaze_density(photo, window, rows, columns)
+        teacher = np.zeros_like(gaze) if photo.teacher is None else resampled(photo.teacher, window, rows, columns)
         u = (window.x + (np.arange(columns) + 0.5) / columns * window.width) * 2 - 1
         v = (window.y + (np.arange(rows) + 0.5) / rows * window.height) * 2 - 1
         grid = np.stack(np.broadcast_arrays(u[None, :], v[:, None])).astype(np.float32)
         if flip:
-            image, target, grid = image[:, ::-1], target[:, ::-1], grid[:, :, ::-1]
-        images.append(np.ascontiguousarray(image))
-        targets.append(np.ascontiguousarray(target))
-        grids.append(np.ascontiguousarray(grid))
-    return Batch(
-        torch.from_numpy(np.stack(images)),
-        torch.from_numpy(np.stack(targets)),
-        torch.from_numpy(np.stack(grids)),
-        torch.tensor([set_names.index(photo.gaze_set) for photo in photos]),
-    )
+            image, gaze, teacher, grid = image[:, ::-1], gaze[:, ::-1], teacher[:, ::-1], grid[:, :, ::-1]
+        samples.append((image, gaze, teacher, grid))
+    images, gazes, teachers, grids = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True))
+    gaze_sets = [set_names.index(photo.collection) if photo.has_gaze else 0 for photo in photos]
+    return Batch(images, gazes, teachers, grids, torch.tensor(gaze_sets))
 
 
 class EpochBatches(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
     """One epoch over the photos as augmented batches, the same for the same seed and epoch."""
 
-    def __init__(self, photos: list[GazePhoto], set_names: list[str], batch_size: int, seed: int, epoch: int) -> None:
-        self.photos, self.set_names, self.batch_size = photos, set_names, batch_size
+    def __init__(
+        self, photos: list[Photo], set_names: tuple[str, ...], scale: float, batch_size: int, seed: int, epoch: int
+    ) -> None:
+        self.photos, self.set_names, self.scale, self.batch_size = photos, set_names, scale, batch_size
         self.seed, self.epoch = seed, epoch
 
     def __len__(self) -> int:
@@ -213,9 +253,9 @@ class EpochBatches(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             shape = shapes[rng.choice(len(shapes), p=list(BATCH_SHAPES.values()))]
             photos = [self.photos[i] for i in order[start : start + self.batch_size]]
-            windows = [random_window(photo, shape[1] / shape[0], rng, whole=0.3) for photo in photos]
+            windows = [random_window(photo, shape[1] / shape[0], rng, whole=WHOLE_CHANCE) for photo in photos]
             flips = list(rng.random(len(photos)) < 0.5)
-            yield make_batch(photos, windows, flips, shape, self.set_names)
+            yield make_batch(photos, windows, flips, scaled_shape(shape, self.scale), self.set_names)
 
 
 def jitter_colours(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

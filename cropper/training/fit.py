@@ -1,8 +1,9 @@
-"""The training loop: batches in, a checkpoint an epoch out."""
+"""The training loop: batches in, a checkpoint an epoch out. The same for a teacher and, with the teacher's labels, for the student."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,184 +14,185 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from cropper.training.data import (
+    VALIDATION_SHAPE,
     WHOLE,
     Batch,
     EpochBatches,
-    GazePhoto,
+    Photo,
     jitter_colours,
     make_batch,
     random_window,
     read_gaze_set,
+    scaled_shape,
 )
-from cropper.training.network import Student
+from cropper.training.network import GazeNetwork, Shape, log_normalised
 
 log = logging.getLogger(__name__)
-
-VALIDATION_SHAPE = (224, 288)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a training run depends on, beside its photos."""
+    """What a training run depends on, beside its photos and the network it starts from."""
 
     epochs: int = 4
+    scale: float = 1.0  # of the input, relative to what users' photos are resized to
     batch_size: int = 16
     trunk_rate: float = 3e-4
     head_rate: float = 3e-3
     weight_decay: float = 1e-4
     cc_weight: float = 0.5
+    # Of the teacher's densities in the loss, where a photo has people's too.
+    teacher_weight: float = 0.5
     # Photos with true fixations say more than noisy maps: how often an epoch visits each of them.
     fixation_repeats: int = 2
     seed: int = 0
 
 
-def loss_of(log_density: torch.Tensor, target: torch.Tensor, cc_weight: float) -> torch.Tensor:
-    """KL divergence from the target less a share of the correlation coefficient, mean over the batch."""
+def divergence(log_density: torch.Tensor, target: torch.Tensor, cc_weight: float) -> torch.Tensor:
+    """KL divergence from the target less a share of the correlation coefficient: [N, h, w] twice -> [N]. 0 for empty targets."""
     log_density, target = log_density.flatten(1), target.flatten(1)
     kl = (torch.xlogy(target, target) - target * log_density).sum(dim=1)
     a = log_density.exp()
     a, b = a - a.mean(dim=1, keepdim=True), target - target.mean(dim=1, keepdim=True)
-    cc = (a * b).sum(dim=1) / (a.square().sum(dim=1) * b.square().sum(dim=1)).sqrt().clamp_min(1e-12)
-    return (kl - cc_weight * cc).mean()
+    cc = (a * b).sum(dim=1) / (a.square().sum(dim=1) * b.square().sum(dim=1)).clamp_min(1e-24).sqrt()
+    return kl - cc_weight * cc
 
 
-def read_sets(folders: list[Path]) -> tuple[list[GazePhoto], list[GazePhoto], list[str]]:
-    """All sets' training photos, validation photos and the sets' names."""
+def batch_loss(network: GazeNetwork, image: torch.Tensor, batch: Batch, recipe: Recipe) -> torch.Tensor:
+    """The loss of each photo of a batch, [N]; ``image`` is normalised.
+
+    People start in the middle, so their density is compared with the content and their set's centre bias; the teacher's says
+    what the photo shows, so it is compared with the content alone.
+    """
+    content = network.content(image)
+    with_bias = log_normalised(content + network.centre_bias(batch.grid, batch.gaze_set))
+    gaze = divergence(with_bias, batch.gaze, recipe.cc_weight)
+    teacher = divergence(log_normalised(content), batch.teacher, recipe.cc_weight)
+    has_gaze, has_teacher = batch.gaze.flatten(1).any(dim=1), batch.teacher.flatten(1).any(dim=1)
+    share = torch.where(has_gaze & has_teacher, recipe.teacher_weight, has_teacher.float())
+    return (1 - share) * gaze + share * teacher
+
+
+def read_sets(folders: list[Path]) -> tuple[list[Photo], list[Photo]]:
+    """All sets' training photos and validation photos."""
     training, validation = [], []
     for folder in folders:
         train, held_out = read_gaze_set(folder)
         log.info("%s: %d photos to train on, %d to validate", folder.name, len(train), len(held_out))
         training += train
         validation += held_out
-    return training, validation, [folder.name for folder in folders]
+    return training, validation
 
 
-def fit(folders: list[Path], out: Path, recipe: Recipe, resume: bool) -> Path:
-    """Train a student on the gaze sets, write ``out/epoch-N.pt`` after every epoch and return the last one's path.
+def fit(network: GazeNetwork, training: list[Photo], validation: list[Photo], out: Path, recipe: Recipe, resume: bool) -> Path:
+    """Train a network in place, write ``out/epoch-N.pt`` after every epoch and return the last one's path.
 
     With ``resume`` the newest checkpoint in ``out`` goes on where it stopped.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(recipe.seed)
-    training, validation, set_names = read_sets(folders)
-    epoch_photos = [photo for photo in training for _ in range(1 if photo.fixations is None else recipe.fixation_repeats)]
-    student = Student(len(set_names)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    head = [p for n, p in student.named_parameters() if not n.startswith(("stem", "blocks"))]
-    trunk = [p for n, p in student.named_parameters() if n.startswith(("stem", "blocks"))]
-    optimizer = torch.optim.AdamW([{"params": trunk}, {"params": head}], weight_decay=recipe.weight_decay)
-    steps = len(EpochBatches(epoch_photos, set_names, recipe.batch_size, recipe.seed, 0))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    groups = [{"params": network.trunk_parameters()}, {"params": network.head_parameters()}]
+    optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [recipe.trunk_rate, recipe.head_rate], total_steps=steps * recipe.epochs, pct_start=0.15
+        optimizer,
+        [recipe.trunk_rate, recipe.head_rate],
+        total_steps=len(epoch_batches(network.shape, training, recipe, 0)) * recipe.epochs,
+        pct_start=0.15,
     )
     first = 0
     checkpoints = sorted(out.glob("epoch-*.pt"), key=lambda path: int(path.stem.removeprefix("epoch-")))
     if resume and checkpoints:
         state = torch.load(checkpoints[-1], weights_only=True)
-        student.load_state_dict(state["student"])
+        network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         first = state["epoch"] + 1
         log.info("resumed from %s", checkpoints[-1])
 
     for epoch in range(first, recipe.epochs):
-        generator = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
-        batches = EpochBatches(epoch_photos, set_names, recipe.batch_size, recipe.seed, epoch)
-        student.train()
+        network.train()
         losses = []
-        bar = tqdm(DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=4), desc=f"epoch {epoch}")
-        for batch in bar:
-            image = student.features(jitter_colours(batch.image.float(), generator))
-            image = image.contiguous(memory_format=torch.channels_last)
-            loss = loss_of(student(image, batch.grid, batch.gaze_set), batch.target, recipe.cc_weight)
+        bar = tqdm(total=len(epoch_batches(network.shape, training, recipe, epoch)), desc=f"epoch {epoch}")
+        for image, batch in augmented(network, training, recipe, epoch):
+            loss = batch_loss(network, image, batch, recipe).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(student.parameters(), 5.0)
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
-            bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}")
+            bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}", refresh=False)
+            bar.update()
+        bar.close()
         path = out / f"epoch-{epoch}.pt"
-        torch.save(
-            {
-                "student": student.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "epoch": epoch,
-                "sets": set_names,
-                "recipe": asdict(recipe),
-            },
-            path,
-        )
+        progress = {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "epoch": epoch}
+        save(network, path, recipe, progress)
         log.info("epoch %d: loss %.4f, saved %s", epoch, float(np.mean(losses)), path)
-        for name, scores in validate(student, validation, set_names).items():
-            log.info("  %-14s %s", name, "  ".join(f"{key} {value:.3f}" for key, value in scores.items()))
+        log_scores(network, validation, recipe.scale)
     return out / f"epoch-{recipe.epochs - 1}.pt"
 
 
-def load_student(checkpoint: Path) -> tuple[Student, dict[str, Any]]:
-    """A trained student in evaluation mode, and the checkpoint it came from."""
+def epoch_batches(shape: Shape, photos: list[Photo], recipe: Recipe, epoch: int) -> EpochBatches:
+    """One epoch's batches, those with true fixations more often than the rest."""
+    repeated = [photo for photo in photos for _ in range(1 if photo.fixations is None else recipe.fixation_repeats)]
+    return EpochBatches(repeated, shape.sets, recipe.scale, recipe.batch_size, recipe.seed, epoch)
+
+
+def augmented(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int) -> Iterator[tuple[torch.Tensor, Batch]]:
+    """One epoch's batches with their photos' colours jittered and normalised for the network."""
+    generator = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
+    batches = epoch_batches(network.shape, photos, recipe, epoch)
+    for batch in DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=4):
+        yield network.normalised(jitter_colours(batch.image.float(), generator)), batch
+
+
+def save(network: GazeNetwork, path: Path, recipe: Recipe, progress: dict[str, Any]) -> None:
+    """Write a checkpoint: the network, what it was made with, and what a resumed run needs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"network": network.state_dict(), "shape": asdict(network.shape), "recipe": asdict(recipe), **progress}, path)
+
+
+def load(checkpoint: Path) -> tuple[GazeNetwork, dict[str, Any]]:
+    """A trained network in evaluation mode, and the checkpoint it came from."""
     state = torch.load(checkpoint, weights_only=True)
-    student = Student(len(state["sets"]), pretrained=False)
-    student.load_state_dict(state["student"])
-    return student.eval(), state
+    network = GazeNetwork(Shape(**state["shape"]))
+    network.load_state_dict(state["network"])
+    return network.eval(), state
 
 
-def validation_batches(photos: list[GazePhoto], set_names: list[str], off_centre: bool, seed: int = 0) -> list[Batch]:
-    """The photos whole, or an off-centre window of each, in batches of 16 of one set."""
-    rng = np.random.default_rng(seed)
-    height, width = VALIDATION_SHAPE
-    batches = []
-    for name in set_names:
-        of_set = [photo for photo in photos if photo.gaze_set == name]
+def validation_batches(photos: list[Photo], sets: tuple[str, ...], scale: float, off_centre: bool) -> Iterator[tuple[str, Batch]]:
+    """The photos whole, or an off-centre window of each, in batches of 16 of one set, each with the set's name."""
+    rng = np.random.default_rng(0)
+    shape = scaled_shape(VALIDATION_SHAPE, scale)
+    for name in sets:
+        of_set = [photo for photo in photos if photo.collection == name]
         for start in range(0, len(of_set), 16):
             part = of_set[start : start + 16]
-            windows = [random_window(p, width / height, rng, whole=0.0) if off_centre else WHOLE for p in part]
-            batches.append(make_batch(part, windows, [False] * len(part), VALIDATION_SHAPE, set_names))
-    return batches
+            windows = [random_window(p, shape[1] / shape[0], rng, whole=0.0) if off_centre else WHOLE for p in part]
+            yield name, make_batch(part, windows, [False] * len(part), shape, sets)
 
 
 @torch.no_grad()
-def validate(student: Student, photos: list[GazePhoto], set_names: list[str]) -> dict[str, dict[str, float]]:
-    """Per set: loss in nats (KL) and CC on whole photos, with the set's own centre bias."""
-    student.eval()
-    scores: dict[str, dict[str, list[float]]] = {name: {"KL": [], "CC": [], "NSS": []} for name in set_names}
-    for batch in validation_batches(photos, set_names, off_centre=False):
-        log_density = student(student.features(batch.image), batch.grid, batch.gaze_set)
-        name = set_names[int(batch.gaze_set[0])]
-        for key, values in measures(log_density, batch.target).items():
-            scores[name][key] += values
-    return {name: {key: float(np.mean(v)) for key, v in of.items()} for name, of in scores.items()}
+def log_scores(network: GazeNetwork, photos: list[Photo], scale: float) -> None:
+    """Log each set's KL (nats), CC and NSS on whole photos, with the set's own centre bias, and on windows, without."""
+    network.eval()
+    for off_centre in (False, True):
+        scores: dict[str, list[torch.Tensor]] = {name: [] for name in network.shape.sets}
+        for name, batch in validation_batches(photos, network.shape.sets, scale, off_centre):
+            logits = network.content(network.normalised(batch.image))
+            if not off_centre:
+                logits = logits + network.centre_bias(batch.grid, batch.gaze_set)
+            scores[name].append(measures(log_normalised(logits), batch.gaze))
+        for name, parts in scores.items():
+            if parts:
+                kl, cc, nss = torch.cat(parts).mean(dim=0).tolist()
+                log.info("  %-14s %-7s KL %.3f  CC %.3f  NSS %.3f", name, "windows" if off_centre else "whole", kl, cc, nss)
 
 
-def measures(log_density: torch.Tensor, target: torch.Tensor) -> dict[str, list[float]]:
-    """KL, CC and NSS (against the target as weights) of every map in a batch."""
+def measures(log_density: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """KL, CC and NSS (the target as weights) of every map in a batch: [N, 3]."""
     log_density, target = log_density.flatten(1), target.flatten(1)
     density = log_density.exp()
     kl = (torch.xlogy(target, target) - target * log_density).sum(dim=1)
     z = (density - density.mean(dim=1, keepdim=True)) / density.std(dim=1, keepdim=True)
-    nss = (z * target).sum(dim=1)
     b = (target - target.mean(dim=1, keepdim=True)) / target.std(dim=1, keepdim=True)
-    cc = (z * b).sum(dim=1) / (density.shape[1] - 1)
-    return {"KL": kl.tolist(), "CC": cc.tolist(), "NSS": nss.tolist()}
-
-
-def choose_bias_strength(
-    student: Student, photos: list[GazePhoto], set_names: list[str], strengths: list[float]
-) -> dict[float, tuple[float, float]]:
-    """KL on whole photos and on off-centre windows for each strength of the mean centre bias, over sets with fixations."""
-    photos = [photo for photo in photos if photo.fixations is not None]
-    names = [name for name in set_names if any(photo.gaze_set == name for photo in photos)]
-    slopes = torch.nn.functional.softplus(student.bias_slopes.detach()).mean(dim=0)
-    kl: dict[float, list[list[float]]] = {strength: [[], []] for strength in strengths}
-    for off_centre in (False, True):
-        for batch in validation_batches(photos, names, off_centre):
-            rows, columns = batch.target.shape[1:]
-            u = (torch.arange(columns) + 0.5) * 2 / columns - 1
-            v = (torch.arange(rows) + 0.5) * 2 / rows - 1
-            with torch.no_grad():
-                content = student.content(student.features(batch.image))
-            for strength in strengths:
-                logits = content - strength * (u.square()[None] * slopes[0] + v.square()[:, None] * slopes[1])
-                log_density = torch.log_softmax(logits.flatten(1), dim=1).view_as(logits)
-                kl[strength][off_centre] += measures(log_density, batch.target)["KL"]
-    return {strength: (float(np.mean(whole)), float(np.mean(windows))) for strength, (whole, windows) in kl.items()}
+    return torch.stack([kl, (z * b).sum(dim=1) / (density.shape[1] - 1), (z * target).sum(dim=1)], dim=1)

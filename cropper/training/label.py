@@ -1,0 +1,93 @@
+"""The teacher: several networks at their own scales, each looking at a photo and its mirror image, averaged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from cropper.saliency import STRIDE, prepare, shape_for
+from cropper.training.data import Photo, scaled_shape
+from cropper.training.fit import load
+from cropper.training.network import GazeNetwork, log_normalised
+
+log = logging.getLogger(__name__)
+
+# The maps of all members are averaged on the grid of one this much finer than the student's.
+LABEL_SCALE = 4 / 3
+BATCH_SIZE = 8
+
+
+class Teacher:
+    """An ensemble of trained networks.
+
+    Args:
+        checkpoints: one a member; each runs at the scale it was trained at.
+    """
+
+    def __init__(self, checkpoints: list[Path]) -> None:
+        loaded = [load(checkpoint) for checkpoint in checkpoints]
+        self.members: list[tuple[GazeNetwork, float]] = [
+            (network.to(memory_format=torch.channels_last), state["recipe"]["scale"])  # type: ignore[call-overload]
+            for network, state in loaded
+        ]
+
+    @torch.no_grad()
+    def densities(self, images: list[NDArray[np.uint8]], shape: tuple[int, int], bias: float = 0.0) -> NDArray[np.float32]:
+        """Photos uint8 [H, W, 3] BGR of one student input shape (height, width) -> densities [N, h, w] on a finer grid.
+
+        They say what the photos show, without a centre bias, unless a strength of the members' mean bias is given. Members and
+        mirror images are averaged as densities, so that what only one of them sees is not lost.
+        """
+        rows, columns = (side // STRIDE for side in scaled_shape(shape, LABEL_SCALE))
+        total = torch.zeros(len(images), rows, columns)
+        for network, scale in self.members:
+            inputs = torch.from_numpy(np.stack([prepare(image, scaled_shape(shape, scale)) for image in images]))
+            for mirrored in (False, True):
+                content = network.content(network.normalised(inputs.flip(2) if mirrored else inputs))
+                content = content.flip(2) if mirrored else content
+                content = torch.nn.functional.interpolate(content[:, None], (rows, columns), mode="bilinear")[:, 0]
+                total += log_normalised(content + bias * network.mean_centre_bias(rows, columns)).exp()
+        return (total / total.sum(dim=(1, 2), keepdim=True)).numpy()
+
+
+def label(teacher: Teacher, photos: list[Photo], out: Path) -> None:
+    """Write the teacher's densities of photos, ``out/COLLECTION.npz`` with a float16 array [h, w] by each photo's name.
+
+    A collection whose file is there already is left as it is.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for collection, group in groupby(photos, key=lambda photo: photo.collection):
+        path = out / f"{collection}.npz"
+        if path.exists():
+            log.info("%s is there already", path)
+            continue
+        of_collection = list(group)
+        densities: dict[str, NDArray[np.float16]] = {}
+        with tqdm(total=len(of_collection), desc=collection) as bar:
+            for shape, part in _by_shape(of_collection):
+                for photo, density in zip(part, teacher.densities([p.bgr for p in part], shape), strict=True):
+                    # A density's cells are too small for float16; relative to an even density they are not.
+                    densities[photo.name] = (density * density.size).astype(np.float16)
+                bar.update(len(part))
+        temporary = path.with_suffix(".part.npz")
+        np.savez(temporary, **densities)  # type: ignore[arg-type]
+        temporary.replace(path)
+
+
+def _by_shape(photos: list[Photo]) -> Iterator[tuple[tuple[int, int], list[Photo]]]:
+    """The photos in batches of one student input shape, each with the shape."""
+
+    def shape_of(photo: Photo) -> tuple[int, int]:
+        return shape_for(photo.bgr.shape[1], photo.bgr.shape[0])
+
+    for shape, group in groupby(sorted(photos, key=shape_of), key=shape_of):
+        of_shape = list(group)
+        for start in range(0, len(of_shape), BATCH_SIZE):
+            yield shape, of_shape[start : start + BATCH_SIZE]

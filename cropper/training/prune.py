@@ -1,0 +1,147 @@
+"""Fisher pruning: the hidden channels that cost much and say little are cut out of the trunk.
+
+Theis, Korshunova, Tejani and Huszár 2018, "Faster gaze prediction with dense networks and Fisher pruning",
+https://arxiv.org/abs/1801.05787: removing a channel raises the loss by about half the mean over photos of the squared gradient with
+respect to a mask on it, and a channel goes where that is less than beta times the cost it saves. In an inverted
+bottleneck all cost is proportional to its hidden channels, and removing one touches no other block.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from cropper.training.data import Photo
+from cropper.training.fit import Recipe, augmented, batch_loss
+from cropper.training.network import GazeNetwork, keep_hidden
+
+log = logging.getLogger(__name__)
+
+# Channels left in a block are a multiple of this: what vector units work on at once.
+CHANNEL_STEP = 8
+# What it costs to write and read one number of a hidden map, in multiplications: these maps are large, and memory is slow.
+TOUCH_COST = 24
+
+
+def prune(network: GazeNetwork, photos: list[Photo], recipe: Recipe, share: float, rounds: int, steps: int) -> GazeNetwork:
+    """Cut hidden channels until the trunk's blocks cost a share of what they did; between the rounds the network is trained.
+
+    Args:
+        network: a trained network; it is changed in place.
+        photos: to measure the Fisher information on, and to train.
+        recipe: how to train; of its rates a tenth is used, since this is no more than repair.
+        share: of the cost to keep, 0..1.
+        rounds: in how many rounds to get there, each by the same factor.
+        steps: batches a round.
+
+    Returns:
+        The network, with its new shape.
+    """
+    network.frozen = 0  # narrowed layers before the first tap are trained too
+    whole = _cost(network)
+    for number in range(1, rounds + 1):
+        losses, gradients = _train(network, photos, recipe, number, steps)
+        keep = _chosen(gradients, _costs(network), whole * share ** (number / rounds))
+        for block, channels in zip(network.blocks, keep, strict=True):
+            keep_hidden(block, channels)
+        network.shape = replace(network.shape, hidden=tuple(len(channels) for channels in keep))
+        log.info("round %d: loss %.4f, hidden channels %s", number, losses, network.shape.hidden)
+    return network
+
+
+def _train(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int, steps: int) -> tuple[float, list[torch.Tensor]]:
+    """Train some batches; the mean loss, and of each block's hidden channels the loss expected of removing it, [channels]."""
+    network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    groups = [
+        {"params": network.trunk_parameters(), "lr": recipe.trunk_rate / 10},
+        {"params": network.head_parameters(), "lr": recipe.head_rate / 10},
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+    squared: list[Any] = [0.0] * len(network.blocks)
+    total, seen = 0.0, 0
+    with _masked(network) as masks:
+        batches = augmented(network, photos, recipe, epoch)
+        for _, (image, batch) in zip(tqdm(range(steps), desc=f"round {epoch}"), batches, strict=False):
+            loss = batch_loss(network, image, batch, recipe)
+            optimizer.zero_grad()
+            loss.mean().backward()  # type: ignore[no-untyped-call]
+            # A photo's own gradient is that of the mean times the number of photos.
+            for i, mask in enumerate(masks):
+                squared[i] = squared[i] + (mask.grad[:, :, 0, 0] * len(image)).square().sum(dim=0)
+            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimizer.step()
+            total += float(loss.sum())
+            seen += len(image)
+    return total / seen, [s / (2 * seen) for s in squared]
+
+
+@contextmanager
+def _masked(network: GazeNetwork) -> Iterator[list[Any]]:
+    """A mask of ones on every block's hidden channels, one a photo; the list holds each block's latest, [N, C, 1, 1]."""
+    masks: list[Any] = [None] * len(network.blocks)
+
+    def masking(i: int) -> Any:
+        def hook(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+            masks[i] = torch.ones(*inputs[0].shape[:2], 1, 1, requires_grad=True)
+            return (inputs[0] * masks[i],)
+
+        return hook
+
+    hooks = [block._project_conv.register_forward_pre_hook(masking(i)) for i, block in enumerate(network.blocks)]
+    try:
+        yield masks
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _costs(network: GazeNetwork) -> list[float]:
+    """Of each block, what each hidden channel costs: multiplications for one pixel of the input, and memory in the same unit.
+
+    A block without an expansion costs nothing: its hidden channels are the block's before it, and stay.
+    """
+    costs = []
+    stride = 2
+    for block in network.blocks:
+        before = stride
+        depthwise, project = block._depthwise_conv, block._project_conv
+        stride *= depthwise.stride[0]
+        if not hasattr(block, "_expand_conv"):
+            costs.append(0.0)
+            continue
+        expand = (block._expand_conv.in_channels + TOUCH_COST) / before**2
+        costs.append(expand + (depthwise.kernel_size[0] ** 2 + project.out_channels + TOUCH_COST) / stride**2)
+    return costs
+
+
+def _cost(network: GazeNetwork) -> float:
+    return sum(cost * block._project_conv.in_channels for cost, block in zip(_costs(network), network.blocks, strict=True))
+
+
+def _chosen(gradients: list[torch.Tensor], costs: list[float], budget: float) -> list[torch.Tensor]:
+    """The channels of each block to keep, [k] each, for a total cost of at most the budget: beta by bisection."""
+    low, high = 1e-15, 1e15
+    for _ in range(100):
+        beta = (low * high) ** 0.5
+        keep = [_worth(gradient, cost, beta) for gradient, cost in zip(gradients, costs, strict=True)]
+        if sum(len(k) * cost for k, cost in zip(keep, costs, strict=True)) > budget:
+            low = beta
+        else:
+            high = beta
+    return [_worth(gradient, cost, high) for gradient, cost in zip(gradients, costs, strict=True)]
+
+
+def _worth(gradient: torch.Tensor, cost: float, beta: float) -> torch.Tensor:
+    """The indices of a block's channels worth their cost, rounded to a multiple of CHANNEL_STEP, at least one such."""
+    if not cost:
+        return torch.arange(len(gradient))
+    worth = int((gradient > beta * cost).sum())
+    count = min(len(gradient), max(1, round(worth / CHANNEL_STEP)) * CHANNEL_STEP)
+    return gradient.argsort(descending=True)[:count].sort().values

@@ -1,0 +1,110 @@
+"""Every step of the training once, on a dozen photos: that they fit together, not what they reach."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra `train`")
+
+from click.testing import CliRunner  # noqa: E402
+
+from cropper.saliency import Saliency  # noqa: E402
+from cropper.training import fit as fitting  # noqa: E402
+from cropper.training.__main__ import main  # noqa: E402
+
+SAMPLES = Path(__file__).parents[2] / "sample_images"
+
+
+def run(*arguments: object) -> None:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, (result.output, result.exception)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gaze set of a dozen windows of sample photos with one viewer's made-up fixations, and a pool of two photos."""
+    root = tmp_path_factory.mktemp("training")
+    (root / "set" / "images").mkdir(parents=True)
+    (root / "pool").mkdir()
+    rng = np.random.default_rng(0)
+    photos = [cv2.imread(str(SAMPLES / name)) for name in ("cat.jpg", "astronaut.jpg", "wren.jpg")]
+    with (root / "set" / "fixations.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow("image,subject,order,x,y,duration_ms".split(","))
+        for i in range(12):
+            photo = cv2.resize(photos[i % 3], (160, 120))
+            cv2.imwrite(str(root / "set" / "images" / f"{i:02}.jpg"), photo)
+            rows.writerows([f"{i:02}.jpg", 1, order, *rng.integers((20, 20), (140, 100)), 200] for order in range(8))
+    for i in range(2):
+        cv2.imwrite(str(root / "pool" / f"{i}.jpg"), cv2.resize(photos[i], (200, 150)))
+    run("fit", root / "set", "--out", root / "fit", "--epochs", 1, "--scale", 0.5)
+    return root
+
+
+def test_fit_writes_a_checkpoint_an_epoch_and_a_log(folder: Path) -> None:
+    network, state = fitting.load(folder / "fit" / "epoch-0.pt")
+    assert state["epoch"] == 0
+    assert network.shape.sets == ("set",)
+    assert "epoch 0: loss" in (folder / "fit" / "log.txt").read_text()
+
+
+def test_resume_goes_on_after_the_newest_checkpoint(folder: Path) -> None:
+    run("fit", folder / "set", "--out", folder / "fit", "--epochs", 1, "--scale", 0.5, "--resume")
+    assert (folder / "fit" / "log.txt").read_text().count("epoch 0: loss") == 1
+
+
+def test_prune_distil_and_export_make_a_smaller_model_that_keeps_the_contract(folder: Path) -> None:
+    checkpoint = folder / "fit" / "epoch-0.pt"
+    run("label", checkpoint, "--set", folder / "set", "--pool", folder / "pool", "--out", folder / "labels")
+    with np.load(folder / "labels" / "pool.npz") as labels:
+        assert sorted(labels) == ["0.jpg", "1.jpg"]
+        for density in labels.values():
+            assert density.astype(float).mean() == pytest.approx(1, abs=0.01)  # relative to an even density
+    run("prune", checkpoint, folder / "set", "--out", folder / "pruned", "--share", 0.5, "--rounds", 1, "--steps", 1)
+    data = [folder / "set", "--pool", folder / "pool", "--labels", folder / "labels"]
+    run("distil", folder / "pruned" / "pruned.pt", *data, "--out", folder / "student", "--epochs", 1)
+    distilled = folder / "student" / "epoch-0.pt"
+    run("bias", distilled, folder / "set")
+    run("export", checkpoint, folder / "whole.onnx")
+    run("export", distilled, folder / "pruned.onnx")
+    run("export", distilled, folder / "int8.onnx", "--int8", folder / "set")
+    whole, pruned, int8 = (folder / f"{name}.onnx" for name in ("whole", "pruned", "int8"))
+    assert pruned.stat().st_size < 0.75 * whole.stat().st_size
+    assert int8.stat().st_size < 0.4 * pruned.stat().st_size
+    photo = cv2.imread(str(SAMPLES / "cat.jpg"))
+    density = Saliency(int8).density(photo)
+    assert density.sum() == pytest.approx(1, abs=1e-3)
+    assert np.corrcoef(density.ravel(), Saliency(pruned).density(photo).ravel())[0, 1] > 0.8
+
+
+def test_fisher_information_finds_the_channels_that_say_nothing(folder: Path) -> None:
+    from cropper.training.network import keep_hidden
+    from cropper.training.prune import prune
+
+    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
+    block = network.blocks[8]
+    with torch.no_grad():
+        block._project_conv.weight[:, ::2] = 0  # every other hidden channel reaches nothing
+    dead = set(range(0, block._project_conv.in_channels, 2))
+    kept: list[torch.Tensor] = []
+    training, _ = fitting.read_sets([folder / "set"])
+    original = keep_hidden
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cropper.training.prune.keep_hidden", lambda b, c: (kept.append(c), original(b, c)))
+        prune(network, training, fitting.Recipe(scale=0.5, trunk_rate=0, head_rate=0), share=0.6, rounds=1, steps=1)
+    assert len(set(kept[8].tolist()) & dead) < 0.1 * len(dead)
+
+
+def test_exported_graph_uses_no_operator_outside_the_standard_set(folder: Path) -> None:
+    run("export", folder / "fit" / "epoch-0.pt", folder / "standard.onnx")
+    session = onnxruntime.InferenceSession(str(folder / "standard.onnx"))
+    assert [i.name for i in session.get_inputs()] == ["image"]
+    import onnx
+
+    assert {node.domain for node in onnx.load(folder / "standard.onnx").graph.node} <= {"", "ai.onnx"}
