@@ -1,18 +1,19 @@
 """Bytes <-> pixels: probe, decode, orientation, colour, encode.
 
-Pillow reads headers (size, orientation, transparency, colour profile); OpenCV decodes, resizes and encodes.
+Pillow reads headers (size, orientation, transparency, colour profile); OpenCV decodes, resizes and encodes, but for what it gets
+wrong: Pillow decodes photos with transparency and CMYK with a profile, and writes JPEG.
 """
 
 from __future__ import annotations
 
 import io
-import warnings
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from cropper.boxes import Box
 from cropper.errors import PhotoError
@@ -28,6 +29,7 @@ QUALITY = {"jpg": 85, "png": 100, "webp": 80, "avif": 65}
 _HEADER_FORMATS = ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF"]
 _GREY_MODES = {"1", "L", "LA", "I;16", "I;16B", "I;16L"}
 _ALPHA_MODES = {"RGBA", "LA", "PA", "RGBa", "La"}
+_DEEP_MODES = {"I", "F"}
 # EXIF orientation -> (transpose rows and columns first, then cv2.flip code), to get upright pixels. None: no flip.
 _UPRIGHT: dict[int, tuple[bool, int | None]] = {
     1: (False, None),
@@ -42,6 +44,7 @@ _UPRIGHT: dict[int, tuple[bool, int | None]] = {
 # JPEG's scaled decoding: how many times smaller, and OpenCV's name for it.
 _REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 _WHITE = 255
+_COPY_AGAIN = "copy it again from where it came from"
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,10 @@ class Header:
     Attributes:
         format: Pillow's name of the format: ``JPEG``, ``PNG``, ...
         width, height: in pixels, upright.
-        orientation: EXIF orientation of the stored pixels, 1-8.
+        orientation: EXIF orientation, 1-8, of the pixels as the decoders give them: 1 for a TIFF, which they turn by themselves.
         has_alpha: whether some pixels may be transparent.
         is_grey: whether there is one channel of colour only.
+        is_cmyk: whether its colours are inks.
         icc_profile: the embedded colour profile as it is, or None.
     """
 
@@ -63,6 +67,7 @@ class Header:
     orientation: int
     has_alpha: bool
     is_grey: bool
+    is_cmyk: bool
     icc_profile: bytes | None
 
 
@@ -73,44 +78,43 @@ def probe(data: bytes) -> Header:
         PhotoError: if it is empty, no image, or of a format cropper does not read.
     """
     if not data:
-        raise PhotoError("the file is empty", remedy="copy it again from where it came from")
+        raise PhotoError("the file is empty", remedy=_COPY_AGAIN)
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of odd tags it can skip and of large photos; both are fine here.
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=_HEADER_FORMATS)
+        image = Image.open(io.BytesIO(data), formats=_HEADER_FORMATS)
     except Image.DecompressionBombError as error:
         raise PhotoError("the header asks for more pixels than is safe to decode", remedy="scale it down first") from error
     except UnidentifiedImageError as error:
         remedy = "is it complete, and a JPEG, PNG, WebP, AVIF, TIFF, BMP or GIF?"
         raise PhotoError("the content is no image that can be read", remedy=remedy) from error
     except Exception as error:  # Pillow's parsers raise a dozen builtin types on malformed headers
-        raise PhotoError(f"the header is broken ({error})", remedy="export it again from its source") from error
+        raise PhotoError(f"the header is truncated or damaged ({_reason(error)})", remedy=_COPY_AGAIN) from error
+    if image.mode in _DEEP_MODES:
+        raise PhotoError("it has 32 bits a channel", remedy="save it with 8 or 16")
     orientation = _orientation(image)
     width, height = image.size
-    # Pillow gives a TIFF's size upright already, every other format's as stored.
-    if orientation >= 5 and image.format != "TIFF":
+    if orientation >= 5:
         width, height = height, width
     return Header(
         format="JPEG" if image.format == "MPO" else str(image.format),
         width=width,
         height=height,
         orientation=orientation,
-        has_alpha=image.mode in _ALPHA_MODES or "transparency" in image.info,
+        # A transparent shade of 16-bit grey is known to no decoder here; such a photo is read as opaque.
+        has_alpha=image.mode in _ALPHA_MODES or ("transparency" in image.info and not image.mode.startswith("I;16")),
         is_grey=image.mode in _GREY_MODES,
+        is_cmyk=image.mode == "CMYK",
         icc_profile=image.info.get("icc_profile") or None,
     )
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none or it makes no sense."""
+    """The EXIF orientation still to be applied, 1 where there is none or it makes no sense."""
+    if image.format == "TIFF":  # its size is given upright, and its pixels will be
+        return 1
     try:
-        if image.format in ("TIFF", "MPO", "JPEG"):
-            exif = image.getexif()
-        else:
-            # For PNG, getexif() would decode the pixels to look behind them for more chunks.
-            exif = Image.Exif()
-            exif.load(image.info.get("exif", b""))
+        # Not image.getexif(): it decodes a PNG to look behind its pixels, and takes XMP's word, which browsers do not.
+        exif = Image.Exif()
+        exif.load(image.info.get("exif", b""))
         value = exif.get(ExifTags.Base.Orientation, 1)
     except Exception:  # a broken EXIF block is no reason to refuse the photo; viewers show it as stored
         return 1
@@ -131,34 +135,58 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
     Raises:
         PhotoError: if it is truncated or damaged.
     """
+    if header.has_alpha or (header.is_cmyk and header.icc_profile):
+        pixels = _decode_by_pillow(data, header, needed)
+    else:
+        pixels = _decode_by_opencv(data, header, needed)
+    return _upright(pixels, header.orientation)
+
+
+def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
+    """BGR as stored."""
     flags = cv2.IMREAD_COLOR
-    if header.has_alpha:
-        flags = cv2.IMREAD_UNCHANGED
-    elif header.format == "JPEG":
-        room = min(header.width / needed[0], header.height / needed[1])
-        flags = next((flag for scale, flag in _REDUCED.items() if scale <= room), cv2.IMREAD_COLOR)
-    # UNCHANGED leaves the orientation alone already, and says so by refusing company.
-    if flags != cv2.IMREAD_UNCHANGED:
-        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    if header.format == "JPEG":
+        # The decoder rounds up: a side of 4001 pixels has 501 at an eighth.
+        enough = (
+            flag
+            for scale, flag in _REDUCED.items()
+            if math.ceil(header.width / scale) >= needed[0] and math.ceil(header.height / scale) >= needed[1]
+        )
+        flags = next(enough, cv2.IMREAD_COLOR)
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except (cv2.error, MemoryError) as error:
         raise PhotoError(f"it cannot be decoded ({_reason(error)})", remedy="export it again from its source") from error
     if pixels is None:
-        raise PhotoError("it is truncated or damaged", remedy="copy it again from where it came from")
-    # OpenCV turns TIFFs by itself whatever the flags say.
-    return _upright(_to_bgr8(pixels), 1 if header.format == "TIFF" else header.orientation)
+        raise PhotoError("it is truncated or damaged", remedy=_COPY_AGAIN)
+    return pixels  # type: ignore[return-value]
 
 
-def _to_bgr8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Any depth and channels OpenCV decodes to -> uint8 BGR or BGRA."""
-    if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
-    elif pixels.dtype != np.uint8:
-        raise PhotoError(f"pixels of type {pixels.dtype} are not supported", remedy="save it with 8 or 16 bits a channel")
-    if pixels.ndim == 2:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
-    return pixels
+def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
+    """BGRA as stored, or BGR where there is no transparency.
+
+    OpenCV loses a grey PNG's transparent shade and a grey TIFF's alpha, darkens a TIFF's colours by their alpha and refuses some
+    turned AVIFs with alpha; and it takes CMYK for the opposite of RGB, whatever inks the profile says they are.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=_HEADER_FORMATS) as image:
+            if header.has_alpha:
+                return cv2.cvtColor(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA)  # type: ignore[return-value]
+            image.draft(None, needed if header.orientation < 5 else needed[::-1])
+            image.load()  # here, so that what is damaged is not taken for a profile that makes no sense
+            return cv2.cvtColor(np.asarray(_to_srgb(image, header.icc_profile)), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
+    except Exception as error:  # as in probe
+        raise PhotoError(f"it is truncated or damaged ({_reason(error)})", remedy=_COPY_AGAIN) from error
+
+
+def _to_srgb(cmyk: Image.Image, icc_profile: bytes | None) -> Image.Image:
+    """Inks to the colours they print, as far as the profile makes sense."""
+    try:
+        inks = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile or b""))
+        converted = ImageCms.profileToProfile(cmyk, inks, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (OSError, ImageCms.PyCMSError):
+        converted = None
+    return converted or cmyk.convert("RGB")
 
 
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -200,19 +228,19 @@ def render(
     """
     height, width = pixels.shape[:2]
     across, down = (width / original[0], height / original[1]) if original else (1.0, 1.0)
-    x0, y0 = round(box.x * across), round(box.y * down)
+    x0, y0 = min(round(box.x * across), width - 1), min(round(box.y * down), height - 1)
     x1, y1 = round((box.x + box.width) * across), round((box.y + box.height) * down)
     cut = pixels[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
     if (cut.shape[1], cut.shape[0]) == size:
         return cut
-    if cut.shape[2] == 3:
+    if cut.shape[2] == 3 or cut[:, :, 3].min() == 255:
         return np.asarray(resized(cut, size), np.uint8)
     # Colours under transparent pixels must not bleed into the edge, so they are weighed by their alpha.
-    alpha = cut[:, :, 3:].astype(np.float32)
-    weighed = resized(np.dstack([cut[:, :, :3] * alpha, alpha]), size)
-    alpha = weighed[:, :, 3:]
-    colour = np.divide(weighed[:, :, :3], alpha, out=np.zeros_like(weighed[:, :, :3]), where=alpha > 0)
-    return np.dstack([colour, alpha]).round().clip(0, 255).astype(np.uint8)
+    weighed = cut.astype(np.float32)
+    weighed[:, :, :3] *= weighed[:, :, 3:]
+    weighed = resized(weighed, size)
+    np.divide(weighed[:, :, :3], weighed[:, :, 3:], out=weighed[:, :, :3], where=weighed[:, :, 3:] > 0)
+    return weighed.round().clip(0, 255).astype(np.uint8)
 
 
 def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
@@ -234,27 +262,44 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
         PhotoError: if the encoder refuses, for a size beyond the format's limit for example.
     """
     quality = QUALITY[format] if quality is None else quality
-    params: dict[str, list[int]] = {
-        "jpg": [cv2.IMWRITE_JPEG_QUALITY, quality],
-        "png": [],
-        "webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
-        "avif": [cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, 8],
-    }
     if format == "jpg":
         thumbnail = on_white(thumbnail)
     if header.is_grey and thumbnail.shape[2] == 3 and format in ("jpg", "png"):
         thumbnail = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]
-    kinds, chunks = [], []
-    if header.icc_profile is not None and _fits(header.icc_profile, thumbnail):
-        kinds.append(int(cv2.IMAGE_METADATA_ICCP))
-        chunks.append(np.frombuffer(header.icc_profile, np.uint8)[None])
-    try:
-        done, file = cv2.imencodeWithMetadata(f".{format}", thumbnail, kinds, chunks, params[format])
-    except cv2.error as error:
-        raise PhotoError(f"the {format} encoder refused ({_reason(error)})", remedy="try another --format") from error
-    if not done:
+    profile = header.icc_profile if header.icc_profile is not None and _fits(header.icc_profile, thumbnail) else None
+    file = _encode_jpeg(thumbnail, profile, quality) if format == "jpg" else _encode(thumbnail, profile, format, quality)
+    if file is None:
         raise PhotoError(f"the {format} encoder refused", remedy="try another --format or a smaller size")
-    return file.tobytes()
+    return file
+
+
+def _encode_jpeg(thumbnail: NDArray[np.uint8], profile: bytes | None, quality: int) -> bytes | None:
+    """By Pillow: OpenCV writes the same bytes, but no profile beyond the 64 KB of one marker."""
+    rgb = thumbnail if thumbnail.ndim == 2 else cv2.cvtColor(thumbnail, cv2.COLOR_BGR2RGB)
+    file = io.BytesIO()
+    try:
+        Image.fromarray(rgb).save(file, "JPEG", quality=quality, icc_profile=profile)
+    except (OSError, ValueError):
+        return None
+    return file.getvalue()
+
+
+def _encode(thumbnail: NDArray[np.uint8], profile: bytes | None, format: str, quality: int) -> bytes | None:
+    params = {
+        "png": [],
+        "webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
+        "avif": [cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, 8],
+    }[format]
+    kinds = [int(cv2.IMAGE_METADATA_ICCP)] if profile else []
+    chunks = [np.frombuffer(profile, np.uint8)[None]] if profile else []
+    try:
+        done, file = cv2.imencodeWithMetadata(f".{format}", thumbnail, kinds, chunks, params)
+    except cv2.error:
+        done = False
+    if done:
+        return file.tobytes()
+    # libpng refuses a malformed profile, which no viewer would heed either.
+    return _encode(thumbnail, None, format, quality) if profile else None
 
 
 def _fits(icc_profile: bytes, thumbnail: NDArray[np.uint8]) -> bool:

@@ -1,0 +1,593 @@
+"""Photos of every kind, made here or real ones, against what is known of their pixels or what Pillow makes of them."""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageOps
+from PIL.PngImagePlugin import PngInfo
+
+from cropper import PhotoError, photo
+from cropper.boxes import Box
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of files that are broken on purpose
+
+WIDTH, HEIGHT = 60, 44
+SAMPLES = sorted(p for p in (Path(__file__).parent.parent / "sample_images").rglob("*") if p.suffix in photo.EXTENSIONS)
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def scene() -> np.ndarray:
+    """uint8 [44, 60, 3] RGB: smooth, so that JPEG keeps it, and like itself in no mirror."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    rgb = np.stack([x * 255 / (WIDTH - 1), y * 255 / (HEIGHT - 1), 128 + 100 * np.sin(x / 9) * np.cos(y / 7)], -1)
+    return rgb.round().astype(np.uint8)
+
+
+RGB = scene()
+BGR = RGB[:, :, ::-1]
+ALPHA = np.tile(np.linspace(0, 255, WIDTH).round().astype(np.uint8), (HEIGHT, 1))
+BGRA = np.dstack([BGR, ALPHA])
+
+
+def image(mode: str = "RGB") -> Image.Image:
+    full = Image.fromarray(np.dstack([RGB, ALPHA]))
+    return full.convert(mode) if mode in ("RGBA", "LA") else full.convert("RGB").convert(mode)
+
+
+def file(picture: Image.Image, format: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, format, **options)
+    return stream.getvalue()
+
+
+def cv_file(extension: str, pixels: np.ndarray) -> bytes:
+    done, data = cv2.imencode(extension, pixels)
+    assert done
+    return data.tobytes()
+
+
+def decoded(data: bytes) -> np.ndarray:
+    header = photo.probe(data)
+    pixels = photo.decode(data, header, (header.width, header.height))
+    assert pixels.dtype == np.uint8
+    assert (pixels.shape[1], pixels.shape[0]) == (header.width, header.height)
+    return pixels
+
+
+def by_pillow(data: bytes) -> np.ndarray:
+    """BGR or BGRA of the first frame, upright: the other opinion."""
+    with Image.open(io.BytesIO(data)) as opened:
+        upright = ImageOps.exif_transpose(opened)
+        has_alpha = upright.mode in ("RGBA", "LA") or "transparency" in upright.info
+        pixels = np.asarray(upright.convert("RGBA" if has_alpha else "RGB"))
+    return pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]]
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """The mean absolute difference, after the shapes were found equal."""
+    assert one.shape == other.shape
+    return float(np.abs(one.astype(int) - other).mean())
+
+
+def header_of(**changes: object) -> photo.Header:
+    return replace(photo.probe(file(image(), "PNG")), **changes)
+
+
+# Reading ----------------------------------------------------------------------------------------------------------------------
+
+GREY = np.asarray(image("L"))
+PALETTE = image().quantize(64)
+DEEP = RGB.astype(np.uint16) * 256 + 77  # their upper byte is the scene
+
+# What loses nothing, and so must come back to the bit.
+EXACT = {
+    "PNG": file(image(), "PNG"),
+    "PNG of 16 bits": cv_file(".png", DEEP[:, :, ::-1]),
+    "animated PNG": file(image(), "PNG", save_all=True, append_images=[ImageOps.invert(image())]),
+    "WebP, lossless": file(image(), "WEBP", lossless=True),
+    "animated WebP": file(image(), "WEBP", lossless=True, save_all=True, append_images=[ImageOps.invert(image())]),
+    "TIFF": file(image(), "TIFF"),
+    "TIFF, LZW": file(image(), "TIFF", compression="tiff_lzw"),
+    "TIFF, Deflate": file(image(), "TIFF", compression="tiff_adobe_deflate"),
+    "TIFF of two pages": file(image(), "TIFF", save_all=True, append_images=[ImageOps.invert(image())]),
+    "BMP": file(image(), "BMP"),
+}
+EXACT_GREY = {
+    "PNG": file(image("L"), "PNG"),
+    "PNG of 16 bits": file(Image.fromarray(GREY.astype(np.uint16) * 256 + 77), "PNG"),
+    "TIFF": file(image("L"), "TIFF"),
+    "TIFF of 16 bits": file(Image.fromarray(GREY.astype(np.uint16) * 256 + 77), "TIFF"),
+    "BMP": file(image("L"), "BMP"),
+}
+EXACT_ALPHA = {
+    "PNG": file(image("RGBA"), "PNG"),
+    "PNG of 16 bits": cv_file(".png", BGRA.astype(np.uint16) * 256 + 77),
+    "animated PNG": file(image("RGBA"), "PNG", save_all=True, append_images=[ImageOps.mirror(image("RGBA"))]),
+    "WebP, lossless": file(image("RGBA"), "WEBP", lossless=True, exact=True),
+    "TIFF": file(image("RGBA"), "TIFF"),
+    "TIFF, LZW": file(image("RGBA"), "TIFF", compression="tiff_lzw"),
+    "TIFF of 16 bits": cv_file(".tiff", BGRA.astype(np.uint16) * 256 + 77),
+}
+# What loses a little, or has colours of its own: as Pillow decodes it, give or take a rounding.
+LIKE_PILLOW = {
+    "JPEG": file(image(), "JPEG", quality=90),
+    "JPEG, progressive": file(image(), "JPEG", quality=90, progressive=True),
+    "JPEG, grey": file(image("L"), "JPEG", quality=90),
+    "JPEG, CMYK without a profile": file(image("CMYK"), "JPEG", quality=90),
+    "MPO": file(image(), "MPO", quality=90, save_all=True, append_images=[ImageOps.invert(image())]),
+    "PNG, palette": file(PALETTE, "PNG"),
+    "PNG, palette of four": file(image().quantize(4), "PNG", bits=2),
+    "PNG, one bit": file(image("1"), "PNG"),
+    "PNG, palette with alpha": file(PALETTE, "PNG", transparency=bytes([0, 128] + [255] * 62)),
+    "PNG, palette with a transparent colour": file(PALETTE, "PNG", transparency=3),
+    "PNG with a transparent colour": file(image(), "PNG", transparency=tuple(int(c) for c in RGB[5, 5])),
+    "PNG, grey with a transparent shade": file(image("L"), "PNG", transparency=80),
+    "PNG, one bit with a transparent shade": file(image("1"), "PNG", transparency=0),
+    "PNG, grey with alpha": file(image("LA"), "PNG"),
+    "WebP": file(image(), "WEBP", quality=90),
+    "WebP with alpha": file(image("RGBA"), "WEBP", quality=90),
+    "AVIF": file(image(), "AVIF", quality=90),
+    "AVIF with alpha": file(image("RGBA"), "AVIF", quality=90),
+    "AVIF, grey": file(image("L"), "AVIF", quality=90),
+    "animated AVIF": file(image(), "AVIF", quality=90, save_all=True, append_images=[ImageOps.invert(image())]),
+    "TIFF, JPEG inside": file(image(), "TIFF", compression="jpeg", quality=90),
+    "TIFF, palette": file(PALETTE, "TIFF"),
+    "TIFF, CMYK": file(image("CMYK"), "TIFF"),
+    "TIFF, fax": file(image("1"), "TIFF", compression="group4"),
+    "TIFF, grey with alpha": file(image("LA"), "TIFF"),
+    "BMP, palette": file(PALETTE, "BMP"),
+    "GIF": file(PALETTE, "GIF"),
+    "GIF with a transparent colour": file(PALETTE, "GIF", transparency=3),
+    "animated GIF": file(PALETTE, "GIF", save_all=True, append_images=[ImageOps.invert(image()).quantize(64)]),
+}
+
+
+@pytest.mark.parametrize("kind", EXACT)
+def test_lossless_photo_comes_back_to_the_bit(kind):
+    assert np.array_equal(decoded(EXACT[kind]), BGR)
+
+
+@pytest.mark.parametrize("kind", EXACT_GREY)
+def test_grey_photo_comes_back_to_the_bit_in_three_channels(kind):
+    assert photo.probe(EXACT_GREY[kind]).is_grey
+    assert np.array_equal(decoded(EXACT_GREY[kind]), np.dstack([GREY] * 3))
+
+
+@pytest.mark.parametrize("kind", EXACT_ALPHA)
+def test_photo_with_alpha_comes_back_to_the_bit(kind):
+    assert np.array_equal(decoded(EXACT_ALPHA[kind]), BGRA)
+
+
+def test_tiff_of_16_bits_comes_back_to_a_rounding():
+    assert np.abs(decoded(cv_file(".tiff", DEEP[:, :, ::-1])).astype(int) - BGR).max() <= 1
+
+
+@pytest.mark.parametrize("kind", LIKE_PILLOW)
+def test_photo_looks_as_pillow_sees_it(kind):
+    ours, theirs = decoded(LIKE_PILLOW[kind]), by_pillow(LIKE_PILLOW[kind])
+    assert ours.shape == theirs.shape
+    if ours.shape[2] == 4:  # the colour of what is fully transparent is nobody's
+        assert np.array_equal(ours[:, :, 3], theirs[:, :, 3])
+        assert not np.all(ours[:, :, 3] == 255)
+        ours, theirs = photo.on_white(ours), photo.on_white(theirs)
+    assert np.abs(ours.astype(int) - theirs).max() <= 1
+
+
+# How an upright scene is stored so that its orientation tag puts it right.
+STORED = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a),
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: lambda a: np.rot90(a, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize(
+    ("format", "channels", "options"),
+    [
+        ("JPEG", 3, {"quality": 98, "subsampling": 0}),
+        ("PNG", 3, {}),
+        ("PNG", 4, {}),
+        ("WEBP", 3, {"lossless": True}),
+        ("WEBP", 4, {"lossless": True, "exact": True}),
+        ("AVIF", 3, {"quality": 100, "subsampling": "4:4:4"}),
+        ("AVIF", 4, {"quality": 100, "subsampling": "4:4:4"}),
+        ("TIFF", 3, {}),
+        ("TIFF", 4, {}),
+        ("TIFF", 3, {"compression": "tiff_lzw"}),
+        ("TIFF", 4, {"compression": "tiff_lzw"}),
+    ],
+)
+def test_every_orientation_is_put_upright(format, channels, options, orientation):
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](np.dstack([RGB, ALPHA])[:, :, :channels])))
+    if format == "TIFF":
+        data = file(stored, format, tiffinfo={274: orientation}, **options)
+    else:
+        exif = Image.Exif()
+        exif[274] = orientation
+        data = file(stored, format, exif=exif, **options)
+    header = photo.probe(data)
+    assert (header.width, header.height) == (WIDTH, HEIGHT)
+    assert difference(decoded(data), BGRA[:, :, :channels]) < 1
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0" + b"\xff" * 40, b"Exif\0\0II*\0\x08\0\0\0\xff\xff", b"garbage", b"Exif\0\0"])
+def test_broken_exif_leaves_the_photo_as_it_is_stored(exif):
+    assert difference(decoded(file(image(), "JPEG", quality=98, subsampling=0, exif=exif)), BGR) < 1
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_orientation_without_a_meaning_is_none(orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    assert photo.probe(file(image(), "PNG", exif=exif)).orientation == 1
+
+
+def test_orientation_is_not_taken_from_xmp():
+    """Browsers and viewers do not heed it there either."""
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    assert photo.probe(file(image(), "JPEG", xmp=xmp)).orientation == 1
+
+
+def test_header_is_read_without_the_pixels():
+    data = file(image("RGBA"), "PNG", icc_profile=SRGB)
+    assert photo.probe(data[: data.index(b"IDAT") + 4]) == photo.probe(data)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_sample_photo_is_decoded_upright(path):
+    data = path.read_bytes()
+    header = photo.probe(data)
+    pixels = photo.decode(data, header, (120, 80))
+    theirs = by_pillow(data)
+    assert (theirs.shape[1], theirs.shape[0]) == (header.width, header.height)
+    small = cv2.resize(theirs, (pixels.shape[1], pixels.shape[0]), interpolation=cv2.INTER_AREA)
+    assert difference(photo.on_white(pixels), photo.on_white(small)) < 6
+
+
+@given(
+    width=st.integers(1, 300),
+    height=st.integers(1, 300),
+    needed_width=st.integers(1, 300),
+    needed_height=st.integers(1, 300),
+    orientation=st.integers(1, 8),
+    mode=st.sampled_from(["RGB", "L", "CMYK"]),
+)
+@settings(deadline=None)
+def test_jpeg_is_decoded_at_the_smallest_scale_that_suffices(width, height, needed_width, needed_height, orientation, mode):
+    exif = Image.Exif()
+    exif[274] = orientation
+    data = file(Image.new(mode, (width, height)), "JPEG", exif=exif)
+    header = photo.probe(data)
+    pixels = photo.decode(data, header, (needed_width, needed_height))
+    sizes = [(math.ceil(header.width / scale), math.ceil(header.height / scale)) for scale in (8, 4, 2, 1)]
+    enough = (size for size in sizes if size[0] >= needed_width and size[1] >= needed_height)
+    assert (pixels.shape[1], pixels.shape[0]) == next(enough, (header.width, header.height))
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_scaled_jpeg_is_the_whole_photo_smaller(scale):
+    large = cv2.resize(BGR, (803, 597), interpolation=cv2.INTER_CUBIC)
+    data = file(Image.fromarray(np.ascontiguousarray(large[:, :, ::-1])), "JPEG", quality=95)
+    pixels = photo.decode(data, photo.probe(data), (803 // scale, 597 // scale))
+    assert pixels.shape[0] == math.ceil(597 / scale)
+    assert difference(pixels, cv2.resize(large, (pixels.shape[1], pixels.shape[0]), interpolation=cv2.INTER_AREA)) < 2
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (5000, 500), (400, 4000)])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF"])
+def test_small_photos_and_panoramas_are_read(format, size):
+    data = file(Image.new("RGB", size, (200, 10, 10)), format)
+    header = photo.probe(data)
+    assert (header.width, header.height) == size
+    pixels = photo.decode(data, header, (1, 1))
+    assert np.abs(pixels.astype(int) - [10, 10, 200]).max() <= 4
+
+
+def test_24_megapixels_are_decoded_at_an_eighth():
+    data = file(Image.new("RGB", (6000, 4000), (200, 10, 10)), "JPEG")
+    assert photo.decode(data, photo.probe(data), (640, 360)).shape == (500, 750, 3)
+
+
+def cmyk_profile() -> bytes:
+    """A small CMYK printer whose cyan ink prints red, so that heeding the profile shows."""
+    white, red, black = (255, 128, 128), (136, 208, 195), (0, 128, 128)  # Lab as lut8 has it: L*2.55, a+128, b+128
+    grid = [(black if k or m or y else red if c else white) for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)]
+    identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
+    ramp = bytes(range(256))
+    lut = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + ramp * 4 + bytes(sum(grid, ())) + ramp * 3
+    lut += bytes(-len(lut) % 4)
+    tags = struct.pack(">I4sII", 1, b"A2B0", 144, len(lut))
+    head = struct.pack(">I4sI4s4s4s", 144 + len(lut), b"test", 0x02400000, b"prtr", b"CMYK", b"Lab ") + bytes(12) + b"acsp"
+    head = head.ljust(68, b"\0") + struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D)
+    return head.ljust(128, b"\0") + tags + lut
+
+
+@pytest.mark.parametrize("format", ["JPEG", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_cmyk_photo_is_seen_as_its_profile_says(format, orientation):
+    inks = Image.new("CMYK", (80, 160), (255, 0, 0, 0))
+    inks.paste((0, 0, 0, 0), (0, 0, 80, 80))
+    exif = Image.Exif()
+    exif[274] = orientation
+    data = file(inks, format, icc_profile=cmyk_profile(), **({"quality": 100} if format == "JPEG" else {}), exif=exif)
+    header = photo.probe(data)
+    pixels = photo.decode(data, header, (header.width // 2, header.height // 2))
+    if format == "JPEG":
+        assert max(pixels.shape[:2]) == 80
+    white, printed = (pixels[5, -6], pixels[-6, 5]) if orientation == 6 else (pixels[5, 5], pixels[-6, -6])
+    assert white.min() > 240
+    assert printed[2] > 200
+    assert printed[:2].max() < 80
+    assert b"ICC_PROFILE" not in photo.encode(pixels, header, "jpg")
+
+
+def test_cmyk_photo_with_a_broken_profile_is_read_without_it():
+    profile = b"\0" * 16 + b"CMYK" + b"\0" * 200
+    data = file(image("CMYK"), "JPEG", icc_profile=profile)
+    assert difference(decoded(data), by_pillow(data)) <= 1
+
+
+# What cannot be read ----------------------------------------------------------------------------------------------------------
+
+WHOLE = {
+    **{f"{kind}, exact": EXACT[kind] for kind in ("PNG", "WebP, lossless", "TIFF", "TIFF, LZW", "BMP")},
+    **{f"{kind} with alpha": EXACT_ALPHA[kind] for kind in ("PNG", "WebP, lossless", "TIFF")},
+    **{
+        kind: LIKE_PILLOW[kind]
+        for kind in ("JPEG", "JPEG, progressive", "JPEG, CMYK without a profile", "WebP", "AVIF", "AVIF with alpha", "GIF")
+    },
+    "JPEG, CMYK with a profile": file(image("CMYK"), "JPEG", icc_profile=cmyk_profile()),
+    "GIF with alpha": LIKE_PILLOW["GIF with a transparent colour"],
+}
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.95])
+@pytest.mark.parametrize("kind", WHOLE)
+def test_truncated_photo_is_an_error(kind, share):
+    decoded(WHOLE[kind])
+    with pytest.raises(PhotoError, match=r"truncated|no image") as caught:
+        decoded(WHOLE[kind][: int(len(WHOLE[kind]) * share)])
+    assert caught.value.remedy
+
+
+def test_jpeg_that_lacks_its_last_bytes_is_an_error_at_every_scale():
+    data = file(image().resize((640, 480)), "JPEG")
+    header = photo.probe(data)
+    for needed in ((640, 480), (320, 240), (160, 120), (80, 60)):
+        with pytest.raises(PhotoError, match="truncated"):
+            photo.decode(data[:-200], header, needed)
+
+
+def test_empty_file_is_an_error():
+    with pytest.raises(PhotoError, match="the file is empty"):
+        photo.probe(b"")
+
+
+@pytest.mark.parametrize(
+    "data", [b"Dear diary,\n" * 50, bytes(1000), b"\xff", b"\xff\xd8", b"<svg/>", b"%PDF-1.7\n", b"\x89PNG\r\n\x1a\n"]
+)
+def test_what_is_no_image_is_an_error(data):
+    with pytest.raises(PhotoError, match=r"no image|header"):
+        photo.probe(data)
+
+
+def test_more_pixels_than_is_safe_is_an_error():
+    ihdr = b"IHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + ihdr + struct.pack(">I", zlib.crc32(ihdr))
+    with pytest.raises(PhotoError, match="more pixels than is safe"):
+        photo.probe(png + struct.pack(">I", 0) + b"IDAT")
+
+
+@pytest.mark.parametrize("type", [np.float32, np.int32])
+def test_32_bits_a_channel_are_refused_by_name(type):
+    with pytest.raises(PhotoError, match="32 bits a channel; save it with 8 or 16"):
+        photo.probe(file(Image.fromarray(GREY.astype(type)), "TIFF"))
+
+
+# Cutting ----------------------------------------------------------------------------------------------------------------------
+
+
+def box_of(x: int, y: int, width: int, height: int) -> Box:
+    return Box(x, y, width, height, 1.0, (x, y))
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_thumbnail_has_exactly_the_size_asked_for(data):
+    original = data.draw(st.tuples(st.integers(1, 4000), st.integers(1, 4000)), "original")
+    scale = data.draw(st.sampled_from([1, 2, 4, 8]), "scale")
+    x, y = data.draw(st.integers(0, original[0] - 1), "x"), data.draw(st.integers(0, original[1] - 1), "y")
+    width, height = data.draw(st.integers(1, original[0] - x), "width"), data.draw(st.integers(1, original[1] - y), "height")
+    size = data.draw(st.tuples(st.integers(1, 300), st.integers(1, 300)), "size")
+    channels = data.draw(st.sampled_from([3, 4]), "channels")
+    # One row or column repeated: as large as it says, without its memory.
+    pixels = np.broadcast_to(np.uint8(90), (math.ceil(original[1] / scale), math.ceil(original[0] / scale), channels))
+    thumbnail = photo.render(pixels, box_of(x, y, width, height), size, original)
+    assert thumbnail.shape == (size[1], size[0], channels)
+    assert thumbnail.dtype == np.uint8
+    assert np.all(np.abs(thumbnail.astype(int) - 90) <= 1)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4, 8])
+def test_thumbnail_shows_the_box_whatever_the_scale(scale):
+    """The pixels say where they come from: blue their column, green their row, both in 16ths of the original."""
+    columns, rows = np.meshgrid(np.arange(2400 // scale), np.arange(1600 // scale))
+    pixels = np.dstack([(columns + 0.5) * scale / 16, (rows + 0.5) * scale / 16, np.zeros(rows.shape)]).astype(np.uint8)
+    thumbnail = photo.render(pixels, box_of(801, 403, 1280, 720), (160, 90), (2400, 1600))
+    blue = (801 + (np.arange(160) + 0.5) * 8) / 16
+    green = (403 + (np.arange(90) + 0.5) * 8) / 16
+    assert np.abs(thumbnail[:, :, 0] - blue).max() <= 1.5
+    assert np.abs(thumbnail[:, :, 1] - green[:, None]).max() <= 1.5
+
+
+def test_box_of_the_size_asked_for_is_copied_pixel_by_pixel():
+    assert np.array_equal(photo.render(BGR, box_of(7, 5, 30, 20), (30, 20)), BGR[5:25, 7:37])
+
+
+def test_shrinking_averages_what_it_joins():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.abs(photo.render(stripes, box_of(0, 0, 64, 64), (16, 16)).astype(int) - 127).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(16, 16), (200, 200)])
+def test_colours_under_transparency_do_not_bleed_into_the_edge(size):
+    pixels = np.zeros((64, 64, 4), np.uint8)
+    pixels[:, :33] = (40, 160, 220, 255)
+    pixels[:, 33:] = (255, 0, 255, 0)  # a garish colour no one is meant to see
+    thumbnail = photo.render(pixels, box_of(0, 0, 64, 64), size)
+    seen = thumbnail[thumbnail[:, :, 3] > 8].astype(int)
+    assert thumbnail[:, :, 3].min() == 0
+    assert np.abs(seen[:, :3] - (40, 160, 220)).max() <= 2
+
+
+def test_opaque_alpha_changes_no_colour():
+    opaque = np.dstack([BGR, np.full((HEIGHT, WIDTH), 255, np.uint8)])
+    thumbnail = photo.render(opaque, box_of(3, 3, 50, 40), (25, 20))
+    assert np.array_equal(thumbnail[:, :, :3], photo.render(BGR, box_of(3, 3, 50, 40), (25, 20)))
+    assert np.all(thumbnail[:, :, 3] == 255)
+
+
+def test_transparency_goes_onto_white():
+    pixels = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 100, 200, 128]]], np.uint8)
+    assert photo.on_white(pixels).tolist() == [[[10, 20, 30], [255, 255, 255], [127, 177, 227]]]
+
+
+@pytest.mark.parametrize(
+    ("box", "size", "enlarge", "expected"),
+    [
+        ((1280, 720), (640, 360), False, (640, 360)),
+        ((640, 360), (640, 360), False, (640, 360)),
+        ((639, 359), (640, 360), False, (639, 359)),
+        ((640, 359), (640, 360), False, (640, 359)),
+        ((320, 180), (640, 360), True, (640, 360)),
+        ((1280, 720), None, False, (1280, 720)),
+        ((1280, 720), None, True, (1280, 720)),
+    ],
+)
+def test_small_photo_is_enlarged_only_when_asked(box, size, enlarge, expected):
+    assert photo.thumbnail_size(box_of(0, 0, *box), size, enlarge) == expected
+
+
+# Writing ----------------------------------------------------------------------------------------------------------------------
+
+LARGE_PROFILE = struct.pack(">I", 200_000) + SRGB[4:128] + bytes(200_000 - 128)
+
+
+def reopened(data: bytes) -> Image.Image:
+    opened = Image.open(io.BytesIO(data))
+    opened.load()
+    return opened
+
+
+@pytest.mark.parametrize("format", photo.QUALITY)
+def test_thumbnail_is_written_in_the_format_asked_for(format):
+    opened = reopened(photo.encode(BGR, header_of(), format))
+    assert opened.format == {"jpg": "JPEG"}.get(format, format.upper())
+    assert opened.mode == "RGB"
+    assert difference(np.asarray(opened), RGB) < (6 if format != "png" else 1e-9)
+
+
+@pytest.mark.parametrize("profile", [SRGB, LARGE_PROFILE], ids=["small", "beyond one JPEG marker"])
+@pytest.mark.parametrize("format", ["jpg", "webp", "avif"])
+def test_colour_profile_goes_along_byte_by_byte(format, profile):
+    data = photo.encode(BGR, header_of(icc_profile=profile), format)
+    assert reopened(data).info["icc_profile"] == profile
+
+
+def test_colour_profile_goes_along_byte_by_byte_in_png():
+    for pixels in (BGR, BGRA):
+        assert reopened(photo.encode(pixels, header_of(icc_profile=SRGB), "png")).info["icc_profile"] == SRGB
+
+
+@pytest.mark.parametrize("format", photo.QUALITY)
+def test_broken_profile_does_not_stop_a_thumbnail(format):
+    broken = SRGB[:128] + b"nonsense"
+    assert reopened(photo.encode(BGR, header_of(icc_profile=broken), format)).size == (WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize("format", ["jpg", "png"])
+def test_grey_photo_stays_grey_with_a_profile_for_grey(format):
+    profile = struct.pack(">I", 128) + SRGB[4:16] + b"GRAY" + SRGB[20:128]
+    profile = struct.pack(">I", 132) + profile[4:] + bytes(4)
+    grey = np.dstack([GREY] * 3)
+    opened = reopened(photo.encode(grey, header_of(is_grey=True, icc_profile=profile), format))
+    assert opened.mode == "L"
+    assert difference(np.asarray(opened), GREY) < 2
+    assert opened.info["icc_profile"] == profile
+    # A profile for three channels says nothing of one, nor the other way round.
+    assert "icc_profile" not in reopened(photo.encode(grey, header_of(is_grey=True, icc_profile=SRGB), format)).info
+    assert "icc_profile" not in reopened(photo.encode(BGR, header_of(icc_profile=profile), format)).info
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "avif"])
+def test_transparency_stays_where_the_format_has_it(format):
+    opened = reopened(photo.encode(BGRA, header_of(has_alpha=True), format, 100))
+    assert opened.mode == "RGBA"
+    assert difference(np.asarray(opened)[:, :, 3], ALPHA) < 2
+    assert difference(photo.on_white(np.asarray(opened)[:, :, [2, 1, 0, 3]]), photo.on_white(BGRA)) < 3
+
+
+def test_transparency_goes_onto_white_in_jpeg():
+    opened = reopened(photo.encode(BGRA, header_of(has_alpha=True), "jpg", 95))
+    assert difference(np.asarray(opened)[:, :, ::-1], photo.on_white(BGRA)) < 3
+    assert np.asarray(opened)[:, 0].min() > 245
+
+
+@pytest.mark.parametrize("output", photo.QUALITY)
+@pytest.mark.parametrize("input", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+def test_nothing_but_the_profile_is_told_of_a_photo(input, output):
+    exif = Image.Exif()
+    exif[271] = "SECRET maker"
+    exif[274] = 3
+    if input != "TIFF":
+        exif[34853] = {1: "N", 2: (52.0, 31.0, 12.5), 29: "SECRET:01"}
+    options = {"exif": exif, "icc_profile": SRGB}
+    if input in ("JPEG", "WEBP", "AVIF"):
+        options["xmp"] = b"<x>SECRET place</x>"
+    if input == "JPEG":
+        options["comment"] = b"SECRET note"
+    if input == "PNG":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text("Comment", "SECRET note")
+    data = file(image(), input, **options)
+    assert b"SECRET" in data
+    header = photo.probe(data)
+    thumbnail = photo.encode(photo.decode(data, header, (WIDTH, HEIGHT)), header, output)
+    assert b"SECRET" not in thumbnail
+    opened = reopened(thumbnail)
+    assert opened.info["icc_profile"] == SRGB
+    assert not dict(opened.getexif())
+    assert not {"exif", "xmp", "comment", "Comment", "XML:com.adobe.xmp"} & set(opened.info)
+
+
+@pytest.mark.parametrize("format", ["jpg", "webp", "avif"])
+def test_quality_trades_bytes_for_looks(format):
+    rng = np.random.default_rng(0)
+    noisy = np.clip(BGR.astype(int) + rng.integers(-30, 30, BGR.shape), 0, 255).astype(np.uint8)
+    poor, default, best = (photo.encode(noisy, header_of(), format, quality) for quality in (10, None, 100))
+    assert len(poor) < len(default) < len(best)
+    assert default == photo.encode(noisy, header_of(), format, photo.QUALITY[format])
+
+
+@pytest.mark.parametrize(("format", "limit"), [("jpg", 65535), ("webp", 16383), ("avif", 65536)])
+def test_thumbnail_beyond_a_formats_limit_is_an_error(format, limit):
+    with pytest.raises(PhotoError, match=f"the {format} encoder refused"):
+        photo.encode(np.zeros((1, limit + 1, 3), np.uint8), header_of(), format)
