@@ -1,8 +1,8 @@
 """Density and aspect -> box. Pure numpy, no I/O.
 
 The box is the largest of its aspect, so one side spans the whole photo and only the offset along the other is free. The density
-decides that offset, not its argmax: among the offsets that keep the most density, the one whose border cuts the least, among
-those the one nearest the centre.
+decides that offset, not its argmax: among the offsets that keep nearly the most density, one that keeps much and whose borders
+cut little, of equals the one nearest the centre.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 
 from cropper.errors import UsageError
 
-# Offsets that keep this much less density than the best one count as its equals: about what two halves of the same viewers
-# disagree by, so there is nothing to choose between them.
-KEPT_TOLERANCE = 0.01
+# No offset is chosen that keeps this much less density than the best one.
+KEPT_TOLERANCE = 0.05
 # How much density lies within this share of the photo's free side around a border says how much the border cuts.
 BORDER_SHARE = 0.04
-BORDER_TOLERANCE = 0.002
+# What density cut counts for against density kept. On 1025 photos with people's gaze and four aspects, weights from 0.4 to 0.75 keep
+# 85.9 % to 85.6 % of the fixations and have 8.3 % to 7.7 % of them near a border: the more weight, the fewer heads cut.
+CUT_WEIGHT = 0.6
+# Offsets whose worth differs by less are equals: there is nothing to choose between them.
+WORTH_TOLERANCE = 0.002
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,12 @@ class Box:
     kept: float
     focus: tuple[int, int]
 
-    def scaled(self, scale: float) -> Box:
-        """The same box in the pixels of the photo at another scale, for drawing."""
-        width, height = max(1, round(self.width * scale)), max(1, round(self.height * scale))
-        focus = int(self.focus[0] * scale), int(self.focus[1] * scale)
-        return Box(round(self.x * scale), round(self.y * scale), width, height, self.kept, focus)
+    def scaled(self, across: float, down: float) -> Box:
+        """The same box in the pixels of the photo scaled by these factors, for drawing."""
+        left, top = round(self.x * across), round(self.y * down)
+        right, bottom = round((self.x + self.width) * across), round((self.y + self.height) * down)
+        focus = int((self.focus[0] + 0.5) * across), int((self.focus[1] + 0.5) * down)
+        return Box(left, top, max(1, right - left), max(1, bottom - top), self.kept, focus)
 
 
 @dataclass(frozen=True)
@@ -118,20 +122,24 @@ def _best_offset(marginal: NDArray[np.float64], side: int, length: int) -> int:
     """Where a window of ``length`` pixels along a ``side`` of that many pixels lies best, given the density along it."""
     offsets = np.arange(side - length + 1, dtype=np.float64)
     kept = _mass(marginal, side, offsets, offsets + length)
+    cut = _cut(marginal, side, offsets) + _cut(marginal, side, offsets + length)
+    # Rounding keeps sums that are equal but for the order of their terms equal: a mirrored photo must not differ.
+    worth = (kept - CUT_WEIGHT * cut).round(9)
+    worth[kept.round(9) < kept.max().round(9) - KEPT_TOLERANCE] = -np.inf
+    worth[worth < worth.max() - WORTH_TOLERANCE] = -np.inf
+    from_centre = np.abs(2 * offsets - (side - length))
+    from_centre[np.isinf(worth)] = np.inf
+    return int(np.lexsort((-worth, from_centre))[0])
+
+
+def _cut(marginal: NDArray[np.float64], side: int, borders: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much density lies around borders at these positions, as if what is beyond the photo were as dense as what is not."""
+    reach = BORDER_SHARE * side / 2
+    start, stop = np.clip(borders - reach, 0, side), np.clip(borders + reach, 0, side)
+    cut = _mass(marginal, side, start, stop) * 2 * reach / (stop - start)
     # A border on the photo's own edge cuts nothing, however dense it is there; it counts like one through even ground, so
     # that a flat density has no reason to leave the centre.
-    reach = BORDER_SHARE * side / 2
-    cut = np.zeros(len(offsets))
-    for border in (offsets, offsets + length):
-        inner = (border > 0) & (border < side)
-        cut += np.where(inner, _mass(marginal, side, border - reach, border + reach), BORDER_SHARE)
-    # Rounding keeps sums that are equal but for the order of their terms equal: a mirrored photo must not differ.
-    kept, cut = kept.round(9), cut.round(9)
-    near = kept >= kept.max() - KEPT_TOLERANCE
-    near &= cut <= cut[near].min() + BORDER_TOLERANCE
-    from_centre = np.abs(2 * offsets - (side - length)).astype(np.float64)
-    from_centre[~near] = np.inf
-    return int(np.argmin(from_centre))
+    return np.where((borders > 0) & (borders < side), cut, BORDER_SHARE)
 
 
 def _mass(marginal: NDArray[np.float64], side: int, start: NDArray[np.float64], stop: NDArray[np.float64]) -> NDArray[np.float64]:
