@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cropper import overlay, photo
-from cropper.boxes import Target, choose
+from cropper.boxes import Box, Target, choose
 from cropper.errors import OutputError, PhotoError, UsageError
 from cropper.opencv import cv2
 from cropper.saliency import Saliency, prepare, shape_for
 
-
-# Pixels of the long side a picture is drawn at: enough for the words on it, not more than a screen has.
+# Pixels of the long side a picture is drawn at: enough for lines and words, not more than a screen has.
 SHORTEST, LONGEST = 900, 1600
 
 
-def picture_of(path: Path, targets: tuple[Target, ...], model: Path | None = None) -> NDArray[np.uint8]:
-    """The photo with its heatmap, its boxes and their focus drawn on it.
+@dataclass(frozen=True)
+class Decision:
+    """A photo, and what was decided about it.
+
+    Attributes:
+        bgr: uint8 [h, w, 3], the upright photo at some scale.
+        width, height: of the upright original in pixels.
+        density: float32 [h, w], where people look, summing to 1.
+        boxes: label and box each, in pixels of the upright original.
+    """
+
+    bgr: NDArray[np.uint8]
+    width: int
+    height: int
+    density: NDArray[np.float32]
+    boxes: tuple[tuple[str, Box], ...]
+
+
+def decide(path: Path, targets: tuple[Target, ...], model: Path | None = None) -> Decision:
+    """Read a photo and choose its boxes, the same that ``cropper batch`` chooses.
 
     Args:
         path: the photo.
         targets: the shapes to choose boxes for.
         model: an ONNX file, or None for the bundled student.
-
-    Returns:
-        uint8 [h, w, 3] BGR.
 
     Raises:
         PhotoError: if the photo cannot be read or decoded.
@@ -36,19 +51,43 @@ def picture_of(path: Path, targets: tuple[Target, ...], model: Path | None = Non
     try:
         data = path.read_bytes()
         header = photo.probe(data)
-        side = max(header.width, header.height)
-        scale = min(max(side, SHORTEST), LONGEST) / side
-        width, height = max(1, round(header.width * scale)), max(1, round(header.height * scale))
-        bgr = photo.on_white(photo.decode(data, header, (width, height)))
+        bgr = photo.on_white(photo.decode(data, header, _size_to_draw(header.width, header.height)))
     except OSError as error:
         raise PhotoError(f"it cannot be read ({error.strerror})", path=path) from error
     except PhotoError as error:
         raise PhotoError(error.what, path=path, remedy=error.remedy) from error
     density = Saliency(model).densities(prepare(bgr, shape_for(header.width, header.height))[None])[0]
-    drawn = photo.resized(bgr, (width, height))
-    # Boxes are chosen in the original's pixels, as batch does, and drawn in the picture's.
-    boxes = [(t.label, choose(density, header.width, header.height, t.aspect).scaled(scale)) for t in targets]
-    return overlay.draw(drawn, density, boxes)
+    boxes = tuple((target.label, choose(density, header.width, header.height, target.aspect)) for target in targets)
+    return Decision(bgr, header.width, header.height, density, boxes)
+
+
+def picture_of(decision: Decision) -> NDArray[np.uint8]:
+    """The photo with its heatmap, its boxes and their focus drawn on it, and a legend below: uint8 [h, w, 3] BGR."""
+    drawn = _drawn(decision, _size_to_draw(decision.width, decision.height))
+    return overlay.with_legend(drawn, decision.density, decision.boxes)
+
+
+def preview_of(decision: Decision, columns: int, rows: int) -> str:
+    """The same as text for a terminal of 24-bit colour, at most that many columns and rows of it, the legend apart."""
+    share = min(columns / decision.width, 2 * rows / decision.height)
+    size = max(1, round(decision.width * share)), max(1, round(decision.height * share))
+    lines = [overlay.half_blocks(_drawn(decision, size))]
+    for number, (label, box) in enumerate(decision.boxes):
+        blue, green, red = overlay.colour_of(number)
+        lines.append(f"\x1b[38;2;{red};{green};{blue}m\u25a0\x1b[0m {overlay.words_of(label, box)}")
+    return "\n".join(lines)
+
+
+def _size_to_draw(width: int, height: int) -> tuple[int, int]:
+    side = max(width, height)
+    scale = min(max(side, SHORTEST), LONGEST) / side
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _drawn(decision: Decision, size: tuple[int, int]) -> NDArray[np.uint8]:
+    # Boxes are chosen in the original's pixels and drawn in the picture's.
+    boxes = [(label, box.scaled(size[0] / decision.width, size[1] / decision.height)) for label, box in decision.boxes]
+    return overlay.draw(photo.resized(decision.bgr, size), decision.density, boxes)
 
 
 def save(picture: NDArray[np.uint8], path: Path) -> None:

@@ -37,18 +37,18 @@ def show(
     cropper show photo.jpg
     cropper show photo.jpg --aspect 1:1 --aspect 9:16 -o heat.jpg --open
     """
-    from cropper.overlay import half_blocks
-    from cropper.show import picture_of, save
+    from cropper.show import decide, picture_of, preview_of, save
 
     path = output or Path(f"{image.stem}.saliency.png")
     if path.exists() and path.samefile(image):
         raise UsageError("the picture would overwrite the photo", path=path, remedy="give another name with -o")
-    picture = picture_of(image, targets_of(sizes, aspects))
-    save(picture, path)
-    click.echo(path)
+    decision = decide(image, targets_of(sizes, aspects))
+    save(picture_of(decision), path)
+    click.echo(os.fsencode(path))  # as bytes: a name need not be text
     if output is None and can_draw():
         columns, rows = os.get_terminal_size(sys.stderr.fileno())
-        click.echo(half_blocks(picture, columns, rows - 2), err=True, color=True)
+        # The legend and the shell's next prompt have their rows too.
+        click.echo(preview_of(decision, columns, max(1, rows - len(decision.boxes) - 2)), err=True, color=True)
     if open_it:
         click.launch(str(path))
 
