@@ -12,6 +12,7 @@ import click
 
 from cropper import __version__
 from cropper.cli.batch import batch
+from cropper.cli.evaluate import evaluate
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, say
 from cropper.cli.show import show
 from cropper.errors import CropperError, PhotoError
@@ -30,6 +31,7 @@ def cli() -> None:
 
 cli.add_command(batch)
 cli.add_command(show)
+cli.add_command(evaluate)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
