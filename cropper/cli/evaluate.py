@@ -173,7 +173,8 @@ def _read(folder: Path, every: int, off_centre: bool, drop_first: bool) -> GazeS
     if off_centre:
         gaze_set = gaze.off_centre(gaze_set)
     if gaze_set.left_out:
-        say(f"{len(gaze_set.left_out)} photos left out, for want of fixations: {_some(gaze_set.left_out)}")
+        total = len(gaze_set.photos) + len(gaze_set.left_out)
+        say(f"{len(gaze_set.left_out)} of {total} photos left out, for want of fixations: {_some(gaze_set.left_out)}")
     return gaze_set
 
 

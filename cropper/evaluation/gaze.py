@@ -63,7 +63,7 @@ class GazePhoto:
         return self.path.name
 
     def bgr(self) -> NDArray[np.uint8]:
-        """The pixels, uint8 [height, width, 3], decoded as ``cropper batch`` does. Raises PhotoError."""
+        """The pixels, uint8 [height, width, 3], upright and on white. Raises PhotoError if they cannot be decoded."""
         data, header = _open(self.path)
         try:
             whole = photo.on_white(photo.decode(data, header, (header.width, header.height)))

@@ -104,7 +104,7 @@ def test_photos_left_out_are_said(run, gaze_folder, tmp_path):
         file.write("f.jpg,0,0,-9,-9,100\n")
     shutil.copy(gaze_folder / "images" / "a.jpg", tmp_path / "set" / "images" / "f.jpg")
     code, out, err = run("evaluate", "maps", tmp_path / "set", "--json")
-    assert (code, err) == (0, "cropper: 1 photos left out, for want of fixations: f.jpg\n")
+    assert (code, err) == (0, "cropper: 1 of 6 photos left out, for want of fixations: f.jpg\n")
     assert json.loads(out)["left_out"] == ["f.jpg"]
 
 
