@@ -22,7 +22,7 @@ class CropperError(Exception):
         remedy: what the reader can do about it.
     """
 
-    def __init__(self, what: str, *, path: str | os.PathLike[str] | None = None, remedy: str = "") -> None:
+    def __init__(self, what: str, path: str | os.PathLike[str] | None = None, remedy: str = "") -> None:
         self.what, self.path, self.remedy = what, path, remedy
         super().__init__(what, path, remedy)
 
