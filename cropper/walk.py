@@ -31,7 +31,7 @@ def walk(root: Path, extensions: frozenset[str], leave_out: Path | None = None) 
     """Walk a folder: the photos of each folder in the order of their names, then its subfolders in theirs.
 
     Hidden files and folders are left alone, and so are symbolic links that lead out of the root or back up to a folder they
-    lie in, and the folder ``leave_out`` wherever it turns up.
+    lie in, and whatever lies in ``leave_out``, by whichever way it is reached.
 
     Args:
         root: the folder to walk.
@@ -40,40 +40,40 @@ def walk(root: Path, extensions: frozenset[str], leave_out: Path | None = None) 
     """
     real_root = os.path.realpath(root)
     real_out = os.path.realpath(leave_out) if leave_out is not None else None
-    yield from _walk(os.fspath(root), "", real_root, (real_root,), extensions, real_out)
-
-
-def _walk(
-    folder: str, relative: str, root: str, above: tuple[str, ...], extensions: frozenset[str], leave_out: str | None
-) -> Iterator[Folder]:
-    photos: list[str] = []
-    others = 0
-    subfolders: list[tuple[str, str, str]] = []  # name, path, real path
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                real = None
-                if entry.is_symlink():
-                    real = os.path.realpath(entry.path)
-                    if not is_inside(real, root):
+    # Folders still to be listed, the next one last: relative path, path, and the real paths of it and the folders above it.
+    upcoming: list[tuple[str, str, tuple[str, ...]]] = [("", os.fspath(root), (real_root,))]
+    while upcoming:
+        relative, path, above = upcoming.pop()
+        photos: list[str] = []
+        others = 0
+        subfolders: list[tuple[str, str, tuple[str, ...]]] = []
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
                         continue
-                if entry.is_dir():
-                    real = real or os.path.join(above[-1], entry.name)
-                    if real not in above and real != leave_out:
-                        subfolders.append((entry.name, entry.path, real))
-                elif entry.is_file() and os.path.splitext(entry.name)[1].lower() in extensions:
-                    photos.append(entry.name)
-                else:
-                    others += 1
-    except OSError as error:
-        reason = f"the folder cannot be listed ({error.strerror})"
-        yield Folder(relative, error=PhotoError(reason, path=folder, remedy="check its permissions"))
-        return
-    yield Folder(relative, tuple(sorted(photos)), others)
-    for name, path, real in sorted(subfolders):
-        yield from _walk(path, join(relative, name), root, (*above, real), extensions, leave_out)
+                    if entry.is_symlink():
+                        # Asked of the path: the entry of a link to itself would raise.
+                        real = os.path.realpath(entry.path)
+                        is_folder, is_file = os.path.isdir(real), os.path.isfile(real)
+                    else:
+                        real = os.path.join(above[-1], entry.name)
+                        is_folder, is_file = entry.is_dir(), entry.is_file()
+                    if not is_inside(real, real_root) or (real_out is not None and is_inside(real, real_out)):
+                        continue
+                    if is_folder:
+                        if real not in above:
+                            subfolders.append((join(relative, entry.name), entry.path, (*above, real)))
+                    elif is_file and os.path.splitext(entry.name)[1].lower() in extensions:
+                        photos.append(entry.name)
+                    else:
+                        others += 1
+        except OSError as error:
+            reason = f"the folder cannot be listed ({error.strerror})"
+            yield Folder(relative, error=PhotoError(reason, path=path, remedy="check its permissions"))
+            continue
+        yield Folder(relative, tuple(sorted(photos)), others)
+        upcoming += sorted(subfolders, reverse=True)
 
 
 def join(folder: str, name: str) -> str:

@@ -1,0 +1,168 @@
+"""The walk: which files are photos, in which order, and what is left alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cropper.photo import EXTENSIONS
+from cropper.walk import Folder, is_inside, join, order, walk
+
+
+def make(root: Path, *files: str) -> None:
+    for file in files:
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def photos(root: Path, leave_out: Path | None = None) -> list[str]:
+    return [join(folder.path, name) for folder in walk(root, EXTENSIONS, leave_out) for name in folder.photos]
+
+
+def test_photos_of_a_folder_come_by_name_then_its_subfolders(tmp_path):
+    make(tmp_path, "b.jpg", "a.png", "Z.webp", "c/x.avif", "b/deep/er/y.tif", "b/z.gif", "b.d/q.bmp")
+    expected = ["Z.webp", "a.png", "b.jpg", "b/z.gif", "b/deep/er/y.tif", "b.d/q.bmp", "c/x.avif"]
+    assert photos(tmp_path) == expected
+
+
+NAMES = st.sampled_from(["a", "b", "B", "a b", "ab", "é", "!"])
+TREES = st.sets(st.lists(NAMES, min_size=1, max_size=4).map("/".join), max_size=8)
+
+
+@given(TREES)
+def test_order_sorts_as_the_walk_does(tmp_path_factory, stems):
+    root = tmp_path_factory.mktemp("tree")
+    files = {f"{stem}.jpg" for stem in stems}
+    make(root, *files)
+    assert photos(root) == sorted(files, key=order)
+
+
+def test_extensions_count_in_any_case(tmp_path):
+    make(tmp_path, "a.JPG", "b.Jpeg", "c.TIFF")
+    assert photos(tmp_path) == ["a.JPG", "b.Jpeg", "c.TIFF"]
+
+
+def test_other_files_are_counted_not_listed(tmp_path):
+    make(tmp_path, "a.jpg", "notes.txt", "clip.mp4", "jpg", "sub/README")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert list(walk(tmp_path, EXTENSIONS)) == [Folder("", ("a.jpg",), 4), Folder("sub", (), 1)]
+
+
+def test_hidden_files_and_folders_are_left_alone(tmp_path):
+    make(tmp_path, "a.jpg", ".hidden.jpg", ".git/b.jpg", "sub/.thumbs/c.jpg")
+    assert list(walk(tmp_path, EXTENSIONS)) == [Folder("", ("a.jpg",)), Folder("sub")]
+
+
+def test_hidden_folder_is_walked_when_it_is_the_one_asked_for(tmp_path):
+    make(tmp_path, ".photos/a.jpg")
+    assert photos(tmp_path / ".photos") == ["a.jpg"]
+
+
+def test_links_that_leave_the_folder_are_left_alone(tmp_path):
+    make(tmp_path, "in/a.jpg", "outside/b.jpg", "inside/c.jpg")
+    (tmp_path / "in" / "folder").symlink_to(tmp_path / "outside")
+    (tmp_path / "in" / "file.jpg").symlink_to(tmp_path / "outside" / "b.jpg")
+    (tmp_path / "in" / "twin").symlink_to(tmp_path / "inside")  # whose name begins as the folder's
+    assert list(walk(tmp_path / "in", EXTENSIONS)) == [Folder("", ("a.jpg",))]
+
+
+def test_links_that_stay_inside_are_followed(tmp_path):
+    make(tmp_path, "a.jpg", "sub/b.jpg")
+    (tmp_path / "link").symlink_to("sub")
+    (tmp_path / "c.jpg").symlink_to("sub/b.jpg")
+    assert photos(tmp_path) == ["a.jpg", "c.jpg", "link/b.jpg", "sub/b.jpg"]
+
+
+def test_links_back_up_end(tmp_path):
+    make(tmp_path, "a.jpg", "sub/b.jpg", "other/c.jpg")
+    (tmp_path / "sub" / "up").symlink_to("..")
+    (tmp_path / "sub" / "self").symlink_to(".")
+    (tmp_path / "sub" / "across").symlink_to("../other")
+    (tmp_path / "other" / "back").symlink_to("../sub")
+    expected = ["a.jpg", "other/c.jpg", "other/back/b.jpg", "sub/b.jpg", "sub/across/c.jpg"]
+    assert photos(tmp_path) == expected
+
+
+def test_broken_links_harm_no_neighbour(tmp_path):
+    make(tmp_path, "a.jpg")
+    (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
+    assert list(walk(tmp_path, EXTENSIONS)) == [Folder("", ("a.jpg",), 2)]
+
+
+def test_output_inside_the_input_is_not_walked_by_any_way(tmp_path):
+    make(tmp_path, "a.jpg", "out/a.jpg", "out/sub/b.jpg", "output/c.jpg")
+    (tmp_path / "to_out").symlink_to("out")
+    (tmp_path / "to_sub").symlink_to("out/sub")
+    (tmp_path / "b.jpg").symlink_to("out/sub/b.jpg")
+    assert photos(tmp_path, tmp_path / "out") == ["a.jpg", "output/c.jpg"]
+    (tmp_path / "elsewhere").symlink_to("out")
+    assert photos(tmp_path, tmp_path / "elsewhere") == ["a.jpg", "output/c.jpg"]
+
+
+def test_root_may_itself_be_a_link_or_relative(tmp_path, monkeypatch):
+    make(tmp_path, "real/sub/a.jpg")
+    (tmp_path / "link").symlink_to("real")
+    assert photos(tmp_path / "link") == ["sub/a.jpg"]
+    monkeypatch.chdir(tmp_path / "real" / "sub")
+    assert photos(Path("..")) == ["sub/a.jpg"]
+    assert photos(Path("..", "..", "link"), Path(".")) == []
+
+
+def test_names_that_are_no_utf8_are_walked(tmp_path):
+    name = os.fsdecode(b"caf\xe9.jpg")
+    try:
+        make(tmp_path, name)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    assert photos(tmp_path) == [name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="paths are shorter elsewhere")
+def test_nesting_has_no_limit_of_its_own(tmp_path):
+    depth = 1500  # beyond Python's recursion limit; a path may be 4096 bytes
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("a.jpg", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    try:
+        assert photos(tmp_path) == ["d/" * depth + "a.jpg"]
+    finally:
+        # Taken down by hand: what clears temporary folders may recurse.
+        os.unlink("a.jpg", dir_fd=here)
+        for _ in range(depth):
+            above = os.open("..", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            os.rmdir("d", dir_fd=above)
+            here = above
+        os.close(here)
+
+
+def test_folder_that_cannot_be_listed_is_said_and_its_neighbours_walked(tmp_path):
+    make(tmp_path, "a/x.jpg", "c/y.jpg")
+    walking = walk(tmp_path, EXTENSIONS)
+    assert next(walking) == Folder("")
+    # Gone while the walk is on: permissions would not stop a superuser.
+    (tmp_path / "a" / "x.jpg").unlink()
+    (tmp_path / "a").rmdir()
+    broken, after = walking
+    assert broken.path == "a"
+    assert str(broken.error) == f"{tmp_path}/a: the folder cannot be listed (No such file or directory); check its permissions"
+    assert after == Folder("c", ("y.jpg",))
+
+
+def test_is_inside():
+    assert is_inside("/a/b", "/a/b")
+    assert is_inside("/a/b/c", "/a/b")
+    assert is_inside("/a", "/")
+    assert not is_inside("/a/bc", "/a/b")
+    assert not is_inside("/a", "/a/b")
