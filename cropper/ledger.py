@@ -82,18 +82,22 @@ def read(path: Path) -> Iterator[Row]:
         OutputError: if the file is there but is no ledger.
     """
     try:
-        # Bytes of a name that are no UTF-8 come back as they were.
-        file = path.open(newline="", encoding="utf-8", errors="surrogateescape")
+        # Bytes of a name that are no UTF-8 come back as they were; a spreadsheet may have saved it with a byte order mark.
+        file = path.open(newline="", encoding="utf-8-sig", errors="surrogateescape")
     except FileNotFoundError:
         return
     with file:
         lines = csv.reader(file)
-        header = next(lines, None)
-        if header is not None and tuple(header) != HEADER:
-            raise OutputError("is there already and is no ledger", path=path, remedy="move it away or choose another OUT")
-        for line in lines:
-            if len(line) == len(HEADER) and line[2] in (OK, SKIPPED, FAILED):
-                yield Row(*line)
+        try:
+            header = next(lines, None)
+            if header is not None and tuple(header) != HEADER:
+                raise OutputError("is there already and is no ledger", path=path, remedy="move it away or choose another OUT")
+            for line in lines:
+                if len(line) == len(HEADER) and line[2] in (OK, SKIPPED, FAILED):
+                    yield Row(*line)
+        except csv.Error as error:
+            reason = f"is no ledger from line {lines.line_num} on ({error})"
+            raise OutputError(reason, path=path, remedy="move it away or choose another OUT") from error
 
 
 class Writer:
@@ -173,12 +177,10 @@ def open_run(out: Path, settings: str, dry: bool = False) -> Run:
             remedy = "choose another OUT for the dry run"
             raise OutputError("holds thumbnails made with other settings", path=out, remedy=remedy)
         state.mkdir(parents=True, exist_ok=True)
+        _join(part, ledger, state)
         if not same_settings:
-            if ledger.exists():
-                os.replace(ledger, outdated)
-            part.unlink(missing_ok=True)
+            _join(ledger, outdated, state)
             made_with.write_text(settings, encoding="utf-8")
-        _join_part(ledger, part)
         return Run(out, Previous(read(ledger)), Previous(read(outdated)), Writer(part), has_outputs or not dry)
     except OSError as error:
         reason = f"the output cannot be written ({error.strerror})"
@@ -193,21 +195,24 @@ def close_run(run: Run, complete: bool) -> None:
         os.replace(state / "part.csv", ledger)
         (state / "outdated.csv").unlink(missing_ok=True)
     else:
-        _join_part(ledger, state / "part.csv")
+        _join(state / "part.csv", ledger, state)
     if not run.leaves_state:
         shutil.rmtree(state)
 
 
-def _join_part(ledger: Path, part: Path) -> None:
-    """Put a part's rows in front of the ledger's rows of later photos, as the new ledger."""
-    if not part.exists():
+def _join(newer: Path, older: Path, state: Path) -> None:
+    """Put the rows of a newer run that may not have come to the end in front of an older one's rows of later photos.
+
+    The older file holds both then, and the newer one is gone.
+    """
+    if not newer.exists():
         return
-    joined = part.with_name("joined.csv")
+    joined = state / "joined.csv"
     writer = Writer(joined)
     last: Row | None = None
-    for last in read(part):
+    for last in read(newer):
         writer.append([last])
-    writer.append(row for row in read(ledger) if last is None or order(row.path) > order(last.path))
+    writer.append(row for row in read(older) if last is None or order(row.path) > order(last.path))
     writer.close()
-    os.replace(joined, ledger)
-    part.unlink()
+    os.replace(joined, older)
+    newer.unlink()
