@@ -1,0 +1,49 @@
+"""What tests of several rooms share: photos made on the spot, the real ones, and the command as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+SAMPLES = Path(__file__).parent.parent / "sample_images"
+
+
+@pytest.fixture
+def samples() -> Path:
+    """The folder of real photos."""
+    return SAMPLES
+
+
+@pytest.fixture
+def make_photo() -> Callable[..., Path]:
+    """A function that writes a small photo of noise with one bright subject, no two seeds alike."""
+
+    def make(path: Path, width: int = 96, height: int = 64, seed: int = 0) -> Path:
+        rng = np.random.default_rng(seed)
+        pixels = rng.integers(60, 120, (height, width, 3), np.uint8)
+        centre = int(rng.integers(0, width)), int(rng.integers(0, height))
+        cv2.circle(pixels, centre, max(2, min(width, height) // 6), (30, 60, 250), cv2.FILLED)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(path.suffix, pixels)[1].tobytes())
+        return path
+
+    return make
+
+
+@pytest.fixture
+def cropper_process(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
+    """A function that starts ``cropper`` as a process of its own, in the test's folder."""
+
+    def start(*arguments: str | bytes | Path, environment: dict[str, str] | None = None, **streams) -> subprocess.Popen[bytes]:
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
+        command = [sys.executable, "-m", "cropper", *arguments]
+        return subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **(environment or {})}, **streams)
+
+    return start

@@ -1,0 +1,402 @@
+"""Whole runs over folders of photos."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import shutil
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cropper import ModelError, UsageError, batch, photo
+from cropper.batch import Settings, run
+from cropper.boxes import Target
+
+SIZE, SQUARE = Target((64, 36), (64, 36)), Target((1, 1))
+
+
+def process(source: Path, out: Path, *targets: Target, jobs: int = 2, **settings) -> list[batch.Done]:
+    return list(run(source, out, Settings(targets or (SIZE,), **settings), jobs))
+
+
+def rows_of(out: Path) -> list[dict[str, str]]:
+    with (out / "boxes.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Every file under a folder that is not of the run's own state."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".cropper" not in path.parts
+    }
+
+
+def inodes_of(out: Path) -> dict[str, int]:
+    """Changes for a file that is written anew."""
+    return {str(path.relative_to(out)): path.stat().st_ino for path in out.rglob("*.jpg")}
+
+
+def later(path: Path, seconds: float = 10) -> None:
+    """As if the photo was modified then."""
+    modified = path.stat().st_mtime_ns + int(seconds * 1e9)
+    os.utime(path, ns=(modified, modified))
+
+
+def statuses(done: list[batch.Done]) -> dict[str, str]:
+    return {d.path: "failed" if d.error else "unchanged" if d.unchanged else "made" for d in done if d.rows}
+
+
+@pytest.fixture
+def photos(tmp_path, make_photo):
+    """A folder IN of five photos in two folders, and room for an OUT."""
+    source = tmp_path / "in"
+    for seed, name in enumerate(["a.jpg", "b.png", "c.webp", "trips/a.jpg", "trips/d.jpg"]):
+        make_photo(source / name, seed=seed)
+    return source
+
+
+@pytest.fixture
+def many(tmp_path, make_photo):
+    """Sixty photos of six shapes: enough for full batches and partial ones."""
+    source = tmp_path / "in"
+    shapes = [(96, 64), (64, 96), (80, 80), (200, 40), (40, 200), (120, 90)]
+    for number, (width, height) in zip(range(60), itertools.cycle(shapes), strict=False):
+        make_photo(source / f"{number % 3}" / f"{number:02}.jpg", width, height, seed=number)
+    return source
+
+
+def test_the_tree_is_mirrored_and_rows_come_in_the_walks_order(photos, tmp_path):
+    done = process(photos, tmp_path / "out")
+    names = ["a.jpg", "b.png", "c.webp", "trips/a.jpg", "trips/d.jpg"]
+    assert [d.path for d in done] == names
+    rows = rows_of(tmp_path / "out")
+    assert [(row["path"], row["output"], row["status"]) for row in rows] == [(name, name, "ok") for name in names]
+    assert sorted(files_of(tmp_path / "out")) == sorted([*names, "boxes.csv"])
+
+
+def test_each_target_has_its_folder_and_its_pixels(photos, tmp_path):
+    out = tmp_path / "out"
+    process(photos, out, SIZE, SQUARE)
+    assert cv2.imread(str(out / "64x36/trips/a.jpg")).shape == (36, 64, 3)
+    assert cv2.imread(str(out / "1-1/trips/a.jpg")).shape == (64, 64, 3)
+    assert [(row["path"], row["size"]) for row in rows_of(out)][:2] == [("a.jpg", "64x36"), ("a.jpg", "1:1")]
+
+
+def test_a_thumbnail_shows_what_its_row_says(samples, tmp_path):
+    process(samples / "trips", tmp_path / "out", SQUARE, format="png")
+    for row in rows_of(tmp_path / "out"):
+        original = cv2.imread(str(samples / "trips" / row["path"]))
+        x, y, width, height = (int(row[name]) for name in ("x", "y", "width", "height"))
+        assert (int(row["image_height"]), int(row["image_width"])) == original.shape[:2]
+        np.testing.assert_array_equal(cv2.imread(str(tmp_path / "out" / row["output"])), original[y : y + height, x : x + width])
+
+
+@pytest.mark.parametrize("settings", [{}, {"dry_run": True}])
+def test_every_number_of_jobs_gives_the_same_bytes(many, samples, tmp_path, settings):
+    shutil.copytree(samples, many / "real")
+    for jobs in (1, 2, 7):
+        process(many, tmp_path / f"out{jobs}", SIZE, SQUARE, jobs=jobs, **settings)
+    one = files_of(tmp_path / "out1")
+    assert len(one) == (1 if settings else 2 * 75 + 1)
+    assert files_of(tmp_path / "out2") == one
+    assert files_of(tmp_path / "out7") == one
+
+
+def test_photos_are_never_written_to(photos, tmp_path):
+    before, times = files_of(photos), {path: path.stat().st_mtime_ns for path in photos.rglob("*")}
+    process(photos, photos / "out")
+    shutil.rmtree(photos / "out")
+    assert files_of(photos) == before
+    assert {path: path.stat().st_mtime_ns for path in times if path != photos} == {p: t for p, t in times.items() if p != photos}
+
+
+def test_a_second_run_does_nothing(photos, tmp_path):
+    out = tmp_path / "out"
+    process(photos, out)
+    ledger, inodes = (out / "boxes.csv").read_bytes(), inodes_of(out)
+    assert set(statuses(process(photos, out)).values()) == {"unchanged"}
+    assert (out / "boxes.csv").read_bytes() == ledger
+    assert inodes_of(out) == inodes
+
+
+def test_only_what_is_missing_or_changed_is_made_again(photos, tmp_path, make_photo):
+    out = tmp_path / "out"
+    process(photos, out)
+    (out / "a.jpg").unlink()
+    old = (out / "trips/a.jpg").read_bytes()
+    make_photo(photos / "trips/a.jpg", 64, 96, seed=99)
+    later(photos / "trips/a.jpg", -3600)  # an older file put in its place is another one too
+    make_photo(photos / "new.jpg", seed=100)
+    expected = {"a.jpg": "made", "new.jpg": "made", "trips/a.jpg": "made"}
+    assert {path: status for path, status in statuses(process(photos, out)).items() if status != "unchanged"} == expected
+    assert (out / "trips/a.jpg").read_bytes() != old
+    assert len(rows_of(out)) == 6
+    process(photos, tmp_path / "afresh")
+    assert files_of(out) == files_of(tmp_path / "afresh")
+    assert set(statuses(process(photos, out)).values()) == {"unchanged"}
+
+
+@pytest.mark.parametrize("settings", [{"quality": 30}, {"format": "webp"}, {"enlarge": True}])
+def test_other_settings_make_all_again(photos, tmp_path, settings):
+    out = tmp_path / "out"
+    process(photos, out)
+    assert set(statuses(process(photos, out, **settings)).values()) == {"made"}
+    assert set(statuses(process(photos, out, **settings)).values()) == {"unchanged"}
+
+
+def test_settings_may_change_back_and_forth_in_one_out(photos, tmp_path):
+    """What an earlier run left is never taken for somebody else's file."""
+    out = tmp_path / "out"
+    process(photos, out)
+    process(photos, out, format="webp")
+    assert set(statuses(process(photos, out, Target((32, 32), (32, 32)))).values()) == {"made"}
+    assert cv2.imread(str(out / "a.jpg")).shape == (32, 32, 3)
+
+
+def test_a_removed_photo_leaves_the_ledger(photos, tmp_path):
+    process(photos, tmp_path / "out")
+    (photos / "b.png").unlink()
+    shutil.rmtree(photos / "trips")
+    process(photos, tmp_path / "out")
+    assert [row["path"] for row in rows_of(tmp_path / "out")] == ["a.jpg", "c.webp"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all", None])
+def test_one_bad_photo_costs_no_other_its_thumbnail(photos, tmp_path, content):
+    data = (photos / "a.jpg").read_bytes()
+    (photos / "bad.jpg").write_bytes(data[: len(data) // 2] if content is None else content)
+    done = process(photos, tmp_path / "out", SIZE, SQUARE)
+    failed = [d for d in done if d.error is not None]
+    assert [d.path for d in failed] == ["bad.jpg"]
+    assert str(photos / "bad.jpg") in str(failed[0].error)
+    bad = [row for row in rows_of(tmp_path / "out") if row["path"] == "bad.jpg"]
+    assert [(row["status"], row["size"], row["output"]) for row in bad] == [("failed", "64x36", ""), ("failed", "1:1", "")]
+    assert all(row["message"] for row in bad)
+    assert len(list((tmp_path / "out").rglob("*.*"))) == 2 * 5 + 1 + 1  # thumbnails, ledger, state
+
+
+def test_a_failed_photo_is_tried_again(photos, tmp_path, make_photo):
+    (photos / "bad.jpg").write_bytes(b"")
+    process(photos, tmp_path / "out")
+    assert statuses(process(photos, tmp_path / "out"))["bad.jpg"] == "failed"
+    make_photo(photos / "bad.jpg")
+    assert statuses(process(photos, tmp_path / "out"))["bad.jpg"] == "made"
+
+
+def test_a_photo_that_breaks_and_is_mended_gets_its_thumbnail_again(photos, tmp_path, make_photo):
+    """Its old thumbnail stays meanwhile, and stays known as ours."""
+    out = tmp_path / "out"
+    process(photos, out)
+    old = (out / "a.jpg").read_bytes()
+    (photos / "a.jpg").write_bytes(b"broken upload")
+    later(photos / "a.jpg")
+    assert statuses(process(photos, out))["a.jpg"] == "failed"
+    assert (out / "a.jpg").read_bytes() == old
+    make_photo(photos / "a.jpg", seed=50)
+    later(photos / "a.jpg", 20)
+    assert statuses(process(photos, out))["a.jpg"] == "made"
+    assert (out / "a.jpg").read_bytes() != old
+
+
+def test_one_target_that_fails_costs_no_other_target(tmp_path):
+    source = tmp_path / "in"
+    source.mkdir()
+    wide = np.full((20, 17000, 3), 90, np.uint8)  # WebP ends at 16383 pixels
+    (source / "wide.png").write_bytes(cv2.imencode(".png", wide)[1].tobytes())
+    (done,) = process(source, tmp_path / "out", Target((850, 1)), SIZE, format="webp")
+    assert done.error is not None
+    assert [(row["size"], row["status"]) for row in rows_of(tmp_path / "out")] == [("850:1", "failed"), ("64x36", "ok")]
+    assert (tmp_path / "out/64x36/wide.webp").exists()
+
+
+def test_somebody_elses_files_are_left_alone(photos, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(photos, out, copy_function=shutil.copy2)  # the user's own copy of the photos, times and all
+    before = files_of(out)
+    done = process(photos, out)
+    assert set(statuses(done).values()) == {"failed"}
+    assert "cropper did not write" in str(done[0].error)
+    assert {name: data for name, data in files_of(out).items() if name != "boxes.csv"} == before
+
+
+def test_photos_that_would_share_a_name_have_an_output_each(tmp_path, make_photo):
+    for seed, name in enumerate(["a.jpg", "a.png", "a.webp"]):
+        make_photo(tmp_path / "in" / name, seed=seed)
+    process(tmp_path / "in", tmp_path / "out", format="webp")
+    assert sorted(files_of(tmp_path / "out")) == ["a.jpg.webp", "a.png.webp", "a.webp", "boxes.csv"]
+    assert len({data for name, data in files_of(tmp_path / "out").items()}) == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are text there")
+def test_all_names_a_file_system_takes_are_taken(tmp_path, make_photo):
+    names = ["with space.jpg", "two\nlines.jpg", 'quo"te,.jpg', "日本.jpg", "-q.jpg", "latin\udce9.jpg", "x" * 251 + ".jpg"]
+    for seed, name in enumerate(names):
+        make_photo(tmp_path / "in" / "sub\r\nfolder" / name, seed=seed)
+    done = process(tmp_path / "in", tmp_path / "out", format="webp")
+    assert set(statuses(done).values()) == {"made"}
+    assert {row["path"] for row in rows_of(tmp_path / "out")} == {f"sub\r\nfolder/{name}" for name in names}
+    assert all((tmp_path / "out" / row["output"]).exists() for row in rows_of(tmp_path / "out"))
+    assert set(statuses(process(tmp_path / "in", tmp_path / "out", format="webp")).values()) == {"unchanged"}
+
+
+def test_an_out_inside_in_is_not_walked(photos):
+    process(photos, photos / "trips" / "out")
+    assert len(process(photos, photos / "trips" / "out")) == 5
+
+
+@pytest.mark.parametrize("where", [".", "..", "trips/.."])
+def test_an_out_that_is_in_or_holds_it_is_refused(photos, where):
+    before = files_of(photos)
+    with pytest.raises(UsageError, match="OUT is IN or holds it"):
+        process(photos, photos / where)
+    assert files_of(photos) == before
+
+
+def test_a_folder_without_photos_gives_an_empty_ledger(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("no photo")
+    (done,) = process(tmp_path / "in", tmp_path / "out")
+    assert (done.rows, done.passed_over) == ((), 1)
+    assert rows_of(tmp_path / "out") == []
+
+
+def test_a_dry_run_writes_the_ledger_and_nothing_else(photos, tmp_path):
+    process(photos, tmp_path / "real", SIZE, SQUARE)
+    process(photos, tmp_path / "dry", SIZE, SQUARE, dry_run=True)
+    assert os.listdir(tmp_path / "dry") == ["boxes.csv"]
+    assert rows_of(tmp_path / "dry") == [{**row, "output": ""} for row in rows_of(tmp_path / "real")]
+
+
+def test_a_dry_run_over_thumbnails_forgets_none_of_them(photos, tmp_path, make_photo):
+    out = tmp_path / "out"
+    process(photos, out)
+    make_photo(photos / "a.jpg", 64, 96, seed=98)
+    later(photos / "a.jpg")
+    process(photos, out, dry_run=True)
+    later(photos / "a.jpg")
+    expected = {
+        "a.jpg": "made",
+        "b.png": "unchanged",
+        "c.webp": "unchanged",
+        "trips/a.jpg": "unchanged",
+        "trips/d.jpg": "unchanged",
+    }
+    assert statuses(process(photos, out)) == expected
+
+
+def test_a_dry_run_lets_go_of_the_pixels(photos):
+    job = batch._Job(0, "a.jpg", photos / "a.jpg", "jpg", ("a.jpg",), (), frozenset())
+    decoded = batch._decode(job, Settings((SIZE,), dry_run=True))
+    assert isinstance(decoded, batch._Decoded)
+    assert decoded.pixels.nbytes == 0
+    assert decoded.pixels.base is None
+
+
+def test_each_photo_is_read_and_decoded_once(photos, tmp_path, monkeypatch):
+    decoded = []
+
+    def counting(data, *arguments):
+        decoded.append(data)
+        return decode(data, *arguments)
+
+    decode = photo.decode
+    monkeypatch.setattr(photo, "decode", counting)
+    process(photos, tmp_path / "out", SIZE, SQUARE, Target((9, 16)))
+    assert sorted(decoded) == sorted(path.read_bytes() for path in photos.rglob("*.*"))
+    process(photos, tmp_path / "out", SIZE, SQUARE, Target((9, 16)))
+    assert len(decoded) == 5
+
+
+@pytest.mark.parametrize("taken", [0, 1, 20])
+def test_a_run_broken_off_keeps_what_is_finished_and_the_next_goes_on(many, tmp_path, taken):
+    out = tmp_path / "out"
+    with closing(run(many, out, Settings((SIZE,)), 2)) as photos:
+        list(itertools.islice(photos, taken))
+    kept = {row["path"] for row in rows_of(out) if row["status"] == "ok"} if taken else set()
+    assert len(kept) >= taken
+    assert len(list(out.rglob("*.jpg"))) == len(kept)  # nothing on disk that is not in the ledger
+    assert not list(out.rglob("*.part"))
+    done = statuses(process(many, out))
+    assert {path for path, status in done.items() if status == "unchanged"} == kept
+    process(many, tmp_path / "afresh")
+    assert files_of(out) == files_of(tmp_path / "afresh")
+
+
+def test_thumbnails_that_a_broken_off_run_was_to_replace_stay_known(many, tmp_path):
+    out = tmp_path / "out"
+    process(many, out)
+    for attempt in range(3):  # some photos change again while their thumbnails are not yet replaced
+        for path in many.rglob("*.jpg"):
+            later(path, 10 + attempt)
+        with closing(run(many, out, Settings((SIZE,)), 2)) as photos:
+            next(photos)
+        assert {row["path"] for row in rows_of(out)} == {str(path.relative_to(many)) for path in many.rglob("*.jpg")}
+    done = statuses(process(many, out))
+    assert len(done) == 60
+    assert "failed" not in done.values()
+
+
+def test_a_ledger_that_is_lost_costs_work_but_no_thumbnail(photos, tmp_path):
+    out = tmp_path / "out"
+    process(photos, out)
+    before = files_of(out)
+    (out / "boxes.csv").unlink()
+    shutil.rmtree(out / ".cropper")
+    assert set(statuses(process(photos, out)).values()) == {"made"}
+    assert files_of(out) == before
+
+
+def test_a_model_that_fails_ends_the_run_and_keeps_what_is_finished(many, tmp_path, monkeypatch):
+    class Failing(batch.Saliency):
+        left = 2
+
+        def densities(self, images):
+            Failing.left -= 1
+            if Failing.left < 0:
+                raise ModelError("out of order")
+            return super().densities(images)
+
+    monkeypatch.setattr(batch, "Saliency", Failing)
+    with pytest.raises(ModelError, match="out of order"):
+        process(many, tmp_path / "out", jobs=1)
+    thumbnails = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.jpg")}
+    assert thumbnails
+    assert {row["output"] for row in rows_of(tmp_path / "out")} == thumbnails
+
+
+def test_photos_under_way_are_bounded_in_number(many, tmp_path, monkeypatch):
+    lock, under_way, most = threading.Lock(), 0, 0
+
+    def begin(*arguments):
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        return decode(*arguments)
+
+    def end(*arguments, **named):
+        nonlocal under_way
+        with lock:
+            under_way -= 1
+        return write(*arguments, **named)
+
+    decode, write = photo.decode, batch.outputs.write
+    monkeypatch.setattr(photo, "decode", begin)
+    monkeypatch.setattr(batch.outputs, "write", end)
+    monkeypatch.setattr(batch, "MAX_IN_FLIGHT", 5)
+    assert len(process(many, tmp_path / "out", jobs=3)) == 60
+    assert 1 < most <= 5
+
+
+@pytest.mark.parametrize("limit", ["MAX_IN_FLIGHT", "MAX_BYTES_IN_FLIGHT", "MAX_WAITING_ROWS"])
+def test_the_tightest_bounds_still_let_all_through(many, tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(batch, limit, 1)
+    assert set(statuses(process(many, tmp_path / "out", jobs=3)).values()) == {"made"}

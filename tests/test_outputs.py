@@ -1,0 +1,164 @@
+"""Names and files under OUT."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cropper import OutputError
+from cropper.boxes import Target
+from cropper.outputs import are_up_to_date, format_of, names_of, paths_of, stamp, write
+
+FORMATS = st.sampled_from(["keep", "jpg", "png", "webp", "avif"])
+STEMS = st.text(st.sampled_from("aAbé~2. ß\udce9"), min_size=1, max_size=5).filter(lambda stem: not stem.startswith("."))
+NAMES = st.builds(str.__add__, STEMS, st.sampled_from([".jpg", ".JPG", ".jpeg", ".png", ".webp", ".tif", ".jpg~2.webp"]))
+OLD, NEW = 1_600_000_000_123_456_789, 1_600_000_500_000_000_000
+
+
+@given(st.lists(NAMES, unique=True, max_size=12), FORMATS)
+def test_no_two_photos_of_a_folder_get_one_output(names, format):
+    outputs = names_of(tuple(names), format)
+    assert set(outputs) == set(names)
+    assert len({output.casefold() for output in outputs.values()}) == len(names)
+
+
+@given(st.lists(NAMES, unique_by=str.casefold, max_size=12), FORMATS)
+def test_photos_that_keep_their_format_keep_their_name(names, format):
+    outputs = names_of(tuple(names), format)
+    for name in names:
+        same = name.lower().endswith((".jpg", ".jpeg")) and format == "jpg"
+        if same or (format == "keep" and not name.endswith(".tif")):
+            assert outputs[name] == name
+
+
+@given(st.integers(1, 251), st.sampled_from(["x", "é", "日"]), FORMATS)
+def test_names_stay_as_short_as_file_systems_need(length, letter, format):
+    stem = letter * (length // len(letter.encode()))
+    names = (f"{stem}.png", f"{stem}.tif", f"{stem}.jpg") if stem else ("a.png",)
+    outputs = names_of(names, format)
+    assert all(len(os.fsencode(output)) <= 255 for output in outputs.values())
+    assert len(set(outputs.values())) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("names", "format", "expected"),
+    [
+        (("a.png",), "webp", ["a.webp"]),
+        (("a.jpg", "a.png"), "webp", ["a.jpg.webp", "a.png.webp"]),
+        (("a.png", "a.webp"), "webp", ["a.png.webp", "a.webp"]),
+        (("a.gif", "b.TIF"), "keep", ["a.png", "b.png"]),
+        (("a.JPEG", "a.jpg"), "jpg", ["a.JPEG", "a.jpg"]),
+        (("A.jpg", "a.jpg"), "keep", ["A.jpg", "a~2.jpg"]),
+        (("e\u0301.jpg", "\u00e9.jpg"), "keep", ["e\u0301.jpg", "\u00e9~2.jpg"]),
+    ],
+)
+def test_output_names_examples(names, format, expected):
+    outputs = names_of(names, format)
+    assert [outputs[name] for name in names] == expected
+
+
+def test_format_kept_is_the_photos_own_or_png():
+    assert [format_of(f"a{ending}", "keep") for ending in (".JPG", ".webp", ".tif", ".gif")] == ["jpg", "webp", "png", "png"]
+    assert format_of("a.tif", "avif") == "avif"
+
+
+def test_several_targets_have_a_folder_each():
+    size, aspect = Target((64, 36), (64, 36)), Target((1, 1))
+    assert paths_of((size,), "trip", "a.jpg") == ("trip/a.jpg",)
+    assert paths_of((size, aspect), "trip", "a.jpg") == ("64x36/trip/a.jpg", "1-1/trip/a.jpg")
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"the photo")
+    os.utime(path, ns=(OLD, OLD))
+    return path
+
+
+def test_a_written_thumbnail_is_up_to_date_until_its_photo_changes(tmp_path, photo):
+    thumbnail = tmp_path / "out" / "deep" / "a.jpg"
+    write(thumbnail, b"small", ".part", OLD, ours=False)
+    assert thumbnail.read_bytes() == b"small"
+    assert os.listdir(thumbnail.parent) == ["a.jpg"]
+    assert are_up_to_date([thumbnail], photo)
+    for changed in (NEW, OLD - 1, OLD + 1000, OLD + 3_000_000_000):
+        os.utime(photo, ns=(changed, changed))
+        assert not are_up_to_date([thumbnail], photo)
+
+
+@pytest.mark.parametrize("step", [100, 10_000_000, 1_000_000_000])
+def test_a_file_system_with_a_coarse_clock_is_understood(tmp_path, photo, step):
+    thumbnail = tmp_path / "a.jpg"
+    write(thumbnail, b"small", ".part", OLD, ours=False)
+    coarse = thumbnail.stat().st_mtime_ns // step * step
+    os.utime(thumbnail, ns=(coarse, coarse))
+    assert are_up_to_date([thumbnail], photo)
+
+
+def test_a_missing_thumbnail_or_photo_is_not_up_to_date(tmp_path, photo):
+    thumbnail = tmp_path / "a.jpg"
+    assert not are_up_to_date([thumbnail], photo)
+    write(thumbnail, b"small", ".part", OLD, ours=False)
+    assert not are_up_to_date([thumbnail], tmp_path / "nowhere.jpg")
+    assert not are_up_to_date([thumbnail, tmp_path / "b.jpg"], photo)
+
+
+def test_a_replaced_thumbnail_counts_only_once_it_is_stamped(tmp_path, photo):
+    """Its old row is still in the ledger: a run killed now must not take the row for the new thumbnail's."""
+    thumbnail = tmp_path / "a.jpg"
+    write(thumbnail, b"small", ".part", OLD, ours=False)
+    os.utime(photo, ns=(NEW, NEW))
+    write(thumbnail, b"new", ".part", NEW, ours=True)
+    assert thumbnail.read_bytes() == b"new"
+    assert not are_up_to_date([thumbnail], photo)
+    stamp(thumbnail, NEW)
+    assert are_up_to_date([thumbnail], photo)
+
+
+def test_a_file_of_somebody_elses_is_left_alone(tmp_path):
+    foreign = tmp_path / "a.jpg"
+    foreign.write_bytes(b"precious")
+    with pytest.raises(OutputError, match="cropper did not write"):
+        write(foreign, b"small", ".part", OLD, ours=False)
+    assert foreign.read_bytes() == b"precious"
+
+
+def test_a_copy_of_the_photo_itself_is_somebody_elses(tmp_path, photo):
+    copy = tmp_path / "copy.jpg"
+    shutil.copy2(photo, copy)
+    with pytest.raises(OutputError, match="cropper did not write"):
+        write(copy, b"small", ".part", OLD, ours=False)
+    assert copy.read_bytes() == b"the photo"
+
+
+def test_a_thumbnail_written_just_before_a_run_was_killed_is_replaced(tmp_path):
+    thumbnail = tmp_path / "a.jpg"
+    write(thumbnail, b"small", ".part", OLD, ours=False)
+    write(thumbnail, b"again", ".part", OLD, ours=False)
+    assert thumbnail.read_bytes() == b"again"
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path):
+    (tmp_path / "a.jpg").mkdir()
+    with pytest.raises(OutputError, match="cannot be written"):
+        write(tmp_path / "a.jpg", b"small", ".part", OLD, ours=True)
+    assert os.listdir(tmp_path) == ["a.jpg"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_is_said_and_leaves_nothing_behind(tmp_path):
+    os.symlink("/dev/full", tmp_path / ".part")
+    with pytest.raises(OutputError, match="No space left"):
+        write(tmp_path / "a.jpg", b"small", ".part", OLD, ours=False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_where_a_file_stands_is_an_output_error(tmp_path):
+    (tmp_path / "trips").write_bytes(b"a file")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write(tmp_path / "trips" / "a.jpg", b"small", ".part", OLD, ours=False)
