@@ -180,7 +180,7 @@ def test_one_bad_photo_costs_no_other_its_thumbnail(photos, tmp_path, content):
     bad = [row for row in rows_of(tmp_path / "out") if row["path"] == "bad.jpg"]
     assert [(row["status"], row["size"], row["output"]) for row in bad] == [("failed", "64x36", ""), ("failed", "1:1", "")]
     assert all(row["message"] for row in bad)
-    assert len(list((tmp_path / "out").rglob("*.*"))) == 2 * 5 + 1 + 1  # thumbnails, ledger, state
+    assert len(files_of(tmp_path / "out")) == 2 * 5 + 1
 
 
 def test_a_failed_photo_is_tried_again(photos, tmp_path, make_photo):
@@ -282,14 +282,9 @@ def test_a_dry_run_over_thumbnails_forgets_none_of_them(photos, tmp_path, make_p
     later(photos / "a.jpg")
     process(photos, out, dry_run=True)
     later(photos / "a.jpg")
-    expected = {
-        "a.jpg": "made",
-        "b.png": "unchanged",
-        "c.webp": "unchanged",
-        "trips/a.jpg": "unchanged",
-        "trips/d.jpg": "unchanged",
-    }
-    assert statuses(process(photos, out)) == expected
+    done = statuses(process(photos, out))
+    assert [path for path, status in done.items() if status == "made"] == ["a.jpg"]
+    assert list(done.values()).count("unchanged") == 4
 
 
 def test_a_dry_run_lets_go_of_the_pixels(photos):
