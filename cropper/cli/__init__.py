@@ -5,6 +5,7 @@ Each command has a file of its own. They import numpy, OpenCV and the model when
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -36,8 +37,12 @@ cli.add_command(evaluate)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 all done, 1 some photos failed, 2 wrong usage, 130 interrupted."""
+    _end_as_interrupted()
     try:
         code = cli.main(args=arguments, prog_name="cropper", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = WRONG_USAGE
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "cropper"
         say(f"{error.format_message()} Try '{command} --help'.")
@@ -52,6 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         say(str(error))
         code = WRONG_USAGE
     except (click.Abort, KeyboardInterrupt):
-        say("interrupted; what is finished is on disk, and the same command goes on from there")
+        say("interrupted")
         code = INTERRUPTED
     sys.exit(code)
+
+
+def _end_as_interrupted() -> None:
+    """Let a service manager's stop, or a terminal that goes away, end a command as carefully as Ctrl-C does."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # Ignored already, by nohup for example, it stays so.
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)

@@ -66,26 +66,28 @@ def batch(
     from tqdm import tqdm
 
     from cropper import batch as batches
+    from cropper.opencv import libraries_muted
     from cropper.photo import EXTENSIONS
     from cropper.walk import walk
 
     settings = batches.Settings(targets_of(sizes, aspects), format, quality, enlarge, dry_run)
     counts = Counts()
     begun = time.monotonic()
-    show_progress = not quiet and sys.stderr.isatty()
-    total = sum(len(folder.photos) for folder in walk(source, EXTENSIONS, out)) if show_progress else None
-    bar = tqdm(total=total, unit=" photos", disable=not show_progress, file=sys.stderr, dynamic_ncols=True)
     interrupted = False
     try:
-        with bar, closing(batches.run(source, out, settings, jobs or default_jobs())) as photos:
-            for done in photos:
-                counts.add(done)
-                if done.error is not None:
-                    with bar.external_write_mode(sys.stderr):
-                        say(str(done.error))
-                    bar.set_postfix(failed=counts.failed)
-                if done.rows:
-                    bar.update()
+        with libraries_muted():
+            show_progress = not quiet and sys.stderr.isatty()
+            total = sum(len(folder.photos) for folder in walk(source, EXTENSIONS, out)) if show_progress else None
+            bar = tqdm(total=total, unit=" photos", disable=not show_progress, file=sys.stderr, dynamic_ncols=True)
+            with bar, closing(batches.run(source, out, settings, jobs or default_jobs())) as photos:
+                for done in photos:
+                    counts.add(done)
+                    if done.error is not None:
+                        with bar.external_write_mode(sys.stderr):
+                            say(str(done.error))
+                        bar.set_postfix(failed=counts.failed)
+                    if done.rows:
+                        bar.update()
     except KeyboardInterrupt:
         say("interrupted; what is finished is on disk, and the same command goes on from there")
         interrupted = True

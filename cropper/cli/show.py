@@ -37,12 +37,14 @@ def show(
     cropper show photo.jpg
     cropper show photo.jpg --aspect 1:1 --aspect 9:16 -o heat.jpg --open
     """
+    from cropper.opencv import libraries_muted
     from cropper.show import decide, picture_of, preview_of, save
 
     path = output or Path(f"{image.stem}.saliency.png")
     if path.exists() and path.samefile(image):
         raise UsageError("the picture would overwrite the photo", path=path, remedy="give another name with -o")
-    decision = decide(image, targets_of(sizes, aspects))
+    with libraries_muted():
+        decision = decide(image, targets_of(sizes, aspects))
     save(picture_of(decision), path)
     click.echo(os.fsencode(path))  # as bytes: a name need not be text
     if output is None and can_draw():
