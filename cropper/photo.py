@@ -108,11 +108,10 @@ def probe(data: bytes) -> Header:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation still to be applied, 1 where there is none or it makes no sense."""
-    if image.format == "TIFF":  # its size is given upright, and its pixels will be
-        return 1
+    """The EXIF orientation, 1 where there is none or it makes no sense."""
     try:
-        # Not image.getexif(): it decodes a PNG to look behind its pixels, and takes XMP's word, which browsers do not.
+        # Not image.getexif(): it decodes a PNG to look behind its pixels, takes XMP's word, which browsers do not, and repeats
+        # a TIFF's tag, by which Pillow has turned the size already and whoever decodes it turns the pixels.
         exif = Image.Exif()
         exif.load(image.info.get("exif", b""))
         value = exif.get(ExifTags.Base.Orientation, 1)
@@ -232,7 +231,7 @@ def render(
     x1, y1 = round((box.x + box.width) * across), round((box.y + box.height) * down)
     cut = pixels[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
     if (cut.shape[1], cut.shape[0]) == size:
-        return cut
+        return cut.copy()
     if cut.shape[2] == 3 or cut[:, :, 3].min() == 255:
         return np.asarray(resized(cut, size), np.uint8)
     # Colours under transparent pixels must not bleed into the edge, so they are weighed by their alpha.

@@ -106,6 +106,8 @@ EXACT = {
 EXACT_GREY = {
     "PNG": file(image("L"), "PNG"),
     "PNG of 16 bits": file(Image.fromarray(GREY.astype(np.uint16) * 256 + 77), "PNG"),
+    # A shade Pillow and OpenCV both have no way to make transparent.
+    "PNG of 16 bits with a transparent shade": file(Image.fromarray(GREY.astype(np.uint16) * 256 + 77), "PNG", transparency=77),
     "TIFF": file(image("L"), "TIFF"),
     "TIFF of 16 bits": file(Image.fromarray(GREY.astype(np.uint16) * 256 + 77), "TIFF"),
     "BMP": file(image("L"), "BMP"),
@@ -300,6 +302,12 @@ def test_small_photos_and_panoramas_are_read(format, size):
     assert np.abs(pixels.astype(int) - [10, 10, 200]).max() <= 4
 
 
+def test_first_photo_of_an_mpo_is_decoded_scaled_too():
+    large = Image.new("RGB", (640, 480))
+    data = file(large, "MPO", save_all=True, append_images=[large])
+    assert photo.decode(data, photo.probe(data), (80, 60)).shape == (60, 80, 3)
+
+
 def test_24_megapixels_are_decoded_at_an_eighth():
     data = file(Image.new("RGB", (6000, 4000), (200, 10, 10)), "JPEG")
     assert photo.decode(data, photo.probe(data), (640, 360)).shape == (500, 750, 3)
@@ -437,8 +445,20 @@ def test_thumbnail_shows_the_box_whatever_the_scale(scale):
     assert np.abs(thumbnail[:, :, 1] - green[:, None]).max() <= 1.5
 
 
+def test_last_pixel_of_a_photo_decoded_smaller_can_be_cut():
+    assert photo.render(np.zeros((2, 2, 3), np.uint8), box_of(11, 11, 1, 1), (5, 5), (12, 12)).shape == (5, 5, 3)
+
+
 def test_box_of_the_size_asked_for_is_copied_pixel_by_pixel():
-    assert np.array_equal(photo.render(BGR, box_of(7, 5, 30, 20), (30, 20)), BGR[5:25, 7:37])
+    thumbnail = photo.render(BGR, box_of(7, 5, 30, 20), (30, 20))
+    assert np.array_equal(thumbnail, BGR[5:25, 7:37])
+    assert not np.shares_memory(thumbnail, BGR)
+
+
+def test_enlarging_makes_no_steps():
+    ramp = np.zeros((8, 8, 3), np.uint8) + (np.arange(8) * 32).astype(np.uint8)[None, :, None]
+    row = photo.render(ramp, box_of(0, 0, 8, 8), (64, 64))[0, :, 0].astype(int)
+    assert np.abs(np.diff(row)).max() <= 8
 
 
 def test_shrinking_averages_what_it_joins():
@@ -466,8 +486,8 @@ def test_opaque_alpha_changes_no_colour():
 
 
 def test_transparency_goes_onto_white():
-    pixels = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 100, 200, 128]]], np.uint8)
-    assert photo.on_white(pixels).tolist() == [[[10, 20, 30], [255, 255, 255], [127, 177, 227]]]
+    pixels = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 100, 200, 128], [5, 5, 5, 100]]], np.uint8)
+    assert photo.on_white(pixels).tolist() == [[[10, 20, 30], [255, 255, 255], [127, 177, 227], [157, 157, 157]]]
 
 
 @pytest.mark.parametrize(
