@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photos = [cv2.imread(str(SAMPLES / name)) for name in ("cat.jpg", "astronaut.jpg", "wren.jpg")]
     with (root / "set" / "fixations.csv").open("w", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow("image,subject,order,x,y,duration_ms".split(","))
+        rows.writerow(["image", "subject", "order", "x", "y", "duration_ms"])
         for i in range(12):
             photo = cv2.resize(photos[i % 3], (160, 120))
             cv2.imwrite(str(root / "set" / "images" / f"{i:02}.jpg"), photo)
