@@ -97,7 +97,8 @@ def save(picture: NDArray[np.uint8], path: Path) -> None:
         UsageError: if the name's extension is no image format.
         OutputError: if the file cannot be written.
     """
-    if not cv2.haveImageWriter(path.name):
+    # Only the extension is OpenCV's to see: names that are no text crash it.
+    if not path.suffix.isascii() or not cv2.haveImageWriter(f"picture{path.suffix}"):
         raise UsageError("the name does not say what kind of picture to write", path=path, remedy="end it in .png or .jpg")
     try:
         path.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 all done, 1 some photos failed, 2 wrong usage, 130 interrupted."""
     _end_as_interrupted()
     try:
-        code = cli.main(args=arguments, prog_name="cropper", standalone_mode=False)
+        code = cli.main(args=arguments, prog_name="cropper", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         code = WRONG_USAGE

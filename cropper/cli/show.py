@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def show(
     save(picture_of(decision), path)
     click.echo(os.fsencode(path))  # as bytes: a name need not be text
     if output is None and can_draw():
-        columns, rows = os.get_terminal_size(sys.stderr.fileno())
+        columns, rows = shutil.get_terminal_size()
         # The legend and the shell's next prompt have their rows too.
         click.echo(preview_of(decision, columns, max(1, rows - len(decision.boxes) - 2)), err=True, color=True)
     if open_it:

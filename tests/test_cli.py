@@ -1,0 +1,329 @@
+"""The command as a user meets it: streams, exit codes, signals, terminals."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import click
+import cv2
+import pytest
+
+from cropper import __version__
+from cropper.cli import main
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and terminals are others there")
+
+
+@pytest.fixture
+def cropper(capfdbinary, tmp_path, monkeypatch):
+    """Run the command in this process, in the test's folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capfdbinary.readouterr()
+        return ended.value.code, os.fsdecode(out), os.fsdecode(err)
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path, make_photo):
+    for seed in range(3):
+        make_photo(tmp_path / "in" / f"{seed}.jpg", seed=seed)
+    (tmp_path / "in" / "notes.txt").write_text("no photo")
+    return tmp_path / "in"
+
+
+def paths_in(ledger) -> list[str]:
+    with ledger.open(newline="", encoding="utf-8") as file:
+        return [row["path"] for row in csv.DictReader(file) if row["status"] == "ok"]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["batch", "--help"], ["show", "--help"], ["--version"]])
+def test_help_loads_neither_libraries_nor_the_model(cropper_process, arguments):
+    code = (
+        "import sys; from cropper.cli import main\n"
+        f"try: main({arguments})\n"
+        "finally: print({'numpy', 'cv2', 'onnxruntime', 'PIL', 'tqdm'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "set()\n"
+    assert done.stdout
+
+
+def test_version(cropper):
+    assert cropper("--version") == (0, f"cropper, version {__version__}\n", "")
+
+
+def test_no_command_shows_the_help_and_is_wrong_usage(cropper):
+    code, out, err = cropper()
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: cropper")
+    assert "batch " in err
+
+
+def test_a_batch_says_one_line_on_stderr_and_nothing_on_stdout(cropper, photos):
+    code, out, err = cropper("batch", photos, "out", "--size", "64x36")
+    assert (code, out) == (0, "")
+    assert err.startswith("cropper: 3 photos: 3 done, 0 unchanged, 0 failed; 1 other file passed over; ")
+    assert err.count("\n") == 1
+    assert cropper("batch", photos, "out", "--size", "64x36")[2].startswith("cropper: 3 photos: 0 done, 3 unchanged, 0 failed;")
+
+
+def test_defaults_are_640x360_and_the_photos_own_format(cropper, samples, tmp_path):
+    assert cropper("batch", samples, "out")[0] == 0
+    assert cv2.imread(str(tmp_path / "out/wren.jpg")).shape == (360, 640, 3)
+    assert (tmp_path / "out/trips/tourist.webp").read_bytes()[8:12] == b"WEBP"
+    assert (tmp_path / "out/hibiscus.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_options_reach_the_thumbnails(cropper, photos, tmp_path):
+    sizes = ["--size", "200X100", "--aspect", "1:1", "--aspect", "1:1"]
+    options = ["--format", "webp", "--quality", "50", "--enlarge", "-j", "1"]
+    assert cropper("batch", photos, "out", *sizes, *options)[0] == 0
+    assert sorted(os.listdir(tmp_path / "out")) == [".cropper", "1-1", "200x100", "boxes.csv"]
+    assert cv2.imread(str(tmp_path / "out/200x100/0.webp")).shape == (100, 200, 3)
+    assert cv2.imread(str(tmp_path / "out/1-1/0.webp")).shape == (64, 64, 3)
+
+
+def test_a_dry_run_writes_the_ledger_alone(cropper, photos, tmp_path):
+    code, _, err = cropper("batch", photos, "out", "--dry-run")
+    assert code == 0
+    assert "3 decided" in err
+    assert os.listdir(tmp_path / "out") == ["boxes.csv"]
+
+
+def test_failed_photos_have_a_line_each_and_exit_code_1(cropper, photos):
+    (photos / "empty.jpg").write_bytes(b"")
+    (photos / "not\nan image.png").write_bytes(b"hello")
+    code, out, err = cropper("batch", photos, "out")
+    assert (code, out) == (1, "")
+    lines = err.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith(f"cropper: {photos}/empty.jpg: the file is empty; ")
+    assert lines[1].startswith(f"cropper: {photos}/not\\nan image.png: ")
+    assert lines[2].startswith("cropper: 5 photos: 3 done, 0 unchanged, 2 failed; ")
+
+
+def test_quiet_says_nothing_but_errors(cropper, photos):
+    assert cropper("batch", photos, "out", "--quiet") == (0, "", "")
+    (photos / "empty.jpg").write_bytes(b"")
+    code, out, err = cropper("batch", photos, "out", "--quiet")
+    assert (code, out) == (1, "")
+    assert err == f"cropper: {photos}/empty.jpg: the file is empty; copy it again from where it came from\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may list every folder")
+def test_a_folder_that_cannot_be_listed_is_a_failure_and_no_photo(cropper, photos):
+    (photos / "locked").mkdir(mode=0)
+    code, _, err = cropper("batch", photos, "out")
+    assert code == 1
+    assert "3 photos: 3 done, 0 unchanged, 0 failed; 1 folder not read" in err
+
+
+def test_a_folder_without_photos_is_no_failure(cropper, tmp_path):
+    (tmp_path / "in").mkdir()
+    code, _, err = cropper("batch", "in", "out")
+    assert code == 0
+    assert err.startswith("cropper: 0 photos: 0 done, ")
+
+
+WRONG = {
+    "no such IN": (["batch", "nowhere", "out"], "'nowhere' does not exist"),
+    "IN is a file": (["batch", "in/0.jpg", "out"], "is a file"),
+    "no OUT": (["batch", "in"], "Missing argument 'OUT'"),
+    "OUT is a file": (["batch", "in", "in/0.jpg"], "is a file"),
+    "OUT below a file": (["batch", "in", "in/0.jpg/out"], "choose another OUT"),
+    "OUT is IN": (["batch", "in", "in"], "OUT is IN or holds it"),
+    "OUT holds IN": (["batch", "in", "."], "OUT is IN or holds it"),
+    "size of nothing": (["batch", "in", "out", "--size", "0x360"], "'0x360' is not two whole numbers"),
+    "size of one number": (["batch", "in", "out", "--size", "640"], "as in 640x360"),
+    "size of three": (["batch", "in", "out", "--size", "6x4x2"], "as in 640x360"),
+    "size with a sign": (["batch", "in", "out", "--size", "-6x4"], "as in 640x360"),
+    "size beyond all formats": (["batch", "in", "out", "--size", "99999x9"], "from 1 to 16383"),
+    "size of too many digits": (["batch", "in", "out", "--size", "9" * 5000 + "x1"], "from 1 to 16383"),
+    "size in other digits": (["batch", "in", "out", "--size", "٣x٣"], "as in 640x360"),
+    "aspect like a size": (["batch", "in", "out", "--aspect", "16x9"], "as in 16:9"),
+    "unknown format": (["batch", "in", "out", "--format", "jxl"], "'jxl' is not one of"),
+    "quality beyond": (["batch", "in", "out", "--quality", "101"], "101 is not in the range"),
+    "no jobs": (["batch", "in", "out", "--jobs", "0"], "0 is not in the range"),
+    "unknown command": (["crop", "in", "out"], "No such command 'crop'"),
+    "unknown option": (["batch", "in", "out", "--speed"], "No such option"),
+    "show nothing": (["show", "in/none.jpg"], "'in/none.jpg' does not exist"),
+    "show in no format": (["show", "in/0.jpg", "-o", "heat.txt"], "end it in .png or .jpg"),
+    "show over the photo": (["show", "in/0.jpg", "-o", "in/0.jpg"], "would overwrite the photo"),
+    "show to nowhere": (["show", "in/0.jpg", "-o", "no/such/heat.png"], "cannot be written"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG.values(), ids=WRONG)
+def test_wrong_usage_is_one_clear_line_and_exit_code_2(cropper, photos, arguments, said):
+    before = {path: path.read_bytes() for path in photos.iterdir()}
+    code, out, err = cropper(*arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.startswith("cropper: ")
+    assert err.count("\n") == 1
+    assert {path: path.read_bytes() for path in photos.iterdir()} == before
+
+
+def test_a_foreign_boxes_csv_is_wrong_usage_and_stays(cropper, photos, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/boxes.csv").write_text("my,own,table\n")
+    code, _, err = cropper("batch", photos, "out")
+    assert code == 2
+    assert "is no ledger" in err
+    assert (tmp_path / "out/boxes.csv").read_text() == "my,own,table\n"
+
+
+@pytest.fixture
+def many(tmp_path, samples):
+    """Photos enough for a run of seconds."""
+    (tmp_path / "in").mkdir()
+    data = (samples / "wren.jpg").read_bytes()
+    for number in range(150):
+        (tmp_path / "in" / f"{number:03}.jpg").write_bytes(data)
+    return tmp_path / "in"
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
+def test_a_stopped_batch_keeps_what_is_finished_and_the_next_goes_on(cropper, cropper_process, many, tmp_path, name):
+    out = tmp_path / "out"
+    process = cropper_process("batch", many, out, "-j", "1")
+    patience = time.monotonic() + 60
+    while not (out / "010.jpg").exists() and time.monotonic() < patience:
+        time.sleep(0.01)
+    process.send_signal(getattr(signal, name))
+    stderr = process.communicate(timeout=60)[1].decode()
+    finished = [path.name for path in out.glob("*.jpg")]
+    assert 10 < len(finished) < 150  # stopped on the way
+    if name == "SIGKILL":
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 130
+        assert "the same command goes on from there" in stderr
+        assert paths_in(out / "boxes.csv") == sorted(finished)
+        assert not list(out.glob(".*.part"))
+    code, _, err = cropper("batch", many, "out")
+    assert code == 0
+    assert f"{150 - len(finished)} done, {len(finished)} unchanged" in err or name == "SIGKILL"
+    assert "0 failed" in err
+    assert paths_in(out / "boxes.csv") == [f"{number:03}.jpg" for number in range(150)]
+
+
+def on_terminal(cropper_process, *arguments, stdout_too=False, environment=None, size=(80, 24)) -> tuple[int, bytes, bytes]:
+    """Run the command with stderr on a terminal: exit code, stdout, what the terminal got."""
+    import fcntl
+    import termios
+
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+    streams = {"stdout": theirs} if stdout_too else {}
+    process = cropper_process(*arguments, stderr=theirs, environment={"TERM": "xterm", **(environment or {})}, **streams)
+    os.close(theirs)
+    seen = b""
+    try:
+        while part := os.read(ours, 65536):
+            seen += part
+    except OSError:  # the other side is closed
+        pass
+    os.close(ours)
+    stdout = process.stdout.read() if process.stdout else b""
+    return process.wait(timeout=60), stdout, seen
+
+
+@posix_only
+def test_progress_is_drawn_on_a_terminal(cropper_process, photos):
+    (photos / "empty.jpg").write_bytes(b"")
+    code, stdout, terminal = on_terminal(cropper_process, "batch", photos, "out")
+    assert (code, stdout) == (1, b"")
+    assert b"4/4" in terminal
+    assert b"photos/s" in terminal
+    assert b"failed=1" in terminal
+    assert terminal.rstrip().splitlines()[-1].startswith(b"cropper: 4 photos: 3 done")
+
+
+@posix_only
+def test_quiet_draws_no_progress_on_a_terminal_either(cropper_process, photos):
+    assert on_terminal(cropper_process, "batch", photos, "out", "--quiet") == (0, b"", b"")
+
+
+def test_show_writes_the_picture_beside_you_and_prints_its_path_alone(cropper, samples, tmp_path):
+    assert cropper("show", samples / "trips/tourist.webp") == (0, "tourist.saliency.png\n", "")
+    assert cv2.imread(str(tmp_path / "tourist.saliency.png")) is not None
+
+
+def test_show_writes_where_it_is_told(cropper, samples, tmp_path):
+    assert cropper("show", samples / "cat.jpg", "--aspect", "1:1", "-o", "heat.jpg") == (0, "heat.jpg\n", "")
+    assert (tmp_path / "heat.jpg").read_bytes()[:2] == b"\xff\xd8"
+    assert os.listdir(tmp_path) == ["heat.jpg"]
+
+
+def test_show_says_what_is_wrong_with_a_photo(cropper, tmp_path):
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    expected = "cropper: empty.jpg: the file is empty; copy it again from where it came from\n"
+    assert cropper("show", "empty.jpg") == (1, "", expected)
+
+
+@posix_only
+def test_show_prints_names_that_are_no_text_as_they_are(cropper_process, make_photo, tmp_path):
+    make_photo(tmp_path / "latin\udce9.jpg")
+    process = cropper_process("show", os.fsencode("latin\udce9.jpg"))
+    assert process.communicate(timeout=60) == (b"latin\xe9.saliency.png\n", b"")
+    assert (tmp_path / "latin\udce9.saliency.png").exists()
+
+
+def test_show_opens_the_picture_in_the_systems_viewer(cropper, samples, monkeypatch):
+    opened = []
+    monkeypatch.setattr(click, "launch", opened.append)
+    cropper("show", samples / "cat.jpg")
+    assert opened == []
+    cropper("show", samples / "cat.jpg", "--open")
+    assert opened == ["cat.saliency.png"]
+
+
+TRUE_COLOUR = {"COLORTERM": "truecolor", "NO_COLOR": ""}
+
+
+@posix_only
+@pytest.mark.parametrize("size", [(80, 24), (0, 0)])  # some terminals do not know their size
+def test_show_draws_a_preview_on_a_terminal_that_can(cropper_process, samples, size):
+    photo = samples / "cat.jpg"
+    code, _, terminal = on_terminal(cropper_process, "show", photo, stdout_too=True, environment=TRUE_COLOUR, size=size)
+    assert code == 0
+    lines = terminal.decode().splitlines()
+    assert lines[0] == "cat.saliency.png"
+    assert "640x360 keeps" in lines[-1]
+    assert len(lines) < 24
+    assert {line.count("\u2580") for line in lines[1:-1]} == {63}  # as wide as its height allows
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("environment", "arguments"),
+    [
+        ({"COLORTERM": ""}, []),
+        ({**TRUE_COLOUR, "NO_COLOR": "1"}, []),
+        ({**TRUE_COLOUR, "TERM": "dumb"}, []),
+        (TRUE_COLOUR, ["-o", "cat.saliency.png"]),
+    ],
+)
+def test_show_draws_no_preview_where_it_cannot_or_is_not_wanted(cropper_process, samples, environment, arguments):
+    photo = samples / "cat.jpg"
+    shown = on_terminal(cropper_process, "show", photo, *arguments, stdout_too=True, environment=environment)
+    assert shown == (0, b"", b"cat.saliency.png\r\n")
+
+
+@posix_only
+def test_show_draws_no_preview_into_a_pipe(cropper_process, samples):
+    shown = on_terminal(cropper_process, "show", samples / "cat.jpg", environment=TRUE_COLOUR)
+    assert shown == (0, b"cat.saliency.png\n", b"")
