@@ -142,7 +142,7 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
 
 
 def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
-    """BGR as stored."""
+    """BGR, not turned; but a TIFF comes upright from either decoder."""
     flags = cv2.IMREAD_COLOR
     if header.format == "JPEG":
         # The decoder rounds up: a side of 4001 pixels has 501 at an eighth.
@@ -162,7 +162,7 @@ def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> N
 
 
 def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
-    """BGRA as stored, or BGR where there is no transparency.
+    """BGRA, or BGR where there is no transparency, not turned.
 
     OpenCV loses a grey PNG's transparent shade and a grey TIFF's alpha, darkens a TIFF's colours by their alpha and refuses some
     turned AVIFs with alpha; and it takes CMYK for the opposite of RGB, whatever inks the profile says they are.
