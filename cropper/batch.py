@@ -23,6 +23,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -38,6 +39,9 @@ from cropper.saliency import BUNDLED_MODEL, Saliency, prepare, shape_for
 from cropper.walk import is_inside, join, walk
 
 BATCH_SIZE = 16
+# Photos are decoded to at least so many times the sides of the model's input. A JPEG decoded to hardly more looks a little
+# different there than one decoded whole, which can move its box; and the sizes asked for must not move boxes.
+MODEL_MARGIN = 2
 # Photos begun and not yet finished, and bytes of decoded pixels they may hold before no new one is begun. A few batches' worth,
 # so that shapes fill their batches while both ends of the pipeline stay busy.
 MAX_IN_FLIGHT = 6 * BATCH_SIZE
@@ -324,15 +328,20 @@ class _Coordinator:
         return outputs.are_up_to_date([self.out / output for output in wanted], self.source / path)
 
 
-def pixels_needed(header: photo.Header, settings: Settings) -> tuple[int, int]:
-    """Width and height the decoded photo needs, to fill the largest size asked for and the model's input."""
-    model_height, model_width = shape_for(header.width, header.height)
-    share = max(model_width / header.width, model_height / header.height)
-    for target in settings.targets if not settings.dry_run else ():
-        width, height = largest_size(header.width, header.height, target.aspect)
-        share = max(share, max(target.size[0] / width, target.size[1] / height) if target.size else 1.0)
-    share = min(1.0, share)
-    return math.ceil(header.width * share), math.ceil(header.height * share)
+def pixels_needed(width: int, height: int, targets: tuple[Target, ...]) -> tuple[int, int]:
+    """Of a photo of this size, the width and height to decode at least: to fill the largest size asked for, and the model amply.
+
+    The same for a dry run, which must decide as the real one will.
+    """
+    model_height, model_width = shape_for(width, height)
+    # Exact: a pixel too much by rounding would cost a JPEG twice the scale.
+    share = MODEL_MARGIN * max(Fraction(model_width, width), Fraction(model_height, height))
+    for target in targets:
+        box = largest_size(width, height, target.aspect)
+        size = target.size or box
+        share = max(share, Fraction(size[0], box[0]), Fraction(size[1], box[1]))
+    share = min(share, Fraction(1))
+    return math.ceil(width * share), math.ceil(height * share)
 
 
 def _answer(task: Callable[..., _Event], *arguments: Any) -> _Event:
@@ -353,7 +362,7 @@ def _decode(job: _Job, settings: Settings) -> _Decoded | _Finished:
         except OSError as error:
             raise PhotoError(f"it cannot be read ({error.strerror})") from error
         header = photo.probe(data)
-        pixels = photo.decode(data, header, pixels_needed(header, settings))
+        pixels = photo.decode(data, header, pixels_needed(header.width, header.height, settings.targets))
         model_input = prepare(photo.on_white(pixels), shape_for(header.width, header.height))
         if settings.dry_run:
             pixels = np.empty((0, 0, 3), np.uint8)  # done with; a slice would hold on to them all

@@ -106,7 +106,8 @@ def _draw_box(picture: NDArray[np.uint8], box: Box, colour: Colour, thick: int, 
     right, bottom = max(left, box.x + box.width - 1 - inset), max(top, box.y + box.height - 1 - inset)
     for ink, thickness in ((_PAPER, outline), (colour, thick)):
         cv2.rectangle(picture, (left, top), (right, bottom), ink, thickness)
-        cv2.circle(picture, box.focus, 3 * thick, ink, thickness, cv2.LINE_AA)
+        # Smooth lines of one pixel are too faint.
+        cv2.circle(picture, box.focus, 3 * thick, ink, thickness, cv2.LINE_AA if thick > 1 else cv2.LINE_8)
 
 
 def _heat_legend(width: int, peak: float, scale: float) -> NDArray[np.uint8]:

@@ -1,0 +1,186 @@
+"""What a person sees on the picture."""
+
+from __future__ import annotations
+
+import re
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cropper import overlay
+from cropper.boxes import Box
+from cropper.overlay import colour_of, draw, half_blocks, relative_heat, with_legend, words_of
+
+FLAT = np.full((8, 12), 1 / 96)
+
+
+def peaked(row: int = 2, column: int = 9) -> np.ndarray:
+    """A density with one round subject, on even ground."""
+    y, x = np.mgrid[0:8, 0:12]
+    density = np.exp(-((x - column) ** 2 + (y - row) ** 2) / 2) + 0.01
+    return density / density.sum()
+
+
+@pytest.fixture
+def photo():
+    """Grey in fine stripes, so that what is hidden can be told."""
+    pixels = np.full((240, 360, 3), 90, np.uint8)
+    pixels[:, ::4] = pixels[:, 1::4] = 170
+    return pixels
+
+
+def test_heat_is_highest_where_people_look_and_none_where_they_do_not():
+    heat = relative_heat(peaked(), 360, 240)
+    assert heat.shape == (240, 360)
+    row, column = np.unravel_index(heat.argmax(), heat.shape)
+    assert abs(row - 75) <= 15
+    assert abs(column - 285) <= 15
+    assert heat.max() == pytest.approx(1, abs=0.01)
+    assert heat[200:, :100].max() == 0
+
+
+def test_a_second_subject_shows_beside_the_first():
+    density = peaked(2, 2) + 0.2 * peaked(5, 9)
+    heat = relative_heat(density / density.sum(), 360, 240)
+    assert heat[165, 285] > 0.3
+
+
+def test_flat_and_nearly_flat_densities_are_not_blown_up():
+    noise = FLAT * (1 + 0.02 * np.random.default_rng(0).random(FLAT.shape))
+    assert relative_heat(FLAT, 360, 240).max() < 0.01
+    assert relative_heat(noise / noise.sum(), 360, 240).max() < 0.2
+
+
+def test_without_heat_the_photo_is_only_paler(photo):
+    photo[:, :, 2] += 40
+    picture = draw(photo, FLAT, [])
+    grey = cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY)
+    assert np.abs(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(int) - grey).max() <= 2
+    assert np.ptp(picture.astype(int), axis=2).mean() < np.ptp(photo.astype(int), axis=2).mean()
+
+
+def test_heat_colours_the_subject_but_does_not_hide_it(photo):
+    picture = draw(photo, peaked(), []).astype(int)
+    hot = picture[60:90, 270:300]
+    assert (hot[:, :, 2] - hot[:, :, 0]).min() > 40  # red well above blue, where the photo is grey
+    stripes, before = (np.ptp(cv2.cvtColor(image.astype(np.uint8), cv2.COLOR_BGR2GRAY), axis=1).mean() for image in (hot, photo))
+    assert stripes > 0.3 * before
+
+
+def test_colours_of_heat_are_perceptually_even():
+    ramp = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], overlay._COLOUR_MAP)
+    lightness = cv2.cvtColor(ramp.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)[0, :, 0]
+    steps = np.diff(lightness[::16])
+    assert steps.min() > 0
+    assert steps.max() < 3 * steps.min()
+
+
+def box(x: int, y: int, width: int, height: int, kept: float = 0.5) -> Box:
+    return Box(x, y, width, height, kept, (x + width // 2, y + height // 2))
+
+
+def seen(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """Where on a picture a colour is, as rows and columns."""
+    return np.argwhere((picture == colour).all(axis=2))
+
+
+def test_each_box_and_focus_is_drawn_in_its_own_colour(photo):
+    first, second = box(10, 20, 100, 150), box(150, 40, 200, 60)
+    picture = draw(photo, FLAT, [("a", first), ("b", second)])
+    for number, drawn in enumerate((first, second)):
+        places = seen(picture, colour_of(number))
+        top, left = places.min(axis=0)
+        bottom, right = places.max(axis=0)
+        edges = (left - drawn.x, top - drawn.y, drawn.x + drawn.width - 1 - right, drawn.y + drawn.height - 1 - bottom)
+        assert all(0 <= inset <= 4 for inset in edges)
+        focus = np.abs(places - (drawn.focus[1], drawn.focus[0])).max(axis=1)
+        assert focus.min() <= 4, number
+
+
+def test_boxes_that_share_their_sides_are_all_seen(photo):
+    boxes = [(str(number), box(0, 0, 360, 240)) for number in range(4)]
+    picture = draw(photo, FLAT, boxes)
+    for number in range(4):
+        assert len(seen(picture, colour_of(number))) > 2 * (360 + 240) * 0.9
+
+
+def test_box_colours_differ_from_each_other_and_from_the_heat():
+    colours = [colour_of(number) for number in range(5)]
+    heat = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], overlay._COLOUR_MAP)[0].astype(int)
+    for number, colour in enumerate(colours):
+        assert np.abs(heat - colour).sum(axis=1).min() > 60
+        assert all(np.abs(np.subtract(colour, other)).sum() > 100 for other in colours[:number])
+    assert colour_of(5) == colour_of(0)
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 59), st.integers(0, 59), st.integers(1, 60), st.integers(1, 60))
+def test_boxes_of_any_size_can_be_drawn_on_pictures_of_any_size(height, width, x, y, box_width, box_height):
+    x, y = min(x, width - 1), min(y, height - 1)
+    boxes = [("a", box(x, y, min(box_width, width - x), min(box_height, height - y)))] * 7
+    assert draw(np.zeros((height, width, 3), np.uint8), FLAT, boxes).shape == (height, width, 3)
+
+
+@pytest.mark.parametrize(("width", "height"), [(900, 900), (1600, 160), (160, 1600), (500, 900)])
+def test_the_legend_lies_below_the_photo_whatever_its_shape(width, height):
+    drawn = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    picture = with_legend(drawn, peaked(), [("640x360", box(0, 0, 100, 100))])
+    margin = (picture.shape[1] - width) // 2
+    np.testing.assert_array_equal(picture[:height, margin : margin + width], drawn)
+    assert picture.shape[1] >= 480
+    assert 50 < picture.shape[0] - height < 200
+
+
+def test_the_legend_has_the_heats_colours_in_order():
+    picture = with_legend(np.zeros((10, 900, 3), np.uint8), peaked(), [])[10:]
+    bar = max(picture, key=lambda line: int(np.ptp(line.astype(int), axis=1).sum()))  # the most colourful row
+    coloured = bar[np.argmax(bar[:, 2] == 80) :][:640].astype(int)
+    redness = coloured[:, 2] - coloured[:, 0]
+    assert redness[:10].max() < 10
+    assert redness[300] < redness[-40]
+
+
+@pytest.mark.parametrize("number", [1, 5, 12])
+def test_the_legend_names_every_box_within_its_width(number, monkeypatch):
+    written = []
+    monkeypatch.setattr(overlay, "_write", lambda strip, words, x, middle, scale: written.append((id(strip), words, x, scale)))
+    boxes = [(f"{n}:1", box(0, 0, 10, 10, kept=n / 20)) for n in range(number)]
+    picture = with_legend(np.zeros((10, 600, 3), np.uint8), peaked(), boxes)
+    keys = [entry for entry in written if "keeps" in entry[1]]
+    assert [words for _, words, _, _ in keys] == [words_of(*labelled) for labelled in boxes]
+    for strip, words, x, scale in keys:
+        right = x + overlay._text_width(words, scale)
+        assert right <= 600
+        assert not any(s == strip and x < other <= right for s, _, other, _ in keys)  # no words on other words
+    for labelled in range(min(number, 5)):
+        assert len(seen(picture, colour_of(labelled)))
+
+
+def test_a_legend_tells_how_dense_the_hottest_colour_is(monkeypatch):
+    written = []
+    monkeypatch.setattr(overlay, "_write", lambda strip, words, x, middle, scale: written.append((words, x)))
+    density = peaked()
+    with_legend(np.zeros((10, 900, 3), np.uint8), density, [])
+    ticks = [(words, x) for words, x in written if re.fullmatch(r"\d+x", words)]
+    assert ticks[0][0] == "1x"
+    assert ticks[-1][0] == f"{density.max() * density.size:.0f}x"
+    assert [x for _, x in ticks] == sorted(x for _, x in ticks)
+
+
+def test_words_say_what_a_box_keeps():
+    assert words_of("16:9", box(0, 0, 1, 1, kept=0.634)) == "16:9 keeps 63%"
+
+
+@pytest.mark.parametrize("height", [6, 7])
+def test_half_blocks_carry_every_pixel(height):
+    picture = np.random.default_rng(0).integers(0, 256, (height, 5, 3), np.uint8)
+    lines = half_blocks(picture).split("\n")
+    assert len(lines) == (height + 1) // 2
+    rows = []
+    for line in lines:
+        assert line.endswith("\x1b[0m")
+        cells = np.array(re.findall(r"\x1b\[38;2;(\d+);(\d+);(\d+);48;2;(\d+);(\d+);(\d+)m\u2580", line), int)
+        rows += [cells[:, 2::-1], cells[:, :2:-1]]
+    np.testing.assert_array_equal(np.array(rows)[:height], picture)

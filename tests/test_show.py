@@ -1,0 +1,101 @@
+"""One photo, decided as a batch would, and drawn."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from cropper import OutputError, PhotoError, UsageError
+from cropper.batch import Settings, run
+from cropper.boxes import Target
+from cropper.show import LONGEST, SHORTEST, decide, picture_of, preview_of, save
+
+TARGETS = (Target((640, 360), (640, 360)), Target((1, 1)), Target((9, 16)))
+
+
+def test_boxes_are_those_that_a_batch_chooses(samples, tmp_path):
+    list(run(samples, tmp_path / "out", Settings(TARGETS, dry_run=True), 2))
+    chosen: dict[str, list[tuple[str, ...]]] = {}
+    with (tmp_path / "out" / "boxes.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            chosen.setdefault(row["path"], []).append(tuple(row[name] for name in ("size", "x", "y", "width", "height", "kept")))
+    assert len(chosen) >= 10
+    for path, rows in chosen.items():
+        boxes = decide(samples / path, TARGETS).boxes
+        shown = [(label, *map(str, (box.x, box.y, box.width, box.height)), f"{box.kept:.4f}") for label, box in boxes]
+        assert shown == rows
+
+
+@pytest.mark.parametrize(("width", "height"), [(16, 16), (1, 300), (300, 30), (30, 300), (2400, 100), (1000, 700)])
+def test_photos_of_every_shape_have_a_picture_of_a_screens_size(tmp_path, make_photo, width, height):
+    decision = decide(make_photo(tmp_path / "a.png", width, height), TARGETS)
+    assert (decision.width, decision.height) == (width, height)
+    picture = picture_of(decision)
+    assert picture.dtype == np.uint8
+    longest = max(SHORTEST, min(LONGEST, max(width, height)))
+    assert longest <= max(picture.shape) < longest + 200
+
+
+def test_the_picture_is_upright(tmp_path, samples):
+    """The photo's lower half is black: so is the picture's, though the file stores it on its side."""
+    from PIL import Image
+
+    pixels = np.full((60, 90, 3), 200, np.uint8)
+    pixels[30:] = 0
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise
+    Image.fromarray(np.rot90(pixels)).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    decision = decide(tmp_path / "turned.jpg", (Target((3, 1)),))
+    assert (decision.width, decision.height) == (90, 60)
+    assert decision.bgr[: len(decision.bgr) // 3].mean() > 150
+    assert decision.bgr[-(len(decision.bgr) // 3) :].mean() < 50
+
+
+def test_transparency_is_shown_on_white(tmp_path):
+    cv2.imwrite(str(tmp_path / "clear.png"), np.zeros((40, 60, 4), np.uint8))
+    assert decide(tmp_path / "clear.png", TARGETS).bgr.min() == 255
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (20, 50), (1, 1)])
+def test_a_preview_fits_its_terminal(samples, columns, rows):
+    decision = decide(samples / "trips" / "skyline_panorama.jpg", TARGETS)
+    lines = preview_of(decision, columns, rows).split("\n")
+    drawn, legend = lines[: -len(TARGETS)], lines[-len(TARGETS) :]
+    assert len(drawn) <= rows
+    assert {line.count("\u2580") for line in drawn} == {columns if columns < 4 * rows * 2 else 4 * rows * 2}
+    for line, (label, box) in zip(legend, decision.boxes, strict=True):
+        assert re.sub(r"\x1b\[[0-9;]*m", "", line) == f"\u25a0 {label} keeps {box.kept:.0%}"
+
+
+def test_a_photo_that_is_not_there_or_broken_is_said_with_its_path(tmp_path):
+    (tmp_path / "text.jpg").write_text("no photo")
+    for name, said in (("none.jpg", "cannot be read"), ("text.jpg", "no image")):
+        with pytest.raises(PhotoError, match=said) as caught:
+            decide(tmp_path / name, TARGETS)
+        assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.JPG", "a.webp", "latin\udce9.png"])
+def test_a_picture_is_saved_in_the_format_its_name_says(tmp_path, name):
+    picture = np.full((20, 30, 3), (40, 90, 200), np.uint8)
+    save(picture, tmp_path / name)
+    read = cv2.imdecode(np.frombuffer((tmp_path / name).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert np.abs(read.astype(int) - picture).max() <= 4
+    magic = {"png": b"\x89PNG", "JPG": b"\xff\xd8", "webp": b"RIFF"}[name.rpartition(".")[2]]
+    assert (tmp_path / name).read_bytes().startswith(magic)
+
+
+@pytest.mark.parametrize("name", ["a", "a.txt", "png", ".png", "a.p\udce9g"])
+def test_a_name_without_an_image_format_is_refused(tmp_path, name):
+    with pytest.raises(UsageError, match=r"end it in \.png"):
+        save(np.zeros((2, 2, 3), np.uint8), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path):
+    with pytest.raises(OutputError, match="cannot be written"):
+        save(np.zeros((2, 2, 3), np.uint8), tmp_path / "no" / "such" / "a.png")
