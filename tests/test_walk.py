@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -85,8 +86,8 @@ def test_links_back_up_end(tmp_path):
     (tmp_path / "sub" / "self").symlink_to(".")
     (tmp_path / "sub" / "across").symlink_to("../other")
     (tmp_path / "other" / "back").symlink_to("../sub")
-    expected = ["a.jpg", "other/c.jpg", "other/back/b.jpg", "sub/b.jpg", "sub/across/c.jpg"]
-    assert photos(tmp_path) == expected
+    folders = list(islice(walk(tmp_path, EXTENSIONS), 10))  # not all of them: a walk that goes in circles has no end
+    assert [folder.path for folder in folders] == ["", "other", "other/back", "sub", "sub/across"]
 
 
 def test_broken_links_harm_no_neighbour(tmp_path):
