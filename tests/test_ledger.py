@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cropper import OutputError, ledger
@@ -56,6 +56,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS), max_size=5))
+@example([("caf\udce9.jpg", 'a "b",\r\nc')])
 def test_any_name_and_message_comes_back(tmp_path_factory, texts):
     file = tmp_path_factory.mktemp("ledger") / "boxes.csv"
     rows = [ledger.failed_row(path, "1:1", message) for path, message in texts]
