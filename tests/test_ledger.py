@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cropper import OutputError, ledger
@@ -56,6 +56,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS), max_size=5))
+@settings(deadline=None)  # a busy disk is no failure
 @example([("caf\udce9.jpg", 'a "b",\r\nc')])
 def test_any_name_and_message_comes_back(tmp_path_factory, texts):
     file = tmp_path_factory.mktemp("ledger") / "boxes.csv"
@@ -114,6 +115,7 @@ PATHS = st.lists(st.sampled_from(["a", "b", "ab", "a b"]), min_size=1, max_size=
 
 
 @given(st.sets(PATHS), st.sets(PATHS))
+@settings(deadline=None)  # a busy disk is no failure
 def test_rows_are_found_by_whoever_asks_in_order(known, asked):
     """Photos that are new since, and photos that are gone, do no harm."""
     rows = [row for path in sorted(known, key=order) for row in (ok(path), ledger.failed_row(path, "1:1", ""))]
