@@ -125,6 +125,20 @@ def test_focus_is_at_the_subject():
     assert abs(box.focus[1] - 125) <= 5
 
 
+def test_focus_is_at_the_subject_though_more_of_the_density_is_background():
+    background = np.zeros((24, 96))
+    background[:, 60:] = 1.5 / (24 * 36)
+    box = choose(peaks((20, 1)) + background, 960, 240, (4, 1))
+    assert abs(box.focus[0] - 205) <= 60
+
+
+def test_of_two_subjects_as_good_as_equal_the_better_one_is_kept_on_whichever_side():
+    density = peaks((10, 1), (85, 1.0005))
+    better = choose(density, 960, 240, (1, 1))
+    assert better.x > 480
+    assert choose(density[:, ::-1], 960, 240, (1, 1)).x == 960 - better.x - better.width
+
+
 @pytest.mark.parametrize("aspect", [(0, 1), (1, 0), (-3, 2)])
 def test_aspect_without_area_is_refused(aspect):
     with pytest.raises(UsageError, match="no area"):

@@ -198,7 +198,8 @@ def many(tmp_path, samples):
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
 def test_a_stopped_batch_keeps_what_is_finished_and_the_next_goes_on(cropper, cropper_process, many, tmp_path, name):
     out = tmp_path / "out"
-    process = cropper_process("batch", many, out, "-j", "1")
+    # Where the tests themselves run in the background, an interrupt would be ignored.
+    process = cropper_process("batch", many, out, "-j", "1", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     patience = time.monotonic() + 60
     while not (out / "010.jpg").exists() and time.monotonic() < patience:
         time.sleep(0.01)
