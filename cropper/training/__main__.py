@@ -34,7 +34,8 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def out_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Where a step writes its checkpoints and its log."""
-    return click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and the log.")(command)
+    option = click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and the log.")
+    return option(command)
 
 
 def read(sets: tuple[Path, ...], pool: Path | None, labels: Path | None) -> tuple[list[Photo], list[Photo]]:
@@ -186,7 +187,9 @@ def bias(checkpoint: Path, sets: tuple[Path, ...]) -> None:
 @click.argument("checkpoint", type=FILE)
 @click.argument("onnx", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--bias-strength", default=exporting.BIAS_STRENGTH, show_default=True, help="Of the mean learned centre bias.")
-@click.option("--int8", "calibration", multiple=True, type=FOLDER, help="Quantise, with ranges seen on this gaze set; repeatable.")
+@click.option(
+    "--int8", "calibration", multiple=True, type=FOLDER, help="Quantise, with ranges seen on this gaze set; repeatable."
+)
 def export(checkpoint: Path, onnx: Path, bias_strength: float, calibration: tuple[Path, ...]) -> None:
     """Write a CHECKPOINT as an ONNX file and check it against torch."""
     photos = [photo for folder in calibration for photo in read_gaze_set(folder)[0]]

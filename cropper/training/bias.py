@@ -11,7 +11,7 @@ from cropper.training.network import GazeNetwork, log_normalised
 
 @torch.no_grad()
 def compare(network: GazeNetwork, photos: list[Photo], strengths: list[float], scale: float) -> dict[float, tuple[float, float]]:
-    """For each strength of the mean centre bias, KL in nats on whole photos and on off-centre windows, over sets with fixations."""
+    """For each strength of the mean centre bias: KL in nats on whole photos and on off-centre windows, of sets with fixations."""
     photos = [photo for photo in photos if photo.fixations is not None]
     kl: dict[float, list[torch.Tensor]] = {strength: [] for strength in strengths}
     for off_centre in (False, True):

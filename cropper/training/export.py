@@ -99,7 +99,6 @@ def _quantised(float32: Path, photos: list[Photo]) -> Path:
     The trunk and the readout's convolutions are quantised. The last one and all after it stay float32: they cost nothing, and a
     density has more than 256 levels.
     """
-    logging.getLogger().setLevel(logging.ERROR)  # the quantiser tells the root logger of every channel that is all but silent
     prepared, int8 = float32.with_name("prepared.onnx"), float32.with_name("int8.onnx")
     quant_pre_process(str(float32), str(prepared), skip_symbolic_shape=True)
     convolutions = [node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"]

@@ -1,4 +1,4 @@
-"""The training loop: batches in, a checkpoint an epoch out. The same for a teacher and, with the teacher's labels, for the student."""
+"""The training loop: batches in, a checkpoint an epoch out; the same for a teacher and, with its labels, for the student."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import importlib
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from efficientnet_lite_pytorch import EfficientNet
@@ -54,10 +55,10 @@ class GazeNetwork(nn.Module):
         self.blocks = trunk._blocks
         self.taps = _taps(self.blocks)
         self.frozen = 0 if shape.hidden else _first_at_stride(self.blocks, TAP_STRIDES[0])
-        for block, channels in zip(self.blocks, shape.hidden or (), strict=bool(shape.hidden)):
-            keep_hidden(block, torch.arange(channels))
-        channels = [self.blocks[tap]._project_conv.out_channels for tap in self.taps]
-        self.laterals = nn.ModuleList(nn.Conv2d(c, shape.width, 1) for c in channels)
+        for block, hidden in zip(self.blocks, shape.hidden or (), strict=bool(shape.hidden)):
+            keep_hidden(block, torch.arange(hidden))
+        tapped = [self.blocks[tap]._project_conv.out_channels for tap in self.taps]
+        self.laterals = nn.ModuleList(nn.Conv2d(channels, shape.width, 1) for channels in tapped)
         self.mix = nn.Sequential(
             nn.BatchNorm2d(shape.width),
             nn.ReLU6(),
@@ -80,7 +81,8 @@ class GazeNetwork(nn.Module):
 
     def trunk_parameters(self) -> list[nn.Parameter]:
         """The pretrained layers that are trained."""
-        return [*self.stem.parameters(), *self.blocks.parameters()] if not self.frozen else [*self.blocks[self.frozen :].parameters()]
+        stem = [] if self.frozen else [*self.stem.parameters()]
+        return [*stem, *self.blocks[self.frozen :].parameters()]
 
     def head_parameters(self) -> list[nn.Parameter]:
         """The layers that start from nothing."""
@@ -149,7 +151,7 @@ def _first_at_stride(blocks: nn.ModuleList, stride: int) -> int:
     return _strides(blocks).index(stride)
 
 
-def keep_hidden(block: nn.Module, channels: torch.Tensor) -> None:
+def keep_hidden(block: Any, channels: torch.Tensor) -> None:
     """Narrow an inverted bottleneck, in place, to the given of its hidden channels (indices [k])."""
     depthwise = block._depthwise_conv
     if len(channels) == depthwise.out_channels:
@@ -177,7 +179,7 @@ class Exported(nn.Module):
         super().__init__()
         self.network = copy.deepcopy(network)
         # The stem takes BGR as it comes, so that no pixel is moved for it.
-        stem = self.network.stem[0]
+        stem: Any = self.network.stem[0]
         stem.weight = nn.Parameter(stem.weight.flip(1))
         self.slopes: torch.Tensor
         self.register_buffer("slopes", network.mean_bias_slopes() * bias_strength)

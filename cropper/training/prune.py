@@ -1,9 +1,9 @@
 """Fisher pruning: the hidden channels that cost much and say little are cut out of the trunk.
 
 Theis, Korshunova, Tejani and Huszár 2018, "Faster gaze prediction with dense networks and Fisher pruning",
-https://arxiv.org/abs/1801.05787: removing a channel raises the loss by about half the mean over photos of the squared gradient with
-respect to a mask on it, and a channel goes where that is less than beta times the cost it saves. In an inverted
-bottleneck all cost is proportional to its hidden channels, and removing one touches no other block.
+https://arxiv.org/abs/1801.05787: removing a channel raises the loss by about half the mean over photos of the squared gradient
+with respect to a mask on it, and a channel goes where that is less than beta times the cost it saves. In an inverted bottleneck
+all cost is proportional to its hidden channels, and removing one touches no other block.
 """
 
 from __future__ import annotations
