@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,7 +133,7 @@ def _imagenet_weights(trunk: str) -> str:
     return getattr(package, f"Efficientnet{trunk.capitalize()}ModelFile").get_model_file_path()
 
 
-def _strides(blocks: nn.ModuleList) -> list[int]:
+def _strides(blocks: Iterable[Any]) -> list[int]:
     """The stride, in pixels of the input, of each block's output."""
     stride, strides = 2, []  # the stem halves
     for block in blocks:
@@ -141,13 +142,13 @@ def _strides(blocks: nn.ModuleList) -> list[int]:
     return strides
 
 
-def _taps(blocks: nn.ModuleList) -> tuple[int, ...]:
+def _taps(blocks: Iterable[Any]) -> tuple[int, ...]:
     """The last block at each of the strides the readout sees."""
     strides = _strides(blocks)
     return tuple(max(i for i, stride in enumerate(strides) if stride == tap) for tap in TAP_STRIDES)
 
 
-def _first_at_stride(blocks: nn.ModuleList, stride: int) -> int:
+def _first_at_stride(blocks: Iterable[Any], stride: int) -> int:
     return _strides(blocks).index(stride)
 
 
