@@ -5,7 +5,6 @@ Each command has a file of its own. They import numpy, OpenCV and the model when
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +15,7 @@ from cropper.cli.batch import batch
 from cropper.cli.evaluate import evaluate
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, say
 from cropper.cli.show import show
+from cropper.cli.signals import end_as_interrupted
 from cropper.errors import CropperError, PhotoError
 
 
@@ -27,6 +27,7 @@ def cli() -> None:
     \b
     cropper batch photos/ thumbnails/          a folder of photos
     cropper show photo.jpg                     where people look, and the crop, as a picture
+    cropper evaluate boxes gaze_set/           how good it is, measured
     """
 
 
@@ -37,7 +38,7 @@ cli.add_command(evaluate)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 all done, 1 some photos failed, 2 wrong usage, 130 interrupted."""
-    _end_as_interrupted()
+    end_as_interrupted()
     try:
         code = cli.main(args=arguments, prog_name="cropper", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
@@ -60,12 +61,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         say("interrupted")
         code = INTERRUPTED
     sys.exit(code)
-
-
-def _end_as_interrupted() -> None:
-    """Let a service manager's stop, or a terminal that goes away, end a command as carefully as Ctrl-C does."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # Ignored already, by nohup for example, it stays so.
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, say, target_options, targets_of
+from cropper.cli.signals import held_back
 
 if TYPE_CHECKING:
     from cropper.batch import Done
@@ -79,7 +80,8 @@ def batch(
             show_progress = not quiet and sys.stderr.isatty()
             total = sum(len(folder.photos) for folder in walk(source, EXTENSIONS, out)) if show_progress else None
             bar = tqdm(total=total, unit=" photos", disable=not show_progress, file=sys.stderr, dynamic_ncols=True)
-            with bar, closing(batches.run(source, out, settings, jobs or default_jobs())) as photos:
+            run = closing(batches.run(source, out, settings, jobs or default_jobs()))
+            with held_back() as let_interrupts_through, bar, run as photos:
                 for done in photos:
                     counts.add(done)
                     if done.error is not None:
@@ -88,6 +90,7 @@ def batch(
                         bar.set_postfix(failed=counts.failed)
                     if done.rows:
                         bar.update()
+                    let_interrupts_through()
     except KeyboardInterrupt:
         say("interrupted; what is finished is on disk, and the same command goes on from there")
         interrupted = True
