@@ -37,7 +37,7 @@ class Decision:
 
 
 def decide(path: Path, targets: tuple[Target, ...], model: Path | None = None) -> Decision:
-    """Read a photo and choose its boxes, the same that ``cropper batch`` chooses.
+    """Read a photo and choose its boxes, as ``cropper batch`` does, from pixels decoded for a picture on a screen.
 
     Args:
         path: the photo.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cropper.cli.options import Pair, say
+from cropper.cli.options import aspect_option, say
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,14 +100,7 @@ def maps(folder: Path, every: int, off_centre: bool, drop_first: bool, model: Pa
 
 @evaluate.command(short_help="Score the boxes of the model and of other croppers.")
 @gaze_options
-@click.option(
-    "--aspect",
-    "aspects",
-    type=Pair("W:H", ":", "16:9"),
-    metavar="W:H",
-    multiple=True,
-    help="Shape of the crop; repeatable.  [default: 1:1, 16:9, 9:16, 3:1]",
-)
+@aspect_option("Shape of the crop; repeatable.  [default: 1:1, 16:9, 9:16, 3:1]")
 @click.option(
     "--boxes",
     "peers",

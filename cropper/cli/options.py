@@ -44,15 +44,12 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         help="Pixels of the thumbnail; repeatable.  [default: 640x360]",
     )
-    aspect = click.option(
-        "--aspect",
-        "aspects",
-        type=Pair("W:H", ":", "16:9"),
-        metavar="W:H",
-        multiple=True,
-        help="Shape of the crop, at the photo's own pixels; repeatable.",
-    )
-    return size(aspect(command))
+    return size(aspect_option("Shape of the crop, at the photo's own pixels; repeatable.")(command))
+
+
+def aspect_option(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--aspect`` alone, with what it means to the command."""
+    return click.option("--aspect", "aspects", type=Pair("W:H", ":", "16:9"), metavar="W:H", multiple=True, help=help)
 
 
 def targets_of(sizes: Sequence[tuple[int, int]], aspects: Sequence[tuple[int, int]]) -> tuple[Target, ...]:
