@@ -42,7 +42,7 @@ def export(checkpoint: Path, path: Path, bias_strength: float, calibration: list
     model = Exported(network, bias_strength).eval()
     with TemporaryDirectory() as folder:
         float32 = Path(folder) / "float32.onnx"
-        _write(model, float32)
+        write_float32(model, float32)
         worst = max(_difference(model, float32, shape) for shape in SHAPES)
         log.info("differs from torch by at most %.1e of the peak", worst)
         assert worst < TOLERANCE, f"differs from torch by {worst:.1e} of the peak"
@@ -56,7 +56,8 @@ def export(checkpoint: Path, path: Path, bias_strength: float, calibration: list
     log.info("%s: %.2f MB", path, path.stat().st_size / 1e6)
 
 
-def _write(model: Exported, path: Path) -> None:
+def write_float32(model: Exported, path: Path) -> None:
+    """Write a network as an ONNX file that keeps the model contract."""
     torch.onnx.export(
         model,
         (torch.zeros(2, *SHAPES[0], 3, dtype=torch.uint8),),
