@@ -17,13 +17,16 @@ from cropper.errors import UsageError
 
 # No offset is chosen that keeps this much less density than the best one.
 KEPT_TOLERANCE = 0.05
-# How much density lies within this share of the photo's free side around a border says how much the border cuts.
-BORDER_SHARE = 0.04
-# What density cut counts for against density kept. On 1025 photos with people's gaze and four aspects, weights of 0.4 to 0.75
-# keep 85.9 % to 85.6 % of the fixations and have 8.3 % to 7.7 % of them near a border: the more weight, the fewer heads cut.
-CUT_WEIGHT = 0.6
+# How much density lies within this share of the photo's free side of a border says how much the border cuts.
+# It reaches well beyond the dense place itself: people look at eyes and mouths, and a head ends a good way above them.
+BORDER_SHARE = 0.09
+BANDS = 6
+# What density cut counts for against density kept. It is a trade: on 148 validation photos of three gaze sets, four aspects,
+# weights of 0.15, 0.2, 0.3 and 0.4 go 0.50, 0.51, 0.47 and 0.47 of the way from the centre crop to the best box, and have
+# 6.3, 6.3, 6.1 and 6.0 % of the fixations within 3 % of a border. At 0.2 portraits still lose their foreheads, at 0.4 not.
+CUT_WEIGHT = 0.4
 # Offsets whose worth differs by less are equals: there is nothing to choose between them.
-WORTH_TOLERANCE = 0.002
+WORTH_TOLERANCE = 0.0015
 
 
 @dataclass(frozen=True)
@@ -133,10 +136,14 @@ def _best_offset(marginal: NDArray[np.float64], side: int, length: int) -> int:
 
 
 def _cut(marginal: NDArray[np.float64], side: int, borders: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much density lies around borders at these positions, as if what is beyond the photo were as dense as what is not."""
-    reach = BORDER_SHARE * side / 2
-    start, stop = np.clip(borders - reach, 0, side), np.clip(borders + reach, 0, side)
-    cut = _mass(marginal, side, start, stop) * 2 * reach / (stop - start)
+    """How much density lies around borders at these positions, the nearer the more, as if it went on beyond the photo.
+
+    The weight falls from 2 at the border to 0 at BORDER_SHARE of the side: the mean of bands of growing reach.
+    """
+    cut = np.zeros(len(borders))
+    for share in BORDER_SHARE * (np.arange(BANDS) + 0.5) / BANDS:
+        start, stop = np.clip(borders - share * side, 0, side), np.clip(borders + share * side, 0, side)
+        cut += _mass(marginal, side, start, stop) * 2 * share * side / (stop - start) / BANDS
     # A border on the photo's own edge cuts nothing, however dense it is there; it counts like one through even ground, so
     # that a flat density has no reason to leave the centre.
     return np.where((borders > 0) & (borders < side), cut, BORDER_SHARE)
