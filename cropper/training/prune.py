@@ -77,7 +77,7 @@ def _train(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int
                 squared[i] = squared[i] + (mask.grad[:, :, 0, 0] * len(image)).square().sum(dim=0)
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
-            total += float(loss.sum())
+            total += float(loss.detach().sum())
             seen += len(image)
     return total / seen, [s / (2 * seen) for s in squared]
 
