@@ -49,7 +49,8 @@ def show(
     save(picture_of(decision), path)
     click.echo(os.fsencode(path))  # as bytes: a name need not be text
     if output is None and can_draw():
-        columns, rows = shutil.get_terminal_size()
+        known = shutil.get_terminal_size()
+        columns, rows = known.columns or 80, known.lines or 24  # Python 3.10 passes on the zeros of a terminal without a size
         # The legend and the shell's next prompt have their rows too.
         click.echo(preview_of(decision, columns, max(1, rows - len(decision.boxes) - 2)), err=True, color=True)
     if open_it:
