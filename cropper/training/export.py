@@ -114,7 +114,7 @@ def _quantised(float32: Path, photos: list[Photo]) -> Path:
         reduce_range=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        # The whole range: what averaging or percentiles cut off are the peaks, and with them an eighth of NSS.
+        # The whole range: what averaging or percentiles cut off are the peaks, and with them a tenth of NSS.
         calibrate_method=CalibrationMethod.MinMax,
     )
     _take_bytes_as_they_are(int8)

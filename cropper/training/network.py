@@ -91,8 +91,7 @@ class GazeNetwork(nn.Module):
 
     def normalised(self, image: torch.Tensor) -> torch.Tensor:
         """uint8 or float [N, H, W, 3] BGR in 0..255 -> float32 [N, 3, H, W] RGB, as the trunk was trained."""
-        rgb = ((image.float() - 127) / 128).permute(0, 3, 1, 2).flip(1)
-        return rgb.contiguous(memory_format=torch.channels_last)
+        return scaled(image).flip(1).contiguous(memory_format=torch.channels_last)
 
     def content(self, image: torch.Tensor) -> torch.Tensor:
         """Normalised [N, 3, H, W] -> what the photo itself shows, unnormalised log density [N, H / STRIDE, W / STRIDE]."""
@@ -121,6 +120,11 @@ class GazeNetwork(nn.Module):
     def mean_centre_bias(self, rows: int, columns: int) -> torch.Tensor:
         """Log centre bias over a whole photo with the sets' mean slopes: [rows, columns], 0 in the centre."""
         return quadratic(self.mean_bias_slopes(), rows, columns)
+
+
+def scaled(image: torch.Tensor) -> torch.Tensor:
+    """uint8 or float [N, H, W, C] in 0..255 -> float32 [N, C, H, W] in the range the trunk was trained on."""
+    return (image.permute(0, 3, 1, 2).float() - 127) / 128
 
 
 def log_normalised(logits: torch.Tensor) -> torch.Tensor:
@@ -187,7 +191,7 @@ class Exported(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """uint8 [N, H, W, 3] BGR, H and W multiples of 32 -> float32 [N, H / STRIDE, W / STRIDE], each sums to 1."""
-        logits = self.network.content((image.permute(0, 3, 1, 2).float() - 127) / 128)
+        logits = self.network.content(scaled(image))
         rows, columns = image.shape[1] // STRIDE, image.shape[2] // STRIDE
         logits = logits + quadratic(self.slopes, rows, columns)
         return torch.softmax(logits.flatten(1), dim=1).view(-1, rows, columns)
