@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from cropper import __version__, ledger, outputs, photo
 from cropper.boxes import Target, choose, largest_size
-from cropper.errors import CropperError, OutputError, PhotoError, UsageError
+from cropper.errors import CropperError, OutputError, PhotoError, UsageError, reading
 from cropper.opencv import cv2
 from cropper.saliency import BUNDLED_MODEL, Saliency, prepare, shape_for
 from cropper.walk import is_inside, join, walk
@@ -355,12 +355,9 @@ def _answer(task: Callable[..., _Event], *arguments: Any) -> _Event:
 def _decode(job: _Job, settings: Settings) -> _Decoded | _Finished:
     """Worker: read and decode a photo, once, and cut the model's input from it."""
     try:
-        try:
-            with job.file.open("rb") as file:
-                modified = os.fstat(file.fileno()).st_mtime_ns
-                data = file.read()
-        except OSError as error:
-            raise PhotoError(f"it cannot be read ({error.strerror})") from error
+        with reading(job.file), job.file.open("rb") as file:
+            modified = os.fstat(file.fileno()).st_mtime_ns
+            data = file.read()
         header = photo.probe(data)
         pixels = photo.decode(data, header, pixels_needed(header.width, header.height, settings.targets))
         model_input = prepare(photo.on_white(pixels), shape_for(header.width, header.height))

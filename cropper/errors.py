@@ -11,6 +11,8 @@ CropperError
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class CropperError(Exception):
@@ -59,3 +61,14 @@ def printable(path: str | os.PathLike[str]) -> str:
     """A path as one printable line: bytes that are no UTF-8 and control characters are shown escaped."""
     text = os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[None]:
+    """While a photo is read and decoded: have every error name it, and the system's be a PhotoError too."""
+    try:
+        yield
+    except OSError as error:
+        raise PhotoError(f"it cannot be read ({error.strerror})", path=path) from error
+    except PhotoError as error:
+        raise PhotoError(error.what, path=path, remedy=error.remedy) from error

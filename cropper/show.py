@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cropper import overlay, photo
 from cropper.boxes import Box, Target, choose
-from cropper.errors import OutputError, PhotoError, UsageError
+from cropper.errors import OutputError, UsageError, reading
 from cropper.opencv import cv2
 from cropper.saliency import Saliency, prepare, shape_for
 
@@ -48,14 +48,10 @@ def decide(path: Path, targets: tuple[Target, ...], model: Path | None = None) -
         PhotoError: if the photo cannot be read or decoded.
         ModelError: if the model cannot be loaded.
     """
-    try:
+    with reading(path):
         data = path.read_bytes()
         header = photo.probe(data)
         bgr = photo.on_white(photo.decode(data, header, _size_to_draw(header.width, header.height)))
-    except OSError as error:
-        raise PhotoError(f"it cannot be read ({error.strerror})", path=path) from error
-    except PhotoError as error:
-        raise PhotoError(error.what, path=path, remedy=error.remedy) from error
     density = Saliency(model).densities(prepare(bgr, shape_for(header.width, header.height))[None])[0]
     boxes = tuple((target.label, choose(density, header.width, header.height, target.aspect)) for target in targets)
     return Decision(bgr, header.width, header.height, density, boxes)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper import photo
-from cropper.errors import PhotoError, UsageError
+from cropper.errors import UsageError, reading
 from cropper.opencv import cv2
 
 TABLE = "fixations.csv"
@@ -65,10 +65,8 @@ class GazePhoto:
     def bgr(self) -> NDArray[np.uint8]:
         """The pixels, uint8 [height, width, 3], upright and on white. Raises PhotoError if they cannot be decoded."""
         data, header = _open(self.path)
-        try:
+        with reading(self.path):
             whole = photo.on_white(photo.decode(data, header, (header.width, header.height)))
-        except PhotoError as error:
-            raise PhotoError(error.what, path=self.path, remedy=error.remedy) from error
         x, y = self.corner
         return whole[y : y + self.height, x : x + self.width]
 
@@ -196,13 +194,9 @@ def _blurred(counts: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
 
 
 def _open(path: Path) -> tuple[bytes, photo.Header]:
-    try:
+    with reading(path):
         data = path.read_bytes()
         return data, photo.probe(data)
-    except OSError as error:
-        raise PhotoError(f"it cannot be read ({error.strerror})", path=path) from error
-    except PhotoError as error:
-        raise PhotoError(error.what, path=path, remedy=error.remedy) from error
 
 
 def _read_table(path: Path) -> dict[str, list[tuple[float, float, float, float]]]:
