@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
+from tqdm import tqdm
 
+from cropper.evaluation import gaze, maps
 from cropper.training import bias as biases
 from cropper.training import export as exporting
 from cropper.training import fit as fitting
 from cropper.training import label as labelling
 from cropper.training import prune as pruning
-from cropper.training.data import Photo, read_gaze_set, read_pool, with_labels
+from cropper.training import stem as stemming
+from cropper.training.data import Photo, plain_photos, read_gaze_set, read_pool, with_labels
 from cropper.training.network import GazeNetwork, Shape
 
 BIAS_STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
+# About one in a hundred.
+PLAIN_PHOTOS = 100
 LOG_FORMAT = "%(asctime)s %(message)s"
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -38,13 +42,36 @@ def out_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return option(command)
 
 
+def member_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Who the teacher is."""
+    option = click.option(
+        "--member", "members", multiple=True, required=True, type=(FILE, float), help="A checkpoint, and its scale; repeatable."
+    )
+    return option(command)
+
+
+def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How long and how fast a step trains, at what scale."""
+    for option in (
+        click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out."),
+        click.option("--seed", default=0, show_default=True),
+        click.option("--rate", default=1.0, show_default=True, help="Of learning, relative to a fit from ImageNet."),
+        click.option("--epochs", default=fitting.Recipe.epochs, show_default=True),
+        click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's."),
+    ):
+        command = option(command)
+    return command
+
+
 def read(sets: tuple[Path, ...], pool: Path | None, labels: Path | None) -> tuple[list[Photo], list[Photo]]:
     """Training and validation photos of the options."""
     if pool is not None and labels is None:
         raise click.UsageError("--pool needs --labels: its photos have nothing else to learn from")
     training, validation = fitting.read_sets(list(sets))
     training += read_pool(pool) if pool is not None else []
-    return with_labels(training, labels) if labels is not None else training, validation
+    if labels is not None:
+        training = with_labels(training, labels) + plain_photos(PLAIN_PHOTOS, seed=0)
+    return training, validation
 
 
 def log_to(out: Path) -> None:
@@ -62,6 +89,8 @@ def main() -> None:
     \b
     fit     a network on gaze sets: a member of the teacher, or the student's start
     label   photos with the teacher's densities
+    score   the teacher
+    stem    a cheaper stem for the student, from the trunk's own
     prune   the student's channels that cost more than they say
     distil  the teacher's densities into the student
     bias    compare strengths of the centre bias
@@ -74,51 +103,96 @@ def main() -> None:
 @main.command()
 @data_options
 @out_option
+@click.option("--start", type=FILE, help="A checkpoint to start from, in place of an ImageNet trunk.")
 @click.option("--trunk", type=click.Choice(["lite0", "lite1", "lite2"]), default="lite0", show_default=True)
 @click.option("--width", default=Shape.width, show_default=True, help="Channels of the readout.")
-@click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's.")
-@click.option("--epochs", default=fitting.Recipe.epochs, show_default=True)
-@click.option("--seed", default=0, show_default=True)
-@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out.")
+@fit_options
 def fit(
     sets: tuple[Path, ...],
     pool: Path | None,
     labels: Path | None,
     out: Path,
+    start: Path | None,
     trunk: str,
     width: int,
     scale: float,
     epochs: int,
+    rate: float,
     seed: int,
     resume: bool,
 ) -> None:
-    """Train a network with an ImageNet trunk on gaze SETS (folders with images/ and fixations.csv or density/)."""
+    """Train a network on gaze SETS (folders with images/ and fixations.csv or density/)."""
     log_to(out)
     torch.manual_seed(seed)
     training, validation = read(sets, pool, labels)
-    network = GazeNetwork(Shape(trunk, width, tuple(folder.name for folder in sets)), pretrained=True)
-    fitting.fit(network, training, validation, out, fitting.Recipe(epochs=epochs, scale=scale, seed=seed), resume)
+    names = tuple(folder.name for folder in sets)
+    network = GazeNetwork(Shape(trunk, width, names), pretrained=True) if start is None else fitting.load(start)[0]
+    fitting.fit(network, training, validation, out, fitting.Recipe(epochs=epochs, scale=scale, seed=seed).at(rate), resume)
 
 
 @main.command()
-@click.argument("checkpoints", nargs=-1, required=True, type=FILE)
+@member_option
 @click.option("--set", "sets", multiple=True, type=FOLDER, help="A gaze set to label; repeatable.")
 @click.option("--pool", type=FOLDER, help="A folder of photos to label.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the labels, one file a set or pool.")
-def label(checkpoints: tuple[Path, ...], sets: tuple[Path, ...], pool: Path | None, out: Path) -> None:
-    """Write the densities that the teacher, all CHECKPOINTS together, gives training photos."""
+def label(members: tuple[tuple[Path, float], ...], sets: tuple[Path, ...], pool: Path | None, out: Path) -> None:
+    """Write the densities that the teacher, all members together, gives training photos."""
     photos = [photo for folder in sets for photo in read_gaze_set(folder)[0]]
     photos += read_pool(pool) if pool is not None else []
-    labelling.label(labelling.Teacher(list(checkpoints)), photos, out)
+    labelling.label(labelling.Teacher(list(members)), photos, out)
+
+
+@main.command()
+@member_option
+@click.argument("folder", metavar="SET", type=FOLDER)
+@click.option("--every", default=1, show_default=True, help="Only every Nth photo, from the first.")
+@click.option("--bias-strength", default=1.0, show_default=True, help="Of each member's mean learned centre bias.")
+def score(members: tuple[tuple[Path, float], ...], folder: Path, every: int, bias_strength: float) -> None:
+    """Score the teacher on a gaze SET as `cropper evaluate maps` scores the student."""
+    teacher = labelling.Teacher(list(members), bias_strength)
+    photos = gaze.read(folder, every).photos
+    scores = maps.summary(list(tqdm(maps.score(photos, teacher.density), total=len(photos))))
+    for measure, figure in scores.items():
+        click.echo(f"{measure:5} {figure.value:.4f}  ({figure.low:.4f} to {figure.high:.4f})")
 
 
 @main.command()
 @click.argument("checkpoint", type=FILE)
 @data_options
 @out_option
-@click.option("--share", default=0.35, show_default=True, help="Of the blocks' cost to keep.")
+@click.option("--width", default=32, show_default=True, help="Channels of the patches.")
+@click.option("--steps", default=1200, show_default=True, help="Batches.")
+@click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's.")
+@click.option("--seed", default=0, show_default=True)
+def stem(
+    checkpoint: Path,
+    sets: tuple[Path, ...],
+    pool: Path | None,
+    labels: Path | None,
+    out: Path,
+    width: int,
+    steps: int,
+    scale: float,
+    seed: int,
+) -> None:
+    """Replace the stem of a CHECKPOINT by one that works on patches, learned on photos of gaze SETS: out/stem.pt."""
+    log_to(out)
+    torch.manual_seed(seed)
+    training, _ = read(sets, pool, labels)
+    network, _ = fitting.load(checkpoint)
+    recipe = fitting.Recipe(scale=scale, seed=seed)
+    fitting.save(stemming.imitate(network, training, recipe, width, steps), out / "stem.pt", recipe, {"epoch": -1})
+
+
+@main.command()
+@click.argument("checkpoint", type=FILE)
+@data_options
+@out_option
+@click.option("--share", default=0.25, show_default=True, help="Of the blocks' cost to keep.")
 @click.option("--rounds", default=5, show_default=True)
-@click.option("--steps", default=60, show_default=True, help="Batches a round, to measure and repair.")
+@click.option("--steps", default=100, show_default=True, help="Batches a round, to measure and repair.")
+@click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's.")
+@click.option("--rate", default=0.2, show_default=True, help="Of learning, relative to a fit from ImageNet.")
 @click.option("--seed", default=0, show_default=True)
 def prune(
     checkpoint: Path,
@@ -129,13 +203,15 @@ def prune(
     share: float,
     rounds: int,
     steps: int,
+    scale: float,
+    rate: float,
     seed: int,
 ) -> None:
     """Cut the channels of a CHECKPOINT's trunk that cost more than they say, on gaze SETS: out/pruned.pt."""
     log_to(out)
     training, _ = read(sets, pool, labels)
     network, _ = fitting.load(checkpoint)
-    recipe = fitting.Recipe(seed=seed)
+    recipe = fitting.Recipe(scale=scale, seed=seed).at(rate)
     pruned = pruning.prune(network, training, recipe, share, rounds, steps)
     fitting.save(pruned, out / "pruned.pt", recipe, {"epoch": -1})
 
@@ -144,16 +220,14 @@ def prune(
 @click.argument("checkpoint", type=FILE)
 @data_options
 @out_option
-@click.option("--epochs", default=fitting.Recipe.epochs, show_default=True)
-@click.option("--rate", default=1.0, show_default=True, help="Of learning, relative to a fit from ImageNet.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out.")
+@fit_options
 def distil(
     checkpoint: Path,
     sets: tuple[Path, ...],
     pool: Path | None,
     labels: Path | None,
     out: Path,
+    scale: float,
     epochs: int,
     rate: float,
     seed: int,
@@ -166,9 +240,7 @@ def distil(
     torch.manual_seed(seed)
     training, validation = read(sets, pool, labels)
     network, _ = fitting.load(checkpoint)
-    recipe = fitting.Recipe(epochs=epochs, seed=seed)
-    recipe = replace(recipe, trunk_rate=recipe.trunk_rate * rate, head_rate=recipe.head_rate * rate)
-    fitting.fit(network, training, validation, out, recipe, resume)
+    fitting.fit(network, training, validation, out, fitting.Recipe(epochs=epochs, scale=scale, seed=seed).at(rate), resume)
 
 
 @main.command()
@@ -187,13 +259,14 @@ def bias(checkpoint: Path, sets: tuple[Path, ...]) -> None:
 @click.argument("checkpoint", type=FILE)
 @click.argument("onnx", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--bias-strength", default=exporting.BIAS_STRENGTH, show_default=True, help="Of the mean learned centre bias.")
+@click.option("--sharpness", default=exporting.SHARPNESS, show_default=True, help="The power of what the photo shows.")
 @click.option(
     "--int8", "calibration", multiple=True, type=FOLDER, help="Quantise, with ranges seen on this gaze set; repeatable."
 )
-def export(checkpoint: Path, onnx: Path, bias_strength: float, calibration: tuple[Path, ...]) -> None:
+def export(checkpoint: Path, onnx: Path, bias_strength: float, sharpness: float, calibration: tuple[Path, ...]) -> None:
     """Write a CHECKPOINT as an ONNX file and check it against torch."""
     photos = [photo for folder in calibration for photo in read_gaze_set(folder)[0]]
-    exporting.export(checkpoint, onnx, bias_strength, photos)
+    exporting.export(checkpoint, onnx, bias_strength, sharpness, photos)
 
 
 if __name__ == "__main__":

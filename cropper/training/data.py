@@ -1,15 +1,13 @@
 """Gaze sets and the photo pool as training batches: photos, where people looked, and windows cut from both.
 
-A gaze set is a folder with ``images/NAME.jpg`` and either ``fixations.csv``
-(``image,subject,order,x,y,duration_ms``, pixels of the stored image) or ``density/NAME.png`` (grey maps). The pool is a folder of
+A gaze set is a folder with ``images/NAME.jpg`` and either a table of fixations, as ``cropper evaluate`` reads it, or
+``density/NAME.png`` (grey maps). The pool is a folder of
 photos without any of that. Both may have the teacher's densities beside them: ``LABELS/SET.npz``, one array a photo.
 """
 
 from __future__ import annotations
 
-import csv
 import math
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -21,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cropper.evaluation import gaze
 from cropper.saliency import STRIDE, prepare
 
 # Photos whose stored pixels are not the shape people saw: set name -> the aspect (W/H) to stretch them back to.
@@ -29,16 +28,21 @@ STRETCH_TO = {"hamburg": 4 / 3}
 TEST_EVERY = {"osie": 4}
 VALIDATION_EVERY = 10
 
-# What one batch's photos are resized to (height, width), at scale 1, and how often: mostly the shape of ordinary landscapes,
+# What one batch's photos are resized to (height, width), at scale 1, and how often: mostly the shapes of ordinary landscapes,
 # enough squares, portraits and wide ones that no shape is new to the network.
-BATCH_SHAPES = {(224, 288): 0.55, (256, 256): 0.15, (288, 224): 0.15, (192, 320): 0.15}
-VALIDATION_SHAPE = (224, 288)
+BATCH_SHAPES = {(288, 384): 0.45, (256, 384): 0.1, (320, 320): 0.15, (384, 288): 0.15, (256, 448): 0.15}
+VALIDATION_SHAPE = (288, 384)
 SHAPE_STEP = 32
 MAX_SQUASH = math.log(1.15)
 # How often a photo is shown whole, and not a window of it.
 WHOLE_CHANCE = 0.3
-# About one degree of visual angle in the labs' set-ups: how sharp a fixation says what was looked at.
-FIXATION_SIGMA = 0.025
+# About half a degree of visual angle in the labs' set-ups, what eye trackers are wrong by. What is blurred more than that comes
+# back as blurred densities: trained at 0.025 of the long side, the likelihood of fixations was highest for the density to the
+# power of 1.25.
+FIXATION_SIGMA = 0.0125
+# A photo whose long side is below this has no more to show at a larger scale than COARSE_SCALE.
+COARSE_SIDE = 400
+COARSE_SCALE = 0.75
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class Photo:
     fixations: NDArray[np.float32] | None = None  # [n, 2] x, y in 0..1
     density: NDArray[np.float32] | None = None  # [h, w], people's
     teacher: NDArray[np.float32] | None = None  # [h, w], the teacher's, without a centre bias
+
+    @property
+    def coarse(self) -> bool:
+        """Whether it has too few pixels for a large scale to show more."""
+        return max(self.bgr.shape[:2]) < COARSE_SIDE
 
     @property
     def has_gaze(self) -> bool:
@@ -92,33 +101,36 @@ def scaled_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
     return height, width
 
 
+def batch_scale(photos: list[Photo], scale: float) -> float:
+    """The scale for a batch, at most COARSE_SCALE if its photos are coarse."""
+    return min(scale, COARSE_SCALE) if all(photo.coarse for photo in photos) else scale
+
+
 def read_gaze_set(folder: Path) -> tuple[list[Photo], list[Photo]]:
     """Read a gaze set, without its test split, as (training photos, validation photos).
 
     The first fixation of each viewer (``order`` 0) is left out: it sits where the start cross was.
     """
     name = folder.name
-    fixations: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    table = folder / "fixations.csv"
-    if table.exists():
-        with table.open(newline="", encoding="utf-8") as lines:
-            for row in csv.DictReader(lines):
-                if row["order"] != "0":
-                    fixations[row["image"]].append((float(row["x"]), float(row["y"])))
     files = sorted((folder / "images").iterdir())
     if name in TEST_EVERY:
         files = [file for i, file in enumerate(files) if i % TEST_EVERY[name]]
+    fixations = None
+    if (folder / gaze.TABLE).exists():
+        fixations = {photo.path: np.asarray(photo.relative(), np.float32) for photo in gaze.read(folder, drop_first=True).photos}
     photos = []
     for file in files:
+        if fixations is not None and file not in fixations:
+            continue
         bgr = np.asarray(cv2.imread(str(file)), np.uint8)
-        height, width = bgr.shape[:2]
-        points = _relative(fixations[file.name], width, height) if table.exists() else None
-        density = None if table.exists() else _read_density(folder / "density" / f"{file.stem}.png")
         if name in STRETCH_TO:
+            height = bgr.shape[0]
             stretched = cv2.resize(bgr, (round(height * STRETCH_TO[name]), height), interpolation=cv2.INTER_CUBIC)
             bgr = np.asarray(stretched, np.uint8)
-        if points is None or len(points):
-            photos.append(Photo(name, file.name, bgr, points, density))
+        if fixations is not None:
+            photos.append(Photo(name, file.name, bgr, fixations=fixations[file]))
+        else:
+            photos.append(Photo(name, file.name, bgr, density=_read_density(folder / "density" / f"{file.stem}.png")))
     training = [photo for i, photo in enumerate(photos) if i % VALIDATION_EVERY]
     return training, photos[::VALIDATION_EVERY]
 
@@ -126,6 +138,23 @@ def read_gaze_set(folder: Path) -> tuple[list[Photo], list[Photo]]:
 def read_pool(folder: Path) -> list[Photo]:
     """Read a folder of photos without labels."""
     return [Photo(folder.name, file.name, np.asarray(cv2.imread(str(file)), np.uint8)) for file in sorted(folder.glob("*.jpg"))]
+
+
+def plain_photos(count: int, seed: int) -> list[Photo]:
+    """Made-up photos that show nothing, in one colour or from one to another, labelled so: an even density.
+
+    Without them a network invents something to look at on blank pages and in fog, mostly at the borders.
+    """
+    rng = np.random.default_rng(seed)
+    photos = []
+    for i in range(count):
+        height, width = rng.integers(120, 260, 2)
+        corners = rng.integers(0, 256, (1, 1, 3)) + rng.choice([0, 0, 40]) * rng.standard_normal((2, 2, 3))
+        bgr = cv2.resize(corners, (int(width), int(height)), interpolation=cv2.INTER_LINEAR)
+        bgr = bgr + rng.choice([0, 3]) * rng.standard_normal(bgr.shape)
+        even = np.full((8, 8), 1 / 64, np.float32)
+        photos.append(Photo("plain", str(i), np.clip(bgr, 0, 255).astype(np.uint8), teacher=even))
+    return photos
 
 
 def with_labels(photos: list[Photo], folder: Path) -> list[Photo]:
@@ -137,12 +166,8 @@ def with_labels(photos: list[Photo], folder: Path) -> list[Photo]:
     labelled = []
     for collection, group in groupby(photos, key=lambda photo: photo.collection):
         with np.load(folder / f"{collection}.npz") as densities:
-            labelled += [replace(photo, teacher=np.asarray(densities[photo.name], np.float32)) for photo in group]
+            labelled += [replace(photo, teacher=_normalised(densities[photo.name].astype(np.float32))) for photo in group]
     return labelled
-
-
-def _relative(points: list[tuple[float, float]], width: int, height: int) -> NDArray[np.float32]:
-    return np.array([(x / width, y / height) for x, y in points], np.float32).reshape(-1, 2)
 
 
 def _read_density(path: Path) -> NDArray[np.float32]:
@@ -235,7 +260,10 @@ def make_batch(
 
 
 class EpochBatches(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
-    """One epoch over the photos as augmented batches, the same for the same seed and epoch."""
+    """One epoch over the photos as augmented batches, the same for the same seed and epoch.
+
+    Coarse photos make batches of their own: they gain nothing from a scale above COARSE_SCALE, and cost as much.
+    """
 
     def __init__(
         self, photos: list[Photo], set_names: tuple[str, ...], scale: float, batch_size: int, seed: int, epoch: int
@@ -244,18 +272,24 @@ class EpochBatches(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
         self.seed, self.epoch = seed, epoch
 
     def __len__(self) -> int:
-        return len(self.photos) // self.batch_size
+        coarse = sum(photo.coarse for photo in self.photos)
+        return coarse // self.batch_size + (len(self.photos) - coarse) // self.batch_size
 
     def __iter__(self) -> Iterator[Batch]:
         rng = np.random.default_rng((self.seed, self.epoch))
-        order = rng.permutation(len(self.photos))
+        order = [self.photos[i] for i in rng.permutation(len(self.photos))]
+        batches = [part for coarse in (True, False) for part in self._whole_batches([p for p in order if p.coarse == coarse])]
         shapes = list(BATCH_SHAPES)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
+        for i in rng.permutation(len(batches)):
+            photos = batches[i]
             shape = shapes[rng.choice(len(shapes), p=list(BATCH_SHAPES.values()))]
-            photos = [self.photos[i] for i in order[start : start + self.batch_size]]
             windows = [random_window(photo, shape[1] / shape[0], rng, whole=WHOLE_CHANCE) for photo in photos]
             flips = list(rng.random(len(photos)) < 0.5)
-            yield make_batch(photos, windows, flips, scaled_shape(shape, self.scale), self.set_names)
+            yield make_batch(photos, windows, flips, scaled_shape(shape, batch_scale(photos, self.scale)), self.set_names)
+
+    def _whole_batches(self, photos: list[Photo]) -> list[list[Photo]]:
+        starts = range(0, len(photos) - self.batch_size + 1, self.batch_size)
+        return [photos[start : start + self.batch_size] for start in starts]
 
 
 def jitter_colours(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

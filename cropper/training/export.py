@@ -24,12 +24,14 @@ log = logging.getLogger(__name__)
 
 # Of the mean learned centre bias. Users' photos obey it less than the gaze sets do: see MODEL_CARD.md for what was measured.
 BIAS_STRENGTH = 0.75
+# The power of what the photo shows.
+SHARPNESS = 1.0
 OPSET = 17
 TOLERANCE = 1e-3
 CALIBRATION_PHOTOS = 128
 
 
-def export(checkpoint: Path, path: Path, bias_strength: float, calibration: list[Photo]) -> None:
+def export(checkpoint: Path, path: Path, bias_strength: float, sharpness: float, calibration: list[Photo]) -> None:
     """Write a checkpoint's student as ONNX that keeps the model contract.
 
     The float32 graph is checked against torch; with photos to calibrate on, it is then quantised to int8.
@@ -39,7 +41,7 @@ def export(checkpoint: Path, path: Path, bias_strength: float, calibration: list
             input shape.
     """
     network, state = load(checkpoint)
-    model = Exported(network, bias_strength).eval()
+    model = Exported(network, bias_strength, sharpness).eval()
     with TemporaryDirectory() as folder:
         float32 = Path(folder) / "float32.onnx"
         write_float32(model, float32)
@@ -48,7 +50,12 @@ def export(checkpoint: Path, path: Path, bias_strength: float, calibration: list
         assert worst < TOLERANCE, f"differs from torch by {worst:.1e} of the peak"
         written = _quantised(float32, calibration) if calibration else float32
         graph = onnx.load(written)
-    properties: dict[str, Any] = {"bias_strength": bias_strength, "epoch": state["epoch"], "sets": " ".join(network.shape.sets)}
+    properties: dict[str, Any] = {
+        "bias_strength": bias_strength,
+        "sharpness": sharpness,
+        "epoch": state["epoch"],
+        "sets": " ".join(network.shape.sets),
+    }
     for key, value in properties.items():
         graph.metadata_props.append(onnx.StringStringEntryProto(key=key, value=str(value)))
     onnx.checker.check_model(graph)
@@ -127,17 +134,18 @@ def _take_bytes_as_they_are(path: Path) -> None:
     ``(byte - 127) / 128`` at scale 1 / 128 and zero point 127, which is what calibration finds, is the byte.
     """
     model = onnx.load(path)
-    nodes = {output: node for node in model.graph.node for output in node.output}
-    quantise = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
+    made_by = {output: node for node in model.graph.node for output in node.output}
+    taken_by = {name: node for node in model.graph.node for name in node.input}
     values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    scale, zero_point = (values[name].item() for name in quantise.input[1:])
-    chain = [quantise]
+    chain = [next(node for node in model.graph.node if node.op_type == "Div" and made_by[node.input[0]].op_type == "Sub")]
     while chain[-1].op_type != "Cast":
-        chain.append(nodes[chain[-1].input[0]])
-    if (scale, zero_point, [node.op_type for node in chain]) != (1 / 128, 127, ["QuantizeLinear", "Div", "Sub", "Cast"]):
+        chain.append(made_by[chain[-1].input[0]])
+    quantise = taken_by[chain[0].output[0]]
+    scale, zero_point = (values[name].item() for name in quantise.input[1:])
+    if (scale, zero_point) != (1 / 128, 127):
         raise ValueError(f"the photos to calibrate on do not span black to white: scale {scale}, zero point {zero_point}")
     for node in model.graph.node:
         node.input[:] = [chain[-1].input[0] if name == quantise.output[0] else name for name in node.input]
-    for node in chain:
+    for node in [quantise, *chain]:
         model.graph.node.remove(node)
     onnx.save(model, path)

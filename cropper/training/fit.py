@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from cropper.training.data import (
     Batch,
     EpochBatches,
     Photo,
+    batch_scale,
     jitter_colours,
     make_batch,
     random_window,
@@ -46,6 +47,10 @@ class Recipe:
     # Photos with true fixations say more than noisy maps: how often an epoch visits each of them.
     fixation_repeats: int = 2
     seed: int = 0
+
+    def at(self, rate: float) -> Recipe:
+        """The same recipe, learning at this multiple of its rates."""
+        return replace(self, trunk_rate=self.trunk_rate * rate, head_rate=self.head_rate * rate)
 
 
 def divergence(log_density: torch.Tensor, target: torch.Tensor, cc_weight: float) -> torch.Tensor:
@@ -162,11 +167,11 @@ def load(checkpoint: Path) -> tuple[GazeNetwork, dict[str, Any]]:
 def validation_batches(photos: list[Photo], sets: tuple[str, ...], scale: float, off_centre: bool) -> Iterator[tuple[str, Batch]]:
     """The photos whole, or an off-centre window of each, in batches of 16 of one set, each with the set's name."""
     rng = np.random.default_rng(0)
-    shape = scaled_shape(VALIDATION_SHAPE, scale)
     for name in sets:
         of_set = [photo for photo in photos if photo.collection == name]
         for start in range(0, len(of_set), 16):
             part = of_set[start : start + 16]
+            shape = scaled_shape(VALIDATION_SHAPE, batch_scale(part, scale))
             windows = [random_window(p, shape[1] / shape[0], rng, whole=0.0) if off_centre else WHOLE for p in part]
             yield name, make_batch(part, windows, [False] * len(part), shape, sets)
 

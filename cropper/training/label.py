@@ -21,8 +21,12 @@ from cropper.training.network import Exported
 
 log = logging.getLogger(__name__)
 
-# The maps of all members are averaged on the grid of one this much finer than the student's.
+# The maps of all members are averaged on the grid of this scale.
 LABEL_SCALE = 4 / 3
+# Coarse photos are labelled at this share of the members' scales: they show little more at the whole, at twice the cost.
+COARSE_SHARE = 0.75
+# Of each member's density: the power at which the likelihood of validation fixations is highest.
+SHARPNESS = 1.15
 BATCH_SIZE = 8
 
 
@@ -30,34 +34,41 @@ class Teacher:
     """An ensemble of trained networks, run by onnxruntime: three times as fast as torch.
 
     Args:
-        checkpoints: one a member; each runs at the scale it was trained at.
+        members: the checkpoint of each, and the scale it runs at: all see more at a quarter more than they were trained at.
         bias_strength: of each member's mean centre bias; without it they say what the photos show.
     """
 
-    def __init__(self, checkpoints: list[Path], bias_strength: float = 0.0) -> None:
+    def __init__(self, members: list[tuple[Path, float]], bias_strength: float = 0.0) -> None:
         self.members: list[tuple[onnxruntime.InferenceSession, float]] = []
-        for checkpoint in checkpoints:
-            network, state = load(checkpoint)
+        for checkpoint, scale in members:
+            network, _ = load(checkpoint)
             with TemporaryDirectory() as folder:
                 path = Path(folder) / "member.onnx"
-                write_float32(Exported(network, bias_strength).eval(), path)
+                write_float32(Exported(network, bias_strength, SHARPNESS).eval(), path)
                 session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-            self.members.append((session, state["recipe"]["scale"]))
+            self.members.append((session, scale))
 
-    def densities(self, images: list[NDArray[np.uint8]], shape: tuple[int, int]) -> NDArray[np.float32]:
+    def densities(self, images: list[NDArray[np.uint8]], shape: tuple[int, int], share: float = 1.0) -> NDArray[np.float32]:
         """Photos uint8 [H, W, 3] BGR of one student input shape (height, width) -> densities [N, h, w] on a finer grid.
+
+        The share is of the members' scales.
 
         Members and mirror images are averaged as densities, so that what only one of them sees is not lost.
         """
         rows, columns = (side // STRIDE for side in scaled_shape(shape, LABEL_SCALE))
         total = np.zeros((len(images), rows, columns), np.float32)
         for session, scale in self.members:
-            inputs = np.stack([prepare(image, scaled_shape(shape, scale)) for image in images])
+            inputs = np.stack([prepare(image, scaled_shape(shape, scale * share)) for image in images])
             for step in (1, -1):
                 (densities,) = session.run(["density"], {"image": np.ascontiguousarray(inputs[:, :, ::step])})
                 for i, density in enumerate(densities[:, :, ::step]):
                     total[i] += resampled(density, WHOLE, rows, columns)
         return total / total.sum(axis=(1, 2), keepdims=True)
+
+    def density(self, bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """One photo, uint8 [H, W, 3] BGR of any size -> float32 [h, w], non-negative, sums to 1."""
+        density: NDArray[np.float32] = self.densities([bgr], shape_for(bgr.shape[1], bgr.shape[0]))[0]
+        return density
 
 
 def label(teacher: Teacher, photos: list[Photo], out: Path) -> None:
@@ -75,7 +86,8 @@ def label(teacher: Teacher, photos: list[Photo], out: Path) -> None:
         densities: dict[str, NDArray[np.float16]] = {}
         with tqdm(total=len(of_collection), desc=collection) as bar:
             for shape, part in _by_shape(of_collection):
-                for photo, density in zip(part, teacher.densities([p.bgr for p in part], shape), strict=True):
+                share = COARSE_SHARE if all(photo.coarse for photo in part) else 1.0
+                for photo, density in zip(part, teacher.densities([p.bgr for p in part], shape, share), strict=True):
                     # A density's cells are too small for float16; relative to an even density they are not.
                     densities[photo.name] = (density * density.size).astype(np.float16)
                 bar.update(len(part))

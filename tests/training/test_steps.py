@@ -17,6 +17,9 @@ from click.testing import CliRunner  # noqa: E402
 from cropper.saliency import Saliency  # noqa: E402
 from cropper.training import fit as fitting  # noqa: E402
 from cropper.training.__main__ import main  # noqa: E402
+from cropper.training.data import EpochBatches, Photo, plain_photos  # noqa: E402
+from cropper.training.network import Exported, log_normalised  # noqa: E402
+from cropper.training.stem import imitate  # noqa: E402
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 
@@ -59,16 +62,20 @@ def test_resume_goes_on_after_the_newest_checkpoint(folder: Path) -> None:
     assert (folder / "fit" / "log.txt").read_text().count("epoch 0: loss") == 1
 
 
-def test_prune_distil_and_export_make_a_smaller_model_that_keeps_the_contract(folder: Path) -> None:
+def test_the_students_steps_make_a_smaller_model_that_keeps_the_contract(folder: Path) -> None:
     checkpoint = folder / "fit" / "epoch-0.pt"
-    run("label", checkpoint, "--set", folder / "set", "--pool", folder / "pool", "--out", folder / "labels")
+    members = ["--member", checkpoint, 0.5, "--member", checkpoint, 0.75]
+    run("label", *members, "--set", folder / "set", "--pool", folder / "pool", "--out", folder / "labels")
     with np.load(folder / "labels" / "pool.npz") as labels:
         assert sorted(labels) == ["0.jpg", "1.jpg"]
         for density in labels.values():
             assert density.astype(float).mean() == pytest.approx(1, abs=0.01)  # relative to an even density
-    run("prune", checkpoint, folder / "set", "--out", folder / "pruned", "--share", 0.5, "--rounds", 1, "--steps", 1)
+    run("score", *members, folder / "set", "--every", 6)
+    run("stem", checkpoint, folder / "set", "--out", folder / "stem", "--width", 16, "--steps", 1)
+    options = ["--share", 0.5, "--rounds", 1, "--steps", 1, "--scale", 0.5]
+    run("prune", folder / "stem" / "stem.pt", folder / "set", "--out", folder / "pruned", *options)
     data = [folder / "set", "--pool", folder / "pool", "--labels", folder / "labels"]
-    run("distil", folder / "pruned" / "pruned.pt", *data, "--out", folder / "student", "--epochs", 1)
+    run("distil", folder / "pruned" / "pruned.pt", *data, "--out", folder / "student", "--epochs", 1, "--scale", 0.5)
     distilled = folder / "student" / "epoch-0.pt"
     run("bias", distilled, folder / "set")
     run("export", checkpoint, folder / "whole.onnx")
@@ -99,6 +106,50 @@ def test_fisher_information_finds_the_channels_that_say_nothing(folder: Path) ->
         patch.setattr("cropper.training.prune.keep_hidden", lambda b, c: (kept.append(c), original(b, c)))
         prune(network, training, fitting.Recipe(scale=0.5, trunk_rate=0, head_rate=0), share=0.6, rounds=1, steps=1)
     assert len(set(kept[8].tolist()) & dead) < 0.1 * len(dead)
+
+
+def test_a_patch_stem_learns_what_the_trunks_own_layers_give(folder: Path) -> None:
+    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
+    training, _ = fitting.read_sets([folder / "set"])
+    image = torch.from_numpy(np.stack([cv2.resize(photo.bgr, (192, 160)) for photo in training[:6]]))
+    with torch.no_grad():
+        wanted = network.stem(network.normalised(image))
+        for block in network.blocks[: network.frozen]:
+            wanted = block(wanted)
+
+    torch.manual_seed(0)
+    student = imitate(network, training, fitting.Recipe(scale=0.5, batch_size=4), width=32, steps=90).eval()
+    with torch.no_grad():
+        features = student.stem(student.normalised(image))
+    unexplained = (features - wanted).square().mean(dim=(0, 2, 3)) / wanted.var(dim=(0, 2, 3))
+    assert unexplained.mean() < 0.8  # 1 is what a stem leaves that gives the mean everywhere
+
+
+def test_folding_the_normalisation_changes_no_density(folder: Path) -> None:
+    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
+    torch.nn.init.uniform_(network.mix[0].running_var, 0.5, 2)
+    torch.nn.init.uniform_(network.mix[0].running_mean, -1, 1)
+    torch.nn.init.uniform_(network.mix[0].bias, -1, 1)
+    image = torch.randint(0, 256, (2, 96, 128, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = log_normalised(network.content(network.normalised(image))).exp()
+        density = Exported(network, bias_strength=0.0, sharpness=1.0).eval()(image)
+    torch.testing.assert_close(density, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_coarse_photos_make_batches_of_their_own_at_a_smaller_scale() -> None:
+    photos = [Photo("set", str(i), np.zeros((side * 3 // 4, side, 3), np.uint8)) for i, side in enumerate([512, 200] * 8)]
+    batches = list(EpochBatches(photos, ("set",), scale=1.0, batch_size=4, seed=0, epoch=0))
+    assert len(batches) == 4
+    areas = sorted(batch.image.shape[1] * batch.image.shape[2] for batch in batches)
+    assert areas[1] < 0.7 * areas[2]
+
+
+def test_plain_photos_show_nothing() -> None:
+    for photo in plain_photos(20, seed=1):
+        assert photo.teacher is not None
+        assert np.ptp(photo.teacher) == 0
+        assert cv2.Laplacian(cv2.GaussianBlur(photo.bgr, (0, 0), 3), cv2.CV_64F).std() < 2
 
 
 def test_exported_graph_uses_no_operator_outside_the_standard_set(folder: Path) -> None:
