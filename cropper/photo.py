@@ -42,7 +42,7 @@ _UPRIGHT: dict[int, tuple[bool, int | None]] = {
     8: (True, 0),
 }
 # JPEG's scaled decoding: how many times smaller, and OpenCV's name for it.
-_REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
+REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 _WHITE = 255
 _COPY_AGAIN = "copy it again from where it came from"
 
@@ -148,7 +148,7 @@ def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> N
         # The decoder rounds up: a side of 4001 pixels has 501 at an eighth.
         enough = (
             flag
-            for scale, flag in _REDUCED.items()
+            for scale, flag in REDUCED.items()
             if math.ceil(header.width / scale) >= needed[0] and math.ceil(header.height / scale) >= needed[1]
         )
         flags = next(enough, cv2.IMREAD_COLOR)

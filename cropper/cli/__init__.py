@@ -12,6 +12,7 @@ import click
 
 from cropper import __version__
 from cropper.cli.batch import batch
+from cropper.cli.bench import bench
 from cropper.cli.evaluate import evaluate
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, say
 from cropper.cli.show import show
@@ -28,12 +29,14 @@ def cli() -> None:
     cropper batch photos/ thumbnails/          a folder of photos
     cropper show photo.jpg                     where people look, and the crop, as a picture
     cropper evaluate boxes gaze_set/           how good it is, measured
+    cropper bench photos/                      what a folder costs
     """
 
 
 cli.add_command(batch)
 cli.add_command(show)
 cli.add_command(evaluate)
+cli.add_command(bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

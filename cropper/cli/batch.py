@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from contextlib import closing
@@ -12,34 +11,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import INTERRUPTED, SOME_FAILED, say, target_options, targets_of
+from cropper.cli.options import INTERRUPTED, SOME_FAILED, render_options, say, target_options, targets_of
 from cropper.cli.signals import held_back
 
 if TYPE_CHECKING:
     from cropper.batch import Done
 
 
-def default_jobs() -> int:
-    """The cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @click.command(short_help="Make thumbnails of a folder of photos.")
 @click.argument("source", metavar="IN", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("out", metavar="OUT", type=click.Path(file_okay=False, path_type=Path))
 @target_options
-@click.option(
-    "--format",
-    type=click.Choice(["keep", "jpg", "png", "webp", "avif"]),
-    default="keep",
-    show_default=True,
-    help="Of the thumbnails. TIFF, BMP and GIF photos are kept as PNG.",
-)
-@click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 85, 80, 65]")
-@click.option("--enlarge", is_flag=True, help="Enlarge photos smaller than the size, rather than crop them at their own.")
-@click.option("--jobs", "-j", type=click.IntRange(1), help="Worker threads.  [default: the cores this process may use]")
+@render_options
 @click.option("--dry-run", is_flag=True, help="Decide and write the ledger, but no thumbnails.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 def batch(
@@ -50,7 +33,7 @@ def batch(
     format: str,
     quality: int | None,
     enlarge: bool,
-    jobs: int | None,
+    jobs: int,
     dry_run: bool,
     quiet: bool,
 ) -> int:
@@ -80,7 +63,7 @@ def batch(
             show_progress = not quiet and sys.stderr.isatty()
             total = sum(len(folder.photos) for folder in walk(source, EXTENSIONS, out)) if show_progress else None
             bar = tqdm(total=total, unit=" photos", disable=not show_progress, file=sys.stderr, dynamic_ncols=True)
-            run = closing(batches.run(source, out, settings, jobs or default_jobs()))
+            run = closing(batches.run(source, out, settings, jobs))
             with held_back() as let_interrupts_through, bar, run as photos:
                 for done in photos:
                     counts.add(done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,37 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def aspect_option(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """``--aspect`` alone, with what it means to the command."""
     return click.option("--aspect", "aspects", type=Pair("W:H", ":", "16:9"), metavar="W:H", multiple=True, help=help)
+
+
+def render_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How thumbnails are made, the same in every command that makes some."""
+    for option in (
+        click.option(
+            "--jobs",
+            "-j",
+            type=click.IntRange(1),
+            default=usable_cores,
+            help="Worker threads.  [default: the cores this process may use]",
+        ),
+        click.option("--enlarge", is_flag=True, help="Enlarge photos smaller than the size, rather than crop them at their own."),
+        click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 85, 80, 65]"),
+        click.option(
+            "--format",
+            type=click.Choice(["keep", "jpg", "png", "webp", "avif"]),
+            default="keep",
+            show_default=True,
+            help="Of the thumbnails. TIFF, BMP and GIF photos are kept as PNG.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def usable_cores() -> int:
+    """The cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def targets_of(sizes: Sequence[tuple[int, int]], aspects: Sequence[tuple[int, int]]) -> tuple[Target, ...]:

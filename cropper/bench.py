@@ -1,0 +1,221 @@
+"""What a folder costs: the stages of a photo's way one by one, the whole batch, and the floor beneath it.
+
+The floor is what no thumbnailer that uses OpenCV gets below: as many threads read, decode at the smallest scale that fills the
+size, cut the centre out, resize, encode and write. It looks at nothing and keeps no ledger.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cropper import batch, ledger, outputs, photo
+from cropper.boxes import Target, choose, largest_size
+from cropper.errors import CropperError, UsageError
+from cropper.opencv import cv2
+from cropper.saliency import Saliency, prepare, shape_for
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+STAGES = ("read", "header", "decode", "resize", "infer", "choose", "render", "encode", "write", "ledger")
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a sample of a folder costs.
+
+    Attributes:
+        photos: how many could be read, at least one.
+        failed: how many could not.
+        stages: seconds that all photos together spend in each of ``STAGES``, on one thread.
+        batch, floor: seconds of a whole run over the sample, the median of the rounds.
+        ratio: of batch over floor, the median of the rounds'.
+        peak_bytes: the most memory the process held up to the end of the first whole run; None where the system does not say.
+    """
+
+    photos: int
+    failed: int
+    stages: dict[str, float]
+    batch: float
+    floor: float
+    ratio: float
+    peak_bytes: int | None
+
+
+def sample(items: Iterable[Item], count: int, seed: int = 0) -> list[Item]:
+    """At most so many of a stream of any length, each as likely as any other, in the stream's order.
+
+    Vitter 1985, "Random sampling with a reservoir", algorithm R.
+    """
+    rng = random.Random(seed)
+    reservoir: list[tuple[int, Item]] = []
+    for number, item in enumerate(items):
+        if number < count:
+            reservoir.append((number, item))
+        elif (place := rng.randrange(number + 1)) < count:
+            reservoir[place] = (number, item)
+    return [item for _, item in sorted(reservoir, key=lambda pair: pair[0])]
+
+
+def measure(files: list[Path], settings: batch.Settings, jobs: int, rounds: int, scratch: Path) -> Costs:
+    """Make the same thumbnails stage by stage, as a whole batch and by the floor, the last two in turn.
+
+    Args:
+        files: photos, at least one; they are only read.
+        settings: what to make of them; not a dry run.
+        jobs: worker threads of the whole runs.
+        rounds: how many whole runs of each kind, at least 1.
+        scratch: an empty folder for copies of the photos and what is made of them.
+
+    Raises:
+        UsageError: if none of the photos can be read.
+    """
+    source = scratch / "photos"
+    source.mkdir()
+    # The batch walks folders, so it gets one with the sample alone. A link costs nothing, a copy fills the cache as well.
+    copies = [source / f"{number:06}{file.suffix}" for number, file in enumerate(files)]
+    for file, copy in zip(files, copies, strict=True):
+        _link_or_copy(file, copy)
+        copy.read_bytes()  # both find the files in the system's cache
+    cv2.setNumThreads(1)
+    batches, floors = [], []
+    peak = None
+    for number in range(rounds):
+        _, seconds = _timed(lambda: [*batch.run(source, scratch / f"batch-{number}", settings, jobs)])  # noqa: B023
+        batches.append(seconds)
+        peak = peak or _peak_bytes()
+        _, seconds = _timed(lambda: floor(copies, scratch / f"floor-{number}", settings, jobs))  # noqa: B023
+        floors.append(seconds)
+    stages, failed = profile(copies, scratch / "stages", settings)
+    if failed == len(files):
+        raise UsageError("none of the photos can be read", remedy="'cropper batch' says why")
+    ratio = median(b / f for b, f in zip(batches, floors, strict=True))
+    return Costs(len(files) - failed, failed, stages, median(batches), median(floors), ratio, peak)
+
+
+def profile(files: list[Path], out: Path, settings: batch.Settings) -> tuple[dict[str, float], int]:
+    """The way of a photo on one thread, in the batch's steps: seconds in each of ``STAGES``, and how many photos failed."""
+    clock = dict.fromkeys(STAGES, 0.0)
+
+    def timed(stage: str, call: Callable[..., Result], *arguments: Any) -> Result:
+        result, seconds = _timed(lambda: call(*arguments))
+        clock[stage] += seconds
+        return result
+
+    def finish(held: list[tuple[Path, photo.Header, NDArray[np.uint8], NDArray[np.uint8]]]) -> None:
+        densities = timed("infer", model.densities, np.stack([model_input for *_, model_input in held]))
+        for (file, header, pixels, _), density in zip(held, densities, strict=True):
+            for target in settings.targets:
+                box = timed("choose", choose, density, header.width, header.height, target.aspect)
+                size = photo.thumbnail_size(box, target.size, settings.enlarge)
+                thumbnail = timed("render", photo.render, pixels, box, size, (header.width, header.height))
+                format = outputs.format_of(file.name, settings.format)
+                data = timed("encode", photo.encode, thumbnail, header, format, settings.quality)
+                output = out / target.label.replace(":", "-") / f"{file.name}.{format}"
+                timed("write", outputs.write, output, data, ".part", 0, False)
+                row = ledger.ok_row(file.name, output.name, (header.width, header.height), target.label, box)
+                timed("ledger", current.part.append, [row])
+
+    model = Saliency(settings.model)
+    current = ledger.open_run(out, "profile\n", False)
+    partial: dict[tuple[int, int], list[Any]] = defaultdict(list)
+    failed = 0
+    try:
+        for file in files:
+            try:
+                data = timed("read", file.read_bytes)
+                header = timed("header", photo.probe, data)
+                needed = batch.pixels_needed(header.width, header.height, settings.targets)
+                pixels = timed("decode", photo.decode, data, header, needed)
+                shape = shape_for(header.width, header.height)
+                partial[shape].append((file, header, pixels, timed("resize", prepare, photo.on_white(pixels), shape)))
+            except CropperError:
+                failed += 1
+                continue
+            if len(partial[shape]) == batch.BATCH_SIZE:
+                finish(partial.pop(shape))
+        for held in partial.values():
+            finish(held)
+    finally:
+        ledger.close_run(current, complete=False)
+    return clock, failed
+
+
+def floor(files: list[Path], out: Path, settings: batch.Settings, jobs: int) -> None:
+    """The bare loop: thumbnails of the centre, by OpenCV alone. Files that it cannot read are passed over."""
+    out.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(jobs) as workers:
+        for _ in workers.map(lambda file: _centre(file, out, settings), files):
+            pass
+
+
+def _centre(file: Path, out: Path, settings: batch.Settings) -> None:
+    data = np.fromfile(file, np.uint8)
+    try:
+        with Image.open(file) as image:
+            flag = _reduction(*image.size, settings.targets) if image.format == "JPEG" else cv2.IMREAD_COLOR
+        pixels = cv2.imdecode(data, flag)
+    except (OSError, cv2.error):
+        return
+    if pixels is None:
+        return
+    height, width = pixels.shape[:2]
+    for number, target in enumerate(settings.targets):
+        across, down = largest_size(width, height, target.aspect)
+        x, y = (width - across) // 2, (height - down) // 2
+        cut = pixels[y : y + down, x : x + across]
+        thumbnail = cv2.resize(cut, target.size, interpolation=cv2.INTER_AREA) if target.size else cut
+        format = outputs.format_of(file.name, settings.format)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, settings.quality or photo.QUALITY["jpg"]] if format == "jpg" else []
+        done, encoded = cv2.imencode(f".{format}", thumbnail, quality)
+        if done:
+            encoded.tofile(out / f"{number}-{file.name}.{format}")
+
+
+def _reduction(width: int, height: int, targets: tuple[Target, ...]) -> int:
+    """OpenCV's flag for the smallest decode of a JPEG that fills all targets."""
+    for scale, flag in photo.REDUCED.items():
+        sizes = [
+            (target.size or (width, height), largest_size(width // scale, height // scale, target.aspect)) for target in targets
+        ]
+        if all(wanted[0] <= there[0] and wanted[1] <= there[1] for wanted, there in sizes):
+            return flag
+    return cv2.IMREAD_COLOR
+
+
+def _timed(call: Callable[[], Result]) -> tuple[Result, float]:
+    start = time.perf_counter()
+    result = call()
+    return result, time.perf_counter() - start
+
+
+def _link_or_copy(file: Path, copy: Path) -> None:
+    try:
+        os.link(file.resolve(), copy)
+    except OSError:
+        shutil.copyfile(file, copy)
+
+
+def _peak_bytes() -> int | None:
+    """The most memory this process has held."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

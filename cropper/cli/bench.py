@@ -1,0 +1,84 @@
+"""``cropper bench``: what a folder costs on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import click
+
+from cropper.cli.options import render_options, target_options, targets_of
+from cropper.errors import UsageError
+
+if TYPE_CHECKING:
+    from cropper.bench import Costs
+
+MEGABYTE = 1e6
+HOUR = 3600
+MILLION = 1_000_000
+
+
+@click.command(short_help="Measure what a folder costs, stage by stage.")
+@click.argument("source", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@target_options
+@render_options
+@click.option(
+    "--photos", metavar="N", type=click.IntRange(1), default=200, show_default=True, help="Measure so many, chosen at random."
+)
+@click.option(
+    "--rounds", metavar="N", type=click.IntRange(1), default=3, show_default=True, help="Whole runs, of which the median."
+)
+def bench(
+    source: Path,
+    sizes: tuple[tuple[int, int], ...],
+    aspects: tuple[tuple[int, int], ...],
+    format: str,
+    quality: int | None,
+    enlarge: bool,
+    jobs: int,
+    photos: int,
+    rounds: int,
+) -> None:
+    """Measure what 'cropper batch' costs for photos of the folder DIR: nothing in it is written to.
+
+    The stages are measured on one thread; the batch and the floor with --jobs threads, in turn. The floor is a bare OpenCV loop
+    that decodes, cuts the centre out, scales, encodes and writes, and looks at nothing.
+
+    \\b
+    cropper bench photos/
+    cropper bench photos/ --size 200x200 --format webp --jobs 8
+    """
+    from cropper import bench as benches
+    from cropper.batch import Settings
+    from cropper.opencv import libraries_muted
+    from cropper.photo import EXTENSIONS
+    from cropper.walk import walk
+
+    found = (source / folder.path / name for folder in walk(source, EXTENSIONS) for name in folder.photos)
+    files = benches.sample(found, photos)
+    if not files:
+        raise UsageError("there are no photos in it", path=source)
+    settings = Settings(targets_of(sizes, aspects), format, quality, enlarge)
+    with TemporaryDirectory(prefix="cropper-bench-") as scratch, libraries_muted():
+        costs = benches.measure(files, settings, jobs, rounds, Path(scratch))
+    click.echo(table(costs, jobs))
+
+
+def table(costs: Costs, jobs: int) -> str:
+    """The figures as text, a line each."""
+    whole = sum(costs.stages.values())
+    lines = [f"{costs.photos} photos" + (f", {costs.failed} that cannot be read" if costs.failed else "")]
+    lines += ["", f"{'one thread':12}{'ms a photo':>12}{'share':>8}"]
+    lines += [
+        f"{name:12}{seconds / costs.photos * 1e3:12.2f}{seconds / whole:8.0%}"
+        for name, seconds in (*costs.stages.items(), ("sum", whole))
+    ]
+    threads = f"{jobs} thread" + ("s" if jobs > 1 else "")
+    lines += ["", f"{threads:12}{'photos/s':>12}{'hours a million':>18}"]
+    for name, seconds in (("batch", costs.batch), ("floor", costs.floor)):
+        lines.append(f"{name:12}{costs.photos / seconds:12.0f}{seconds / costs.photos * MILLION / HOUR:18.1f}")
+    lines += ["", f"The batch takes {costs.ratio:.2f} times as long as the floor."]
+    if costs.peak_bytes is not None:
+        lines.append(f"Peak memory {costs.peak_bytes / MEGABYTE:.0f} MB.")
+    return "\n".join(lines)
