@@ -41,7 +41,7 @@ from cropper.walk import is_inside, join, walk
 BATCH_SIZE = 16
 # Photos are decoded to at least so many times the sides of the model's input. A JPEG decoded to hardly more looks a little
 # different there than one decoded whole, which can move its box; and the sizes asked for must not move boxes.
-MODEL_MARGIN = 2
+MODEL_MARGIN = Fraction(3, 2)
 # Photos begun and not yet finished, and bytes of decoded pixels they may hold before no new one is begun. A few batches' worth,
 # so that shapes fill their batches while both ends of the pipeline stay busy.
 MAX_IN_FLIGHT = 6 * BATCH_SIZE

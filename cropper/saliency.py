@@ -24,16 +24,18 @@ STRIDE = 8
 # The shapes (height, width) photos are resized to before the model: one pixel budget, sides multiples of 32, and steps of
 # aspect small enough that nothing between 1:10 and 10:1 is squashed beyond 15 %. Few, so that batches fill.
 _LANDSCAPES = [
-    (256, 256),
-    (224, 288),
-    (192, 320),
-    (160, 352),
-    (160, 448),
-    (128, 448),
-    (128, 576),
-    (96, 544),
-    (96, 704),
-    (64, 608),
+    (320, 320),
+    (288, 352),
+    (288, 384),
+    (256, 384),
+    (256, 448),
+    (224, 480),
+    (192, 544),
+    (160, 576),
+    (128, 608),
+    (128, 768),
+    (96, 736),
+    (96, 896),
 ]
 SHAPES = sorted({*_LANDSCAPES, *((width, height) for height, width in _LANDSCAPES)})
 

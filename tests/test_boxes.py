@@ -104,8 +104,18 @@ def test_border_does_not_cut_a_subject_where_it_need_not():
     """Both subjects fit, just: the box must not shave one of them off for nothing."""
     density = peaks((30, 1), (52, 1), spread=1.0)
     box = choose(density, 960, 320, (1, 1))
-    assert box.x <= 305 - 30
-    assert box.x + box.width >= 525 + 30
+    assert box.x <= 305 - 25
+    assert box.x + box.width >= 525 + 25
+
+
+def test_what_is_above_a_subject_is_kept_rather_than_what_is_below():
+    """People look at a face's eyes and mouth; the head goes on above them."""
+    y, x = np.mgrid[0:40, 0:30]
+    density = np.exp(-((x - 15) ** 2 + (y - 12) ** 2) / 18) + 0.15 * np.exp(-((x - 15) ** 2 + (y - 30) ** 2) / 60)
+    box = choose(density, 300, 400, (4, 3))
+    turned = choose(density[::-1], 300, 400, (4, 3))
+    assert box.y < 400 - turned.y - turned.height
+    assert box.kept > 0.7
 
 
 def test_mass_outweighs_the_peak():

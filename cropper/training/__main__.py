@@ -17,9 +17,8 @@ from cropper.training import export as exporting
 from cropper.training import fit as fitting
 from cropper.training import label as labelling
 from cropper.training import prune as pruning
-from cropper.training import stem as stemming
 from cropper.training.data import Photo, plain_photos, read_gaze_set, read_pool, with_labels
-from cropper.training.network import GazeNetwork, Shape
+from cropper.training.network import GazeNetwork, Shape, leaned
 
 BIAS_STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
 # About one in a hundred.
@@ -56,6 +55,7 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out."),
         click.option("--seed", default=0, show_default=True),
         click.option("--rate", default=1.0, show_default=True, help="Of learning, relative to a fit from ImageNet."),
+        click.option("--whole", default=fitting.Recipe.whole, show_default=True, help="How often a photo is no window of it."),
         click.option("--epochs", default=fitting.Recipe.epochs, show_default=True),
         click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's."),
     ):
@@ -90,7 +90,6 @@ def main() -> None:
     fit     a network on gaze sets: a member of the teacher, or the student's start
     label   photos with the teacher's densities
     score   the teacher
-    stem    a cheaper stem for the student, from the trunk's own
     prune   the student's channels that cost more than they say
     distil  the teacher's densities into the student
     bias    compare strengths of the centre bias
@@ -116,6 +115,7 @@ def fit(
     trunk: str,
     width: int,
     scale: float,
+    whole: float,
     epochs: int,
     rate: float,
     seed: int,
@@ -127,7 +127,9 @@ def fit(
     training, validation = read(sets, pool, labels)
     names = tuple(folder.name for folder in sets)
     network = GazeNetwork(Shape(trunk, width, names), pretrained=True) if start is None else fitting.load(start)[0]
-    fitting.fit(network, training, validation, out, fitting.Recipe(epochs=epochs, scale=scale, seed=seed).at(rate), resume)
+    fitting.fit(
+        network, training, validation, out, fitting.Recipe(epochs=epochs, scale=scale, whole=whole, seed=seed).at(rate), resume
+    )
 
 
 @main.command()
@@ -160,37 +162,9 @@ def score(members: tuple[tuple[Path, float], ...], folder: Path, every: int, bia
 @click.argument("checkpoint", type=FILE)
 @data_options
 @out_option
-@click.option("--width", default=32, show_default=True, help="Channels of the patches.")
-@click.option("--steps", default=1200, show_default=True, help="Batches.")
-@click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's.")
-@click.option("--seed", default=0, show_default=True)
-def stem(
-    checkpoint: Path,
-    sets: tuple[Path, ...],
-    pool: Path | None,
-    labels: Path | None,
-    out: Path,
-    width: int,
-    steps: int,
-    scale: float,
-    seed: int,
-) -> None:
-    """Replace the stem of a CHECKPOINT by one that works on patches, learned on photos of gaze SETS: out/stem.pt."""
-    log_to(out)
-    torch.manual_seed(seed)
-    training, _ = read(sets, pool, labels)
-    network, _ = fitting.load(checkpoint)
-    recipe = fitting.Recipe(scale=scale, seed=seed)
-    fitting.save(stemming.imitate(network, training, recipe, width, steps), out / "stem.pt", recipe, {"epoch": -1})
-
-
-@main.command()
-@click.argument("checkpoint", type=FILE)
-@data_options
-@out_option
-@click.option("--share", default=0.25, show_default=True, help="Of the blocks' cost to keep.")
-@click.option("--rounds", default=5, show_default=True)
-@click.option("--steps", default=100, show_default=True, help="Batches a round, to measure and repair.")
+@click.option("--share", default=0.4, show_default=True, help="Of the blocks' cost to keep.")
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--steps", default=60, show_default=True, help="Batches a round, to measure and repair.")
 @click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's.")
 @click.option("--rate", default=0.2, show_default=True, help="Of learning, relative to a fit from ImageNet.")
 @click.option("--seed", default=0, show_default=True)
@@ -207,10 +181,10 @@ def prune(
     rate: float,
     seed: int,
 ) -> None:
-    """Cut the channels of a CHECKPOINT's trunk that cost more than they say, on gaze SETS: out/pruned.pt."""
+    """Cut the channels of a CHECKPOINT that cost more than they say, on gaze SETS: out/pruned.pt."""
     log_to(out)
     training, _ = read(sets, pool, labels)
-    network, _ = fitting.load(checkpoint)
+    network = leaned(fitting.load(checkpoint)[0])
     recipe = fitting.Recipe(scale=scale, seed=seed).at(rate)
     pruned = pruning.prune(network, training, recipe, share, rounds, steps)
     fitting.save(pruned, out / "pruned.pt", recipe, {"epoch": -1})
@@ -221,6 +195,7 @@ def prune(
 @data_options
 @out_option
 @fit_options
+@click.option("--lean", is_flag=True, help="Let the readout end with few channels from now on.")
 def distil(
     checkpoint: Path,
     sets: tuple[Path, ...],
@@ -228,10 +203,12 @@ def distil(
     labels: Path | None,
     out: Path,
     scale: float,
+    whole: float,
     epochs: int,
     rate: float,
     seed: int,
     resume: bool,
+    lean: bool,
 ) -> None:
     """Train a CHECKPOINT on with the teacher's labels, for photos of gaze SETS beside the fixations, and of the pool."""
     if labels is None:
@@ -240,7 +217,10 @@ def distil(
     torch.manual_seed(seed)
     training, validation = read(sets, pool, labels)
     network, _ = fitting.load(checkpoint)
-    fitting.fit(network, training, validation, out, fitting.Recipe(epochs=epochs, scale=scale, seed=seed).at(rate), resume)
+    network = leaned(network) if lean else network
+    fitting.fit(
+        network, training, validation, out, fitting.Recipe(epochs=epochs, scale=scale, whole=whole, seed=seed).at(rate), resume
+    )
 
 
 @main.command()

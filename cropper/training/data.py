@@ -34,8 +34,6 @@ BATCH_SHAPES = {(288, 384): 0.45, (256, 384): 0.1, (320, 320): 0.15, (384, 288):
 VALIDATION_SHAPE = (288, 384)
 SHAPE_STEP = 32
 MAX_SQUASH = math.log(1.15)
-# How often a photo is shown whole, and not a window of it.
-WHOLE_CHANCE = 0.3
 # About half a degree of visual angle in the labs' set-ups, what eye trackers are wrong by. What is blurred more than that comes
 # back as blurred densities: trained at 0.025 of the long side, the likelihood of fixations was highest for the density to the
 # power of 1.25.
@@ -266,10 +264,17 @@ class EpochBatches(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
     """
 
     def __init__(
-        self, photos: list[Photo], set_names: tuple[str, ...], scale: float, batch_size: int, seed: int, epoch: int
+        self,
+        photos: list[Photo],
+        set_names: tuple[str, ...],
+        scale: float,
+        batch_size: int,
+        whole: float,
+        seed: int,
+        epoch: int,
     ) -> None:
         self.photos, self.set_names, self.scale, self.batch_size = photos, set_names, scale, batch_size
-        self.seed, self.epoch = seed, epoch
+        self.whole, self.seed, self.epoch = whole, seed, epoch
 
     def __len__(self) -> int:
         coarse = sum(photo.coarse for photo in self.photos)
@@ -283,7 +288,7 @@ class EpochBatches(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
         for i in rng.permutation(len(batches)):
             photos = batches[i]
             shape = shapes[rng.choice(len(shapes), p=list(BATCH_SHAPES.values()))]
-            windows = [random_window(photo, shape[1] / shape[0], rng, whole=WHOLE_CHANCE) for photo in photos]
+            windows = [random_window(photo, shape[1] / shape[0], rng, whole=self.whole) for photo in photos]
             flips = list(rng.random(len(photos)) < 0.5)
             yield make_batch(photos, windows, flips, scaled_shape(shape, batch_scale(photos, self.scale)), self.set_names)
 

@@ -38,6 +38,7 @@ class Recipe:
     epochs: int = 4
     scale: float = 1.0  # of the input, relative to what users' photos are resized to
     batch_size: int = 16
+    whole: float = 0.3  # how often a photo is shown whole, and not a window of it
     trunk_rate: float = 3e-4
     head_rate: float = 3e-3
     weight_decay: float = 1e-4
@@ -139,7 +140,7 @@ def fit(network: GazeNetwork, training: list[Photo], validation: list[Photo], ou
 def epoch_batches(shape: Shape, photos: list[Photo], recipe: Recipe, epoch: int) -> EpochBatches:
     """One epoch's batches, those with true fixations more often than the rest."""
     repeated = [photo for photo in photos for _ in range(1 if photo.fixations is None else recipe.fixation_repeats)]
-    return EpochBatches(repeated, shape.sets, recipe.scale, recipe.batch_size, recipe.seed, epoch)
+    return EpochBatches(repeated, shape.sets, recipe.scale, recipe.batch_size, recipe.whole, recipe.seed, epoch)
 
 
 def augmented(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int) -> Iterator[tuple[torch.Tensor, Batch]]:

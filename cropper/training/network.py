@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,8 +24,6 @@ from cropper.saliency import STRIDE
 # the same for gaze, and half of a training step's time would go into gradients at these large maps.
 TAP_STRIDES = (8, 16, 32)
 
-# Stride of a patch stem. What the trunk does at stride 2 is half of a pruned student's time, nearly all of it moving bytes.
-PATCH = 4
 # Channels a lean readout ends with: the last convolution runs in float32, and what is left to it is a tenth of the time.
 LEAN_CHANNELS = 16
 
@@ -39,15 +37,14 @@ class Shape:
         width: channels of the readout.
         sets: names of the gaze sets it has a centre bias for.
         hidden: channels inside each block of the trunk, where they were pruned; else None.
-        patches: channels of a patch stem in place of all that comes before the first tap's stride, and with it a leaner readout;
-            0 for the trunk's own layers.
+        lean: whether the readout ends with few channels.
     """
 
     trunk: str = "lite0"
     width: int = 64
     sets: tuple[str, ...] = ()
     hidden: tuple[int, ...] | None = None
-    patches: int = 0
+    lean: bool = False
 
 
 class GazeNetwork(nn.Module):
@@ -60,21 +57,16 @@ class GazeNetwork(nn.Module):
         trunk = EfficientNet.from_name(f"efficientnet-{shape.trunk}", image_size=(256, 256))
         if pretrained:
             trunk.load_state_dict(torch.load(_imagenet_weights(shape.trunk), weights_only=True))
-        first = strides(trunk._blocks, 2).index(TAP_STRIDES[0])
-        if shape.patches:
-            self.stem = patch_stem(shape.patches, trunk._blocks[first - 1]._project_conv.out_channels)
-            self.blocks, self.stem_stride = trunk._blocks[first:], PATCH
-        else:
-            self.stem = nn.Sequential(trunk._conv_stem, trunk._bn0, nn.ReLU6())
-            self.blocks, self.stem_stride = trunk._blocks, 2
-        block_strides = strides(self.blocks, self.stem_stride)
+        self.stem = nn.Sequential(trunk._conv_stem, trunk._bn0, nn.ReLU6())
+        self.blocks = trunk._blocks
+        block_strides = strides(self.blocks)
         self.taps = [max(i for i, stride in enumerate(block_strides) if stride == tap) for tap in TAP_STRIDES]
-        self.frozen = 0 if shape.hidden or shape.patches else first
+        self.frozen = block_strides.index(TAP_STRIDES[0])
         for block, hidden in zip(self.blocks, shape.hidden or (), strict=bool(shape.hidden)):
             keep_hidden(block, torch.arange(hidden))
         tapped = [self.blocks[tap]._project_conv.out_channels for tap in self.taps]
         self.laterals = nn.ModuleList(nn.Conv2d(channels, shape.width, 1) for channels in tapped)
-        mixed, side = (LEAN_CHANNELS, 1) if shape.patches else (shape.width, 3)
+        mixed, side = (LEAN_CHANNELS, 1) if shape.lean else (shape.width, 3)
         self.mix = nn.Sequential(
             nn.BatchNorm2d(shape.width),
             nn.ReLU6(),
@@ -105,12 +97,11 @@ class GazeNetwork(nn.Module):
         return [*self.laterals.parameters(), *self.mix.parameters(), *self.readout.parameters(), self.bias_slopes]
 
     def normalised(self, image: torch.Tensor) -> torch.Tensor:
-        """uint8 or float [N, H, W, 3] BGR in 0..255 -> what ``content`` takes: float32 [N, 3, H, W] RGB, or rows of patches."""
-        x = scaled(rows_of_patches(image)) if self.shape.patches else scaled(image).flip(1)
-        return x.contiguous(memory_format=torch.channels_last)
+        """uint8 or float [N, H, W, 3] BGR in 0..255 -> float32 [N, 3, H, W] RGB, as the trunk was trained."""
+        return scaled(image).flip(1).contiguous(memory_format=torch.channels_last)
 
     def content(self, image: torch.Tensor) -> torch.Tensor:
-        """Normalised photos -> what they show themselves, unnormalised log density [N, H / STRIDE, W / STRIDE]."""
+        """Normalised [N, 3, H, W] -> what the photo itself shows, unnormalised log density [N, H / STRIDE, W / STRIDE]."""
         laterals: list[torch.Tensor] = []
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             x = self.stem(image)
@@ -138,6 +129,19 @@ class GazeNetwork(nn.Module):
         return quadratic(self.mean_bias_slopes(), rows, columns)
 
 
+def leaned(network: GazeNetwork) -> GazeNetwork:
+    """A copy of a network with a lean readout, of its weightiest channels."""
+    lean = GazeNetwork(replace(network.shape, lean=True))
+    state = network.state_dict()
+    weight = state["readout.weight"].sum(dim=(2, 3), keepdim=True)
+    kept = weight.flatten().abs().argsort(descending=True)[: lean.readout.in_channels].sort().values
+    state["readout.weight"] = weight[:, kept]
+    for name in ("3.weight", "4.weight", "4.bias", "4.running_mean", "4.running_var"):
+        state[f"mix.{name}"] = state[f"mix.{name}"][kept]
+    lean.load_state_dict(state)
+    return lean
+
+
 def scaled(image: torch.Tensor) -> torch.Tensor:
     """uint8 or float [N, H, W, C] in 0..255 -> float32 [N, C, H, W] in the range the trunk was trained on."""
     return (image.permute(0, 3, 1, 2).float() - 127) / 128
@@ -153,29 +157,13 @@ def _imagenet_weights(trunk: str) -> str:
     return getattr(package, f"Efficientnet{trunk.capitalize()}ModelFile").get_model_file_path()
 
 
-def strides(blocks: Iterable[Any], stem_stride: int) -> list[int]:
+def strides(blocks: Iterable[Any]) -> list[int]:
     """The stride, in pixels of the input, of each block's output."""
-    stride, found = stem_stride, []
+    stride, found = 2, []  # the stem halves
     for block in blocks:
         stride *= block._depthwise_conv.stride[0]
         found.append(stride)
     return found
-
-
-def patch_stem(width: int, channels: int) -> nn.Sequential:
-    """Rows of patches [N, 3 * PATCH, H, W / PATCH] -> [N, channels, H / PATCH, W / PATCH]."""
-    return nn.Sequential(
-        nn.Conv2d(3 * PATCH, width, (PATCH + 2, 3), stride=(PATCH, 1), padding=1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU6(),
-        nn.Conv2d(width, channels, 3, padding=1, bias=False),
-        nn.BatchNorm2d(channels),
-    )
-
-
-def rows_of_patches(image: torch.Tensor) -> torch.Tensor:
-    """[N, H, W, 3] -> [N, H, W / PATCH, 3 * PATCH]: neighbours in a row as channels, without moving a byte."""
-    return image.reshape(image.shape[0], -1, image.shape[2] // PATCH, 3 * PATCH)
 
 
 def keep_hidden(block: Any, channels: torch.Tensor) -> None:
@@ -210,17 +198,16 @@ class Exported(nn.Module):
         super().__init__()
         self.sharpness = sharpness
         self.network = copy.deepcopy(network)
-        if not network.shape.patches:
-            # The stem takes BGR as it comes, so that no pixel is moved for it.
-            stem: Any = self.network.stem[0]
-            stem.weight = nn.Parameter(stem.weight.flip(1))
+        # The stem takes BGR as it comes, so that no pixel is moved for it.
+        stem: Any = self.network.stem[0]
+        stem.weight = nn.Parameter(stem.weight.flip(1))
         _fold_first_norm(self.network)
         self.slopes: torch.Tensor
         self.register_buffer("slopes", network.mean_bias_slopes() * bias_strength)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """uint8 [N, H, W, 3] BGR, H and W multiples of 32 -> float32 [N, H / STRIDE, W / STRIDE], each sums to 1."""
-        logits = self.network.content(scaled(rows_of_patches(image) if self.network.shape.patches else image))
+        logits = self.network.content(scaled(image))
         rows, columns = image.shape[1] // STRIDE, image.shape[2] // STRIDE
         logits = self.sharpness * logits + quadratic(self.slopes, rows, columns)
         return torch.softmax(logits.flatten(1), dim=1).view(-1, rows, columns)

@@ -37,7 +37,7 @@ def prune(network: GazeNetwork, photos: list[Photo], recipe: Recipe, share: floa
     """Cut hidden channels until the trunk's blocks cost a share of what they did; between the rounds the network is trained.
 
     Args:
-        network: a trained network; it is changed in place.
+        network: a trained network; it is changed in place. What is frozen in it stays as it is.
         photos: to measure the Fisher information on, and to train.
         recipe: how to train between the rounds.
         share: of the cost to keep, 0..1.
@@ -47,7 +47,6 @@ def prune(network: GazeNetwork, photos: list[Photo], recipe: Recipe, share: floa
     Returns:
         The network, with its new shape.
     """
-    network.frozen = 0  # narrowed layers before the first tap are trained too
     whole = _cost(network)
     for number in range(1, rounds + 1):
         losses, gradients = _train(network, photos, recipe, number, steps)
@@ -67,7 +66,7 @@ def _train(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int
         {"params": network.head_parameters(), "lr": recipe.head_rate},
     ]
     optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
-    squared: list[Any] = [0.0] * len(network.blocks)
+    squared = [torch.zeros(block._project_conv.in_channels) for block in network.blocks]
     total, seen = 0.0, 0
     with _masked(network) as masks:
         batches = augmented(network, photos, recipe, epoch)
@@ -76,8 +75,8 @@ def _train(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int
             optimizer.zero_grad()
             loss.mean().backward()  # type: ignore[no-untyped-call]
             # A photo's own gradient is that of the mean times the number of photos.
-            for i, mask in enumerate(masks):
-                squared[i] = squared[i] + (mask.grad[:, :, 0, 0] * len(image)).square().sum(dim=0)
+            for i, mask in masks.items():
+                squared[i] += (mask.grad[:, :, 0, 0] * len(image)).square().sum(dim=0)
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
             total += float(loss.detach().sum())
@@ -86,9 +85,9 @@ def _train(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int
 
 
 @contextmanager
-def _masked(network: GazeNetwork) -> Iterator[list[Any]]:
-    """A mask of ones on every block's hidden channels, one a photo; the list holds each block's latest, [N, C, 1, 1]."""
-    masks: list[Any] = [None] * len(network.blocks)
+def _masked(network: GazeNetwork) -> Iterator[dict[int, Any]]:
+    """A mask of ones on the hidden channels of each block in training, one a photo: its latest, [N, C, 1, 1], by the block."""
+    masks: dict[int, Any] = {}
 
     def masking(i: int) -> Any:
         def hook(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -97,7 +96,8 @@ def _masked(network: GazeNetwork) -> Iterator[list[Any]]:
 
         return hook
 
-    hooks = [block._project_conv.register_forward_pre_hook(masking(i)) for i, block in enumerate(network.blocks)]
+    trained = list(enumerate(network.blocks))[network.frozen :]
+    hooks = [block._project_conv.register_forward_pre_hook(masking(i)) for i, block in trained]
     try:
         yield masks
     finally:
@@ -108,12 +108,13 @@ def _masked(network: GazeNetwork) -> Iterator[list[Any]]:
 def _costs(network: GazeNetwork) -> list[float]:
     """Of each block, what each hidden channel costs, in ns for one pixel of the input.
 
-    A block without an expansion costs nothing: its hidden channels are the block's before it, and stay.
+    A block that stays as it is costs nothing: one that is frozen, or without an expansion, whose hidden channels are the block's
+    before it.
     """
     costs = []
-    before = network.stem_stride
-    for block, stride in zip(network.blocks, strides(network.blocks, network.stem_stride), strict=True):
-        if hasattr(block, "_expand_conv"):
+    before = 2
+    for i, (block, stride) in enumerate(zip(network.blocks, strides(network.blocks), strict=True)):
+        if i >= network.frozen and hasattr(block, "_expand_conv"):
             expand = TOUCH_COST + MULTIPLY_COST * block._expand_conv.in_channels
             project = TOUCH_COST + MULTIPLY_COST * block._project_conv.out_channels
             costs.append(expand / before**2 + (DEPTHWISE_COST[block._depthwise_conv.kernel_size[0]] + project) / stride**2)

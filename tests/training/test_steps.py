@@ -19,7 +19,6 @@ from cropper.training import fit as fitting  # noqa: E402
 from cropper.training.__main__ import main  # noqa: E402
 from cropper.training.data import EpochBatches, Photo, plain_photos  # noqa: E402
 from cropper.training.network import Exported, log_normalised  # noqa: E402
-from cropper.training.stem import imitate  # noqa: E402
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 
@@ -71,9 +70,8 @@ def test_the_students_steps_make_a_smaller_model_that_keeps_the_contract(folder:
         for density in labels.values():
             assert density.astype(float).mean() == pytest.approx(1, abs=0.01)  # relative to an even density
     run("score", *members, folder / "set", "--every", 6)
-    run("stem", checkpoint, folder / "set", "--out", folder / "stem", "--width", 16, "--steps", 1)
     options = ["--share", 0.5, "--rounds", 1, "--steps", 1, "--scale", 0.5]
-    run("prune", folder / "stem" / "stem.pt", folder / "set", "--out", folder / "pruned", *options)
+    run("prune", checkpoint, folder / "set", "--out", folder / "pruned", *options)
     data = [folder / "set", "--pool", folder / "pool", "--labels", folder / "labels"]
     run("distil", folder / "pruned" / "pruned.pt", *data, "--out", folder / "student", "--epochs", 1, "--scale", 0.5)
     distilled = folder / "student" / "epoch-0.pt"
@@ -108,23 +106,6 @@ def test_fisher_information_finds_the_channels_that_say_nothing(folder: Path) ->
     assert len(set(kept[8].tolist()) & dead) < 0.1 * len(dead)
 
 
-def test_a_patch_stem_learns_what_the_trunks_own_layers_give(folder: Path) -> None:
-    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
-    training, _ = fitting.read_sets([folder / "set"])
-    image = torch.from_numpy(np.stack([cv2.resize(photo.bgr, (192, 160)) for photo in training[:6]]))
-    with torch.no_grad():
-        wanted = network.stem(network.normalised(image))
-        for block in network.blocks[: network.frozen]:
-            wanted = block(wanted)
-
-    torch.manual_seed(0)
-    student = imitate(network, training, fitting.Recipe(scale=0.5, batch_size=4), width=32, steps=90).eval()
-    with torch.no_grad():
-        features = student.stem(student.normalised(image))
-    unexplained = (features - wanted).square().mean(dim=(0, 2, 3)) / wanted.var(dim=(0, 2, 3))
-    assert unexplained.mean() < 0.8  # 1 is what a stem leaves that gives the mean everywhere
-
-
 def test_folding_the_normalisation_changes_no_density(folder: Path) -> None:
     network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
     torch.nn.init.uniform_(network.mix[0].running_var, 0.5, 2)
@@ -139,7 +120,7 @@ def test_folding_the_normalisation_changes_no_density(folder: Path) -> None:
 
 def test_coarse_photos_make_batches_of_their_own_at_a_smaller_scale() -> None:
     photos = [Photo("set", str(i), np.zeros((side * 3 // 4, side, 3), np.uint8)) for i, side in enumerate([512, 200] * 8)]
-    batches = list(EpochBatches(photos, ("set",), scale=1.0, batch_size=4, seed=0, epoch=0))
+    batches = list(EpochBatches(photos, ("set",), scale=1.0, batch_size=4, whole=0.3, seed=0, epoch=0))
     assert len(batches) == 4
     areas = sorted(batch.image.shape[1] * batch.image.shape[2] for batch in batches)
     assert areas[1] < 0.7 * areas[2]
