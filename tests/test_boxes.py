@@ -77,6 +77,15 @@ def test_flat_density_gives_the_centre(rows, columns, width, height, aspect):
         assert abs(box.y - (height - box.height) / 2) <= 0.5
 
 
+@given(st.integers(0, 99), ASPECTS)
+def test_nearly_flat_density_gives_the_centre(seed, aspect):
+    """What a model says of a blank page: noise, and the centre bias, here even on the wrong side."""
+    density = np.random.default_rng(seed).uniform(0.8, 1, (30, 40)) + np.linspace(0, 0.2, 40)
+    box = choose(density, 640, 480, aspect)
+    assert abs(box.x - (640 - box.width) / 2) <= 0.5
+    assert abs(box.y - (480 - box.height) / 2) <= 0.5
+
+
 def peaks(*places: tuple[int, float], columns: int = 96, spread: float = 1.5) -> np.ndarray:
     """A density of round subjects at columns of a 24-row map, each with its weight."""
     y, x = np.mgrid[0:24, 0:columns]
