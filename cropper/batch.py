@@ -334,8 +334,17 @@ def pixels_needed(width: int, height: int, targets: tuple[Target, ...]) -> tuple
     The same for a dry run, which must decide as the real one will.
     """
     model_height, model_width = shape_for(width, height)
+    return pixels_to_fill(
+        width, height, targets, MODEL_MARGIN * max(Fraction(model_width, width), Fraction(model_height, height))
+    )
+
+
+def pixels_to_fill(width: int, height: int, targets: tuple[Target, ...], share: Fraction = Fraction(0)) -> tuple[int, int]:
+    """Of a photo of this size, the width and height to decode at least to fill the largest size asked for.
+
+    The share is of its sides, and asked for as well.
+    """
     # Exact: a pixel too much by rounding would cost a JPEG twice the scale.
-    share = MODEL_MARGIN * max(Fraction(model_width, width), Fraction(model_height, height))
     for target in targets:
         box = largest_size(width, height, target.aspect)
         size = target.size or box

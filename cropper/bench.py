@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,11 +22,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from cropper import batch, ledger, outputs, photo
-from cropper.boxes import Target, choose, largest_size
-from cropper.errors import CropperError, UsageError
+from cropper.boxes import choose, largest_size
+from cropper.errors import CropperError, UsageError, reading
 from cropper.opencv import cv2
 from cropper.saliency import Saliency, prepare, shape_for
 
@@ -87,19 +87,21 @@ def measure(files: list[Path], settings: batch.Settings, jobs: int, rounds: int,
     """
     source = scratch / "photos"
     source.mkdir()
-    # The batch walks folders, so it gets one with the sample alone. A link costs nothing, a copy fills the cache as well.
+    # The batch walks folders, so it gets one with the sample alone.
     copies = [source / f"{number:06}{file.suffix}" for number, file in enumerate(files)]
     for file, copy in zip(files, copies, strict=True):
-        _link_or_copy(file, copy)
-        copy.read_bytes()  # both find the files in the system's cache
+        with suppress(OSError):  # it is missing then, and counts as one that cannot be read
+            _link_or_copy(file, copy)
+            copy.read_bytes()  # so that all find it in the system's cache
     cv2.setNumThreads(1)
     batches, floors = [], []
     peak = None
     for number in range(rounds):
-        _, seconds = _timed(lambda: [*batch.run(source, scratch / f"batch-{number}", settings, jobs)])  # noqa: B023
+        # The run is a generator: it begins when it is listed.
+        _, seconds = _timed(list, batch.run(source, scratch / f"batch-{number}", settings, jobs))
         batches.append(seconds)
         peak = peak or _peak_bytes()
-        _, seconds = _timed(lambda: floor(copies, scratch / f"floor-{number}", settings, jobs))  # noqa: B023
+        _, seconds = _timed(floor, copies, scratch / f"floor-{number}", settings, jobs)
         floors.append(seconds)
     stages, failed = profile(copies, scratch / "stages", settings)
     if failed == len(files):
@@ -113,22 +115,22 @@ def profile(files: list[Path], out: Path, settings: batch.Settings) -> tuple[dic
     clock = dict.fromkeys(STAGES, 0.0)
 
     def timed(stage: str, call: Callable[..., Result], *arguments: Any) -> Result:
-        result, seconds = _timed(lambda: call(*arguments))
+        result, seconds = _timed(call, *arguments)
         clock[stage] += seconds
         return result
 
     def finish(held: list[tuple[Path, photo.Header, NDArray[np.uint8], NDArray[np.uint8]]]) -> None:
         densities = timed("infer", model.densities, np.stack([model_input for *_, model_input in held]))
         for (file, header, pixels, _), density in zip(held, densities, strict=True):
-            for target in settings.targets:
+            format = outputs.format_of(file.name, settings.format)
+            paths = outputs.paths_of(settings.targets, "", f"{file.stem}.{format}")
+            for target, output in zip(settings.targets, paths, strict=True):
                 box = timed("choose", choose, density, header.width, header.height, target.aspect)
                 size = photo.thumbnail_size(box, target.size, settings.enlarge)
                 thumbnail = timed("render", photo.render, pixels, box, size, (header.width, header.height))
-                format = outputs.format_of(file.name, settings.format)
                 data = timed("encode", photo.encode, thumbnail, header, format, settings.quality)
-                output = out / target.label.replace(":", "-") / f"{file.name}.{format}"
-                timed("write", outputs.write, output, data, ".part", 0, False)
-                row = ledger.ok_row(file.name, output.name, (header.width, header.height), target.label, box)
+                timed("write", outputs.write, out / output, data, ".part", 0, False)
+                row = ledger.ok_row(file.name, output, (header.width, header.height), target.label, box)
                 timed("ledger", current.part.append, [row])
 
     model = Saliency(settings.model)
@@ -138,7 +140,7 @@ def profile(files: list[Path], out: Path, settings: batch.Settings) -> tuple[dic
     try:
         for file in files:
             try:
-                data = timed("read", file.read_bytes)
+                data = timed("read", _read, file)
                 header = timed("header", photo.probe, data)
                 needed = batch.pixels_needed(header.width, header.height, settings.targets)
                 pixels = timed("decode", photo.decode, data, header, needed)
@@ -165,12 +167,12 @@ def floor(files: list[Path], out: Path, settings: batch.Settings, jobs: int) -> 
 
 
 def _centre(file: Path, out: Path, settings: batch.Settings) -> None:
-    data = np.fromfile(file, np.uint8)
     try:
-        with Image.open(file) as image:
-            flag = _reduction(*image.size, settings.targets) if image.format == "JPEG" else cv2.IMREAD_COLOR
-        pixels = cv2.imdecode(data, flag)
-    except (OSError, cv2.error):
+        data = _read(file)
+        header = photo.probe(data)
+        needed = batch.pixels_to_fill(header.width, header.height, settings.targets)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), photo.reduction(header, needed))
+    except (CropperError, cv2.error):
         return
     if pixels is None:
         return
@@ -187,20 +189,14 @@ def _centre(file: Path, out: Path, settings: batch.Settings) -> None:
             encoded.tofile(out / f"{number}-{file.name}.{format}")
 
 
-def _reduction(width: int, height: int, targets: tuple[Target, ...]) -> int:
-    """OpenCV's flag for the smallest decode of a JPEG that fills all targets."""
-    for scale, flag in photo.REDUCED.items():
-        sizes = [
-            (target.size or (width, height), largest_size(width // scale, height // scale, target.aspect)) for target in targets
-        ]
-        if all(wanted[0] <= there[0] and wanted[1] <= there[1] for wanted, there in sizes):
-            return flag
-    return cv2.IMREAD_COLOR
+def _read(file: Path) -> bytes:
+    with reading(file):
+        return file.read_bytes()
 
 
-def _timed(call: Callable[[], Result]) -> tuple[Result, float]:
+def _timed(call: Callable[..., Result], *arguments: Any) -> tuple[Result, float]:
     start = time.perf_counter()
-    result = call()
+    result = call(*arguments)
     return result, time.perf_counter() - start
 
 

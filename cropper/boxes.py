@@ -119,9 +119,10 @@ def choose(density: NDArray[np.floating], image_width: int, image_height: int, a
     horizontal = width < image_width
     marginal, side, length = (mass.sum(axis=0), image_width, width) if horizontal else (mass.sum(axis=1), image_height, height)
     if mass.max() * mass.size < NEARLY_FLAT:
-        offset = _central_offset(marginal, side, length)
+        weights, tolerance = (0.0, 0.0), KEPT_TOLERANCE
     else:
-        offset = _best_offset(marginal, side, length, (BORDER_WEIGHT if horizontal else TOP_WEIGHT, BORDER_WEIGHT))
+        weights, tolerance = (BORDER_WEIGHT if horizontal else TOP_WEIGHT, BORDER_WEIGHT), WORTH_TOLERANCE
+    offset = _best_offset(marginal, side, length, weights, tolerance)
     x, y = (offset, 0) if horizontal else (0, offset)
     rows, columns = mass.shape
     inside = np.outer(_cell_shares(rows, image_height, y, height), _cell_shares(columns, image_width, x, width))
@@ -129,19 +130,11 @@ def choose(density: NDArray[np.floating], image_width: int, image_height: int, a
     return Box(x, y, width, height, kept, _focus(mass, inside, image_width, image_height, (x, y, width, height)))
 
 
-def _central_offset(marginal: NDArray[np.float64], side: int, length: int) -> int:
-    """The most central offset that keeps nearly the most density; of two, the one that keeps more."""
-    offsets = np.arange(side - length + 1, dtype=np.float64)
-    kept = _mass(marginal, side, offsets, offsets + length).round(9)
-    from_centre = np.abs(2 * offsets - (side - length))
-    from_centre[kept < kept.max() - KEPT_TOLERANCE] = np.inf
-    return int(np.lexsort((-kept, from_centre))[0])
-
-
-def _best_offset(marginal: NDArray[np.float64], side: int, length: int, weights: tuple[float, float]) -> int:
+def _best_offset(marginal: NDArray[np.float64], side: int, length: int, weights: tuple[float, float], tolerance: float) -> int:
     """Where a window of ``length`` pixels along a ``side`` of that many pixels lies best, given the density along it.
 
-    The weights are of the density cut by its first and its last border.
+    The weights are of the density cut by its first and its last border; offsets whose worth differs by less than the tolerance
+    are equals, and the most central of them is best.
     """
     offsets = np.arange(side - length + 1, dtype=np.float64)
     kept = _mass(marginal, side, offsets, offsets + length)
@@ -149,7 +142,7 @@ def _best_offset(marginal: NDArray[np.float64], side: int, length: int, weights:
     # Rounding keeps sums that are equal but for the order of their terms equal: a mirrored photo must not differ.
     worth = (kept - cut).round(9)
     worth[kept.round(9) < kept.max().round(9) - KEPT_TOLERANCE] = -np.inf
-    worth[worth < worth.max() - WORTH_TOLERANCE] = -np.inf
+    worth[worth < worth.max() - tolerance] = -np.inf
     from_centre = np.abs(2 * offsets - (side - length))
     from_centre[np.isinf(worth)] = np.inf
     return int(np.lexsort((-worth, from_centre))[0])

@@ -42,7 +42,7 @@ _UPRIGHT: dict[int, tuple[bool, int | None]] = {
     8: (True, 0),
 }
 # JPEG's scaled decoding: how many times smaller, and OpenCV's name for it.
-REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
+_REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 _WHITE = 255
 _COPY_AGAIN = "copy it again from where it came from"
 
@@ -141,17 +141,19 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
     return _upright(pixels, header.orientation)
 
 
+def reduction(header: Header, needed: tuple[int, int]) -> int:
+    """OpenCV's flag for the smallest decode of a photo that has the pixels needed, upright ``(width, height)``."""
+    if header.format == "JPEG":
+        for scale, flag in _REDUCED.items():
+            # The decoder rounds up: a side of 4001 pixels has 501 at an eighth.
+            if math.ceil(header.width / scale) >= needed[0] and math.ceil(header.height / scale) >= needed[1]:
+                return flag
+    return cv2.IMREAD_COLOR
+
+
 def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
     """BGR, not turned; but a TIFF comes upright from either decoder."""
-    flags = cv2.IMREAD_COLOR
-    if header.format == "JPEG":
-        # The decoder rounds up: a side of 4001 pixels has 501 at an eighth.
-        enough = (
-            flag
-            for scale, flag in REDUCED.items()
-            if math.ceil(header.width / scale) >= needed[0] and math.ceil(header.height / scale) >= needed[1]
-        )
-        flags = next(enough, cv2.IMREAD_COLOR)
+    flags = reduction(header, needed)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except (cv2.error, MemoryError) as error:

@@ -65,6 +65,13 @@ def test_the_floor_makes_what_the_batch_makes_of_the_centre(folder, tmp_path):
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "floor" / "1-hibiscus.png.png")), centre)
 
 
+def test_a_file_that_went_away_is_one_that_cannot_be_read(folder, tmp_path):
+    files = [*sorted(folder.iterdir()), folder / "gone.jpg"]
+    (tmp_path / "scratch").mkdir()
+    costs = bench.measure(files, SETTINGS, jobs=1, rounds=1, scratch=tmp_path / "scratch")
+    assert (costs.photos, costs.failed) == (3, 2)
+
+
 def test_the_command_prints_the_stages_and_writes_nothing_beside_the_photos(folder):
     before = {path: path.stat() for path in folder.iterdir()}
     result = CliRunner().invoke(cli, ["bench", str(folder), "--size", "64x36", "--rounds", "1", "--jobs", "1"])
@@ -80,3 +87,8 @@ def test_a_folder_without_photos_is_wrong_usage(tmp_path):
     result = CliRunner().invoke(cli, ["bench", str(tmp_path)])
     assert result.exit_code != 0
     assert "no photos" in str(result.exception)
+
+
+def test_help_shows_the_examples_a_line_each():
+    lines = CliRunner().invoke(cli, ["bench", "--help"]).stdout.splitlines()
+    assert "  cropper bench photos/" in lines

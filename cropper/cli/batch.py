@@ -5,38 +5,26 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import INTERRUPTED, SOME_FAILED, render_options, say, target_options, targets_of
+from cropper.cli.options import INTERRUPTED, SOME_FAILED, say, settings_options
 from cropper.cli.signals import held_back
 
 if TYPE_CHECKING:
-    from cropper.batch import Done
+    from cropper.batch import Done, Settings
 
 
 @click.command(short_help="Make thumbnails of a folder of photos.")
 @click.argument("source", metavar="IN", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("out", metavar="OUT", type=click.Path(file_okay=False, path_type=Path))
-@target_options
-@render_options
+@settings_options
 @click.option("--dry-run", is_flag=True, help="Decide and write the ledger, but no thumbnails.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
-def batch(
-    source: Path,
-    out: Path,
-    sizes: tuple[tuple[int, int], ...],
-    aspects: tuple[tuple[int, int], ...],
-    format: str,
-    quality: int | None,
-    enlarge: bool,
-    jobs: int,
-    dry_run: bool,
-    quiet: bool,
-) -> int:
+def batch(source: Path, out: Path, settings: Settings, jobs: int, dry_run: bool, quiet: bool) -> int:
     """Make thumbnails of all photos in the folder IN, in the same tree under the folder OUT.
 
     OUT/boxes.csv says for every photo which box was chosen and how it went. Run it again to do just what is missing or has
@@ -54,7 +42,7 @@ def batch(
     from cropper.photo import EXTENSIONS
     from cropper.walk import walk
 
-    settings = batches.Settings(targets_of(sizes, aspects), format, quality, enlarge, dry_run)
+    settings = replace(settings, dry_run=dry_run)
     counts = Counts()
     begun = time.monotonic()
     interrupted = False

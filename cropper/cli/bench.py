@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import render_options, target_options, targets_of
+from cropper.cli.options import settings_options
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
+    from cropper.batch import Settings
     from cropper.bench import Costs
 
 MEGABYTE = 1e6
@@ -21,36 +22,24 @@ MILLION = 1_000_000
 
 @click.command(short_help="Measure what a folder costs, stage by stage.")
 @click.argument("source", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@target_options
-@render_options
+@settings_options
 @click.option(
     "--photos", metavar="N", type=click.IntRange(1), default=200, show_default=True, help="Measure so many, chosen at random."
 )
 @click.option(
     "--rounds", metavar="N", type=click.IntRange(1), default=3, show_default=True, help="Whole runs, of which the median."
 )
-def bench(
-    source: Path,
-    sizes: tuple[tuple[int, int], ...],
-    aspects: tuple[tuple[int, int], ...],
-    format: str,
-    quality: int | None,
-    enlarge: bool,
-    jobs: int,
-    photos: int,
-    rounds: int,
-) -> None:
+def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int) -> None:
     """Measure what 'cropper batch' costs for photos of the folder DIR: nothing in it is written to.
 
     The stages are measured on one thread; the batch and the floor with --jobs threads, in turn. The floor is a bare OpenCV loop
     that decodes, cuts the centre out, scales, encodes and writes, and looks at nothing.
 
-    \\b
+    \b
     cropper bench photos/
     cropper bench photos/ --size 200x200 --format webp --jobs 8
     """
     from cropper import bench as benches
-    from cropper.batch import Settings
     from cropper.opencv import libraries_muted
     from cropper.photo import EXTENSIONS
     from cropper.walk import walk
@@ -59,7 +48,6 @@ def bench(
     files = benches.sample(found, photos)
     if not files:
         raise UsageError("there are no photos in it", path=source)
-    settings = Settings(targets_of(sizes, aspects), format, quality, enlarge)
     with TemporaryDirectory(prefix="cropper-bench-") as scratch, libraries_muted():
         costs = benches.measure(files, settings, jobs, rounds, Path(scratch))
     click.echo(table(costs, jobs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -53,8 +54,24 @@ def aspect_option(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     return click.option("--aspect", "aspects", type=Pair("W:H", ":", "16:9"), metavar="W:H", multiple=True, help=help)
 
 
-def render_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """How thumbnails are made, the same in every command that makes some."""
+def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What thumbnails to make and how, the same in every command that makes some: ``settings`` and ``jobs`` to the command."""
+
+    @functools.wraps(command)
+    def with_settings(
+        *,
+        sizes: tuple[tuple[int, int], ...],
+        aspects: tuple[tuple[int, int], ...],
+        format: str,
+        quality: int | None,
+        enlarge: bool,
+        **others: Any,
+    ) -> Any:
+        from cropper.batch import Settings
+
+        return command(settings=Settings(targets_of(sizes, aspects), format, quality, enlarge), **others)
+
+    decorated: Callable[..., Any] = with_settings
     for option in (
         click.option(
             "--jobs",
@@ -73,8 +90,8 @@ def render_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Of the thumbnails. TIFF, BMP and GIF photos are kept as PNG.",
         ),
     ):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return target_options(decorated)
 
 
 def usable_cores() -> int:
