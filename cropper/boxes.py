@@ -137,10 +137,11 @@ def _best_offset(marginal: NDArray[np.float64], side: int, length: int, weights:
     are equals, and the most central of them is best.
     """
     offsets = np.arange(side - length + 1, dtype=np.float64)
-    kept = _mass(marginal, side, offsets, offsets + length)
-    cut = weights[0] * _cut(marginal, side, offsets) + weights[1] * _cut(marginal, side, offsets + length)
+    borders = np.stack([offsets, offsets + length])
+    before = _mass_before(marginal, side, borders)
+    kept = before[1] - before[0]
     # Rounding keeps sums that are equal but for the order of their terms equal: a mirrored photo must not differ.
-    worth = (kept - cut).round(9)
+    worth = (kept - np.array(weights) @ _cut(marginal, side, borders)).round(9)
     worth[kept.round(9) < kept.max().round(9) - KEPT_TOLERANCE] = -np.inf
     worth[worth < worth.max() - tolerance] = -np.inf
     from_centre = np.abs(2 * offsets - (side - length))
@@ -153,20 +154,19 @@ def _cut(marginal: NDArray[np.float64], side: int, borders: NDArray[np.float64])
 
     The weight falls from 2 at the border to 0 at BORDER_SHARE of the side: the mean of bands of growing reach.
     """
-    cut = np.zeros(len(borders))
-    for share in BORDER_SHARE * (np.arange(BANDS) + 0.5) / BANDS:
-        start, stop = np.clip(borders - share * side, 0, side), np.clip(borders + share * side, 0, side)
-        cut += _mass(marginal, side, start, stop) * 2 * share * side / (stop - start) / BANDS
+    reach = (BORDER_SHARE * side * (np.arange(BANDS) + 0.5) / BANDS).reshape(-1, *[1] * borders.ndim)
+    start, stop = np.maximum(borders - reach, 0), np.minimum(borders + reach, side)
+    mass = _mass_before(marginal, side, stop) - _mass_before(marginal, side, start)
+    cut = (mass * (2 * reach / BANDS) / (stop - start)).sum(axis=0)
     # A border on the photo's own edge cuts nothing, however dense it is there; it counts like one through even ground, so
     # that a flat density has no reason to leave the centre.
     return np.where((borders > 0) & (borders < side), cut, BORDER_SHARE)
 
 
-def _mass(marginal: NDArray[np.float64], side: int, start: NDArray[np.float64], stop: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The density between two positions in pixels of a side, each cell's mass spread evenly over it."""
-    edges = np.linspace(0, side, len(marginal) + 1)
-    cumulative = np.concatenate([[0.0], np.cumsum(marginal)])
-    return np.interp(stop, edges, cumulative) - np.interp(start, edges, cumulative)
+def _mass_before(marginal: NDArray[np.float64], side: int, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The density before each of the positions, in pixels of a side, each cell's mass spread evenly over it."""
+    cells = len(marginal)
+    return np.interp(positions, np.arange(cells + 1) * (side / cells), np.concatenate([[0.0], marginal.cumsum()]))
 
 
 def _cell_shares(cells: int, side: int, start: int, length: int) -> NDArray[np.float64]:
