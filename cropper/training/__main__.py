@@ -17,8 +17,9 @@ from cropper.training import export as exporting
 from cropper.training import fit as fitting
 from cropper.training import label as labelling
 from cropper.training import prune as pruning
+from cropper.training import stem as stemming
 from cropper.training.data import Photo, plain_photos, read_gaze_set, read_pool, with_labels
-from cropper.training.network import GazeNetwork, Shape, leaned
+from cropper.training.network import GazeNetwork, Shape
 
 BIAS_STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
 # About one in a hundred.
@@ -90,6 +91,7 @@ def main() -> None:
     fit     a network on gaze sets: a member of the teacher, or the student's start
     label   photos with the teacher's densities
     score   the teacher
+    stem    a light student, with a stem that imitates the trunk's own
     prune   the student's channels that cost more than they say
     distil  the teacher's densities into the student
     bias    compare strengths of the centre bias
@@ -162,6 +164,32 @@ def score(members: tuple[tuple[Path, float], ...], folder: Path, every: int, bia
 @click.argument("checkpoint", type=FILE)
 @data_options
 @out_option
+@click.option("--steps", default=1500, show_default=True, help="Batches.")
+@click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's.")
+@click.option("--seed", default=0, show_default=True)
+def stem(
+    checkpoint: Path,
+    sets: tuple[Path, ...],
+    pool: Path | None,
+    labels: Path | None,
+    out: Path,
+    steps: int,
+    scale: float,
+    seed: int,
+) -> None:
+    """Make a light student of a CHECKPOINT: its stem learns on photos of gaze SETS to imitate the trunk's own: out/stem.pt."""
+    log_to(out)
+    torch.manual_seed(seed)
+    training, _ = read(sets, pool, labels)
+    network, _ = fitting.load(checkpoint)
+    recipe = fitting.Recipe(scale=scale, seed=seed)
+    fitting.save(stemming.imitate(network, training, recipe, steps), out / "stem.pt", recipe, {"epoch": -1})
+
+
+@main.command()
+@click.argument("checkpoint", type=FILE)
+@data_options
+@out_option
 @click.option("--share", default=0.4, show_default=True, help="Of the blocks' cost to keep.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--steps", default=60, show_default=True, help="Batches a round, to measure and repair.")
@@ -184,7 +212,7 @@ def prune(
     """Cut the channels of a CHECKPOINT that cost more than they say, on gaze SETS: out/pruned.pt."""
     log_to(out)
     training, _ = read(sets, pool, labels)
-    network = leaned(fitting.load(checkpoint)[0])
+    network, _ = fitting.load(checkpoint)
     recipe = fitting.Recipe(scale=scale, seed=seed).at(rate)
     pruned = pruning.prune(network, training, recipe, share, rounds, steps)
     fitting.save(pruned, out / "pruned.pt", recipe, {"epoch": -1})
@@ -195,7 +223,6 @@ def prune(
 @data_options
 @out_option
 @fit_options
-@click.option("--lean", is_flag=True, help="Let the readout end with few channels from now on.")
 def distil(
     checkpoint: Path,
     sets: tuple[Path, ...],
@@ -208,7 +235,6 @@ def distil(
     rate: float,
     seed: int,
     resume: bool,
-    lean: bool,
 ) -> None:
     """Train a CHECKPOINT on with the teacher's labels, for photos of gaze SETS beside the fixations, and of the pool."""
     if labels is None:
@@ -217,7 +243,6 @@ def distil(
     torch.manual_seed(seed)
     training, validation = read(sets, pool, labels)
     network, _ = fitting.load(checkpoint)
-    network = leaned(network) if lean else network
     fitting.fit(
         network, training, validation, out, fitting.Recipe(epochs=epochs, scale=scale, whole=whole, seed=seed).at(rate), resume
     )

@@ -112,8 +112,8 @@ def _costs(network: GazeNetwork) -> list[float]:
     before it.
     """
     costs = []
-    before = 2
-    for i, (block, stride) in enumerate(zip(network.blocks, strides(network.blocks), strict=True)):
+    before = network.stem_stride
+    for i, (block, stride) in enumerate(zip(network.blocks, strides(network.blocks, network.stem_stride), strict=True)):
         if i >= network.frozen and hasattr(block, "_expand_conv"):
             expand = TOUCH_COST + MULTIPLY_COST * block._expand_conv.in_channels
             project = TOUCH_COST + MULTIPLY_COST * block._project_conv.out_channels

@@ -18,7 +18,8 @@ from cropper.saliency import Saliency  # noqa: E402
 from cropper.training import fit as fitting  # noqa: E402
 from cropper.training.__main__ import main  # noqa: E402
 from cropper.training.data import EpochBatches, Photo, plain_photos  # noqa: E402
-from cropper.training.network import Exported, log_normalised  # noqa: E402
+from cropper.training.network import Exported, GazeNetwork, Shape, log_normalised  # noqa: E402
+from cropper.training.stem import imitate, lightened  # noqa: E402
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 
@@ -70,8 +71,9 @@ def test_the_students_steps_make_a_smaller_model_that_keeps_the_contract(folder:
         for density in labels.values():
             assert density.astype(float).mean() == pytest.approx(1, abs=0.01)  # relative to an even density
     run("score", *members, folder / "set", "--every", 6)
+    run("stem", checkpoint, folder / "set", "--out", folder / "stem", "--steps", 2, "--scale", 0.5)
     options = ["--share", 0.5, "--rounds", 1, "--steps", 1, "--scale", 0.5]
-    run("prune", checkpoint, folder / "set", "--out", folder / "pruned", *options)
+    run("prune", folder / "stem" / "stem.pt", folder / "set", "--out", folder / "pruned", *options)
     data = [folder / "set", "--pool", folder / "pool", "--labels", folder / "labels"]
     run("distil", folder / "pruned" / "pruned.pt", *data, "--out", folder / "student", "--epochs", 1, "--scale", 0.5)
     distilled = folder / "student" / "epoch-0.pt"
@@ -106,16 +108,37 @@ def test_fisher_information_finds_the_channels_that_say_nothing(folder: Path) ->
     assert len(set(kept[8].tolist()) & dead) < 0.1 * len(dead)
 
 
-def test_folding_the_normalisation_changes_no_density(folder: Path) -> None:
-    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
-    torch.nn.init.uniform_(network.mix[0].running_var, 0.5, 2)
-    torch.nn.init.uniform_(network.mix[0].running_mean, -1, 1)
-    torch.nn.init.uniform_(network.mix[0].bias, -1, 1)
-    image = torch.randint(0, 256, (2, 96, 128, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("light", [False, True])
+def test_folding_the_normalisations_changes_no_density(light: bool) -> None:
+    torch.manual_seed(0)
+    network = GazeNetwork(Shape(sets=("set",), light=light)).eval()
+    for norm in (network.mix[0], network.narrow[0]) if light else (network.mix[0],):
+        torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+        torch.nn.init.uniform_(norm.running_mean, -1, 1)
+        torch.nn.init.uniform_(norm.bias, -1, 1)
+    image = torch.randint(0, 256, (2, 96, 128, 3), dtype=torch.uint8)
     with torch.no_grad():
         expected = log_normalised(network.content(network.normalised(image))).exp()
         density = Exported(network, bias_strength=0.0, sharpness=1.0).eval()(image)
     torch.testing.assert_close(density, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_stem_learns_to_imitate_the_trunks_own(folder: Path) -> None:
+    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
+    training, _ = fitting.read_sets([folder / "set"])
+    recipe = fitting.Recipe(scale=0.5, batch_size=4)
+
+    def unexplained(light: GazeNetwork) -> float:
+        image = torch.from_numpy(np.stack([training[0].bgr[:96, :128], training[1].bgr[:96, :128]]))
+        with torch.no_grad():
+            wanted = torch.nn.Sequential(network.stem, *network.blocks[: -len(light.blocks)])(network.normalised(image))
+            features = light.eval().stem(light.normalised(image))
+        return float((features - wanted).square().mean() / wanted.var())
+
+    torch.manual_seed(0)
+    untrained = unexplained(lightened(network))
+    torch.manual_seed(0)
+    assert unexplained(imitate(network, training, recipe, steps=30)) < 0.9 * untrained
 
 
 def test_coarse_photos_make_batches_of_their_own_at_a_smaller_scale() -> None:
