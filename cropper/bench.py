@@ -43,6 +43,8 @@ class Costs:
         photos: how many could be read, at least one.
         failed: how many could not.
         stages: seconds that all photos together spend in each of ``STAGES``, on one thread.
+        waiting: of each stage, how many times as long it takes while the other jobs' threads do the same: beyond 1 it waits, for
+            Python's lock or for memory.
         batch, floor: seconds of a whole run over the sample, the median of the rounds.
         ratio: of batch over floor, the median of the rounds'.
         peak_bytes: the most memory the process held up to the end of the first whole run; None where the system does not say.
@@ -51,6 +53,7 @@ class Costs:
     photos: int
     failed: int
     stages: dict[str, float]
+    waiting: dict[str, float]
     batch: float
     floor: float
     ratio: float
@@ -106,8 +109,11 @@ def measure(files: list[Path], settings: batch.Settings, jobs: int, rounds: int,
     stages, failed = profile(copies, scratch / "stages", settings)
     if failed == len(files):
         raise UsageError("none of the photos can be read", remedy="'cropper batch' says why")
+    with ThreadPoolExecutor(jobs) as workers:
+        together = list(workers.map(lambda job: profile(copies, scratch / f"together-{job}", settings)[0], range(jobs)))
+    waiting = {stage: sum(t[stage] for t in together) / jobs / seconds for stage, seconds in stages.items()}
     ratio = median(b / f for b, f in zip(batches, floors, strict=True))
-    return Costs(len(files) - failed, failed, stages, median(batches), median(floors), ratio, peak)
+    return Costs(len(files) - failed, failed, stages, waiting, median(batches), median(floors), ratio, peak)
 
 
 def profile(files: list[Path], out: Path, settings: batch.Settings) -> tuple[dict[str, float], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import cv2
@@ -78,6 +79,7 @@ def test_the_command_prints_the_stages_and_writes_nothing_beside_the_photos(fold
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == "3 photos, 1 that cannot be read"
+    assert all(re.search(r"x \d+\.\d\d$", line) for line in lines[3 : 3 + len(bench.STAGES)])
     assert [line.split()[0] for line in lines[3 : 3 + len(bench.STAGES)]] == list(bench.STAGES)
     assert "times as long as the floor" in result.stdout
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == {p: s.st_mtime_ns for p, s in before.items()}

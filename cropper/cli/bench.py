@@ -32,8 +32,9 @@ MILLION = 1_000_000
 def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int) -> None:
     """Measure what 'cropper batch' costs for photos of the folder DIR: nothing in it is written to.
 
-    The stages are measured on one thread; the batch and the floor with --jobs threads, in turn. The floor is a bare OpenCV loop
-    that decodes, cuts the centre out, scales, encodes and writes, and looks at nothing.
+    The stages are measured on one thread, and how many times as long they take in --jobs threads at once, which is what they
+    wait for each other; the batch and the floor with --jobs threads, in turn. The floor is a bare OpenCV loop that decodes, cuts
+    the centre out, scales, encodes and writes, and looks at nothing.
 
     \b
     cropper bench photos/
@@ -57,12 +58,13 @@ def table(costs: Costs, jobs: int) -> str:
     """The figures as text, a line each."""
     whole = sum(costs.stages.values())
     lines = [f"{costs.photos} photos" + (f", {costs.failed} that cannot be read" if costs.failed else "")]
-    lines += ["", f"{'one thread':12}{'ms a photo':>12}{'share':>8}"]
+    threads = f"{jobs} thread" + ("s" if jobs > 1 else "")
+    lines += ["", f"{'one thread':12}{'ms a photo':>12}{'share':>8}{f'in {threads}':>14}"]
+    waiting = {**costs.waiting, "sum": sum(costs.waiting[name] * seconds for name, seconds in costs.stages.items()) / whole}
     lines += [
-        f"{name:12}{seconds / costs.photos * 1e3:12.2f}{seconds / whole:8.0%}"
+        f"{name:12}{seconds / costs.photos * 1e3:12.2f}{seconds / whole:8.0%}{f'x {waiting[name]:.2f}':>14}"
         for name, seconds in (*costs.stages.items(), ("sum", whole))
     ]
-    threads = f"{jobs} thread" + ("s" if jobs > 1 else "")
     lines += ["", f"{threads:12}{'photos/s':>12}{'hours a million':>18}"]
     for name, seconds in (("batch", costs.batch), ("floor", costs.floor)):
         lines.append(f"{name:12}{costs.photos / seconds:12.0f}{seconds / costs.photos * MILLION / HOUR:18.1f}")

@@ -174,7 +174,7 @@ def _read_density(path: Path) -> NDArray[np.float32]:
 
 
 def random_window(photo: Photo, aspect: float, rng: np.random.Generator, whole: float) -> Window:
-    """A random window of roughly the aspect (W/H, within 15 %), 60-100 % of what fits, with something to look at inside it.
+    """A random window of roughly the aspect (W/H, within 15 %), 50-100 % of what fits, with something to look at inside it.
 
     With the chance ``whole`` it is the largest such window instead: the whole photo where its shape allows.
     """
@@ -184,7 +184,7 @@ def random_window(photo: Photo, aspect: float, rng: np.random.Generator, whole: 
         if full and abs(math.log(width / height / aspect)) < MAX_SQUASH:
             return WHOLE
         shape = aspect * math.exp(rng.uniform(-MAX_SQUASH, MAX_SQUASH)) / (width / height)
-        scale = 1.0 if full else rng.uniform(0.6, 1.0)
+        scale = 1.0 if full else rng.uniform(0.5, 1.0)
         w, h = scale * min(1.0, shape), scale * min(1.0, 1 / shape)
         window = Window(rng.uniform(0, 1 - w), rng.uniform(0, 1 - h), w, h)
         if _gaze_inside(photo, window) > 0.15:

@@ -44,7 +44,7 @@ class Recipe:
     weight_decay: float = 1e-4
     cc_weight: float = 0.5
     # Of the teacher's densities in the loss, where a photo has people's too.
-    teacher_weight: float = 0.5
+    teacher_weight: float = 0.7
     # Photos with true fixations say more than noisy maps: how often an epoch visits each of them.
     fixation_repeats: int = 2
     seed: int = 0

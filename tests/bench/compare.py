@@ -1,0 +1,148 @@
+"""Times `cropper batch` beside the floor, vipsthumbnail and sharp, on copies of a folder's photos.
+
+    python tests/bench/compare.py PHOTOS [--photos 165] [--jobs 2] [--size 640x360] [--rounds 5]
+
+All in turn, several rounds, whole commands with their start; of the floor the loop alone. vipsthumbnail comes with Debian's
+libvips-tools, sharp from npm (`npm install sharp`, and NODE_PATH=.../node_modules); what is not installed is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import click
+
+from cropper import bench, photo
+from cropper.batch import Settings
+from cropper.boxes import Target
+from cropper.cli.options import Pair
+
+SHARP = """
+const sharp = require("sharp"), fs = require("fs"), path = require("path");
+const [source, out, width, height, jobs] = process.argv.slice(1);
+const names = fs.readdirSync(source);
+sharp.concurrency(1);
+async function work() {
+  for (let name; (name = names.pop()); )
+    await sharp(path.join(source, name)).rotate().resize(+width, +height, { fit: "cover", position: "attention" })
+      .jpeg({ quality: 85 }).toFile(path.join(out, name + ".jpg"));
+}
+Promise.all(Array.from({ length: +jobs }, work));
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one contender: seconds, and the most memory its largest process held, in bytes; None where it is ours."""
+
+    seconds: float
+    peak_bytes: int | None
+
+
+Contender = Callable[[Path, Path], Run]
+
+
+def contenders(size: tuple[int, int], jobs: int) -> dict[str, Contender]:
+    """Who can run here, by name; each takes a folder of photos and one for its thumbnails."""
+    width, height = size
+    label = f"{width}x{height}"
+
+    def floor(source: Path, out: Path) -> Run:
+        settings = Settings((Target(size, size),))
+        start = time.perf_counter()
+        bench.floor(sorted(source.iterdir()), out, settings, jobs)
+        return Run(time.perf_counter() - start, None)
+
+    def cropper(source: Path, out: Path) -> Run:
+        return run([sys.executable, "-m", "cropper", "batch", source, out, "--size", label, "--jobs", jobs])
+
+    def vipsthumbnail(source: Path, out: Path) -> Run:
+        each = f"xargs -0 -P {jobs} -n 8 vipsthumbnail --size {label} --smartcrop attention -o {out}/%s.jpg[Q=85]"
+        return run(["sh", "-c", f"find {source} -type f -print0 | {each}"])
+
+    def sharp(source: Path, out: Path) -> Run:
+        return run(["node", "-e", SHARP, source, out, width, height, jobs])
+
+    found: dict[str, Contender] = {"floor": floor, "cropper": cropper}
+    if shutil.which("vipsthumbnail"):
+        found["vipsthumbnail"] = vipsthumbnail
+    else:
+        click.echo("vipsthumbnail is not installed: skipped", err=True)
+    if shutil.which("node") and subprocess.run(["node", "-e", 'require("sharp")'], capture_output=True).returncode == 0:
+        found["sharp"] = sharp
+    else:
+        click.echo("sharp is not installed: skipped", err=True)
+    return found
+
+
+def run(command: list[object]) -> Run:
+    """Run a command to its end; its memory is that of its largest process."""
+    start = time.perf_counter()
+    with subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        said = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise click.ClickException(f"{command[0]} failed: {said.decode(errors='replace')[-500:]}")
+    return Run(time.perf_counter() - start, usage.ru_maxrss * 1024)
+
+
+def fill(folder: Path, originals: list[Path], count: int) -> None:
+    """Copy the originals under new names, over and over, until there are so many."""
+    for number, original in zip(range(count), cycle(originals), strict=False):
+        shutil.copyfile(original, folder / f"{number:06}{original.suffix}")
+
+
+@click.command()
+@click.argument("folder", metavar="PHOTOS", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--photos", "count", default=165, show_default=True)
+@click.option("--jobs", default=2, show_default=True)
+@click.option("--size", type=Pair("WxH", "x", "640x360"), default=(640, 360), metavar="WxH", help="[default: 640x360]")
+@click.option("--rounds", default=5, show_default=True)
+def main(folder: Path, count: int, jobs: int, size: tuple[int, int], rounds: int) -> None:
+    """Time `cropper batch` beside others on copies of the photos in PHOTOS."""
+    originals = sorted(file for file in folder.iterdir() if file.suffix.lower() in photo.EXTENSIONS)
+    if not originals:
+        raise click.UsageError(f"{folder} holds no photos")
+    with TemporaryDirectory() as scratch:
+        source = Path(scratch) / "photos"
+        source.mkdir()
+        fill(source, originals, count)
+        bytes_ = sum(file.stat().st_size for file in source.iterdir())
+        click.echo(f"{count} photos, {bytes_ / 1e6:.0f} MB, to {size[0]}x{size[1]} with {jobs} jobs, {rounds} rounds")
+        all_of_them = contenders(size, jobs)
+        runs: dict[str, list[Run]] = {name: [] for name in all_of_them}
+        for _ in range(rounds):
+            for name, contender in all_of_them.items():
+                out = Path(scratch) / name
+                out.mkdir()
+                runs[name].append(contender(source, out))
+                made = sum(file.suffix in photo.EXTENSIONS for file in out.rglob("*"))
+                if made != count:
+                    raise click.ClickException(f"{name} made {made} thumbnails of {count} photos")
+                shutil.rmtree(out)
+    click.echo(f"{'':14} {'seconds':>8} {'photos/s':>9} {'of floor':>9} {'to cropper':>11} {'peak MB':>8}")
+    for name, of_name in runs.items():
+        seconds = median(r.seconds for r in of_name)
+        to_floor, to_cropper = (
+            median(r.seconds / other.seconds for r, other in zip(of_name, runs[reference], strict=True))
+            for reference in ("floor", "cropper")
+        )
+        peak = max((r.peak_bytes for r in of_name if r.peak_bytes), default=None)
+        memory = f"{peak / 1e6:8.0f}" if peak else ""
+        click.echo(f"{name:14} {seconds:8.2f} {count / seconds:9.1f} {to_floor:9.2f} {to_cropper:11.2f} {memory}")
+
+
+if __name__ == "__main__":
+    main()
