@@ -43,6 +43,8 @@ class Recipe:
     head_rate: float = 3e-3
     weight_decay: float = 1e-4
     cc_weight: float = 0.5
+    # A box's free offset depends on the density's sums across or down alone, so these are to be right above all.
+    marginal_weight: float = 0.5
     # Of the teacher's densities in the loss, where a photo has people's too.
     teacher_weight: float = 0.7
     # Photos with true fixations say more than noisy maps: how often an epoch visits each of them.
@@ -54,14 +56,27 @@ class Recipe:
         return replace(self, trunk_rate=self.trunk_rate * rate, head_rate=self.head_rate * rate)
 
 
-def divergence(log_density: torch.Tensor, target: torch.Tensor, cc_weight: float) -> torch.Tensor:
-    """KL divergence from the target less a share of the correlation coefficient: [N, h, w] twice -> [N]. 0 for empty targets."""
-    log_density, target = log_density.flatten(1), target.flatten(1)
-    kl = (torch.xlogy(target, target) - target * log_density).sum(dim=1)
-    a = log_density.exp()
-    a, b = a - a.mean(dim=1, keepdim=True), target - target.mean(dim=1, keepdim=True)
-    cc = (a * b).sum(dim=1) / (a.square().sum(dim=1) * b.square().sum(dim=1)).clamp_min(1e-24).sqrt()
-    return kl - cc_weight * cc
+def divergence(log_density: torch.Tensor, target: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """How far densities are from targets, [N, h, w] twice -> [N]; 0 for empty targets.
+
+    The KL divergence, that of the marginals across and down, and less the correlation coefficient, each at its weight.
+    """
+    density = log_density.exp()
+    divergence = _kl(log_density, target) - recipe.cc_weight * _correlation(density, target)
+    for side in (1, 2):
+        divergence = divergence + recipe.marginal_weight * _kl(density.sum(dim=side).clamp_min(1e-12).log(), target.sum(dim=side))
+    return divergence
+
+
+def _kl(log_density: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """[N, ...] twice -> the KL divergence from the target, [N]."""
+    return (torch.xlogy(target, target) - target * log_density).flatten(1).sum(dim=1)
+
+
+def _correlation(density: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """[N, h, w] twice -> the correlation coefficient, [N]; 0 where one of them is constant."""
+    a, b = (x.flatten(1) - x.flatten(1).mean(dim=1, keepdim=True) for x in (density, target))
+    return (a * b).sum(dim=1) / (a.square().sum(dim=1) * b.square().sum(dim=1)).clamp_min(1e-24).sqrt()
 
 
 def batch_loss(network: GazeNetwork, image: torch.Tensor, batch: Batch, recipe: Recipe) -> torch.Tensor:
@@ -72,8 +87,8 @@ def batch_loss(network: GazeNetwork, image: torch.Tensor, batch: Batch, recipe: 
     """
     content = network.content(image)
     with_bias = log_normalised(content + network.centre_bias(batch.grid, batch.gaze_set))
-    gaze = divergence(with_bias, batch.gaze, recipe.cc_weight)
-    teacher = divergence(log_normalised(content), batch.teacher, recipe.cc_weight)
+    gaze = divergence(with_bias, batch.gaze, recipe)
+    teacher = divergence(log_normalised(content), batch.teacher, recipe)
     has_gaze, has_teacher = batch.gaze.flatten(1).any(dim=1), batch.teacher.flatten(1).any(dim=1)
     share = torch.where(has_gaze & has_teacher, recipe.teacher_weight, has_teacher.float())
     return (1 - share) * gaze + share * teacher
