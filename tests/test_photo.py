@@ -467,6 +467,18 @@ def test_shrinking_averages_what_it_joins():
     assert np.abs(photo.render(stripes, box_of(0, 0, 64, 64), (16, 16)).astype(int) - 127).max() <= 1
 
 
+@pytest.mark.parametrize("factor", [1.1, 1.5, 1.9])
+def test_a_little_scaled_down_is_the_mean_over_each_pixels_area(samples, factor):
+    pixels = cv2.imread(str(samples / "cat.jpg"))
+    size = round(pixels.shape[1] / factor), round(pixels.shape[0] / factor)
+    difference = photo.resized(pixels, size).astype(float) - cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    assert abs(difference.mean()) < 0.1  # no brighter
+    assert np.abs(difference).mean() < 1
+    noise = np.random.default_rng(0).integers(0, 256, (640, 960, 3), dtype=np.uint8)
+    spread = photo.resized(noise, (round(960 / factor), round(640 / factor))).std()
+    assert spread < 0.9 * cv2.resize(noise, (round(960 / factor), round(640 / factor)), interpolation=cv2.INTER_LINEAR).std()
+
+
 @pytest.mark.parametrize("size", [(16, 16), (200, 200)])
 def test_colours_under_transparency_do_not_bleed_into_the_edge(size):
     pixels = np.zeros((64, 64, 4), np.uint8)
