@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,8 +35,6 @@ def batch(source: Path, out: Path, settings: Settings, jobs: int, dry_run: bool,
     cropper batch photos/ thumbnails/ --size 640x360 --size 400x400 --format webp
     cropper batch photos/ decisions/ --aspect 1:1 --dry-run
     """
-    from tqdm import tqdm
-
     from cropper import batch as batches
     from cropper.opencv import libraries_muted
     from cropper.photo import EXTENSIONS
@@ -48,19 +46,22 @@ def batch(source: Path, out: Path, settings: Settings, jobs: int, dry_run: bool,
     interrupted = False
     try:
         with libraries_muted():
-            show_progress = not quiet and sys.stderr.isatty()
-            total = sum(len(folder.photos) for folder in walk(source, EXTENSIONS, out)) if show_progress else None
-            bar = tqdm(total=total, unit=" photos", disable=not show_progress, file=sys.stderr, dynamic_ncols=True)
+            bar = None
+            if not quiet and sys.stderr.isatty():
+                from tqdm import tqdm  # takes as long as a small photo
+
+                total = sum(len(folder.photos) for folder in walk(source, EXTENSIONS, out))
+                bar = tqdm(total=total, unit=" photos", file=sys.stderr, dynamic_ncols=True)
             run = closing(batches.run(source, out, settings, jobs))
-            with held_back() as let_interrupts_through, bar, run as photos:
+            with held_back() as let_interrupts_through, bar or nullcontext(), run as photos:
                 for done in photos:
                     counts.add(done)
                     if done.error is not None:
-                        with bar.external_write_mode(sys.stderr):
+                        with bar.external_write_mode(sys.stderr) if bar is not None else nullcontext():
                             say(str(done.error))
-                        bar.set_postfix(failed=counts.failed)
-                    if done.rows:
-                        bar.update()
+                    if bar is not None:
+                        bar.set_postfix(failed=counts.failed, refresh=False)
+                        bar.update(bool(done.rows))
                     let_interrupts_through()
     except KeyboardInterrupt:
         say("interrupted; what is finished is on disk, and the same command goes on from there")
