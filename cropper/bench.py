@@ -23,10 +23,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper import batch, ledger, outputs, photo
+from cropper import batch, ledger, outputs, photo, pipeline
 from cropper.boxes import choose, largest_size
 from cropper.errors import CropperError, UsageError, reading
 from cropper.opencv import cv2
+from cropper.pipeline import Settings
 from cropper.saliency import Saliency, prepare, shape_for
 
 Item = TypeVar("Item")
@@ -75,7 +76,7 @@ def sample(items: Iterable[Item], count: int, seed: int = 0) -> list[Item]:
     return [item for _, item in sorted(reservoir, key=lambda pair: pair[0])]
 
 
-def measure(files: list[Path], settings: batch.Settings, jobs: int, rounds: int, scratch: Path) -> Costs:
+def measure(files: list[Path], settings: Settings, jobs: int, rounds: int, scratch: Path) -> Costs:
     """Make the same thumbnails stage by stage, as a whole batch and by the floor, the last two in turn.
 
     Args:
@@ -116,7 +117,7 @@ def measure(files: list[Path], settings: batch.Settings, jobs: int, rounds: int,
     return Costs(len(files) - failed, failed, stages, waiting, median(batches), median(floors), ratio, peak)
 
 
-def profile(files: list[Path], out: Path, settings: batch.Settings) -> tuple[dict[str, float], int]:
+def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str, float], int]:
     """The way of a photo on one thread, in the batch's steps: seconds in each of ``STAGES``, and how many photos failed."""
     clock = dict.fromkeys(STAGES, 0.0)
 
@@ -148,14 +149,14 @@ def profile(files: list[Path], out: Path, settings: batch.Settings) -> tuple[dic
             try:
                 data = timed("read", _read, file)
                 header = timed("header", photo.probe, data)
-                needed = batch.pixels_needed(header.width, header.height, settings.targets)
+                needed = pipeline.pixels_needed(header.width, header.height, settings.targets)
                 pixels = timed("decode", photo.decode, data, header, needed)
                 shape = shape_for(header.width, header.height)
                 partial[shape].append((file, header, pixels, timed("resize", prepare, photo.on_white(pixels), shape)))
             except CropperError:
                 failed += 1
                 continue
-            if len(partial[shape]) == batch.BATCH_SIZE:
+            if len(partial[shape]) == pipeline.BATCH_SIZE:
                 finish(partial.pop(shape))
         for held in partial.values():
             finish(held)
@@ -164,7 +165,7 @@ def profile(files: list[Path], out: Path, settings: batch.Settings) -> tuple[dic
     return clock, failed
 
 
-def floor(files: list[Path], out: Path, settings: batch.Settings, jobs: int) -> None:
+def floor(files: list[Path], out: Path, settings: Settings, jobs: int) -> None:
     """The bare loop: thumbnails of the centre, by OpenCV alone. Files that it cannot read are passed over."""
     out.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(jobs) as workers:
@@ -172,11 +173,11 @@ def floor(files: list[Path], out: Path, settings: batch.Settings, jobs: int) -> 
             pass
 
 
-def _centre(file: Path, out: Path, settings: batch.Settings) -> None:
+def _centre(file: Path, out: Path, settings: Settings) -> None:
     try:
         data = _read(file)
         header = photo.probe(data)
-        needed = batch.pixels_to_fill(header.width, header.height, settings.targets)
+        needed = pipeline.pixels_to_fill(header.width, header.height, settings.targets)
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), photo.reduction(header, needed))
     except (CropperError, cv2.error):
         return

@@ -16,15 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cropper import ModelError, UsageError, batch, photo
-from cropper.batch import Settings, run
+from cropper import ModelError, UsageError, batch, photo, pipeline
+from cropper.batch import run
 from cropper.boxes import Target
+from cropper.pipeline import Settings
 
 MANY = 40
 SIZE, SQUARE = Target((64, 36), (64, 36)), Target((1, 1))
 
 
-def process(source: Path, out: Path, *targets: Target, jobs: int = 2, **settings) -> list[batch.Done]:
+def process(source: Path, out: Path, *targets: Target, jobs: int = 2, **settings) -> list[pipeline.Done]:
     return list(run(source, out, Settings(targets or (SIZE,), **settings), jobs))
 
 
@@ -53,7 +54,7 @@ def later(path: Path, seconds: float = 10) -> None:
     os.utime(path, ns=(modified, modified))
 
 
-def statuses(done: list[batch.Done]) -> dict[str, str]:
+def statuses(done: list[pipeline.Done]) -> dict[str, str]:
     return {d.path: "failed" if d.error else "unchanged" if d.unchanged else "made" for d in done if d.rows}
 
 
@@ -290,12 +291,12 @@ def test_a_dry_run_writes_the_ledger_of_the_real_run_and_nothing_else(samples, t
     ],
 )
 def test_photos_are_decoded_to_the_largest_size_asked_for_and_no_larger(targets, needed):
-    assert batch.pixels_needed(4000, 3000, tuple(targets)) == needed
+    assert pipeline.pixels_needed(4000, 3000, tuple(targets)) == needed
 
 
 @given(st.integers(700, 2000), st.integers(700, 2000))
 def test_a_photo_of_eight_times_the_size_is_decoded_at_an_eighth(width, height):
-    assert batch.pixels_needed(8 * width, 8 * height, (Target((width, height), (width, height)),)) == (width, height)
+    assert pipeline.pixels_needed(8 * width, 8 * height, (Target((width, height), (width, height)),)) == (width, height)
 
 
 def test_the_size_asked_for_hardly_moves_the_box(samples, tmp_path):
@@ -319,9 +320,9 @@ def test_a_dry_run_over_thumbnails_forgets_none_of_them(photos, tmp_path, make_p
 
 
 def test_a_dry_run_lets_go_of_the_pixels(photos):
-    job = batch._Job(0, "a.jpg", photos / "a.jpg", "jpg", ("a.jpg",), (), frozenset())
-    decoded = batch._decode(job, Settings((SIZE,), dry_run=True))
-    assert isinstance(decoded, batch._Decoded)
+    job = pipeline.Job(0, "a.jpg", photos / "a.jpg", "jpg", ("a.jpg",), (), frozenset())
+    decoded = pipeline._decode(job, Settings((SIZE,), dry_run=True))
+    assert isinstance(decoded, pipeline.Decoded)
     assert decoded.pixels.nbytes == 0
     assert decoded.pixels.base is None
 
@@ -417,12 +418,12 @@ def test_photos_under_way_are_bounded_in_number(many, tmp_path, monkeypatch):
     decode, write = photo.decode, batch.outputs.write
     monkeypatch.setattr(photo, "decode", begin)
     monkeypatch.setattr(batch.outputs, "write", end)
-    monkeypatch.setattr(batch, "MAX_IN_FLIGHT", 5)
+    monkeypatch.setattr(pipeline, "MAX_IN_FLIGHT", 5)
     assert len(process(many, tmp_path / "out", jobs=3)) == MANY
     assert 1 < most <= 5
 
 
 @pytest.mark.parametrize("limit", ["MAX_IN_FLIGHT", "MAX_BYTES_IN_FLIGHT", "MAX_WAITING_ROWS"])
 def test_the_tightest_bounds_still_let_all_through(many, tmp_path, monkeypatch, limit):
-    monkeypatch.setattr(batch, limit, 1)
+    monkeypatch.setattr(pipeline, limit, 1)
     assert set(statuses(process(many, tmp_path / "out", jobs=3)).values()) == {"made"}

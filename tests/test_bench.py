@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cropper import bench
-from cropper.batch import Settings
 from cropper.boxes import Target
 from cropper.cli import cli
+from cropper.pipeline import Settings
 
 SETTINGS = Settings((Target((16, 9), (64, 36)), Target((1, 1), (40, 40))))
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from cropper import OutputError, PhotoError, UsageError
-from cropper.batch import Settings, run
+from cropper.batch import run
 from cropper.boxes import Target
+from cropper.pipeline import Settings
 from cropper.show import LONGEST, SHORTEST, decide, picture_of, preview_of, save
 
 TARGETS = (Target((640, 360), (640, 360)), Target((1, 1)), Target((9, 16)))

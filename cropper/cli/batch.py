@@ -15,7 +15,7 @@ from cropper.cli.options import INTERRUPTED, SOME_FAILED, say, settings_options
 from cropper.cli.signals import held_back
 
 if TYPE_CHECKING:
-    from cropper.batch import Done, Settings
+    from cropper.pipeline import Done, Settings
 
 
 @click.command(short_help="Make thumbnails of a folder of photos.")

@@ -12,8 +12,8 @@ from cropper.cli.options import settings_options
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
-    from cropper.batch import Settings
     from cropper.bench import Costs
+    from cropper.pipeline import Settings
 
 MEGABYTE = 1e6
 HOUR = 3600

@@ -67,7 +67,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         enlarge: bool,
         **others: Any,
     ) -> Any:
-        from cropper.batch import Settings
+        from cropper.pipeline import Settings
 
         return command(settings=Settings(targets_of(sizes, aspects), format, quality, enlarge), **others)
 

@@ -1,0 +1,375 @@
+"""The way of a photo, for many of them at once: read, decode, infer, choose, render, encode, write.
+
+One coordinator (``Pipeline.run``, on the caller's thread) owns all state. It hands three kinds of tasks to ``jobs`` worker
+threads and waits for their results on one queue:
+
+    photo ──_decode──► pixels ──┐
+                                ├─ of one shape ──_infer──► densities ──_finish──► thumbnails on disk, rows
+    photo ──_decode──► pixels ──┘
+
+OpenCV and onnxruntime let go of Python's lock while they work, so threads are enough. What is in flight is bounded in photos and
+in bytes, however many there are. A photo's bytes depend on nothing but the photo and the settings: not on the jobs, and not on
+the batch it happened to share.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropper import ledger, outputs, photo
+from cropper.boxes import Target, choose, largest_size
+from cropper.errors import CropperError, PhotoError, reading
+from cropper.opencv import cv2
+from cropper.saliency import Saliency, prepare, shape_for
+
+# Larger batches gain nothing on a processor, and what the model holds while it works grows with them: 97 MB in two threads at 16
+# photos, 27 MB at 4, both in 2.5 ms a photo.
+BATCH_SIZE = 4
+# Photos are decoded to at least so many times the sides of the model's input. A JPEG decoded to hardly more looks a little
+# different there than one decoded whole, which can move its box; and the sizes asked for must not move boxes.
+MODEL_MARGIN = Fraction(3, 2)
+# Photos begun and not yet finished, and bytes of decoded pixels they may hold before no new one is begun: enough that
+# several shapes fill their batches while both ends of the pipeline stay busy.
+MAX_IN_FLIGHT = 32
+MAX_BYTES_IN_FLIGHT = 160 << 20
+# Finished rows that wait for an earlier photo's: bounds memory where one photo takes very long.
+MAX_WAITING_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a batch's outputs, beside the photos.
+
+    Attributes:
+        targets: the shapes asked for, at least one, no two alike.
+        format: ``keep``, or an output format of ``photo.QUALITY``.
+        quality: 1..100, or None for the format's default.
+        enlarge: whether photos smaller than a size are enlarged to it.
+        dry_run: whether only the ledger is written.
+        model: an ONNX file, or None for the bundled student.
+    """
+
+    targets: tuple[Target, ...]
+    format: str = "keep"
+    quality: int | None = None
+    enlarge: bool = False
+    dry_run: bool = False
+    model: Path | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one photo; or, without rows, what there is to say of a folder.
+
+    Attributes:
+        path: relative to IN.
+        rows: the photo's rows in the ledger, one a target.
+        unchanged: whether an earlier run had done it already.
+        error: why the photo failed or the folder could not be listed, or None.
+        passed_over: files of the folder that are no photos.
+    """
+
+    path: str
+    rows: tuple[ledger.Row, ...] = ()
+    unchanged: bool = False
+    error: CropperError | None = None
+    passed_over: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A photo to begin: its place among all, and where its outputs go."""
+
+    number: int
+    path: str
+    file: Path
+    format: str
+    outputs: tuple[str, ...]  # relative to OUT, one a target
+    known: tuple[ledger.Row, ...]  # its rows in the ledger, of an earlier run with the same settings
+    ours: frozenset[str]  # outputs that an earlier run wrote, with whatever settings
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A photo's pixels, and what the model sees of them."""
+
+    job: Job
+    header: photo.Header
+    modified_ns: int
+    pixels: NDArray[np.uint8]
+    model_input: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Inferred:
+    batch: list[Decoded]
+    densities: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A photo that is done, or what there is to say of a folder."""
+
+    number: int
+    done: Done
+    was_decoded: bool = False
+    bytes: int = 0  # of its decoded pixels
+    unstamped: tuple[Path, ...] = ()  # thumbnails to stamp once the rows are in the ledger
+    modified_ns: int = 0  # the photo's
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """A task failed for a reason that is no photo's: the run cannot go on."""
+
+    error: Exception
+
+
+@dataclass(frozen=True)
+class _Woken:
+    """There is something to look at again."""
+
+
+_Event = Decoded | _Inferred | Finished | _Broken | _Woken
+
+
+class Pipeline:
+    """Photos on their way. Only ``run`` and what it calls touch the state; the workers get frozen values and give back others.
+
+    Args:
+        settings: what to make.
+        out: the folder the outputs go under; of no matter where there are none.
+        model: the loaded model.
+        jobs: worker threads, at least 1.
+        in_order: whether photos leave in the order they came, or as soon as each is finished.
+    """
+
+    def __init__(self, settings: Settings, out: Path, model: Saliency, jobs: int, in_order: bool = True) -> None:
+        self.settings, self.out, self.model, self.jobs, self.in_order = settings, out, model, jobs, in_order
+        self.events: SimpleQueue[_Event] = SimpleQueue()
+        self.tasks = 0  # handed to the workers and not yet answered
+        self.decoding = 0  # of these, the ones whose pixels are not counted in ``bytes`` yet
+        self.bytes = 0  # of decoded pixels they hold
+        self.partial: dict[tuple[int, int], list[Decoded]] = defaultdict(list)  # shape -> a batch that fills
+        self.begun: dict[int, Job] = {}  # number -> photo begun and not finished
+        self.waiting: dict[int, Finished] = {}  # number -> finished, but an earlier photo is not
+        self.next_number = 0  # of the photo that leaves next
+
+    def run(self, photos: Iterator[Job | Finished | None], record: Callable[[Finished], None]) -> Iterator[Done]:
+        """Take photos through all stages.
+
+        Args:
+            photos: numbered from 0 on; what is finished already just waits for its turn. None means that the next one is not
+                known yet: whoever gives them calls ``wake`` when it is.
+            record: is called with each photo right before it is yielded: interrupted in between, it may be recorded twice, but
+                never lost.
+        """
+        cv2.setNumThreads(1)  # photos are the unit of parallel work
+        more = True
+        with ThreadPoolExecutor(self.jobs, thread_name_prefix="cropper") as self.workers:
+            try:
+                while True:
+                    while more and self._has_room():
+                        try:
+                            upcoming = next(photos)
+                        except StopIteration:
+                            more = False
+                            break
+                        if upcoming is None:
+                            break
+                        if isinstance(upcoming, Finished):
+                            self.waiting[upcoming.number] = upcoming
+                        else:
+                            self.begun[upcoming.number] = upcoming
+                            self.decoding += 1
+                            self._start(_decode, upcoming, self.settings)
+                        yield from self._leave(record)
+                    # No worker idles while a batch could go, even one that is not full.
+                    while self.tasks < self.jobs and self.partial:
+                        self._infer(max(self.partial, key=lambda shape: len(self.partial[shape])))
+                    if not self.tasks and not more:
+                        break
+                    self._take(self.events.get())
+                    yield from self._leave(record)
+            finally:
+                # Interrupted or failed: what the workers are at is finished, what they have not begun is not.
+                self.workers.shutdown(cancel_futures=True)
+
+    def wake(self) -> None:
+        """From any thread: the next photo is known now."""
+        self.events.put(_Woken())
+
+    def left(self) -> Iterator[Job | Finished]:
+        """After a run that was interrupted, in their order: what has not left it, finished or not."""
+        while not self.events.empty():
+            event = self.events.get()
+            if isinstance(event, Finished):
+                self._set_aside(event)
+        for number in sorted({*self.waiting, *self.begun}):
+            yield self.waiting[number] if number in self.waiting else self.begun[number]
+
+    def _has_room(self) -> bool:
+        return (
+            self.decoding < 2 * self.jobs
+            and len(self.begun) < MAX_IN_FLIGHT
+            and self.bytes < MAX_BYTES_IN_FLIGHT
+            and len(self.waiting) < MAX_WAITING_ROWS
+        )
+
+    def _start(self, task: Callable[..., Any], *arguments: Any) -> None:
+        self.tasks += 1
+        self.workers.submit(lambda: self.events.put(_answer(task, *arguments)))
+
+    def _take(self, event: _Event) -> None:
+        """One step on for whatever a worker has answered."""
+        if isinstance(event, _Woken):
+            return
+        self.tasks -= 1
+        if isinstance(event, _Broken):
+            raise event.error
+        if isinstance(event, Decoded):
+            self.decoding -= 1
+            self.bytes += event.pixels.nbytes
+            shape = event.model_input.shape[:2]
+            self.partial[shape].append(event)
+            if len(self.partial[shape]) == BATCH_SIZE:
+                self._infer(shape)
+        elif isinstance(event, _Inferred):
+            for decoded, density in zip(event.batch, event.densities, strict=True):
+                self._start(_finish, decoded, density, self.settings, self.out)
+        else:
+            if not event.was_decoded:
+                self.decoding -= 1
+            self.bytes -= event.bytes
+            self._set_aside(event)
+
+    def _infer(self, shape: tuple[int, int]) -> None:
+        self._start(_infer, self.partial.pop(shape), self.model)
+
+    def _set_aside(self, finished: Finished) -> None:
+        self.waiting[finished.number] = finished
+        del self.begun[finished.number]
+
+    def _leave(self, record: Callable[[Finished], None]) -> Iterator[Done]:
+        """Whatever is finished and may leave goes to the record and to the caller."""
+        while self.waiting and (self.next_number in self.waiting or not self.in_order):
+            number = self.next_number if self.in_order else next(iter(self.waiting))
+            finished = self.waiting[number]
+            record(finished)
+            del self.waiting[number]
+            self.next_number += 1
+            yield finished.done
+
+
+def pixels_needed(width: int, height: int, targets: tuple[Target, ...]) -> tuple[int, int]:
+    """Of a photo of this size, the width and height to decode at least: to fill the largest size asked for, and the model amply.
+
+    The same for a dry run, which must decide as the real one will.
+    """
+    model_height, model_width = shape_for(width, height)
+    return pixels_to_fill(
+        width, height, targets, MODEL_MARGIN * max(Fraction(model_width, width), Fraction(model_height, height))
+    )
+
+
+def pixels_to_fill(width: int, height: int, targets: tuple[Target, ...], share: Fraction = Fraction(0)) -> tuple[int, int]:
+    """Of a photo of this size, the width and height to decode at least to fill the largest size asked for.
+
+    The share is of its sides, and asked for as well.
+    """
+    # Exact: a pixel too much by rounding would cost a JPEG twice the scale.
+    for target in targets:
+        box = largest_size(width, height, target.aspect)
+        size = target.size or box
+        share = max(share, Fraction(size[0], box[0]), Fraction(size[1], box[1]))
+    share = min(share, Fraction(1))
+    return math.ceil(width * share), math.ceil(height * share)
+
+
+def _answer(task: Callable[..., _Event], *arguments: Any) -> _Event:
+    """Worker: a task's answer, or why there is none, so that the coordinator never waits for nothing."""
+    try:
+        return task(*arguments)
+    except Exception as error:
+        return _Broken(error)
+
+
+def _decode(job: Job, settings: Settings) -> Decoded | Finished:
+    """Worker: read and decode a photo, once, and cut the model's input from it."""
+    try:
+        with reading(job.file), job.file.open("rb") as file:
+            modified = os.fstat(file.fileno()).st_mtime_ns
+            data = file.read()
+        header = photo.probe(data)
+        pixels = photo.decode(data, header, pixels_needed(header.width, header.height, settings.targets))
+        model_input = prepare(photo.on_white(pixels), shape_for(header.width, header.height))
+        if settings.dry_run:
+            pixels = np.empty((0, 0, 3), np.uint8)  # done with; a slice would hold on to them all
+        return Decoded(job, header, modified, pixels, model_input)
+    except Exception as error:
+        explained = _explained(error, job)
+        rows = tuple(_failed_row(job, number, settings, explained) for number in range(len(settings.targets)))
+        return Finished(job.number, Done(job.path, rows, error=explained))
+
+
+def _infer(batch: list[Decoded], model: Saliency) -> _Inferred:
+    """Worker: the densities of a batch of one shape."""
+    return _Inferred(batch, model.densities(np.stack([decoded.model_input for decoded in batch])))
+
+
+def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, out: Path) -> Finished:
+    """Worker: choose the boxes of a photo, render, encode and write its thumbnails."""
+    job, header = decoded.job, decoded.header
+    rows: list[ledger.Row] = []
+    unstamped: list[Path] = []
+    first_error: CropperError | None = None
+    for number, (target, output) in enumerate(zip(settings.targets, job.outputs, strict=True)):
+        try:
+            box = choose(density, header.width, header.height, target.aspect)
+            if settings.dry_run:
+                output = output if output in job.ours else ""  # what an earlier run left is still ours
+            else:
+                size = photo.thumbnail_size(box, target.size, settings.enlarge)
+                thumbnail = photo.render(decoded.pixels, box, size, (header.width, header.height))
+                data = photo.encode(thumbnail, header, job.format, settings.quality)
+                ours = output in job.ours
+                outputs.write(out / output, data, f".cropper-{job.number}.part", decoded.modified_ns, ours)
+                if ours:
+                    unstamped.append(out / output)
+            rows.append(ledger.ok_row(job.path, output, (header.width, header.height), target.label, box))
+        except Exception as error:
+            explained = _explained(error, job)
+            rows.append(_failed_row(job, number, settings, explained))
+            first_error = first_error or explained
+    done = Done(job.path, tuple(rows), error=first_error)
+    return Finished(job.number, done, True, decoded.pixels.nbytes, tuple(unstamped), decoded.modified_ns)
+
+
+def _explained(error: Exception, job: Job) -> CropperError:
+    """Why a photo failed, whatever the reason: nothing that one photo does may stop the others."""
+    if isinstance(error, CropperError):
+        what, remedy, path = error.what, error.remedy, error.path
+    else:
+        what, remedy, path = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}", "", None
+    explained = PhotoError(what, path=path or job.file, remedy=remedy)
+    explained.__cause__ = error
+    return explained
+
+
+def _failed_row(job: Job, number: int, settings: Settings, error: CropperError) -> ledger.Row:
+    """The row of a target that failed. It names an output that an earlier run left, so that we know it as ours later on."""
+    row = ledger.failed_row(job.path, settings.targets[number].label, error.reason)
+    output = job.outputs[number]
+    return replace(row, output=output) if output in job.ours else row
