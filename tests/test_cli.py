@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -47,7 +50,7 @@ def paths_in(ledger) -> list[str]:
         return [row["path"] for row in csv.DictReader(file) if row["status"] == "ok"]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["batch", "--help"], ["show", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["batch", "--help"], ["boxes", "--help"], ["show", "--help"], ["--version"]])
 def test_help_loads_neither_libraries_nor_the_model(cropper_process, arguments):
     code = (
         "import sys; from cropper.cli import main\n"
@@ -328,3 +331,71 @@ def test_show_draws_no_preview_where_it_cannot_or_is_not_wanted(cropper_process,
 def test_show_draws_no_preview_into_a_pipe(cropper_process, samples):
     shown = on_terminal(cropper_process, "show", samples / "cat.jpg", environment=TRUE_COLOUR)
     assert shown == (0, b"cat.saliency.png\n", b"")
+
+
+def test_boxes_are_printed_as_objects_with_numbers(cropper, photos):
+    code, out, err = cropper("boxes", photos, "--aspect", "1:1", "--size", "64x36")
+    assert (code, err) == (0, "")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [(row["path"], row["size"]) for row in rows] == [
+        (str(photos / f"{seed}.jpg"), size) for seed in range(3) for size in ("64x36", "1:1")
+    ]
+    assert rows[1]["width"] == rows[1]["height"] == min(rows[1]["image_width"], rows[1]["image_height"])
+    assert 0 < rows[0]["kept"] <= 1
+
+
+def test_boxes_are_those_of_the_batch(cropper, photos):
+    cropper("batch", photos, "out", "--dry-run")
+    code, out, _ = cropper("boxes", photos, "--format", "csv")
+    assert code == 0
+    with open("out/boxes.csv", newline="", encoding="utf-8") as file:
+        ledger = list(csv.DictReader(file))
+    printed = list(csv.DictReader(out.splitlines()))
+    sides = ("size", "x", "y", "width", "height", "focus_x", "focus_y", "kept", "image_width", "image_height")
+    assert [{side: row[side] for side in sides} for row in printed] == [{side: row[side] for side in sides} for row in ledger]
+
+
+def test_boxes_in_a_line_of_ones_own(cropper, photos):
+    code, out, err = cropper(
+        "boxes", photos / "0.jpg", "gone.jpg", "--aspect", "1:1", "--template", "{width}x{height}+{x}+{y} {kept:.1f}"
+    )
+    assert code == 1
+    assert re.fullmatch(r"\d+x\d+\+\d+\+\d+ \d\.\d\n", out)
+    assert err.startswith("cropper: gone.jpg: it cannot be read")
+
+
+@pytest.mark.parametrize("template", ["{nothing}", "{path.__class__}", "{", "{x:zz}", "{0}", "{x:{y}{z}}"])
+def test_a_template_that_cannot_be_filled_in_is_wrong_usage(cropper, photos, template):
+    code, out, err = cropper("boxes", photos, "--template", template)
+    assert (code, out) == (2, "")
+    assert err.startswith("cropper: the template")
+    assert err.count("\n") == 1
+
+
+def test_boxes_of_nothing_are_wrong_usage(cropper):
+    code, out, err = cropper("boxes")
+    assert (code, out) == (2, "")
+    assert "stdin" in err
+
+
+@posix_only
+def test_boxes_of_paths_from_a_pipe_leave_before_it_ends(photos, cropper_process):
+    odd = photos / "new\nline \udcff.jpg"
+    shutil.copy(photos / "0.jpg", odd)
+    with cropper_process("boxes", "-0", "-", "--template", "{path} {width}", stdin=subprocess.PIPE) as process:
+        for path in (photos / "1.jpg", odd):
+            process.stdin.write(os.fsencode(path) + b"\0")
+            process.stdin.flush()
+            said = process.stdout.readline() + (process.stdout.readline() if path == odd else b"")
+            assert said.startswith(os.fsencode(path) + b" ")
+        process.stdin.close()
+        assert process.wait(30) == 0
+
+
+@posix_only
+def test_boxes_end_quietly_when_nobody_reads_on(photos, cropper_process):
+    with cropper_process("boxes", "--template", "{path}", *[photos] * 40) as process:
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 0

@@ -13,6 +13,7 @@ import click
 from cropper import __version__
 from cropper.cli.batch import batch
 from cropper.cli.bench import bench
+from cropper.cli.boxes import boxes
 from cropper.cli.evaluate import evaluate
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, say
 from cropper.cli.show import show
@@ -27,6 +28,7 @@ def cli() -> None:
 
     \b
     cropper batch photos/ thumbnails/          a folder of photos
+    cropper boxes photos/                      decisions only, for scripts
     cropper show photo.jpg                     where people look, and the crop, as a picture
     cropper evaluate boxes gaze_set/           how good it is, measured
     cropper bench photos/                      what a folder costs
@@ -34,6 +36,7 @@ def cli() -> None:
 
 
 cli.add_command(batch)
+cli.add_command(boxes)
 cli.add_command(show)
 cli.add_command(evaluate)
 cli.add_command(bench)

@@ -54,6 +54,12 @@ def aspect_option(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     return click.option("--aspect", "aspects", type=Pair("W:H", ":", "16:9"), metavar="W:H", multiple=True, help=help)
 
 
+def jobs_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--jobs``, the same in every command that works on many photos."""
+    help = "Worker threads.  [default: the cores this process may use]"
+    return click.option("--jobs", "-j", type=click.IntRange(1), default=usable_cores, help=help)(command)
+
+
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What thumbnails to make and how, the same in every command that makes some: ``settings`` and ``jobs`` to the command."""
 
@@ -73,13 +79,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     decorated: Callable[..., Any] = with_settings
     for option in (
-        click.option(
-            "--jobs",
-            "-j",
-            type=click.IntRange(1),
-            default=usable_cores,
-            help="Worker threads.  [default: the cores this process may use]",
-        ),
+        jobs_option,
         click.option("--enlarge", is_flag=True, help="Enlarge photos smaller than the size, rather than crop them at their own."),
         click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 85, 80, 65]"),
         click.option(

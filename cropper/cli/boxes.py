@@ -1,0 +1,145 @@
+"""``cropper boxes``: decisions only, for pipelines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import string
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from cropper.cli.options import SOME_FAILED, jobs_option, say, target_options, targets_of
+from cropper.errors import UsageError
+
+if TYPE_CHECKING:
+    from cropper.ledger import Row
+
+# Of a ledger's row, what is known without an output folder.
+FIELDS = (
+    *("path", "status", "image_width", "image_height", "size"),
+    *("x", "y", "width", "height", "focus_x", "focus_y", "kept", "message"),
+)
+TEXTS = ("path", "status", "size", "message")
+
+
+@click.command(short_help="Print the boxes of photos, for scripts.")
+@click.argument("paths", metavar="[PATH|-]...", nargs=-1)
+@target_options
+@click.option("--null", "-0", is_flag=True, help="Paths on stdin end with NUL, as those of 'find -print0' do.")
+@click.option(
+    "--format",
+    type=click.Choice(["jsonl", "csv", "tsv"]),
+    default="jsonl",
+    show_default=True,
+    help="Of a line: a JSON object, or columns after a header.",
+)
+@click.option("--template", metavar="TEXT", help=f"A line of your own, of {{{'}, {'.join(FIELDS)}}}.")
+@click.option("--unordered", is_flag=True, help="The fastest first, not in the order of the paths.")
+@jobs_option
+def boxes(
+    paths: tuple[str, ...],
+    sizes: tuple[tuple[int, int], ...],
+    aspects: tuple[tuple[int, int], ...],
+    null: bool,
+    format: str,
+    template: str | None,
+    unordered: bool,
+    jobs: int,
+) -> int:
+    """Print which box is chosen for each photo and size, a line each, as soon as it is known. Nothing is written.
+
+    PATHs are photos, folders of photos, or - for a list of such paths on stdin, one a line.
+
+    \b
+    cropper boxes photos/ --aspect 1:1
+    find . -name '*.jpg' -print0 | cropper boxes -0 - --format csv
+    cropper boxes photo.jpg --aspect 1:1 --template '{width}x{height}+{x}+{y}'
+    """
+    from cropper.opencv import libraries_muted
+    from cropper.pipeline import Settings
+    from cropper.stream import decide, split
+
+    if not paths:
+        raise UsageError("there are no photos to look at", remedy="give photos, folders, or - for a list of them on stdin")
+
+    def given() -> Iterator[str]:
+        for path in paths:
+            if path == "-":
+                yield from split(sys.stdin.buffer, b"\0" if null else b"\n")
+            else:
+                yield path
+
+    line = _template(template) if template is not None else {"jsonl": _json, "csv": _columns(","), "tsv": _columns("\t")}[format]
+    out = sys.stdout.buffer
+    failed = False
+    try:
+        if template is None and format != "jsonl":
+            _write(out, _joined(FIELDS, "," if format == "csv" else "\t"))
+        with libraries_muted(), closing(decide(given(), Settings(targets_of(sizes, aspects)), jobs, not unordered)) as photos:
+            for done in photos:
+                if done.error is not None:
+                    failed = True
+                    say(str(done.error))
+                for row in done.rows:
+                    text = line(row)
+                    if text is not None:
+                        _write(out, text)
+    except BrokenPipeError:
+        # Whoever read has enough. Python would flush once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return SOME_FAILED if failed else 0
+
+
+def _write(out: BinaryIO, text: str) -> None:
+    """A line that leaves at once."""
+    out.write(text.encode("utf-8", "surrogateescape") + b"\n")
+    out.flush()
+
+
+def _json(row: Row) -> str:
+    """An object with a number where there is one, and null for what is not known."""
+    return json.dumps({name: _value(name, getattr(row, name)) for name in FIELDS})
+
+
+def _value(name: str, text: str) -> str | float | int | None:
+    if name in TEXTS or not text:
+        return text if name in TEXTS else None
+    return float(text) if name == "kept" else int(text)
+
+
+def _columns(delimiter: str) -> Callable[[Row], str]:
+    return lambda row: _joined([getattr(row, name) for name in FIELDS], delimiter)
+
+
+def _joined(values: list[str] | tuple[str, ...], delimiter: str) -> str:
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(values)
+    return text.getvalue()
+
+
+def _template(template: str) -> Callable[[Row], str | None]:
+    """What makes a line of a row; none of a photo that failed."""
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise UsageError(f"the template {template!r} is not one ({error})", remedy="write {{ and }} for braces") from error
+    for name in names:
+        if name not in FIELDS:
+            raise UsageError(f"the template has an unknown field {{{name}}}", remedy=f"known are {', '.join(FIELDS)}")
+
+    def line(row: Row) -> str | None:
+        if row.status != "ok":
+            return None
+        return template.format_map({name: _value(name, getattr(row, name)) for name in FIELDS})
+
+    try:
+        template.format_map({name: _value(name, "" if name in TEXTS else "1") for name in FIELDS})
+    except (ValueError, LookupError) as error:
+        raise UsageError(f"the template {template!r} cannot be filled in ({error})") from error
+    return line

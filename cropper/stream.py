@@ -1,0 +1,102 @@
+"""Paths, from arguments or a pipe, to decisions, as a stream: nothing is written, and memory does not grow with the paths."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from typing import BinaryIO
+
+from cropper import photo
+from cropper.errors import CropperError, PhotoError
+from cropper.pipeline import Done, Finished, Job, Pipeline, Settings
+from cropper.saliency import Saliency
+from cropper.walk import walk
+
+# Paths read ahead of the pipeline.
+_AHEAD = 64
+_CHUNK = 1 << 16
+
+
+class _End:
+    """After the last path."""
+
+
+_Found = str | tuple[str, CropperError] | BaseException | _End
+
+
+def decide(paths: Iterable[str], settings: Settings, jobs: int, in_order: bool = True) -> Generator[Done, None, None]:
+    """Choose the boxes of photos, and yield what became of each as soon as it is known.
+
+    Args:
+        paths: of photos, and of folders, whose photos come in the walk's order. They are asked for on a thread of their own, so
+            that what is finished never waits for a path that is yet to come.
+        settings: of which the targets and the model count.
+        jobs: worker threads, at least 1.
+        in_order: whether photos leave in the order of their paths, or the fastest first.
+
+    Raises:
+        ModelError: if the model cannot be loaded.
+        OSError: if the paths cannot be read on.
+    """
+    settings = replace(settings, dry_run=True)
+    pipeline = Pipeline(settings, Path(), Saliency(settings.model), jobs, in_order)
+    found: Queue[_Found] = Queue(_AHEAD)
+    Thread(target=_find, args=(paths, found, pipeline), daemon=True, name="cropper-paths").start()
+    yield from pipeline.run(_jobs(found, settings), record=lambda finished: None)
+
+
+def split(stream: BinaryIO, separator: bytes) -> Iterator[str]:
+    """The paths of a stream of bytes, each as soon as its separator has come; empty ones are left out."""
+    rest = b""
+    while chunk := os.read(stream.fileno(), _CHUNK):
+        *whole, rest = (rest + chunk).split(separator)
+        yield from (os.fsdecode(path) for path in whole if path)
+    if rest:
+        yield os.fsdecode(rest)
+
+
+def _find(paths: Iterable[str], found: Queue[_Found], pipeline: Pipeline) -> None:
+    """On a thread of its own: every photo's path to the pipeline, then the end, or why there is no more."""
+    try:
+        for path in _photos(paths):
+            found.put(path)
+            pipeline.wake()
+        found.put(_End())
+    except BaseException as error:
+        found.put(error)
+    pipeline.wake()
+
+
+def _photos(paths: Iterable[str]) -> Iterator[str | tuple[str, PhotoError]]:
+    for path in paths:
+        if not os.path.isdir(path):
+            yield path
+            continue
+        for folder in walk(Path(path), photo.EXTENSIONS):
+            inside = os.path.join(path, folder.path) if folder.path else path
+            if folder.error is not None:
+                yield inside, folder.error
+            yield from (os.path.join(inside, name) for name in folder.photos)
+
+
+def _jobs(found: Queue[_Found], settings: Settings) -> Iterator[Job | Finished | None]:
+    number = 0
+    while True:
+        try:
+            item = found.get_nowait()
+        except Empty:
+            yield None
+            continue
+        if isinstance(item, _End):
+            return
+        if isinstance(item, BaseException):
+            raise item
+        if isinstance(item, tuple):
+            yield Finished(number, Done(item[0], error=item[1]))
+        else:
+            yield Job(number, item, Path(item), "", ("",) * len(settings.targets), (), frozenset())
+        number += 1
