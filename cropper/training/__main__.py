@@ -19,7 +19,7 @@ from cropper.training import label as labelling
 from cropper.training import prune as pruning
 from cropper.training import stem as stemming
 from cropper.training.data import Photo, plain_photos, read_gaze_set, read_pool, with_labels
-from cropper.training.network import GazeNetwork, Shape
+from cropper.training.network import GazeNetwork, Shape, leaned
 
 BIAS_STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
 # About one in a hundred.
@@ -223,6 +223,7 @@ def prune(
 @data_options
 @out_option
 @fit_options
+@click.option("--lean", is_flag=True, help="Let the readout end with few channels from now on.")
 def distil(
     checkpoint: Path,
     sets: tuple[Path, ...],
@@ -235,6 +236,7 @@ def distil(
     rate: float,
     seed: int,
     resume: bool,
+    lean: bool,
 ) -> None:
     """Train a CHECKPOINT on with the teacher's labels, for photos of gaze SETS beside the fixations, and of the pool."""
     if labels is None:
@@ -243,6 +245,7 @@ def distil(
     torch.manual_seed(seed)
     training, validation = read(sets, pool, labels)
     network, _ = fitting.load(checkpoint)
+    network = leaned(network) if lean else network
     fitting.fit(
         network, training, validation, out, fitting.Recipe(epochs=epochs, scale=scale, whole=whole, seed=seed).at(rate), resume
     )

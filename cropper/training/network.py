@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ TAP_STRIDES = (8, 16, 32)
 # Neighbouring pixels of a row that a dense stem takes as channels: no byte is moved for it, and onnxruntime's int8 convolutions
 # are at their best with channels in fours.
 ROW_PATCH = 4
-# Channels of a light readout at the finest stride: most of a readout's time goes there, into moving maps.
+# Channels that a lean readout ends with, and a light one has at the finest stride: most of a readout's time goes there.
 FINE_CHANNELS = 16
 
 
@@ -40,6 +40,7 @@ class Shape:
         width: channels of the readout.
         sets: names of the gaze sets it has a centre bias for.
         hidden: channels inside each block of the trunk, where they were pruned; else None.
+        lean: whether the readout ends with few channels.
         light: whether it is a student's, made for speed: a stem of dense convolutions stands for the trunk's own layers up to the
             first tap, and the readout has few channels there.
     """
@@ -48,6 +49,7 @@ class Shape:
     width: int = 64
     sets: tuple[str, ...] = ()
     hidden: tuple[int, ...] | None = None
+    lean: bool = False
     light: bool = False
 
 
@@ -76,13 +78,14 @@ class GazeNetwork(nn.Module):
         self.taps = [tap - len(trunk._blocks) + len(self.blocks) for tap in taps]  # -1: the stem
         for block, hidden in zip(self.blocks, shape.hidden or (), strict=bool(shape.hidden)):
             keep_hidden(block, torch.arange(hidden))
-        fine = FINE_CHANNELS if shape.light else shape.width
+        few = FINE_CHANNELS
+        fine = few if shape.light else shape.width
+        mixed, side = (few, 1) if shape.light or shape.lean else (shape.width, 3)
         widths = (fine, shape.width, shape.width)
         self.laterals = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels, width in zip(tapped, widths, strict=True))
         self.narrow = nn.Sequential(*mixing(shape.width, fine)) if shape.light else nn.Sequential()
-        self.mix = nn.Sequential(*mixing(fine, fine), nn.BatchNorm2d(fine), nn.ReLU6())
-        side = 1 if shape.light else 3
-        self.readout = nn.Conv2d(fine, 1, side, padding=side // 2)
+        self.mix = nn.Sequential(*mixing(fine, mixed), nn.BatchNorm2d(mixed), nn.ReLU6())
+        self.readout = nn.Conv2d(mixed, 1, side, padding=side // 2)
         # Log density falls off as a quadratic from the photo's centre, each set with its own slopes across and down.
         self.bias_slopes = nn.Parameter(torch.zeros(len(shape.sets), 2))
 
@@ -138,6 +141,19 @@ class GazeNetwork(nn.Module):
     def mean_centre_bias(self, rows: int, columns: int) -> torch.Tensor:
         """Log centre bias over a whole photo with the sets' mean slopes: [rows, columns], 0 in the centre."""
         return quadratic(self.mean_bias_slopes(), rows, columns)
+
+
+def leaned(network: GazeNetwork) -> GazeNetwork:
+    """A copy of a network with a lean readout, of its weightiest channels."""
+    lean = GazeNetwork(replace(network.shape, lean=True))
+    state = network.state_dict()
+    weight = state["readout.weight"].sum(dim=(2, 3), keepdim=True)
+    kept = weight.flatten().abs().argsort(descending=True)[: lean.readout.in_channels].sort().values
+    state["readout.weight"] = weight[:, kept]
+    for name in ("3.weight", "4.weight", "4.bias", "4.running_mean", "4.running_var"):
+        state[f"mix.{name}"] = state[f"mix.{name}"][kept]
+    lean.load_state_dict(state)
+    return lean
 
 
 def scaled(image: torch.Tensor) -> torch.Tensor:

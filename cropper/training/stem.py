@@ -30,7 +30,7 @@ def lightened(network: GazeNetwork) -> GazeNetwork:
     """A light copy of a network: its stem and the finer part of its readout are untrained."""
     dropped = network.taps[0] + 1
     hidden = network.shape.hidden and network.shape.hidden[dropped:]
-    light = GazeNetwork(replace(network.shape, light=True, hidden=hidden))
+    light = GazeNetwork(replace(network.shape, lean=False, light=True, hidden=hidden))
     light.blocks.load_state_dict(network.blocks[dropped:].state_dict())
     for mine, theirs in zip(light.laterals[1:], network.laterals[1:], strict=True):
         mine.load_state_dict(theirs.state_dict())
