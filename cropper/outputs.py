@@ -23,12 +23,12 @@ _CLOCK_STEPS_NS = (1, 100, 10_000_000, 1_000_000_000)
 _LONGEST_NAME = 255
 
 # Extensions that already name an output format.
-_FORMAT_OF = {".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".webp": "webp", ".avif": "avif"}
+FORMAT_OF = {".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".webp": "webp", ".avif": "avif"}
 
 
 def format_of(name: str, format: str) -> str:
     """The output format of a photo: its own where it is kept and can be, PNG for what has none of its own."""
-    return format if format != "keep" else _FORMAT_OF.get(os.path.splitext(name)[1].lower(), "png")
+    return format if format != "keep" else FORMAT_OF.get(os.path.splitext(name)[1].lower(), "png")
 
 
 def paths_of(targets: tuple[Target, ...], folder: str, name: str) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def names_of(photos: tuple[str, ...], format: str) -> dict[str, str]:
     for name in photos:
         stem, extension = os.path.splitext(name)
         new = format_of(name, format)
-        wanted[name] = name if _FORMAT_OF.get(extension.lower()) == new else _fitting(stem, f".{new}")
+        wanted[name] = name if FORMAT_OF.get(extension.lower()) == new else _fitting(stem, f".{new}")
     times = Counter(_alike(output) for output in wanted.values())
     taken: set[str] = set()
     result = {}

@@ -15,6 +15,7 @@ import time
 
 import click
 import cv2
+import numpy as np
 import pytest
 
 from cropper import __version__
@@ -50,7 +51,9 @@ def paths_in(ledger) -> list[str]:
         return [row["path"] for row in csv.DictReader(file) if row["status"] == "ok"]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["batch", "--help"], ["boxes", "--help"], ["show", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["batch", "--help"], ["boxes", "--help"], ["crop", "--help"], ["show", "--help"], ["--version"]]
+)
 def test_help_loads_neither_libraries_nor_the_model(cropper_process, arguments):
     code = (
         "import sys; from cropper.cli import main\n"
@@ -158,7 +161,7 @@ WRONG = {
     "unknown format": (["batch", "in", "out", "--format", "jxl"], "'jxl' is not one of"),
     "quality beyond": (["batch", "in", "out", "--quality", "101"], "101 is not in the range"),
     "no jobs": (["batch", "in", "out", "--jobs", "0"], "0 is not in the range"),
-    "unknown command": (["crop", "in", "out"], "No such command 'crop'"),
+    "unknown command": (["cut", "in", "out"], "No such command 'cut'"),
     "unknown option": (["batch", "in", "out", "--speed"], "No such option"),
     "show nothing": (["show", "in/none.jpg"], "'in/none.jpg' does not exist"),
     "show in no format": (["show", "in/0.jpg", "-o", "heat.txt"], "end it in .png or .jpg"),
@@ -399,3 +402,48 @@ def test_boxes_end_quietly_when_nobody_reads_on(photos, cropper_process):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(30) == 0
+
+
+def test_a_crop_is_the_batchs_thumbnail_to_a_byte(cropper, photos, tmp_path):
+    cropper("batch", photos, "out", "--size", "64x36", "--format", "webp")
+    assert cropper("crop", photos / "1.jpg", "--size", "64x36", "-o", "one.webp") == (0, "", "")
+    assert (tmp_path / "one.webp").read_bytes() == (tmp_path / "out" / "1.webp").read_bytes()
+
+
+@posix_only
+def test_a_crop_goes_through_a_pipe_in_the_photos_format(photos, tmp_path, cropper_process):
+    made = {}
+    for name in ("0.jpg", "0.png"):
+        cv2.imwrite(str(photos / name), cv2.imread(str(photos / "0.jpg")))
+        with (photos / name).open("rb") as file, cropper_process("crop", "-", "--size", "40x40", stdin=file) as process:
+            made[name], said = process.communicate(timeout=60)
+        assert (process.returncode, said) == (0, b"")
+    assert made["0.jpg"].startswith(b"\xff\xd8")
+    assert made["0.png"].startswith(b"\x89PNG")
+    assert cv2.imdecode(np.frombuffer(made["0.png"], np.uint8), cv2.IMREAD_COLOR).shape == (40, 40, 3)
+
+
+@posix_only
+def test_what_is_no_photo_gives_no_thumbnail(cropper_process):
+    with cropper_process("crop", "-", stdin=subprocess.PIPE) as process:
+        out, err = process.communicate(b"no photo", timeout=60)
+    assert (process.returncode, out) == (1, b"")
+    assert err.startswith(b"cropper: stdin: the content is no image")
+    assert err.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["in/0.jpg", "-o", "in/0.jpg"], "overwrite"),
+        (["in/0.jpg", "-o", "a.tiff"], "what kind"),
+        (["in/0.jpg", "--size", "9x9", "--aspect", "1:1", "-o", "a.jpg"], "several"),
+        (["in/0.jpg", "-o", "nowhere/a.jpg"], "cannot be written"),
+    ],
+)
+def test_a_crop_that_makes_no_sense_writes_nothing(cropper, photos, tmp_path, arguments, why):
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    code, out, err = cropper("crop", *arguments)
+    assert (code, out) == (2, "")
+    assert why in err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()} == before

@@ -14,6 +14,7 @@ from cropper import __version__
 from cropper.cli.batch import batch
 from cropper.cli.bench import bench
 from cropper.cli.boxes import boxes
+from cropper.cli.crop import crop
 from cropper.cli.evaluate import evaluate
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, say
 from cropper.cli.show import show
@@ -29,6 +30,7 @@ def cli() -> None:
     \b
     cropper batch photos/ thumbnails/          a folder of photos
     cropper boxes photos/                      decisions only, for scripts
+    cropper crop photo.jpg > thumbnail.jpg     one photo, through a pipe
     cropper show photo.jpg                     where people look, and the crop, as a picture
     cropper evaluate boxes gaze_set/           how good it is, measured
     cropper bench photos/                      what a folder costs
@@ -37,6 +39,7 @@ def cli() -> None:
 
 cli.add_command(batch)
 cli.add_command(boxes)
+cli.add_command(crop)
 cli.add_command(show)
 cli.add_command(evaluate)
 cli.add_command(bench)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import INTERRUPTED, SOME_FAILED, say, settings_options
+from cropper.cli.options import INTERRUPTED, SOME_FAILED, jobs_option, say, settings_options
 from cropper.cli.signals import held_back
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="IN", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("out", metavar="OUT", type=click.Path(file_okay=False, path_type=Path))
 @settings_options
+@jobs_option
 @click.option("--dry-run", is_flag=True, help="Decide and write the ledger, but no thumbnails.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 def batch(source: Path, out: Path, settings: Settings, jobs: int, dry_run: bool, quiet: bool) -> int:

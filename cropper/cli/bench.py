@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import settings_options
+from cropper.cli.options import jobs_option, settings_options
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ MILLION = 1_000_000
 @click.command(short_help="Measure what a folder costs, stage by stage.")
 @click.argument("source", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @settings_options
+@jobs_option
 @click.option(
     "--photos", metavar="N", type=click.IntRange(1), default=200, show_default=True, help="Measure so many, chosen at random."
 )

@@ -61,7 +61,7 @@ def jobs_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What thumbnails to make and how, the same in every command that makes some: ``settings`` and ``jobs`` to the command."""
+    """What thumbnails to make and how, the same in every command that makes some: ``settings`` to the command."""
 
     @functools.wraps(command)
     def with_settings(
@@ -79,7 +79,6 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     decorated: Callable[..., Any] = with_settings
     for option in (
-        jobs_option,
         click.option("--enlarge", is_flag=True, help="Enlarge photos smaller than the size, rather than crop them at their own."),
         click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 85, 80, 65]"),
         click.option(

@@ -1,0 +1,64 @@
+"""``cropper crop``: one photo through a pipe."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cropper.cli.options import settings_options
+from cropper.errors import OutputError, UsageError, reading
+
+if TYPE_CHECKING:
+    from cropper.pipeline import Settings
+
+
+@click.command(short_help="Make the thumbnail of one photo, through a pipe too.")
+@click.argument("image", metavar="IMAGE|-", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE|-",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    default="-",
+    help="The thumbnail to write, in the format its name says.  [default: -, stdout]",
+)
+@settings_options
+def crop(image: Path, output: Path, settings: Settings) -> None:
+    """Make the thumbnail of IMAGE, or of a photo on stdin, and write it to stdout or to a file.
+
+    \b
+    cropper crop photo.jpg --size 400x400 -o thumbnail.webp
+    curl -s https://example.org/photo.jpg | cropper crop - --aspect 1:1 > square.jpg
+    """
+    from cropper import outputs
+    from cropper.opencv import libraries_muted
+    from cropper.single import thumbnail
+
+    if len(settings.targets) != 1:
+        raise UsageError("several shapes make several thumbnails", remedy="give one --size or --aspect, or use 'cropper batch'")
+    to_stdout, from_stdin = str(output) == "-", str(image) == "-"
+    if to_stdout and sys.stdout.isatty():
+        raise UsageError("a picture is nothing for a terminal", remedy="write it to a file with -o, or into a pipe")
+    if not to_stdout:
+        if not from_stdin and output.exists() and output.samefile(image):
+            raise UsageError("the thumbnail would overwrite the photo", path=output, remedy="give another name with -o")
+        if settings.format == "keep":
+            format = outputs.FORMAT_OF.get(output.suffix.lower())
+            if format is None:
+                remedy = "end it in .jpg, .png, .webp or .avif, or give --format"
+                raise UsageError("the name does not say what kind of picture to write", path=output, remedy=remedy)
+            settings = replace(settings, format=format)
+    with libraries_muted(), reading("stdin" if from_stdin else image):
+        data = sys.stdin.buffer.read() if from_stdin else image.read_bytes()
+        made = thumbnail(data, settings)
+    if to_stdout:
+        sys.stdout.buffer.write(made)
+        return
+    try:
+        output.write_bytes(made)
+    except OSError as error:
+        raise OutputError(f"the thumbnail cannot be written ({error.strerror})", path=output) from error
