@@ -190,8 +190,7 @@ def _centre(file: Path, out: Path, settings: Settings) -> None:
         cut = pixels[y : y + down, x : x + across]
         thumbnail = cv2.resize(cut, target.size, interpolation=cv2.INTER_AREA) if target.size else cut
         format = outputs.format_of(file.name, settings.format)
-        quality = [cv2.IMWRITE_JPEG_QUALITY, settings.quality or photo.QUALITY["jpg"]] if format == "jpg" else []
-        done, encoded = cv2.imencode(f".{format}", thumbnail, quality)
+        done, encoded = cv2.imencode(f".{format}", thumbnail, photo.encoder_parameters(format, settings.quality))
         if done:
             encoded.tofile(out / f"{number}-{file.name}.{format}")
 

@@ -281,6 +281,17 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
     return file
 
 
+def encoder_parameters(format: str, quality: int | None = None) -> list[int]:
+    """What OpenCV's encoder of an output format is told; the format's default quality if left out."""
+    quality = QUALITY[format] if quality is None else quality
+    return {
+        "jpg": [cv2.IMWRITE_JPEG_QUALITY, quality],
+        "png": [],
+        "webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
+        "avif": [cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, 8],
+    }[format]
+
+
 def _encode_jpeg(thumbnail: NDArray[np.uint8], profile: bytes | None, quality: int) -> bytes | None:
     """By Pillow: OpenCV writes the same bytes, but no profile beyond the 64 KB of one marker."""
     rgb = thumbnail if thumbnail.ndim == 2 else cv2.cvtColor(thumbnail, cv2.COLOR_BGR2RGB)
@@ -293,11 +304,7 @@ def _encode_jpeg(thumbnail: NDArray[np.uint8], profile: bytes | None, quality: i
 
 
 def _encode(thumbnail: NDArray[np.uint8], profile: bytes | None, format: str, quality: int) -> bytes | None:
-    params = {
-        "png": [],
-        "webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
-        "avif": [cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, 8],
-    }[format]
+    params = encoder_parameters(format, quality)
     kinds = [int(cv2.IMAGE_METADATA_ICCP)] if profile else []
     chunks = [np.frombuffer(profile, np.uint8)[None]] if profile else []
     try:

@@ -48,7 +48,11 @@ def centre(name):
     x, y = (w - across) // 2, (h - down) // 2
     thumbnail = cv2.resize(pixels[y : y + down, x : x + across], (width, height), interpolation=cv2.INTER_AREA)
     ending = os.path.splitext(name)[1]
-    quality = [cv2.IMWRITE_JPEG_QUALITY, 85] if image.format == "JPEG" else []
+    quality = {
+        "JPEG": [cv2.IMWRITE_JPEG_QUALITY, 85],
+        "WEBP": [cv2.IMWRITE_WEBP_QUALITY, 80],
+        "AVIF": [cv2.IMWRITE_AVIF_QUALITY, 65, cv2.IMWRITE_AVIF_SPEED, 8],
+    }.get(image.format, [])
     cv2.imencode(ending, thumbnail, quality)[1].tofile(os.path.join(out, name))
 
 with ThreadPoolExecutor(jobs) as workers:
