@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper import ledger, outputs, photo
-from cropper.boxes import Target, choose, largest_size
+from cropper.boxes import Box, Target, choose, largest_size
 from cropper.errors import CropperError, PhotoError, reading
 from cropper.opencv import cv2
 from cropper.saliency import Saliency, prepare, shape_for
@@ -298,6 +298,22 @@ def pixels_to_fill(width: int, height: int, targets: tuple[Target, ...], share: 
     return math.ceil(width * share), math.ceil(height * share)
 
 
+def pixels_of(data: bytes, targets: tuple[Target, ...]) -> tuple[photo.Header, NDArray[np.uint8], NDArray[np.uint8]]:
+    """A photo's header, its pixels for these targets, and what the model sees of them."""
+    header = photo.probe(data)
+    pixels = photo.decode(data, header, pixels_needed(header.width, header.height, targets))
+    return header, pixels, prepare(photo.on_white(pixels), shape_for(header.width, header.height))
+
+
+def thumbnail_of(
+    pixels: NDArray[np.uint8], header: photo.Header, box: Box, target: Target, settings: Settings, format: str
+) -> bytes:
+    """The file of the thumbnail that a box of decoded pixels makes."""
+    size = photo.thumbnail_size(box, target.size, settings.enlarge)
+    thumbnail = photo.render(pixels, box, size, (header.width, header.height))
+    return photo.encode(thumbnail, header, format, settings.quality)
+
+
 def _answer(task: Callable[..., _Event], *arguments: Any) -> _Event:
     """Worker: a task's answer, or why there is none, so that the coordinator never waits for nothing."""
     try:
@@ -312,9 +328,7 @@ def _decode(job: Job, settings: Settings) -> Decoded | Finished:
         with reading(job.file), job.file.open("rb") as file:
             modified = os.fstat(file.fileno()).st_mtime_ns
             data = file.read()
-        header = photo.probe(data)
-        pixels = photo.decode(data, header, pixels_needed(header.width, header.height, settings.targets))
-        model_input = prepare(photo.on_white(pixels), shape_for(header.width, header.height))
+        header, pixels, model_input = pixels_of(data, settings.targets)
         if settings.dry_run:
             pixels = np.empty((0, 0, 3), np.uint8)  # done with; a slice would hold on to them all
         return Decoded(job, header, modified, pixels, model_input)
@@ -341,9 +355,7 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
             if settings.dry_run:
                 output = output if output in job.ours else ""  # what an earlier run left is still ours
             else:
-                size = photo.thumbnail_size(box, target.size, settings.enlarge)
-                thumbnail = photo.render(decoded.pixels, box, size, (header.width, header.height))
-                data = photo.encode(thumbnail, header, job.format, settings.quality)
+                data = thumbnail_of(decoded.pixels, header, box, target, settings, job.format)
                 ours = output in job.ours
                 outputs.write(out / output, data, f".cropper-{job.number}.part", decoded.modified_ns, ours)
                 if ours:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cropper import outputs, photo
+from cropper import outputs
 from cropper.boxes import choose
-from cropper.pipeline import Settings, pixels_needed
-from cropper.saliency import Saliency, prepare, shape_for
+from cropper.pipeline import Settings, pixels_of, thumbnail_of
+from cropper.saliency import Saliency
 
 
 def thumbnail(data: bytes, settings: Settings) -> bytes:
@@ -20,12 +20,8 @@ def thumbnail(data: bytes, settings: Settings) -> bytes:
         ModelError: if the model cannot be loaded.
     """
     (target,) = settings.targets
-    header = photo.probe(data)
-    pixels = photo.decode(data, header, pixels_needed(header.width, header.height, settings.targets))
-    model_input = prepare(photo.on_white(pixels), shape_for(header.width, header.height))
+    header, pixels, model_input = pixels_of(data, settings.targets)
     density = Saliency(settings.model).densities(model_input[None])[0]
     box = choose(density, header.width, header.height, target.aspect)
-    size = photo.thumbnail_size(box, target.size, settings.enlarge)
-    rendered = photo.render(pixels, box, size, (header.width, header.height))
     format = outputs.format_of(f"photo.{header.format.lower()}", settings.format)
-    return photo.encode(rendered, header, format, settings.quality)
+    return thumbnail_of(pixels, header, box, target, settings, format)

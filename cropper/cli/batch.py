@@ -60,9 +60,10 @@ def batch(source: Path, out: Path, settings: Settings, jobs: int, dry_run: bool,
                     if done.error is not None:
                         with bar.external_write_mode(sys.stderr) if bar is not None else nullcontext():
                             say(str(done.error))
-                    if bar is not None:
-                        bar.set_postfix(failed=counts.failed, refresh=False)
-                        bar.update(bool(done.rows))
+                        if bar is not None:
+                            bar.set_postfix(failed=counts.failed)
+                    if bar is not None and done.rows:
+                        bar.update()
                     let_interrupts_through()
     except KeyboardInterrupt:
         say("interrupted; what is finished is on disk, and the same command goes on from there")

@@ -75,12 +75,13 @@ def boxes(
             else:
                 yield path
 
-    line = _template(template) if template is not None else {"jsonl": _json, "csv": _columns(","), "tsv": _columns("\t")}[format]
+    delimiter = {"csv": ",", "tsv": "\t"}.get(format) if template is None else None
+    line = _template(template) if template is not None else _columns(delimiter) if delimiter else _json
     out = sys.stdout.buffer
     failed = False
     try:
-        if template is None and format != "jsonl":
-            _write(out, _joined(FIELDS, "," if format == "csv" else "\t"))
+        if delimiter:
+            _write(out, _joined(FIELDS, delimiter))
         with libraries_muted(), closing(decide(given(), Settings(targets_of(sizes, aspects)), jobs, not unordered)) as photos:
             for done in photos:
                 if done.error is not None:
@@ -102,15 +103,22 @@ def _write(out: BinaryIO, text: str) -> None:
     out.flush()
 
 
+def _values(row: Row) -> dict[str, str | float | int | None]:
+    """A number where there is one, None for what is not known."""
+    values: dict[str, str | float | int | None] = {}
+    for name in FIELDS:
+        text = getattr(row, name)
+        if name in TEXTS:
+            values[name] = text
+        elif text:
+            values[name] = float(text) if name == "kept" else int(text)
+        else:
+            values[name] = None
+    return values
+
+
 def _json(row: Row) -> str:
-    """An object with a number where there is one, and null for what is not known."""
-    return json.dumps({name: _value(name, getattr(row, name)) for name in FIELDS})
-
-
-def _value(name: str, text: str) -> str | float | int | None:
-    if name in TEXTS or not text:
-        return text if name in TEXTS else None
-    return float(text) if name == "kept" else int(text)
+    return json.dumps(_values(row))
 
 
 def _columns(delimiter: str) -> Callable[[Row], str]:
@@ -136,10 +144,10 @@ def _template(template: str) -> Callable[[Row], str | None]:
     def line(row: Row) -> str | None:
         if row.status != "ok":
             return None
-        return template.format_map({name: _value(name, getattr(row, name)) for name in FIELDS})
+        return template.format_map(_values(row))
 
     try:
-        template.format_map({name: _value(name, "" if name in TEXTS else "1") for name in FIELDS})
+        template.format_map({name: "" if name in TEXTS else 1.0 if name == "kept" else 1 for name in FIELDS})
     except (ValueError, LookupError) as error:
         raise UsageError(f"the template {template!r} cannot be filled in ({error})") from error
     return line

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from cropper.training.data import Photo
 from cropper.training.fit import Recipe, augmented
-from cropper.training.network import GazeNetwork
+from cropper.training.network import TAP_STRIDES, GazeNetwork
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ def _unnormalised(student: GazeNetwork, image: torch.Tensor) -> Any:
 
 def _random_part(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """The same part of all photos of a batch [N, 3, H, W], at most PART, where the strides of both stems agree."""
-    shares = torch.rand(2, generator=generator).tolist()
-    y, x = (int(share * max(0, side - part) / 8) * 8 for share, side, part in zip(shares, image.shape[2:], PART, strict=True))
+    stride, shares = TAP_STRIDES[0], torch.rand(2, generator=generator).tolist()
+    room = [max(0, side - part) for side, part in zip(image.shape[2:], PART, strict=True)]
+    y, x = (int(share * free / stride) * stride for share, free in zip(shares, room, strict=True))
     return image[:, :, y : y + PART[0], x : x + PART[1]]
