@@ -30,8 +30,6 @@ BORDER_WEIGHT = 0.05
 # A density that nowhere reaches this many times its mean says nothing: of plain pages and fog the model gives up to 2.9 times, of
 # 306 validation photos and windows one below 3, half of them above 19.
 NEARLY_FLAT = 3
-# Offsets compared on each side of the centre, at most: several to each cell of a density, however many pixels a photo has.
-MAX_OFFSETS = 256
 # Offsets whose worth differs by less are equals: there is nothing to choose between them.
 WORTH_TOLERANCE = 0.0015
 
@@ -138,9 +136,7 @@ def _best_offset(marginal: NDArray[np.float64], side: int, length: int, weights:
     The weights are of the density cut by its first and its last border; offsets whose worth differs by less than the tolerance
     are equals, and the most central of them is best.
     """
-    span = side - length
-    half = np.floor(np.linspace(0, span / 2, min(span // 2 + 1, MAX_OFFSETS)))
-    offsets = np.concatenate([half, span - half])  # mirrored, so that a mirrored photo has a mirrored choice
+    offsets = np.arange(side - length + 1, dtype=np.float64)
     borders = np.stack([offsets, offsets + length])
     before = _mass_before(marginal, side, borders)
     kept = before[1] - before[0]
@@ -148,9 +144,9 @@ def _best_offset(marginal: NDArray[np.float64], side: int, length: int, weights:
     worth = (kept - np.array(weights) @ _cut(marginal, side, borders)).round(9)
     worth[kept.round(9) < kept.max().round(9) - KEPT_TOLERANCE] = -np.inf
     worth[worth < worth.max() - tolerance] = -np.inf
-    from_centre = np.abs(2 * offsets - span)
+    from_centre = np.abs(2 * offsets - (side - length))
     from_centre[np.isinf(worth)] = np.inf
-    return int(offsets[np.lexsort((-worth, from_centre))[0]])
+    return int(np.lexsort((-worth, from_centre))[0])
 
 
 def _cut(marginal: NDArray[np.float64], side: int, borders: NDArray[np.float64]) -> NDArray[np.float64]:
