@@ -38,7 +38,7 @@ def run(source: Path, out: Path, settings: Settings, jobs: int) -> Generator[Don
     """
     _check_folders(source, out)
     model = Saliency(settings.model)
-    current = ledger.open_run(out, _fingerprint(settings), settings.dry_run)
+    current = ledger.open_run(out, source, _fingerprint(settings), settings.dry_run)
     complete = False
     try:
         try:

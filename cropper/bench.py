@@ -141,7 +141,7 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
                 timed("ledger", current.part.append, [row])
 
     model = Saliency(settings.model)
-    current = ledger.open_run(out, "profile\n", False)
+    current = ledger.open_run(out, out, "profile\n", False)
     partial: dict[tuple[int, int], list[Any]] = defaultdict(list)
     failed = 0
     try:

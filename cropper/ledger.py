@@ -25,6 +25,7 @@ from cropper.walk import order
 
 NAME = "boxes.csv"
 STATE_FOLDER = ".cropper"
+_SOURCE = "source"
 OK, SKIPPED, FAILED = "ok", "skipped", "failed"
 
 
@@ -156,11 +157,12 @@ class Run:
     leaves_state: bool
 
 
-def open_run(out: Path, settings: str, dry: bool = False) -> Run:
+def open_run(out: Path, source: Path, settings: str, dry: bool = False) -> Run:
     """Begin a run over an output folder: join what a killed run left, set rows of other settings aside.
 
     Args:
         out: the output folder; made if it is not there.
+        source: the folder IN, which ``source_of`` will tell.
         settings: all that decides the outputs, beside the photos, as a string.
         dry: whether this run writes no outputs, but the ledger only.
 
@@ -177,6 +179,7 @@ def open_run(out: Path, settings: str, dry: bool = False) -> Run:
             remedy = "choose another OUT for the dry run"
             raise OutputError("holds thumbnails made with other settings", path=out, remedy=remedy)
         state.mkdir(parents=True, exist_ok=True)
+        (state / _SOURCE).write_bytes(os.fsencode(os.path.abspath(source)))
         _join(part, ledger, state)
         if not same_settings:
             _join(ledger, outdated, state)
@@ -185,6 +188,14 @@ def open_run(out: Path, settings: str, dry: bool = False) -> Run:
     except OSError as error:
         reason = f"the output cannot be written ({error.strerror})"
         raise OutputError(reason, path=error.filename or out, remedy="choose another OUT or check its permissions") from error
+
+
+def source_of(out: Path) -> Path | None:
+    """The folder IN that the last run over an output folder took its photos from; None where none has left word of it."""
+    try:
+        return Path(os.fsdecode((out / STATE_FOLDER / _SOURCE).read_bytes()))
+    except OSError:
+        return None
 
 
 def close_run(run: Run, complete: bool) -> None:

@@ -14,6 +14,7 @@ from cropper import OutputError, ledger
 from cropper.boxes import Box
 from cropper.walk import order
 
+IN = Path("photos")
 BOX = Box(10, 0, 640, 480, 0.81236, (300, 200))
 
 
@@ -33,7 +34,7 @@ def paths(file: Path) -> list[str]:
 
 def begin(out: Path, settings: str, rows: list[ledger.Row]) -> ledger.Run:
     """A run that has come so far."""
-    run = ledger.open_run(out, settings)
+    run = ledger.open_run(out, IN, settings)
     for row in rows:
         run.part.append([row])
     return run
@@ -103,7 +104,7 @@ def test_ledger_saved_by_a_spreadsheet_is_still_one(tmp_path):
 def test_foreign_boxes_csv_is_refused_and_left_as_it_is(tmp_path, content):
     (tmp_path / "boxes.csv").write_bytes(content)
     with pytest.raises(OutputError, match="is no ledger"):
-        ledger.open_run(tmp_path, "settings")
+        ledger.open_run(tmp_path, IN, "settings")
     assert (tmp_path / "boxes.csv").read_bytes() == content
     assert [entry.name for entry in tmp_path.iterdir()] == ["boxes.csv"]
 
@@ -145,7 +146,7 @@ def test_interrupted_run_keeps_the_old_rows_of_what_it_had_not_come_to(tmp_path)
 def test_killed_run_is_taken_up_where_it_was(tmp_path, rows):
     ledger.close_run(begin(tmp_path, "same", [ok("b"), ok("d")]), complete=True)
     begin(tmp_path, "same", [ok(path) for path in rows]).part.close()  # never closed as a run
-    run = ledger.open_run(tmp_path, "same")
+    run = ledger.open_run(tmp_path, IN, "same")
     expected = sorted({*rows, *(path for path in "bd" if not rows or path > rows[-1])})
     assert paths(tmp_path / "boxes.csv") == expected
     assert [path for path in "abcd" if run.current.of(path)] == expected
@@ -154,11 +155,11 @@ def test_killed_run_is_taken_up_where_it_was(tmp_path, rows):
 
 def test_rows_made_with_other_settings_are_known_but_not_current(tmp_path):
     ledger.close_run(begin(tmp_path, "old", [ok("a"), ok("b")]), complete=True)
-    run = ledger.open_run(tmp_path, "new")
+    run = ledger.open_run(tmp_path, IN, "new")
     assert run.current.of("a") == ()
     assert run.outdated.of("a") == (ok("a"),)
     ledger.close_run(run, complete=True)
-    run = ledger.open_run(tmp_path, "new")
+    run = ledger.open_run(tmp_path, IN, "new")
     assert run.outdated.of("a") == ()
     run.part.close()
 
@@ -167,30 +168,37 @@ def test_rows_outlive_any_number_of_unfinished_runs_with_other_settings(tmp_path
     ledger.close_run(begin(tmp_path, "first", [ok("a"), ok("b"), ok("c"), ok("d")]), complete=True)
     ledger.close_run(begin(tmp_path, "second", [ok("a"), ok("b")]), complete=False)
     begin(tmp_path, "third", [ok("a")]).part.close()  # killed
-    run = ledger.open_run(tmp_path, "fourth")
+    run = ledger.open_run(tmp_path, IN, "fourth")
     assert [path for path in "abcd" if run.outdated.of(path)] == ["a", "b", "c", "d"]
     assert run.current.of("a") == ()
     run.part.close()
 
 
 def test_dry_run_leaves_nothing_but_the_ledger(tmp_path):
-    run = ledger.open_run(tmp_path, "settings", dry=True)
+    run = ledger.open_run(tmp_path, IN, "settings", dry=True)
     run.part.append([ledger.ok_row("a.jpg", "", (8, 8), "1:1", BOX)])
     ledger.close_run(run, complete=True)
     assert [entry.name for entry in tmp_path.iterdir()] == ["boxes.csv"]
     assert paths(tmp_path / "boxes.csv") == ["a.jpg"]
 
 
+def test_ledger_knows_where_the_photos_of_the_last_run_are(tmp_path, monkeypatch):
+    assert ledger.source_of(tmp_path) is None
+    monkeypatch.chdir(tmp_path)
+    ledger.close_run(ledger.open_run(tmp_path, Path("caf\udce9"), "settings"), complete=True)
+    assert ledger.source_of(tmp_path) == tmp_path / "caf\udce9"
+
+
 def test_dry_run_does_not_spoil_the_ledger_of_thumbnails(tmp_path):
     ledger.close_run(begin(tmp_path, "old", [ok("a")]), complete=True)
     before = (tmp_path / "boxes.csv").read_bytes()
     with pytest.raises(OutputError, match="other settings; choose another OUT"):
-        ledger.open_run(tmp_path, "new", dry=True)
+        ledger.open_run(tmp_path, IN, "new", dry=True)
     assert (tmp_path / "boxes.csv").read_bytes() == before
-    run = ledger.open_run(tmp_path, "old", dry=True)
+    run = ledger.open_run(tmp_path, IN, "old", dry=True)
     run.part.append([ok("a")])
     ledger.close_run(run, complete=True)
-    run = ledger.open_run(tmp_path, "old")
+    run = ledger.open_run(tmp_path, IN, "old")
     assert run.current.of("a") == (ok("a"),)
     run.part.close()
 
@@ -198,7 +206,7 @@ def test_dry_run_does_not_spoil_the_ledger_of_thumbnails(tmp_path):
 def test_out_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot be written") as caught:
-        ledger.open_run(tmp_path / "file" / "out", "settings")
+        ledger.open_run(tmp_path / "file" / "out", IN, "settings")
     assert caught.value.remedy
 
 
