@@ -79,6 +79,13 @@ def relative_heat(density: NDArray[np.floating], width: int, height: int) -> NDA
     return np.asarray(_heat_of(smooth, _peak(density)), np.float32)
 
 
+def heat_layer(density: NDArray[np.floating], width: int, height: int) -> NDArray[np.uint8]:
+    """The heat alone, to be laid over a picture of the photo at any size: uint8 [height, width, 4] BGRA."""
+    heat = relative_heat(density, width, height)
+    colours = cv2.applyColorMap((heat * 255).round().astype(np.uint8), _COLOUR_MAP)
+    return np.dstack([colours, (heat * (_MOST_HEAT * 255)).round().astype(np.uint8)])
+
+
 def _peak(density: NDArray[np.floating]) -> float:
     """How many times denser than evenly spread gaze the hottest colour is.
 

@@ -17,6 +17,7 @@ from cropper.cli.boxes import boxes
 from cropper.cli.crop import crop
 from cropper.cli.evaluate import evaluate
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, say
+from cropper.cli.review import review
 from cropper.cli.show import show
 from cropper.cli.signals import end_as_interrupted
 from cropper.errors import CropperError, PhotoError
@@ -29,6 +30,7 @@ def cli() -> None:
 
     \b
     cropper batch photos/ thumbnails/          a folder of photos
+    cropper review thumbnails/                 look them over on a page, and correct them
     cropper boxes photos/                      decisions only, for scripts
     cropper crop photo.jpg > thumbnail.jpg     one photo, through a pipe
     cropper show photo.jpg                     where people look, and the crop, as a picture
@@ -38,6 +40,7 @@ def cli() -> None:
 
 
 cli.add_command(batch)
+cli.add_command(review)
 cli.add_command(boxes)
 cli.add_command(crop)
 cli.add_command(show)

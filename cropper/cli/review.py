@@ -1,0 +1,67 @@
+"""``cropper review``: a page for looking over what a batch decided."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing, nullcontext
+from pathlib import Path
+
+import click
+
+from cropper.cli.options import SOME_FAILED, jobs_option, say
+
+
+@click.command(short_help="Write a page to look over the boxes and correct them.")
+@click.argument("out", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--photos",
+    "source",
+    metavar="IN",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where the photos are.  [default: where the batch took them from]",
+)
+@jobs_option
+@click.option("--open", "open_it", is_flag=True, help="Open the page in the browser.")
+def review(out: Path, source: Path | None, jobs: int, open_it: bool) -> int:
+    """Write OUT/review.html, a page over the photos and boxes of a batch, and print its path.
+
+    \b
+    1. Make thumbnails:      cropper batch photos/ thumbnails/
+    2. Write the page:       cropper review thumbnails/ --open
+    3. Look at the photos, those the model was least sure of first. Drag a box, or click what matters.
+    4. Export focus.csv with the page's button, and apply it:
+                             cropper batch photos/ thumbnails/ --focus focus.csv
+
+    Give step 4 the same options as step 1: then just the photos that you changed are made again. The page needs no network and
+    no server; its pictures lie in OUT/review. Run it again after a batch: pictures of photos that did not change are kept.
+    After a --dry-run, say where the photos are:
+
+    \b
+    cropper review decisions/ --photos photos/
+    """
+    from cropper import ledger
+    from cropper import review as pages
+    from cropper.opencv import libraries_muted
+
+    missing = 0
+    with libraries_muted():
+        bar = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm  # takes as long as a small photo
+
+            total = len({row.path for row in ledger.read(out / ledger.NAME)})
+            bar = tqdm(total=total, unit=" photos", file=sys.stderr, dynamic_ncols=True)
+        with bar or nullcontext(), closing(pages.write(out, source, jobs)) as photos:
+            for seen in photos:
+                if seen.error is not None:
+                    missing += 1
+                    with bar.external_write_mode(sys.stderr) if bar is not None else nullcontext():
+                        say(str(seen.error))
+                if bar is not None:
+                    bar.update()
+    page = out / pages.PAGE
+    click.echo(os.fsencode(page))  # as bytes: a name need not be text
+    if open_it:
+        click.launch(str(page))
+    return SOME_FAILED if missing else 0
