@@ -87,6 +87,7 @@ def write(out: Path, source: Path | None, jobs: int) -> Generator[Seen, None, No
         raise UsageError("the ledger does not say where its photos are", path=out, remedy="give their folder with --photos")
     if not known_source.is_dir():
         raise UsageError("the folder of the photos is not there", path=known_source, remedy="give it with --photos")
+    next(ledger.read(table), None)  # refuses a foreign file before anything is touched
     _take_over(out)
     model = Saliency()
     entries: list[tuple[float, str]] = []
@@ -263,13 +264,13 @@ def _entry(path: str, rows: tuple[ledger.Row, ...], error: CropperError | None) 
     image_size = _image_size(rows)
     kept = [_share(row.kept) for row in rows]
     known = [share for share in kept if share is not None]
-    shown = []
+    shown: list[dict[str, Any]] = []
     for row, share in zip(rows, kept, strict=True):
-        values = {"s": row.size, "t": row.status, "b": _box(row), "f": _whole(row.focus_x, row.focus_y), "k": share}
-        shown.append(_without_empty({**values, "m": row.message}))
-    values = {"p": path, "i": _name_of(path), "n": image_size, "r": shown, "e": error.reason if error else ""}
+        place = {"b": _box(row), "f": _whole(row.focus_x, row.focus_y)}
+        shown.append(_without_empty({"s": row.size, "t": row.status, **place, "k": share, "m": row.message}))
+    about = {"p": path, "i": _name_of(path), "n": image_size, "r": shown, "e": error.reason if error else ""}
     is_failed = any(row.status == ledger.FAILED for row in rows)
-    return -1 if is_failed else min(known, default=2), _json(_without_empty(values))
+    return -1 if is_failed else min(known, default=2), _json(_without_empty(about))
 
 
 def _share(text: str) -> float | None:
@@ -280,12 +281,12 @@ def _share(text: str) -> float | None:
     return share if 0 <= share <= 1 else None
 
 
-def _without_empty(values: Mapping[str, Any]) -> dict[str, Any]:
+def _without_empty(values: Mapping[str, object]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None and value != ""}
 
 
 def _json(value: Any) -> str:
-    """JSON that can stand in an HTML page: no tag can begin in it. A name that is no UTF-8 keeps its bytes, as lone surrogates."""
+    """JSON that can stand in an HTML page: no tag begins in it. A name that is no UTF-8 keeps its bytes, as lone surrogates."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 

@@ -114,11 +114,10 @@ const isByHand = (row) => row.m === data.byHand;
 function now(photo, row) {
   const edit = memory.edits[photo.i];
   if (edit && canEdit(photo, row)) {
-    if (edit.b?.[row.s]) return { box: edit.b[row.s], byHand: true, edited: true };
-    if (edit.f) {
-      const centre = [edit.f[0] + 0.5, edit.f[1] + 0.5];
-      return { box: placed(photo, centre, largest(photo, aspectOf(row.s))), byHand: true, edited: true, focus: edit.f };
-    }
+    const centre = edit.f && [edit.f[0] + 0.5, edit.f[1] + 0.5];
+    const box = edit.b?.[row.s] || (edit.f && placed(photo, centre, largest(photo, aspectOf(row.s))));
+    const isApplied = isByHand(row) && String(box) === String(row.b); // a batch has made it since
+    if (box) return { box, byHand: true, edited: !isApplied, focus: edit.b?.[row.s] ? undefined : edit.f };
     if (edit.a) return { box: row.b, byHand: false, edited: isByHand(row), focus: row.f, undone: isByHand(row) };
   }
   return { box: row.b, byHand: isByHand(row), edited: false, focus: row.f };
@@ -248,7 +247,7 @@ function filter() {
   const words = at("by-name").value.toLowerCase(), folder = at("by-folder").value, status = at("by-status").value;
   const mark = at("by-mark").value, size = at("by-size").value, most = Number(at("by-kept").value) / 100;
   at("by-kept-value").textContent = percent(most);
-  const inHand = shown[current];
+  const before = shown[current];
   shown = photos.filter((photo) => {
     const marked = memory.marks[photo.i];
     return (!words || photo.p.toLowerCase().includes(words))
@@ -263,7 +262,7 @@ function filter() {
     const key = (photo) => (statusOf(photo) === "failed" ? -1 : keptOf(photo));
     shown = shown.map((photo) => [key(photo), photo]).sort((a, b) => a[0] - b[0]).map((pair) => pair[1]);
   }
-  current = Math.max(0, shown.indexOf(inHand));
+  current = Math.max(0, shown.indexOf(before));
   const active = [words, folder, status, mark, size, most < 1].filter(Boolean).length;
   at("clear").hidden = !active;
   at("filtered-by").textContent = active ? `(${active})` : "";
@@ -471,15 +470,15 @@ function open(number, how = "push") {
   if (!shown.length) return;
   current = clamp(number, 0, shown.length - 1);
   if (!photo) returnTo = scrollY;
-  const size = at("by-size").value || rowChosenSize();
   photo = shown[current];
-  chosen = Math.max(0, photo.r.findIndex((row) => row.s === size));
+  // In hand first is the size that the photo stands so far in front for.
+  const worst = Math.min(...rowsShown(photo).map((row) => row.k ?? 2));
+  chosen = Math.max(0, photo.r.findIndex((row) => rowsShown(photo).includes(row) && (row.k ?? 2) === worst));
   at("overview").hidden = true;
   at("editor").hidden = false;
   document.body.classList.add("editing");
   scrollTo(0, 0);
-  if (how === "push") history.pushState(photo.i, "", `#${photo.i}`);
-  else if (how === "replace") history.replaceState(photo.i, "", `#${photo.i}`);
+  note(how, photo.i);
   at("name").textContent = printable(photo.p);
   at("name").title = printable(photo.p);
   at("place").textContent = `${(current + 1).toLocaleString("en")} of ${shown.length.toLocaleString("en")}`;
@@ -499,7 +498,15 @@ function open(number, how = "push") {
   ahead();
 }
 
-const rowChosenSize = () => (photo ? rowChosen()?.s : undefined);
+// The photo in hand stands in the address, for the browser's back button; some browsers refuse a page from disk that.
+function note(how, name) {
+  try {
+    if (how === "push") history.pushState(name, "", `#${name}`);
+    else if (how === "replace") history.replaceState(name, "", `#${name}`);
+  } catch {
+    // back leaves the page then
+  }
+}
 
 function stageMessage(message) {
   at("stage-message").hidden = !message;
@@ -521,7 +528,7 @@ function close(how = "push") {
   at("editor").hidden = true;
   at("overview").hidden = false;
   document.body.classList.remove("editing");
-  if (how === "push") history.pushState("", "", "#");
+  note(how, "");
   filter(); // marks and changes may be filtered by
   scrollTo(0, returnTo);
   list.fill();
@@ -554,7 +561,7 @@ function draw() {
   const mark = memory.marks[photo.i], editable = canEdit(photo, rowChosen());
   at("good").setAttribute("aria-pressed", mark === "good");
   at("bad").setAttribute("aria-pressed", mark === "bad");
-  at("reset").disabled = !isChanged(photo) || Boolean(memory.edits[photo.i]?.a);
+  at("reset").disabled = !isChanged(photo);
   at("pad").hidden = !editable;
   at("photo").classList.toggle("fixed", !editable);
   photo.r.forEach((row, number) => {
@@ -563,14 +570,17 @@ function draw() {
     tile.setAttribute("aria-pressed", number === chosen);
     const thumb = tile.querySelector(".thumb");
     if (thumb) showCrop(thumb, box);
-    tile.querySelector(".share").textContent = edited ? (undone ? "" : "by hand") : row.k === undefined ? row.t : `keeps ${percent(row.k)}`;
+    const share = tile.querySelector(".share");
+    if (edited) share.textContent = undone ? "" : "by hand";
+    else if (row.k === undefined) share.textContent = row.t;
+    else share.replaceChildren(element("span", "verb", "keeps "), percent(row.k));
     const note = tile.querySelector(".note");
     const notes = [box && `${box[2]} × ${box[3]} at ${box[0]}, ${box[1]}`];
     if (undone) notes.push("the model chooses again when you apply focus.csv");
     else if (row.m && !edited) notes.push(row.m);
     note.textContent = notes.filter(Boolean).join("; ");
     note.classList.toggle("failed", row.t === "failed");
-    tile.setAttribute("aria-label", `${row.s}, ${byHand ? "by hand" : tile.querySelector(".share").textContent}, ${note.textContent}`);
+    tile.setAttribute("aria-label", `${row.s}, ${byHand ? "by hand" : share.textContent}, ${note.textContent}`);
   });
   fitPhoto();
 }
@@ -578,7 +588,7 @@ function draw() {
 // A box of the preview, filling a thumbnail of its own shape.
 function showCrop(thumb, [x, y, width, height]) {
   const narrow = matchMedia("(max-width: 820px)").matches;
-  const side = narrow ? 130 : 190, shape = width / height;
+  const side = narrow ? 130 : 146, shape = width / height;
   thumb.style.aspectRatio = `${width} / ${height}`;
   thumb.style.width = `min(100%, ${(side * shape).toFixed(2)}px)`;
   const style = thumb.firstChild.style;
@@ -591,7 +601,8 @@ function showCrop(thumb, [x, y, width, height]) {
 function fitPhoto() {
   if (!photo || !photo.n || at("photo").hidden) return;
   const stage = at("stage");
-  scale = Math.min(stage.clientWidth / photo.n[0], stage.clientHeight / photo.n[1]);
+  const margin = 20; // for the handles at the photo's border
+  scale = Math.min((stage.clientWidth - margin) / photo.n[0], (stage.clientHeight - margin) / photo.n[1]);
   const width = Math.max(1, photo.n[0] * scale), height = Math.max(1, photo.n[1] * scale);
   at("photo").style.width = `${width}px`;
   at("photo").style.height = `${height}px`;
@@ -632,6 +643,7 @@ const corners = ([x, y, width, height]) => [[x, y], [x + width, y], [x, y + heig
 
 function setBox(box) {
   const row = rowChosen();
+  if (String(box) === String(now(photo, row).box)) return;
   edit(photo, (changed) => {
     delete changed.a;
     // A box of one size leaves by-hand boxes of the others as they are.
@@ -656,6 +668,8 @@ function setFocus(point) {
   say(`Focus at ${memory.edits[photo.i].f.join(", ")}, for all sizes`);
 }
 
+const SPANS = "The box spans the photo this way: make it smaller first.";
+
 function move(across, down, fine) {
   if (!canEdit(photo, rowChosen())) return;
   const step = (axis) => (fine ? 1 : Math.max(1, Math.round(photo.n[axis] / 100)));
@@ -663,7 +677,7 @@ function move(across, down, fine) {
   const to = [clamp(x + across * step(0), 0, photo.n[0] - width), clamp(y + down * step(1), 0, photo.n[1] - height)];
   if (to[0] === x && to[1] === y) {
     const stuck = (across && width === photo.n[0]) || (down && height === photo.n[1]);
-    say(stuck ? "The box spans the photo this way: make it smaller first." : "The box is at the border.");
+    say(stuck ? SPANS : "The box is at the border.");
     return;
   }
   setBox([...to, width, height]);
@@ -689,10 +703,10 @@ function grow(by, fine) {
 
 function reset() {
   const byHand = photo.r.some(isByHand), old = memory.edits[photo.i];
-  if (old && !old.a) {
+  if (old) {
     delete memory.edits[photo.i];
     say("Back to the boxes in the ledger");
-  } else if (byHand && !old) {
+  } else if (byHand) {
     edit(photo, (changed) => { changed.a = true; });
     say("The model chooses again when you apply focus.csv");
   } else {
@@ -726,7 +740,7 @@ function choose(number) {
 
 function turnHeat() {
   const off = document.body.classList.toggle("no-heat");
-  at("heat").setAttribute("aria-pressed", !off);
+  for (const button of document.querySelectorAll(".heat-switch")) button.setAttribute("aria-pressed", !off);
   say(off ? "Heat off" : "Heat on");
 }
 
@@ -779,9 +793,10 @@ at("photo").addEventListener("pointermove", (event) => {
 
 at("photo").addEventListener("pointerup", (event) => {
   if (!grip || grip.id !== event.pointerId) return;
-  const { moved, from, inside, corner } = grip;
+  const { moved, from, box, inside, corner } = grip;
   grip = null;
   if (!moved) setFocus(from);
+  else if (inside && corner < 0 && String(box) === String(now(photo, rowChosen()).box)) say(SPANS);
   else if (inside || corner >= 0) {
     showTotals();
     sayBox();
@@ -823,7 +838,7 @@ at("centre-all").addEventListener("click", centreAll);
 at("good").addEventListener("click", () => mark("good"));
 at("bad").addEventListener("click", () => mark("bad"));
 at("reset").addEventListener("click", reset);
-at("heat").addEventListener("click", turnHeat);
+for (const button of document.querySelectorAll(".heat-switch")) button.addEventListener("click", turnHeat);
 at("help").addEventListener("click", () => at("help-dialog").showModal());
 at("export").addEventListener("click", exportFocus);
 at("export-bad").addEventListener("click", exportBad);
@@ -841,16 +856,23 @@ at("copy").addEventListener("click", async () => {
 });
 
 function step(by) {
-  if (!photo) list.goTo(current + by);
+  if (!photo) list.goTo(inHand() ? current + by : current);
   else if (shown[current + by]) open(current + by, "replace");
   else say(by > 0 ? "That was the last photo." : "This is the first photo.");
+}
+
+// In the list, whether the keys speak of a photo.
+const inHand = () => Boolean(document.activeElement?.closest(".card"));
+
+function markInHand(which) {
+  if (photo || inHand()) mark(which, current);
 }
 
 const EVERYWHERE = {
   j: () => step(1),
   k: () => step(-1),
-  g: () => mark("good", current),
-  b: () => mark("bad", current),
+  g: () => markInHand("good"),
+  b: () => markInHand("bad"),
   h: turnHeat,
   e: exportFocus,
   "?": () => at("help-dialog").showModal(),
@@ -922,13 +944,13 @@ new ResizeObserver(fitPhoto).observe(at("stage"));
 function follow() {
   const name = location.hash.slice(1);
   let number = shown.findIndex((one) => one.i === name);
-  if (name && number < 0) number = photos.findIndex((one) => one.i === name) >= 0 ? (clearFilters(), shown.findIndex((one) => one.i === name)) : -1;
+  if (name && number < 0 && photos.some((one) => one.i === name)) {
+    at("filter-form").reset();
+    filter();
+    number = shown.findIndex((one) => one.i === name);
+  }
   if (number >= 0) open(number, "");
   else close("");
-}
-function clearFilters() {
-  at("filter-form").reset();
-  filter();
 }
 addEventListener("popstate", follow);
 

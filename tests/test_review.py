@@ -1,0 +1,279 @@
+"""The page's data and pictures. What the page does with them is tested in a browser."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from cropper import OutputError, UsageError, ledger, review
+from cropper.batch import run
+from cropper.boxes import Target
+from cropper.cli import main
+from cropper.pipeline import Settings
+
+TARGETS = (Target((640, 360), (64, 36)), Target((1, 1)))
+
+
+def write(out, source=None, jobs=2) -> list[review.Seen]:
+    return list(review.write(out, source, jobs))
+
+
+def data_of(out) -> dict:
+    text = (out / review.PAGE).read_text(encoding="utf-8")
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])
+
+
+def by_path(out) -> dict:
+    return {photo["p"]: photo for photo in data_of(out)["photos"]}
+
+
+@pytest.fixture
+def batch(tmp_path, make_photo):
+    """A function that makes a folder of photos with these names and their thumbnails: IN and OUT."""
+
+    def make(*names: str, **settings):
+        for seed, name in enumerate(names):
+            make_photo(tmp_path / "in" / name, seed=seed)
+        list(run(tmp_path / "in", tmp_path / "out", Settings(TARGETS, **settings), 2))
+        return tmp_path / "in", tmp_path / "out"
+
+    return make
+
+
+def test_the_page_has_every_row_of_the_ledger(batch):
+    _, out = batch("a.jpg", "b.png", "trip/c.jpg")
+    assert [(seen.path, seen.error) for seen in write(out)] == [("a.jpg", None), ("b.png", None), ("trip/c.jpg", None)]
+    page = data_of(out)
+    assert page["sizes"] == ["64x36", "1:1"]
+    assert page["byHand"] == review.BY_HAND
+    shown = {photo["p"]: photo for photo in page["photos"]}
+    with (out / ledger.NAME).open(newline="") as file:
+        for row in csv.DictReader(file):
+            photo = shown[row["path"]]
+            assert photo["n"] == [int(row["image_width"]), int(row["image_height"])]
+            (there,) = [one for one in photo["r"] if one["s"] == row["size"]]
+            assert there["t"] == row["status"]
+            assert there["b"] == [int(row[name]) for name in ("x", "y", "width", "height")]
+            assert there["f"] == [int(row["focus_x"]), int(row["focus_y"])]
+            assert there["k"] == float(row["kept"])
+
+
+def test_failed_photos_come_first_and_then_the_least_certain(batch, samples, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("cat.jpg", "wren.jpg", "trips/skyline_panorama.jpg"):
+        (tmp_path / "in" / os.path.basename(name)).write_bytes((samples / name).read_bytes())
+    (tmp_path / "in" / "text.jpg").write_text("no photo")
+    _, out = batch()
+    assert [seen.path for seen in write(out) if seen.error] == []  # the ledger says it already
+    photos = data_of(out)["photos"]
+    assert photos[0]["p"] == "text.jpg"
+    assert "no image" in photos[0]["r"][0]["m"]
+    kept = [min(row["k"] for row in photo["r"]) for photo in photos[1:]]
+    assert kept == sorted(kept)
+
+
+def test_each_photo_has_pictures_of_its_shape(batch, samples, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "wide.jpg").write_bytes((samples / "trips" / "skyline_panorama.jpg").read_bytes())
+    _, out = batch("small.png")
+    write(out)
+    for path, width, height in (("wide.jpg", 640, 160), ("small.png", 96, 64)):
+        name = by_path(out)[path]["i"]
+        preview, card = (cv2.imread(str(out / "review" / f"{name}.{kind}.jpg")) for kind in ("preview", "card"))
+        heat = cv2.imread(str(out / "review" / f"{name}.heat.png"), cv2.IMREAD_UNCHANGED)
+        assert preview.shape == (height, width, 3)
+        assert card.shape == (min(height, height * 320 // width), min(width, 320), 3)
+        assert heat.shape[2] == 4
+        assert 0 < heat[:, :, 3].max() < 255
+
+
+@pytest.mark.parametrize(
+    "name", ["</script><b>.jpg", "<!--.jpg", "{{data}}.jpg", 'a"b\\,.jpg', "\u2028\u202e%20#?.jpg", "a\nb.jpg"]
+)
+@pytest.mark.skipif(os.name == "nt", reason="such names cannot be there")
+def test_no_name_breaks_out_of_the_data(tmp_path, make_photo, name):
+    folder, _, base = name.rpartition("/")
+    photo = make_photo(tmp_path / "x.jpg")
+    (tmp_path / "in" / folder).mkdir(parents=True)
+    photo.rename(tmp_path / "in" / folder / base)
+    list(run(tmp_path / "in", tmp_path / "out", Settings(TARGETS), 1))
+    assert [seen.path for seen in write(tmp_path / "out")] == [name]
+    assert list(by_path(tmp_path / "out")) == [name]
+    text = (tmp_path / "out" / review.PAGE).read_text(encoding="utf-8")
+    assert text.count("</script>") == 2
+    assert text.rstrip().endswith("</html>")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such names cannot be there")
+def test_a_name_that_is_no_text_keeps_its_bytes(tmp_path, make_photo):
+    make_photo(tmp_path / "in" / "a.jpg").rename(tmp_path / "in" / os.fsdecode(b"caf\xe9.jpg"))
+    list(run(tmp_path / "in", tmp_path / "out", Settings(TARGETS), 1))
+    assert [seen.error for seen in write(tmp_path / "out")] == [None]
+    (path,) = by_path(tmp_path / "out")
+    assert os.fsencode(path) == b"caf\xe9.jpg"
+
+
+def test_a_second_run_makes_just_what_is_missing_or_has_changed(batch, make_photo):
+    source, out = batch("a.jpg", "b.jpg", "c.jpg")
+    write(out)
+    names = {path: photo["i"] for path, photo in by_path(out).items()}
+    made = {path: (out / "review" / f"{name}.preview.jpg").stat().st_ino for path, name in names.items()}
+    (out / "review" / f"{names['b.jpg']}.heat.png").unlink()
+    make_photo(source / "c.jpg", seed=9)
+    os.utime(source / "c.jpg", (time.time() + 5, time.time() + 5))
+    write(out)
+    again = {path: (out / "review" / f"{name}.preview.jpg").stat().st_ino for path, name in names.items()}
+    assert [path for path in names if made[path] != again[path]] == ["b.jpg", "c.jpg"]
+    assert len(list((out / "review").glob("*.heat.png"))) == 3
+
+
+def test_pictures_of_photos_that_are_gone_are_removed_and_nothing_else(batch):
+    source, out = batch("a.jpg", "b.jpg")
+    write(out)
+    (out / "review" / "d41d8cd98f00b204e9800998ecf8427e.jpg").write_text("somebody's")
+    (source / "b.jpg").unlink()
+    list(run(source, out, Settings(TARGETS), 1))
+    write(out)
+    assert len(list((out / "review").glob("*.heat.png"))) == 1
+    assert (out / "review" / "d41d8cd98f00b204e9800998ecf8427e.jpg").read_text() == "somebody's"
+
+
+def test_pictures_made_with_another_model_are_made_again(batch):
+    _, out = batch("a.jpg")
+    write(out)
+    (out / "review" / ".cropper-review").write_text("another")
+    (picture,) = (out / "review").glob("*.heat.png")
+    before = picture.stat().st_ino, picture.read_bytes()
+    picture.write_bytes(b"")
+    os.utime(picture, ns=(1, 1))
+    write(out)
+    assert picture.read_bytes() == before[1]
+
+
+def test_a_photo_that_is_gone_or_another_now_is_shown_with_why(batch, make_photo):
+    source, out = batch("a.jpg", "b.jpg", "c.jpg")
+    (source / "a.jpg").unlink()
+    make_photo(source / "b.jpg", 50, 80)
+    errors = {seen.path: str(seen.error) for seen in write(out) if seen.error}
+    assert "cannot be read" in errors["a.jpg"]
+    assert str(source / "a.jpg") in errors["a.jpg"]
+    assert "changed since its boxes were chosen" in errors["b.jpg"]
+    shown = by_path(out)
+    assert ["e" in shown[path] for path in ("a.jpg", "b.jpg", "c.jpg")] == [True, True, False]
+
+
+def test_where_the_photos_are_can_be_told(batch, tmp_path):
+    source, out = batch("a.jpg", dry_run=True)
+    with pytest.raises(UsageError, match="--photos"):
+        write(out)
+    write(out, source)
+    assert "e" not in by_path(out)["a.jpg"]
+    source.rename(tmp_path / "moved")
+    with pytest.raises(UsageError, match="not there"):
+        write(out, source)
+
+
+def test_an_output_folder_without_a_ledger_is_said(tmp_path):
+    with pytest.raises(UsageError, match="cropper batch IN OUT"):
+        write(tmp_path)
+
+
+def test_somebody_elses_page_and_folder_stay_as_they_are(batch):
+    _, out = batch("a.jpg")
+    (out / review.PAGE).write_text("<p>mine</p>")
+    with pytest.raises(OutputError, match="no page of cropper's"):
+        write(out)
+    assert (out / review.PAGE).read_text() == "<p>mine</p>"
+    (out / review.PAGE).unlink()
+    (out / "review").mkdir()
+    (out / "review" / "a.jpg").write_text("mine")
+    with pytest.raises(OutputError, match="did not make"):
+        write(out)
+    assert [path.name for path in (out / "review").iterdir()] == ["a.jpg"]
+    assert not (out / review.PAGE).exists()
+
+
+def test_the_page_depends_on_no_number_of_jobs(batch):
+    _, out = batch(*(f"{number}.jpg" for number in range(9)))
+    write(out, jobs=1)
+    first = (out / review.PAGE).read_bytes()
+    write(out, jobs=4)
+    assert (out / review.PAGE).read_bytes() == first
+
+
+def test_numbers_that_a_spreadsheet_spoilt_are_no_box(batch):
+    _, out = batch("a.jpg")
+    table = out / ledger.NAME
+    rows = list(csv.reader(table.open(newline="")))
+    rows[1][rows[0].index("x")] = "1,5"
+    rows[2][rows[0].index("kept")] = "nan"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    write(out)
+    first, second = by_path(out)["a.jpg"]["r"]
+    assert "b" not in first
+    assert "k" not in second
+
+
+def test_a_closed_run_leaves_no_page(batch):
+    _, out = batch(*(f"{number}.jpg" for number in range(9)))
+    pages = review.write(out, None, 1)
+    next(pages)
+    pages.close()
+    assert not (out / review.PAGE).exists()
+    assert len(write(out)) == 9
+
+
+def test_nothing_in_the_page_asks_the_network(batch):
+    _, out = batch("a.jpg")
+    write(out)
+    text = (out / review.PAGE).read_text(encoding="utf-8")
+    assert "default-src 'none'" in text
+    assert re.findall(r"https?://[^\"'\s]+", text) == ["http://www.w3.org/2000/svg"]  # a name, not a place
+
+
+def test_heat_is_clear_where_nobody_looks():
+    density = np.zeros((8, 8), np.float32)
+    density[2, 3] = 1
+    heat = review._heat(density)
+    assert heat.shape == (16, 16, 4)
+    assert heat[4:6, 6:8, 3].min() > 100
+    assert heat[10:, 10:, 3].max() == 0
+
+
+def test_the_command_prints_the_page_and_says_what_is_missing(batch, capfd):
+    source, out = batch("a.jpg", "b.jpg")
+    with pytest.raises(SystemExit) as ended:
+        main(["review", str(out)])
+    assert (ended.value.code, *capfd.readouterr()) == (0, f"{out / 'review.html'}\n", "")
+    (source / "a.jpg").unlink()
+    with pytest.raises(SystemExit) as ended:
+        main(["review", str(out), "--photos", str(source)])
+    said = capfd.readouterr()
+    assert ended.value.code == 1
+    assert said.out == f"{out / 'review.html'}\n"
+    assert said.err.startswith(f"cropper: {source / 'a.jpg'}: it cannot be read")
+    assert said.err.count("\n") == 1
+
+
+def test_the_command_says_in_one_line_what_it_cannot_do(tmp_path, capfd):
+    with pytest.raises(SystemExit) as ended:
+        main(["review", str(tmp_path)])
+    assert ended.value.code == 2
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_a_batch_takes_no_picture_of_the_page_for_a_photo(tmp_path, make_photo):
+    """OUT may lie in IN."""
+    for seed in range(2):
+        make_photo(tmp_path / f"{seed}.jpg", seed=seed)
+    list(run(tmp_path, tmp_path / "out", Settings(TARGETS), 1))
+    write(tmp_path / "out")
+    assert [done.path for done in run(tmp_path, tmp_path / "out", Settings(TARGETS), 1) if done.rows] == ["0.jpg", "1.jpg"]
