@@ -47,10 +47,12 @@ addEventListener("beforeunload", (event) => {
 
 // ------------------------------------------------------------------------------------------------------------- words and names
 
-// Bytes of a name that are no UTF-8 are lone surrogates here, as in Python: shown escaped, exported as the bytes they were.
-const printable = (text) => text.replace(/[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/gu, (sign) => {
-  const code = sign.charCodeAt(0);
-  return `\\x${(code >= 0xdc80 && code <= 0xdcff ? code - 0xdc00 : code).toString(16).padStart(2, "0")}`;
+// Bytes of a name that are no UTF-8 are lone surrogates here, as in Python: exported as the bytes they were. They, and whatever
+// else does not print, or would turn the letters around, are shown escaped, as the command does.
+const printable = (text) => text.replace(/\p{C}|\p{Zl}|\p{Zp}|(?! )\p{Zs}/gu, (sign) => {
+  const code = sign.codePointAt(0), short = { 9: "\\t", 10: "\\n", 13: "\\r" }[code];
+  const [letter, digits] = code < 0x100 ? ["x", 2] : code < 0x10000 ? ["u", 4] : ["U", 8];
+  return short || `\\${letter}${code.toString(16).padStart(digits, "0")}`;
 });
 const nameOf = (photo) => printable(photo.p.slice(photo.p.lastIndexOf("/") + 1));
 const folderOf = (path) => path.slice(0, Math.max(0, path.lastIndexOf("/")));
@@ -296,10 +298,12 @@ const list = {
 
   renew() {
     if (at("overview").hidden) return;
+    const hadFocus = inHand();
     this.cards.clear();
     at("cards").replaceChildren();
     this.measure();
     this.fill();
+    if (hadFocus) this.cards.get(current)?.firstChild.focus({ preventScroll: true });
   },
 
   fill() {
@@ -753,21 +757,23 @@ function pointOf(event) {
   return [(event.clientX - area.left) / scale, (event.clientY - area.top) / scale];
 }
 
-at("photo").addEventListener("pointerdown", (event) => {
-  if (event.button || !photo || !canEdit(photo, rowChosen())) return;
-  at("photo").setPointerCapture(event.pointerId);
-  at("photo").focus({ preventScroll: true });
-  event.preventDefault();
+// On the stage, not on the photo: half of a handle at the photo's border lies outside it.
+at("stage").addEventListener("pointerdown", (event) => {
+  if (event.button || !photo || at("photo").hidden || !canEdit(photo, rowChosen())) return;
   const point = pointOf(event);
   const box = withAspect(photo, rowChosen(), now(photo, rowChosen()).box);
   const [x, y, width, height] = box;
   const reach = (event.pointerType === "mouse" ? 12 : 26) / scale;
   const corner = corners(box).findIndex(([cx, cy]) => Math.abs(cx - point[0]) <= reach && Math.abs(cy - point[1]) <= reach);
   const inside = point[0] >= x && point[0] <= x + width && point[1] >= y && point[1] <= y + height;
+  if (corner < 0 && [0, 1].some((axis) => point[axis] < 0 || point[axis] >= photo.n[axis])) return;
+  event.preventDefault();
+  at("stage").setPointerCapture(event.pointerId);
+  at("photo").focus({ preventScroll: true });
   grip = { id: event.pointerId, from: point, client: [event.clientX, event.clientY], box, corner, inside, moved: false };
 });
 
-at("photo").addEventListener("pointermove", (event) => {
+addEventListener("pointermove", (event) => {
   if (!photo) return;
   if (!grip || grip.id !== event.pointerId) return;
   const far = Math.hypot(event.clientX - grip.client[0], event.clientY - grip.client[1]);
@@ -791,7 +797,7 @@ at("photo").addEventListener("pointermove", (event) => {
   }
 });
 
-at("photo").addEventListener("pointerup", (event) => {
+addEventListener("pointerup", (event) => {
   if (!grip || grip.id !== event.pointerId) return;
   const { moved, from, box, inside, corner } = grip;
   grip = null;
@@ -802,7 +808,7 @@ at("photo").addEventListener("pointerup", (event) => {
     sayBox();
   }
 });
-at("photo").addEventListener("pointercancel", () => { grip = null; });
+addEventListener("pointercancel", () => { grip = null; });
 
 // -------------------------------------------------------------------------------------------------------------- buttons, keys
 
@@ -915,10 +921,12 @@ addEventListener("keydown", (event) => {
 });
 
 let filtering = 0;
-at("filter-form").addEventListener("input", () => {
-  cancelAnimationFrame(filtering);
-  filtering = requestAnimationFrame(filter);
-});
+for (const kind of ["input", "change"]) {
+  at("filter-form").addEventListener(kind, () => {
+    cancelAnimationFrame(filtering);
+    filtering = requestAnimationFrame(filter);
+  });
+}
 at("filter-form").addEventListener("submit", (event) => event.preventDefault());
 at("filter-form").addEventListener("reset", () => setTimeout(filter));
 at("filters").addEventListener("toggle", () => list.renew());
@@ -934,8 +942,11 @@ addEventListener("scroll", () => {
 
 let widthBefore = 0;
 new ResizeObserver(() => {
-  if (photo) draw();
-  else if (at("cards").clientWidth !== widthBefore) list.renew();
+  if (photo) {
+    draw();
+    return;
+  }
+  if (at("cards").clientWidth !== widthBefore) list.renew();
   widthBefore = at("cards").clientWidth;
 }).observe(document.body);
 new ResizeObserver(fitPhoto).observe(at("stage"));
