@@ -52,7 +52,11 @@ def paths_in(ledger) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["batch", "--help"], ["boxes", "--help"], ["crop", "--help"], ["show", "--help"], ["--version"]]
+    "arguments",
+    [
+        *(["--help"], ["batch", "--help"], ["boxes", "--help"], ["crop", "--help"], ["show", "--help"], ["sheet", "--help"]),
+        ["--version"],
+    ],
 )
 def test_help_loads_neither_libraries_nor_the_model(cropper_process, arguments):
     code = (

@@ -17,6 +17,7 @@ from cropper.cli.boxes import boxes
 from cropper.cli.crop import crop
 from cropper.cli.evaluate import evaluate
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, say
+from cropper.cli.sheet import sheet
 from cropper.cli.show import show
 from cropper.cli.signals import end_as_interrupted
 from cropper.errors import CropperError, PhotoError
@@ -32,6 +33,7 @@ def cli() -> None:
     cropper boxes photos/                      decisions only, for scripts
     cropper crop photo.jpg > thumbnail.jpg     one photo, through a pipe
     cropper show photo.jpg                     where people look, and the crop, as a picture
+    cropper sheet thumbnails/                  what a batch decided, on one picture
     cropper evaluate boxes gaze_set/           how good it is, measured
     cropper bench photos/                      what a folder costs
     """
@@ -41,6 +43,7 @@ cli.add_command(batch)
 cli.add_command(boxes)
 cli.add_command(crop)
 cli.add_command(show)
+cli.add_command(sheet)
 cli.add_command(evaluate)
 cli.add_command(bench)
 
