@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from cropper.cli.options import SOME_FAILED, jobs_option, say, target_options, targets_of
+from cropper.cli.options import SOME_FAILED, is_outranked, jobs_option, say, target_options, targets_of
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def boxes(
             else:
                 yield path
 
+    if is_outranked("template", by="format"):
+        template = None
     delimiter = {"csv": ",", "tsv": "\t"}.get(format) if template is None else None
     line = _template(template) if template is not None else _columns(delimiter) if delimiter else _json
     out = sys.stdout.buffer

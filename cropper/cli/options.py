@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from cropper.errors import printable
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130  # exit codes
 DEFAULT_SIZE = (640, 360)
 MAX_SIDE = 16383  # what every output format can hold
+# Where a parameter's value can be from. (click's own members are in order only since 8.3.3.)
+_FROM_NEAR_TO_FAR = tuple(ParameterSource[name] for name in ("COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP", "DEFAULT"))
 
 
 class Pair(click.ParamType[tuple[int, int]]):
@@ -104,8 +107,25 @@ def targets_of(sizes: Sequence[tuple[int, int]], aspects: Sequence[tuple[int, in
     """The targets asked for, each once, in the order given, sizes first; the default where none is."""
     from cropper.boxes import Target
 
+    if is_outranked("sizes", by="aspects"):
+        sizes = ()
+    elif is_outranked("aspects", by="sizes"):
+        aspects = ()
     asked = [Target(size, size) for size in sizes] + [Target(aspect) for aspect in aspects]
     return tuple(dict.fromkeys(asked or [Target(DEFAULT_SIZE, DEFAULT_SIZE)]))
+
+
+def is_outranked(name: str, by: str) -> bool:
+    """Whether a parameter of the running command is from farther away than another that says the same in another way.
+
+    Someone who writes ``--aspect`` on the command line does not mean the ``size`` of a configuration as well.
+    """
+    ctx = click.get_current_context(silent=True)
+    if ctx is None:
+        return False
+    sources = [ctx.get_parameter_source(parameter) for parameter in (name, by)]
+    first, second = (_FROM_NEAR_TO_FAR.index(source) if source in _FROM_NEAR_TO_FAR else 0 for source in sources)
+    return first > second
 
 
 def say(message: str) -> None:
