@@ -29,7 +29,8 @@ TEXTS = ("path", "status", "size", "message")
 
 
 @click.command(short_help="Print the boxes of photos, for scripts.")
-@click.argument("paths", metavar="[PATH|-]...", nargs=-1)
+# A path for the shell to complete. One that cannot be read is a photo that fails, as those on stdin are, and stops no other.
+@click.argument("paths", metavar="[PATH|-]...", nargs=-1, type=click.Path(readable=False))
 @target_options
 @click.option("--null", "-0", is_flag=True, help="Paths on stdin end with NUL, as those of 'find -print0' do.")
 @click.option(
