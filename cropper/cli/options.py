@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from cropper.errors import printable
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130  # exit codes
 DEFAULT_SIZE = (640, 360)
 MAX_SIDE = 16383  # what every output format can hold
-# Where a parameter's value can be from. (click's own members are in order only since 8.3.3.)
-_FROM_NEAR_TO_FAR = tuple(ParameterSource[name] for name in ("COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP", "DEFAULT"))
 
 
 class Pair(click.ParamType[tuple[int, int]]):
@@ -123,9 +120,8 @@ def is_outranked(name: str, by: str) -> bool:
     ctx = click.get_current_context(silent=True)
     if ctx is None:
         return False
-    sources = [ctx.get_parameter_source(parameter) for parameter in (name, by)]
-    first, second = (_FROM_NEAR_TO_FAR.index(source) if source in _FROM_NEAR_TO_FAR else 0 for source in sources)
-    return first > second
+    source, other = ctx.get_parameter_source(name), ctx.get_parameter_source(by)
+    return source is not None and other is not None and source > other  # click has them from near to far
 
 
 def say(message: str) -> None:
