@@ -96,6 +96,11 @@ class Saliency:
             remedy = "it must take uint8 'image' [N, H, W, 3] and give float 'density' [N, h, w]"
             raise ModelError("does not keep the model contract", path=path, remedy=remedy)
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the file says of its own making."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
     def densities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 [N, H, W, 3] BGR, H and W multiples of 32 -> float32 [N, h, w], each non-negative and summing to 1."""
         try:

@@ -105,10 +105,16 @@ def save(picture: NDArray[np.uint8], path: Path) -> None:
         UsageError: if the name's extension is no image format.
         OutputError: if the file cannot be written.
     """
+    data = encoded(picture, path)
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise OutputError(f"the picture cannot be written ({error.strerror})", path=path) from error
+
+
+def encoded(picture: NDArray[np.uint8], path: Path) -> bytes:
+    """A picture as a file in the format that a name says. Raises UsageError if its extension is no image format."""
     # Only the extension is OpenCV's to see: names that are no text crash it.
     if not path.suffix.isascii() or not cv2.haveImageWriter(f"picture{path.suffix}"):
         raise UsageError("the name does not say what kind of picture to write", path=path, remedy="end it in .png or .jpg")
-    try:
-        path.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
-    except OSError as error:
-        raise OutputError(f"the picture cannot be written ({error.strerror})", path=path) from error
+    return cv2.imencode(path.suffix, picture)[1].tobytes()

@@ -20,23 +20,8 @@ import numpy as np
 import pytest
 
 from cropper import __version__
-from cropper.cli import main
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and terminals are others there")
-
-
-@pytest.fixture
-def cropper(capfdbinary, tmp_path, monkeypatch):
-    """Run the command in this process, in the test's folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        out, err = capfdbinary.readouterr()
-        return ended.value.code, os.fsdecode(out), os.fsdecode(err)
-
-    return run
 
 
 @pytest.fixture
@@ -53,7 +38,11 @@ def paths_in(ledger) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["batch", "--help"], ["boxes", "--help"], ["crop", "--help"], ["show", "--help"], ["--version"]]
+    "arguments",
+    [
+        *(["--help"], ["batch", "--help"], ["boxes", "--help"], ["crop", "--help"], ["show", "--help"], ["sheet", "--help"]),
+        ["--version"],
+    ],
 )
 def test_help_loads_neither_libraries_nor_the_model(cropper_process, arguments):
     code = (

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from cropper.cli.options import SOME_FAILED, candidates_option, choosing_options, focus_option, jobs_option, say
+from cropper.cli.options import SOME_FAILED, candidates_option, choosing_options, focus_option, is_outranked, jobs_option, say
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ TEXTS = ("path", "status", "size", "message")
 
 
 @click.command(short_help="Print the boxes of photos, for scripts.")
-@click.argument("paths", metavar="[PATH|-]...", nargs=-1)
+# A path for the shell to complete. One that cannot be read is a photo that fails, as those on stdin are, and stops no other.
+@click.argument("paths", metavar="[PATH|-]...", nargs=-1, type=click.Path(readable=False))
 @choosing_options
 @candidates_option
 @focus_option
@@ -85,6 +86,8 @@ def boxes(
             else:
                 yield path
 
+    if is_outranked("template", by="format"):
+        template = None
     delimiter = {"csv": ",", "tsv": "\t"}.get(format) if template is None else None
     line = _template(template) if template is not None else _columns(delimiter) if delimiter else _json
     out = sys.stdout.buffer

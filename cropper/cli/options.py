@@ -230,8 +230,24 @@ def targets_of(sizes: Sequence[tuple[int, int]], aspects: Sequence[tuple[int, in
     """The targets asked for, each once, in the order given, sizes first; the default where none is."""
     from cropper.boxes import Target
 
+    if is_outranked("sizes", by="aspects"):
+        sizes = ()
+    elif is_outranked("aspects", by="sizes"):
+        aspects = ()
     asked = [Target(size, size) for size in sizes] + [Target(aspect) for aspect in aspects]
     return tuple(dict.fromkeys(asked or [Target(DEFAULT_SIZE, DEFAULT_SIZE)]))
+
+
+def is_outranked(name: str, by: str) -> bool:
+    """Whether a parameter of the running command is from farther away than another that says the same in another way.
+
+    Someone who writes ``--aspect`` on the command line does not mean the ``size`` of a configuration as well.
+    """
+    ctx = click.get_current_context(silent=True)
+    if ctx is None:
+        return False
+    source, other = ctx.get_parameter_source(name), ctx.get_parameter_source(by)
+    return source is not None and other is not None and source > other  # click has them from near to far
 
 
 def say(message: str) -> None:
