@@ -35,14 +35,11 @@ from cropper.errors import CropperError, PhotoError, reading
 from cropper.focus import Focus
 from cropper.opencv import cv2
 from cropper.pad import BLUR, canvas_for, fitted, padded
-from cropper.saliency import Saliency, prepare, shape_for
+from cropper.saliency import Saliency, prepare, shape_for, share_needed
 
 # Larger batches gain nothing on a processor, and what the model holds while it works grows with them: in two threads 251 MB with
 # 16 photos, 61 MB with 4, at 7.3 and 6.9 ms a photo.
 BATCH_SIZE = 4
-# Photos are decoded to at least so many times the sides of the model's input. A JPEG decoded to hardly more looks a little
-# different there than one decoded whole, which can move its box; and the sizes asked for must not move boxes.
-MODEL_MARGIN = Fraction(3, 2)
 # Photos begun and not yet finished, and bytes of decoded pixels they may hold before no new one is begun: enough that
 # several shapes fill their batches while both ends of the pipeline stay busy.
 MAX_IN_FLIGHT = 32
@@ -291,9 +288,8 @@ def pixels_needed(width: int, height: int, settings: Settings, given: Sequence[F
     Raises:
         PhotoError: if a focus is not in the photo.
     """
-    model_height, model_width = shape_for(width, height)
     # Exact: a pixel too much by rounding would cost a JPEG twice the scale.
-    share = MODEL_MARGIN * max(Fraction(model_width, width), Fraction(model_height, height))
+    share = share_needed(width, height)
     for target, focus in zip(settings.targets, given or (None,) * len(settings.targets), strict=True):
         share = max(share, _share_to_fill(smallest_box(width, height, target, settings.choosing, focus), target))
     return _pixels_of_share(width, height, share)

@@ -20,6 +20,7 @@ from cropper import ledger, overlay, photo
 from cropper.boxes import Box
 from cropper.errors import PhotoError, UsageError, reading
 from cropper.lettering import lettered, wrapped
+from cropper.saliency import Saliency, prepare, shape_for, share_needed
 from cropper.walk import is_inside
 
 Pixels = NDArray[np.uint8]
@@ -73,6 +74,7 @@ class _Cell:
     """The pictures of a photo, each where there is one, and what to say where there is none."""
 
     original: Pixels | None = None
+    heat: Pixels | None = None
     crops: dict[str, Pixels] = field(default_factory=dict)  # by size
     problem: str = ""
 
@@ -116,7 +118,7 @@ def is_of_the_ledger(path: Path, out: Path, source: Path) -> bool:
     return False
 
 
-def draw(selection: Selection, out: Path, source: Path, columns: int | None = None) -> Pixels:
+def draw(selection: Selection, out: Path, source: Path, columns: int | None = None, model: Saliency | None = None) -> Pixels:
     """The sheet, uint8 [h, w, 3] BGR: a cell a photo, left to right, then down.
 
     Args:
@@ -124,6 +126,7 @@ def draw(selection: Selection, out: Path, source: Path, columns: int | None = No
         out: the output folder: its thumbnails are shown where there are some, else crops are cut from the originals.
         source: the folder of the originals. One that cannot be read does not stop the others.
         columns: cells in a row; as many as fit a page if left out.
+        model: what says where people look, to show that too; or None.
 
     Raises:
         UsageError: if the sheet would have more pixels in a row or column than image files can hold.
@@ -131,7 +134,8 @@ def draw(selection: Selection, out: Path, source: Path, columns: int | None = No
     entries = selection.entries
     labels = list(dict.fromkeys(row.size for entry in entries for row in entry.rows))
     slots = {label: _fitted(*_shape_of(label)) for label in labels}
-    cell_width = _GAP + SLOT[0] + _GAP + sum(width + _GAP for width, _ in slots.values())
+    pictures = 1 if model is None else 2
+    cell_width = _GAP + pictures * (SLOT[0] + _GAP) + sum(width + _GAP for width, _ in slots.values())
     cell_height = _GAP + SLOT[1] + _CAPTION
     if columns is None:
         columns = max(1, min(len(entries), (PAGE_WIDTH - _GAP) // (cell_width + _GAP)))
@@ -149,23 +153,25 @@ def draw(selection: Selection, out: Path, source: Path, columns: int | None = No
     problems = []
     for entry, (left, top) in zip(entries, corners, strict=True):
         canvas[top : top + cell_height, left : left + cell_width] = _CELL
-        cell = _cell_of(entry, out, source, slots)
+        cell = _cell_of(entry, out, source, slots, model)
         problems.append(cell.problem)
         _paste(canvas, cell.original, left + _GAP, top + _GAP, SLOT)
-        for x, label in _places(left, slots):
+        if model is not None:
+            _paste(canvas, cell.heat, left + _GAP + SLOT[0] + _GAP, top + _GAP, SLOT)
+        for x, label in _places(left, slots, pictures):
             _paste(canvas, cell.crops.get(label), x, top + _GAP, slots[label])
     # Pillow writes in whatever order the channels have, so that colours stay BGR here.
     image = Image.fromarray(canvas)
     writing = ImageDraw.Draw(image)
     _write_head(writing, width, _title_of(out), _summary_of(selection))
     for entry, (left, top), problem in zip(entries, corners, problems, strict=True):
-        _write_caption(writing, entry, left, top, slots)
+        _write_caption(writing, entry, left, top, slots, pictures)
         if problem:
             _write_problem(writing, problem, left, top, cell_width)
     return np.asarray(image, np.uint8)
 
 
-def _cell_of(entry: Entry, out: Path, source: Path, slots: dict[str, tuple[int, int]]) -> _Cell:
+def _cell_of(entry: Entry, out: Path, source: Path, slots: dict[str, tuple[int, int]], model: Saliency | None) -> _Cell:
     """Read what there is to show of a photo. Whatever is wrong with it is said in its cell."""
     cell = _Cell()
     boxes: dict[str, Box] = {}
@@ -182,7 +188,7 @@ def _cell_of(entry: Entry, out: Path, source: Path, slots: dict[str, tuple[int, 
             with suppress(PhotoError):  # then it is cut out again
                 cell.crops[row.size] = _picture(out / row.output, slots[row.size])
     try:
-        _read_original(cell, entry, boxes, source, slots)
+        _read_original(cell, entry, boxes, source, slots, model)
     except PhotoError as error:
         cell.problem = cell.problem or error.reason
     except Exception as error:  # nothing that one photo does may stop the others
@@ -190,8 +196,15 @@ def _cell_of(entry: Entry, out: Path, source: Path, slots: dict[str, tuple[int, 
     return cell
 
 
-def _read_original(cell: _Cell, entry: Entry, boxes: dict[str, Box], source: Path, slots: dict[str, tuple[int, int]]) -> None:
-    """The original with its boxes, and crops cut from it where there are no thumbnails."""
+def _read_original(
+    cell: _Cell,
+    entry: Entry,
+    boxes: dict[str, Box],
+    source: Path,
+    slots: dict[str, tuple[int, int]],
+    model: Saliency | None,
+) -> None:
+    """The original with its boxes, where people look in it, and crops cut from it where there are no thumbnails."""
     file = source / entry.path
     with reading(file):
         data = file.read_bytes()
@@ -200,9 +213,14 @@ def _read_original(cell: _Cell, entry: Entry, boxes: dict[str, Box], source: Pat
         missing = [label for label in boxes if label not in cell.crops]
         shown = _fitted(*size)
         share = max([shown[0] / size[0], *(slots[label][0] / boxes[label].width for label in missing)])
+        if model is not None:
+            share = max(share, float(share_needed(*size)))
         share = min(share, 1.0)
         pixels = photo.on_white(photo.decode(data, header, (math.ceil(size[0] * share), math.ceil(size[1] * share))))
     original = np.asarray(photo.resized(pixels, shown), np.uint8)
+    if model is not None:
+        density = model.densities(prepare(pixels, shape_for(*size))[None])[0]
+        cell.heat = overlay.draw(original, density, ())
     decided_for = {(row.image_width, row.image_height) for row in entry.rows if row.size in boxes}
     if decided_for - {(str(size[0]), str(size[1]))}:
         cell.original = original
@@ -249,9 +267,9 @@ def _paste(canvas: Pixels, picture: Pixels | None, x: int, y: int, slot: tuple[i
     canvas[y : y + height, x : x + width] = picture[:height, :width]
 
 
-def _places(left: int, slots: dict[str, tuple[int, int]]) -> Iterator[tuple[int, str]]:
-    """Where in a cell each crop begins."""
-    x = left + _GAP + SLOT[0] + _GAP
+def _places(left: int, slots: dict[str, tuple[int, int]], pictures: int) -> Iterator[tuple[int, str]]:
+    """Where in a cell each crop begins, beside one or two pictures of the whole photo."""
+    x = left + _GAP + pictures * (SLOT[0] + _GAP)
     for label, (width, _) in slots.items():
         yield x, label
         x += width + _GAP
@@ -269,13 +287,15 @@ def _write_head(writing: ImageDraw.ImageDraw, width: int, title: str, summary: s
     writing.text((_GAP, baseline), words, _INK, font, anchor="ls")
 
 
-def _write_caption(writing: ImageDraw.ImageDraw, entry: Entry, left: int, top: int, slots: dict[str, tuple[int, int]]) -> None:
+def _write_caption(
+    writing: ImageDraw.ImageDraw, entry: Entry, left: int, top: int, slots: dict[str, tuple[int, int]], pictures: int
+) -> None:
     baseline = top + _GAP + SLOT[1] + _CAPTION - _LETTERS // 2 - 2
     words, font = lettered(entry.path, _LETTERS, SLOT[0])
     writing.text((left + _GAP, baseline), words, _INK, font, anchor="ls")
     of_size = {row.size: row for row in entry.rows}
     drawn = [row.size for row in entry.rows if row.status == ledger.OK]
-    for x, label in _places(left, slots):
+    for x, label in _places(left, slots, pictures):
         row = of_size.get(label)
         if row is None or row.status != ledger.OK:
             continue

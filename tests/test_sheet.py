@@ -14,6 +14,7 @@ from cropper import UsageError, ledger, overlay
 from cropper.batch import run
 from cropper.boxes import Box, Target
 from cropper.pipeline import Settings
+from cropper.saliency import Saliency
 from cropper.sheet import _EMPTY, LARGEST_SIDE, SLOT, draw, is_of_the_ledger, select
 
 WIDE = Target((640, 360), (640, 360))
@@ -42,6 +43,20 @@ def test_the_first_photos_are_chosen_or_those_that_keep_least(folder, tmp_path):
     worst = select(out, 9, least_kept_first=True)
     assert [entry.path for entry in worst.entries] == ["trips/skyline_panorama.jpg", "drum.jpg", "cat.jpg", "broken.jpg"]
     assert [len(entry.rows) for entry in worst.entries] == [2] * 4
+
+
+def test_the_heat_stands_between_the_photo_and_its_crop(folder, tmp_path):
+    out = made(folder, tmp_path / "out")
+    plain = draw(select(out, 9, False), out, folder, columns=1)
+    with_heat = draw(select(out, 9, False), out, folder, columns=1, model=Saliency())
+    gap = with_heat.shape[1] - plain.shape[1] - SLOT[0]
+    assert 0 < gap < 30
+    left = gap + SLOT[0] + gap
+    before, beside = with_heat[:, :left], with_heat[:, left + SLOT[0] + gap :]
+    assert np.abs(before.astype(int) - plain[:, :left]).mean() < 1.5  # decoded at another scale
+    assert np.array_equal(beside[100:], plain[100:, left:])
+    photo, heat = plain[100:300, gap:left], with_heat[100:300, left : left + SLOT[0] + gap]
+    assert np.abs(photo.astype(int) - heat).mean() > 5
 
 
 def test_a_folder_without_a_ledger_is_said(tmp_path):

@@ -31,6 +31,7 @@ from cropper.errors import UsageError
     help="In the ledger's order, or those first whose crops keep least.",
 )
 @click.option("--columns", metavar="N", type=click.IntRange(1), help="Photos in a row.  [default: as many as fit a page]")
+@click.option("--heat", is_flag=True, help="Show where people look, too.")
 @click.option(
     "--photos",
     "source",
@@ -38,7 +39,7 @@ from cropper.errors import UsageError
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The folder of the originals.  [default: where 'cropper batch' took them from]",
 )
-def sheet(out: Path, output: Path, most: int, sort: str, columns: int | None, source: Path | None) -> None:
+def sheet(out: Path, output: Path, most: int, sort: str, columns: int | None, heat: bool, source: Path | None) -> None:
     """Draw the photos of OUT/boxes.csv with their boxes, each beside its crops, on one sheet, and print its path.
 
     The crops are OUT's thumbnails, or cut from the originals where there are none. A photo that cannot be read says so in its
@@ -52,6 +53,7 @@ def sheet(out: Path, output: Path, most: int, sort: str, columns: int | None, so
     from cropper import ledger
     from cropper import sheet as sheets
     from cropper.opencv import libraries_muted
+    from cropper.saliency import Saliency
     from cropper.show import encoded, save
 
     to_stdout = str(output) == "-"
@@ -65,7 +67,7 @@ def sheet(out: Path, output: Path, most: int, sort: str, columns: int | None, so
     if not to_stdout and output.exists() and sheets.is_of_the_ledger(output, out, source):
         raise UsageError("the sheet would overwrite a photo or a thumbnail", path=output, remedy="give another name with -o")
     with libraries_muted():
-        picture = sheets.draw(selection, out, source, columns)
+        picture = sheets.draw(selection, out, source, columns, Saliency() if heat else None)
     if to_stdout:
         sys.stdout.buffer.write(encoded(picture, Path("sheet.jpg")))
     else:
