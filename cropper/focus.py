@@ -2,7 +2,8 @@
 
 A focus file is a CSV table with the columns ``path,x,y``, or ``path,x,y,width,height`` for boxes, and where wanted ``size`` with
 the label of the one size or aspect a row is for. Columns may stand in any order, and others beside them; pixels are those of
-the upright original. Of several rows for one photo and size the last counts, and a row for its size before one for all.
+the upright original, so that a ledger is a focus file too: it fixes what was decided. Of several rows for one photo and size the
+last counts, and a row for its size before one for all.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from cropper.boxes import Box, aspect_ratio, box_at, largest_size, normalised
 from cropper.errors import PhotoError, UsageError
+from cropper.ledger import FAILED, SKIPPED
 from cropper.zoom import placed
 
 # What ``cropper batch`` looks for in IN by itself.
@@ -59,6 +61,8 @@ def read(path: Path) -> Given:
                     f"the focus file has no column {' and no column '.join(sorted(missing))}", path=path, remedy=remedy
                 )
             for line in lines:
+                if line.get("status") in (SKIPPED, FAILED):
+                    continue  # of a ledger
                 try:
                     focus = _focus(line)
                 except ValueError as error:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cropper import PhotoError, UsageError, focus
-from cropper.boxes import largest_size
+from cropper import PhotoError, UsageError, focus, ledger
+from cropper.boxes import Box, largest_size
 from cropper.focus import Focus
 
 EVEN = np.ones((4, 6))
@@ -37,6 +37,16 @@ def test_points_and_boxes_are_read_by_path_and_size(tmp_path):
     assert focus.of(given_words, 'b, "c".jpg', "1:1") == Focus(7, 8, 9, 10)
     assert focus.of(given_words, "caf\udce9.jpg", "1:1") == Focus(0, 0)
     assert focus.of(given_words, "d.jpg", "1:1") is None
+
+
+def test_a_ledger_fixes_what_was_decided(tmp_path):
+    writer = ledger.Writer(tmp_path / "boxes.csv")
+    box = Box(10, 0, 640, 480, 0.8, (300, 200))
+    writer.append(
+        [ledger.decided_row("a.jpg", "a.jpg", "ok", (800, 480), "4:3", box), ledger.failed_row("b.jpg", "4:3", "no image")]
+    )
+    writer.close()
+    assert focus.read(tmp_path / "boxes.csv") == {"a.jpg": {"4:3": Focus(10, 0, 640, 480)}}
 
 
 def test_points_alone_need_three_columns_and_the_last_row_counts(tmp_path):

@@ -69,6 +69,7 @@ def prepared(tmp_path_factory) -> Path:
     with Image.open(SAMPLES / "wren.jpg") as image:
         image.transpose(Image.Transpose.ROTATE_90).save(photos / "turned.jpg", exif=exif, quality=98)
     shutil.copy(SAMPLES / "wren.jpg", folder / "photo.jpg")
+    (folder / "focus.csv").write_text("path,x,y\ncat.jpg,200,130\n")
     list(run(photos, folder / "thumbnails", Settings((Target((640, 360), (640, 360)),)), 2))
     list(run(photos, folder / "decisions", Settings((Target((1, 1)),), dry_run=True), 2))
 
