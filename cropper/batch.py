@@ -13,14 +13,17 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from cropper import __version__, ledger, outputs, photo
-from cropper.errors import OutputError, UsageError
+from cropper import __version__, focus, ledger, outputs, photo
+from cropper.boxes import Target
+from cropper.decide import BY_HAND
+from cropper.errors import OutputError, PhotoError, UsageError
+from cropper.focus import Focus, Given
 from cropper.pipeline import Done, Finished, Job, Pipeline, Settings
 from cropper.saliency import BUNDLED_MODEL, Saliency
 from cropper.walk import is_inside, join, walk
 
 
-def run(source: Path, out: Path, settings: Settings, jobs: int) -> Generator[Done, None, None]:
+def run(source: Path, out: Path, settings: Settings, jobs: int, given: Given | None = None) -> Generator[Done, None, None]:
     """Make the thumbnails and the ledger of a folder, and yield what became of each photo, in the walk's order.
 
     Closed early, or interrupted, it keeps all that is finished: a second run goes on from there.
@@ -30,6 +33,7 @@ def run(source: Path, out: Path, settings: Settings, jobs: int) -> Generator[Don
         out: the folder OUT; made if it is not there.
         settings: what to make.
         jobs: worker threads, at least 1.
+        given: the user's word on photos, by their paths in IN. Only what changed of it is done again.
 
     Raises:
         UsageError: if OUT is IN or holds it.
@@ -44,7 +48,8 @@ def run(source: Path, out: Path, settings: Settings, jobs: int) -> Generator[Don
         try:
             pipeline = Pipeline(settings, out, model, jobs)
             try:
-                yield from pipeline.run(_photos(source, out, settings, current), lambda finished: _record(current, finished))
+                photos = _photos(source, out, settings, current, given or {})
+                yield from pipeline.run(photos, lambda finished: _record(current, finished))
             finally:
                 _record_the_rest(current, pipeline)
             complete = True
@@ -71,7 +76,7 @@ def _fingerprint(settings: Settings) -> str:
     return json.dumps(values, indent=1) + "\n"
 
 
-def _photos(source: Path, out: Path, settings: Settings, current: ledger.Run) -> Iterator[Job | Finished]:
+def _photos(source: Path, out: Path, settings: Settings, current: ledger.Run, given: Given) -> Iterator[Job | Finished]:
     """The walk, each photo with its outputs; those that need no work as finished already."""
     number = 0
     for folder in walk(source, photo.EXTENSIONS, leave_out=out):
@@ -84,12 +89,13 @@ def _photos(source: Path, out: Path, settings: Settings, current: ledger.Run) ->
             wanted = outputs.paths_of(settings.targets, folder.path, names[name])
             known = current.current.of(path)
             outdated = current.outdated.of(path)
-            if _is_done(source, out, path, wanted, known):
+            foci = tuple(focus.of(given, path, target.label) for target in settings.targets)
+            if _is_done(source, out, path, wanted, known) and _as_given(known, settings.targets, foci):
                 yield Finished(number, Done(path, known, unchanged=True))
             else:
                 format = outputs.format_of(name, settings.format)
                 ours = frozenset(row.output for row in (*known, *outdated) if row.output)
-                yield Job(number, path, source / path, format, wanted, known, ours)
+                yield Job(number, path, source / path, format, wanted, known, ours, foci)
             number += 1
 
 
@@ -98,6 +104,22 @@ def _is_done(source: Path, out: Path, path: str, wanted: tuple[str, ...], known:
     if [(row.status, row.output) for row in known] != [(ledger.OK, output) for output in wanted]:
         return False
     return outputs.are_up_to_date([out / output for output in wanted], source / path)
+
+
+def _as_given(known: tuple[ledger.Row, ...], targets: tuple[Target, ...], foci: tuple[Focus | None, ...]) -> bool:
+    """Whether the rows of a photo, one a target, are what the user's word asks for, or the model's where there is none."""
+    for row, target, given in zip(known, targets, foci, strict=True):
+        if (row.message == BY_HAND) != (given is not None):
+            return False
+        if given is not None:
+            try:
+                wanted = focus.place_of(given, int(row.image_width), int(row.image_height), target.aspect)
+            except PhotoError:
+                return False
+            place, point = (row.x, row.y, row.width, row.height), (row.focus_x, row.focus_y)
+            if wanted != tuple(tuple(int(number) for number in numbers) for numbers in (place, point)):
+                return False
+    return True
 
 
 def _record(current: ledger.Run, finished: Finished) -> None:

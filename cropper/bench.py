@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper import batch, ledger, outputs, photo, pipeline
-from cropper.boxes import choose, largest_size
+from cropper.boxes import largest_size
+from cropper.decide import decide
 from cropper.errors import CropperError, UsageError, reading
 from cropper.opencv import cv2
 from cropper.pipeline import Settings
@@ -132,12 +133,12 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
             format = outputs.format_of(file.name, settings.format)
             paths = outputs.paths_of(settings.targets, "", f"{file.stem}.{format}")
             for target, output in zip(settings.targets, paths, strict=True):
-                box = timed("choose", choose, density, header.width, header.height, target.aspect)
-                size = photo.thumbnail_size(box, target.size, settings.enlarge)
-                thumbnail = timed("render", photo.render, pixels, box, size, (header.width, header.height))
+                decision = timed("choose", decide, density, header.width, header.height, target, settings.choosing)[0]
+                thumbnail = timed("render", pipeline.thumbnail_of, pixels, header, decision, target, settings)
                 data = timed("encode", photo.encode, thumbnail, header, format, settings.quality)
                 timed("write", outputs.write, out / output, data, ".part", 0, False)
-                row = ledger.ok_row(file.name, output, (header.width, header.height), target.label, box)
+                image = header.width, header.height
+                row = ledger.decided_row(file.name, output, ledger.OK, image, target.label, decision.box)
                 timed("ledger", current.part.append, [row])
 
     model = Saliency(settings.model)
@@ -149,7 +150,7 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
             try:
                 data = timed("read", _read, file)
                 header = timed("header", photo.probe, data)
-                needed = pipeline.pixels_needed(header.width, header.height, settings.targets)
+                needed = pipeline.pixels_needed(header.width, header.height, settings)
                 pixels = timed("decode", photo.decode, data, header, needed)
                 shape = shape_for(header.width, header.height)
                 partial[shape].append((file, header, pixels, timed("resize", prepare, photo.on_white(pixels), shape)))

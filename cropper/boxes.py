@@ -108,26 +108,74 @@ def choose(density: NDArray[np.floating], image_width: int, image_height: int, a
         UsageError: for an aspect with a side below 1.
         ValueError: for a density that is not 2-D, or holds negative numbers or NaN.
     """
+    mass = normalised(density)
+    width, height = largest_size(image_width, image_height, aspect)
+    horizontal = width < image_width
+    marginal, side, length = (mass.sum(axis=0), image_width, width) if horizontal else (mass.sum(axis=1), image_height, height)
+    if is_flat(mass):
+        weights, tolerance = (0.0, 0.0), KEPT_TOLERANCE
+    else:
+        weights, tolerance = (BORDER_WEIGHT if horizontal else TOP_WEIGHT, BORDER_WEIGHT), WORTH_TOLERANCE
+    offset = _best_offset(marginal, side, length, weights, tolerance)
+    return box_at(mass, image_width, image_height, (offset, 0, width, height) if horizontal else (0, offset, width, height))
+
+
+def central(density: NDArray[np.floating], image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
+    """The largest box of an aspect in the photo's centre, whatever the density; arguments and errors as of ``choose``."""
+    width, height = largest_size(image_width, image_height, aspect)
+    place = (image_width - width) // 2, (image_height - height) // 2, width, height
+    return box_at(normalised(density), image_width, image_height, place)
+
+
+def normalised(density: NDArray[np.floating]) -> NDArray[np.float64]:
+    """A copy of a density that sums to 1; an even one of all zeros.
+
+    Raises:
+        ValueError: if it is not 2-D, or holds negative numbers or NaN.
+    """
     mass: NDArray[np.float64] = np.array(density, np.float64)
     if mass.ndim != 2 or not mass.size or not (mass >= 0).all():
         raise ValueError("a density is 2-D and non-negative")
     if mass.sum() <= 0:
         mass[:] = 1
     mass /= mass.sum()
+    return mass
 
-    width, height = largest_size(image_width, image_height, aspect)
-    horizontal = width < image_width
-    marginal, side, length = (mass.sum(axis=0), image_width, width) if horizontal else (mass.sum(axis=1), image_height, height)
-    if mass.max() * mass.size < NEARLY_FLAT:
-        weights, tolerance = (0.0, 0.0), KEPT_TOLERANCE
-    else:
-        weights, tolerance = (BORDER_WEIGHT if horizontal else TOP_WEIGHT, BORDER_WEIGHT), WORTH_TOLERANCE
-    offset = _best_offset(marginal, side, length, weights, tolerance)
-    x, y = (offset, 0) if horizontal else (0, offset)
+
+def is_flat(mass: NDArray[np.floating]) -> bool:
+    """Whether a density that sums to 1 is so even that it says nothing."""
+    return bool(mass.max() * mass.size < NEARLY_FLAT)
+
+
+def box_at(
+    mass: NDArray[np.float64],
+    image_width: int,
+    image_height: int,
+    place: tuple[int, int, int, int],
+    focus: tuple[int, int] | None = None,
+) -> Box:
+    """The box at a place ``(x, y, width, height)``, with what it keeps of a density that sums to 1.
+
+    Its focus, unless given, is the centre of mass of the squared density inside.
+    """
     rows, columns = mass.shape
-    inside = np.outer(_cell_shares(rows, image_height, y, height), _cell_shares(columns, image_width, x, width))
+    inside = _inside(rows, columns, image_width, image_height, place)
     kept = min(1.0, float((mass * inside).sum()))
-    return Box(x, y, width, height, kept, _focus(mass, inside, image_width, image_height, (x, y, width, height)))
+    return Box(*place, kept, focus or _focus(mass, inside, image_width, image_height, place))
+
+
+def outside(mass: NDArray[np.float64], image_width: int, image_height: int, box: Box) -> NDArray[np.float64]:
+    """What of a density [h, w] lies outside a box; the rest is 0."""
+    rows, columns = mass.shape
+    return mass * (1 - _inside(rows, columns, image_width, image_height, (box.x, box.y, box.width, box.height)))
+
+
+def _inside(
+    rows: int, columns: int, image_width: int, image_height: int, place: tuple[int, int, int, int]
+) -> NDArray[np.float64]:
+    """How much of each cell of a density lies inside a place, 0..1: [rows, columns]."""
+    x, y, width, height = place
+    return np.outer(_cell_shares(rows, image_height, y, height), _cell_shares(columns, image_width, x, width))
 
 
 def _best_offset(marginal: NDArray[np.float64], side: int, length: int, weights: tuple[float, float], tolerance: float) -> int:

@@ -52,12 +52,12 @@ class Row:
 HEADER = tuple(field.name for field in fields(Row))
 
 
-def ok_row(path: str, output: str, image_size: tuple[int, int], size: str, box: Box) -> Row:
-    """The row of a photo that has its thumbnail. ``output`` is empty where none was asked for."""
+def decided_row(path: str, output: str, status: str, image_size: tuple[int, int], size: str, box: Box, message: str = "") -> Row:
+    """The row of a photo that has its box. ``output`` is empty where there is none."""
     return Row(
         path=path,
         output=output,
-        status=OK,
+        status=status,
         image_width=str(image_size[0]),
         image_height=str(image_size[1]),
         size=size,
@@ -68,6 +68,7 @@ def ok_row(path: str, output: str, image_size: tuple[int, int], size: str, box: 
         focus_x=str(box.focus[0]),
         focus_y=str(box.focus[1]),
         kept=f"{box.kept:.4f}",
+        message=message,
     )
 
 

@@ -112,6 +112,18 @@ def write(path: Path, data: bytes, temporary_name: str, photo_modified_ns: int, 
         raise OutputError(f"the thumbnail cannot be written ({error.strerror})", path=path) from error
 
 
+def remove(path: Path) -> None:
+    """Take away a thumbnail that an earlier run wrote and the settings do not ask for any more.
+
+    Raises:
+        OutputError: if it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"the old thumbnail cannot be removed ({error.strerror})", path=path) from error
+
+
 def _is_foreign(path: Path, photo_modified_ns: int) -> bool:
     try:
         return not _is_stamped(os.lstat(path).st_mtime_ns, photo_modified_ns)

@@ -19,7 +19,8 @@ _COLOUR_MAP = cv2.COLORMAP_INFERNO
 # How much of the photo the densest place hides. Elsewhere the heat fades with the density, so that the photo stays readable.
 _MOST_HEAT = 0.6
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_INK, _PAPER, _GREY = (255, 255, 255), (24, 24, 24), (80, 80, 80)
+PAPER: Colour = (24, 24, 24)
+_INK, _GREY = (255, 255, 255), (80, 80, 80)
 # Told apart from each other by colour-blind eyes too, and none of them a colour of the heat. They come round again.
 _BOX_COLOURS: tuple[Colour, ...] = ((255, 255, 255), (255, 205, 70), (120, 225, 40), (210, 130, 255), (255, 100, 60))
 # What the legend's words need.
@@ -51,10 +52,14 @@ def draw(bgr: NDArray[np.uint8], density: NDArray[np.floating], boxes: Sequence[
     # Half its colour gone, the photo is still itself, and no blue sky or red dress passes for heat.
     grey = cv2.cvtColor(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     picture = _tinted(cv2.addWeighted(bgr, 0.5, grey, 0.5, 0), relative_heat(density, width, height))
-    thick = max(1, round(max(height, width) / 500))
-    for number, (_, box) in enumerate(boxes):
-        _draw_box(picture, box, colour_of(number), thick, number)
+    draw_boxes(picture, [box for _, box in boxes], max(1, round(max(height, width) / 500)))
     return picture
+
+
+def draw_boxes(picture: NDArray[np.uint8], boxes: Sequence[Box], thick: int) -> None:
+    """Draw boxes and their focus onto a picture, uint8 [H, W, 3], in its own pixels, with lines so many pixels thick."""
+    for number, box in enumerate(boxes):
+        _draw_box(picture, box, colour_of(number), thick, number)
 
 
 def with_legend(picture: NDArray[np.uint8], density: NDArray[np.floating], boxes: Sequence[LabelledBox]) -> NDArray[np.uint8]:
@@ -63,7 +68,7 @@ def with_legend(picture: NDArray[np.uint8], density: NDArray[np.floating], boxes
     A picture too narrow for the words gets margins.
     """
     missing = max(0, _NARROWEST_LEGEND - picture.shape[1])
-    picture = np.pad(picture, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)), constant_values=_PAPER[0])
+    picture = np.pad(picture, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)), constant_values=PAPER[0])
     width = picture.shape[1]
     scale = min(max(width / 1500, 0.5), 0.9)
     return np.vstack([picture, _heat_legend(width, _peak(density), scale), *_box_legend(width, boxes, scale)])
@@ -111,7 +116,7 @@ def _draw_box(picture: NDArray[np.uint8], box: Box, colour: Colour, thick: int, 
     inset = outline // 2 + number * (thick + 1)
     left, top = box.x + inset, box.y + inset
     right, bottom = max(left, box.x + box.width - 1 - inset), max(top, box.y + box.height - 1 - inset)
-    for ink, thickness in ((_PAPER, outline), (colour, thick)):
+    for ink, thickness in ((PAPER, outline), (colour, thick)):
         cv2.rectangle(picture, (left, top), (right, bottom), ink, thickness)
         # Smooth lines of one pixel are too faint.
         cv2.circle(picture, box.focus, 3 * thick, ink, thickness, cv2.LINE_AA if thick > 1 else cv2.LINE_8)
@@ -120,7 +125,7 @@ def _draw_box(picture: NDArray[np.uint8], box: Box, colour: Colour, thick: int, 
 def _heat_legend(width: int, peak: float, scale: float) -> NDArray[np.uint8]:
     """A strip with the colours as they look on middling grey, and how many times denser than evenly spread gaze each is."""
     line = _line_height(scale)
-    strip = np.full((5 * line // 2, width, 3), _PAPER, np.uint8)
+    strip = np.full((5 * line // 2, width, 3), PAPER, np.uint8)
     words = "gaze, times the average"
     start, stop = 2 * line + _text_width(words, scale), width - 2 * line
     _write(strip, words, line // 2, 3 * line // 2, scale)
@@ -158,7 +163,7 @@ def _box_legend(width: int, boxes: Sequence[LabelledBox], scale: float) -> Itera
         if strip is None or x + needed > width:
             if strip is not None:
                 yield strip
-            x, strip = line // 2, np.full((3 * line // 2, width, 3), _PAPER, np.uint8)
+            x, strip = line // 2, np.full((3 * line // 2, width, 3), PAPER, np.uint8)
         cv2.rectangle(strip, (x, line // 4), (x + line, line), colour_of(number), max(2, line // 10))
         _write(strip, words, x + 3 * line // 2, 5 * line // 8, scale)
         x += needed

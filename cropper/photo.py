@@ -19,14 +19,22 @@ from cropper.boxes import Box
 from cropper.errors import PhotoError
 from cropper.opencv import cv2
 
-# What a photo's file name ends with. Content is told from the bytes, not from the name.
-EXTENSIONS = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"],
-)
+# The formats that are read, by Pillow's names, and what their files' names end with. Content is told from the bytes, not from the
+# name.
+EXTENSIONS_OF = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "AVIF": (".avif",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+}
+EXTENSIONS = frozenset(extension for extensions in EXTENSIONS_OF.values() for extension in extensions)
 # Output formats, and the quality each is written with unless told otherwise: about equal to the eye. PNG is lossless.
 QUALITY = {"jpg": 85, "png": 100, "webp": 80, "avif": 65}
 
-_HEADER_FORMATS = ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF"]
+_FORMATS = list(EXTENSIONS_OF)
 _GREY_MODES = {"1", "L", "LA", "I;16", "I;16B", "I;16L"}
 _ALPHA_MODES = {"RGBA", "LA", "PA", "RGBa", "La"}
 _DEEP_MODES = {"I", "F"}
@@ -82,7 +90,7 @@ def probe(data: bytes) -> Header:
     if not data:
         raise PhotoError("the file is empty", remedy=_COPY_AGAIN)
     try:
-        image = Image.open(io.BytesIO(data), formats=_HEADER_FORMATS)
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise PhotoError("the header asks for more pixels than is safe to decode", remedy="scale it down first") from error
     except UnidentifiedImageError as error:
@@ -172,7 +180,7 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
     turned AVIFs with alpha; and it takes CMYK for the opposite of RGB, whatever inks the profile says they are.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=_HEADER_FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if header.has_alpha:
                 return cv2.cvtColor(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA)  # type: ignore[return-value]
             image.draft(None, needed if header.orientation < 5 else needed[::-1])

@@ -17,9 +17,9 @@ from __future__ import annotations
 import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from queue import SimpleQueue
@@ -29,17 +29,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper import ledger, outputs, photo
-from cropper.boxes import Box, Target, choose, largest_size
+from cropper.boxes import Target, largest_size
+from cropper.decide import Choosing, Decision, Fit, decide, smallest_box
 from cropper.errors import CropperError, PhotoError, reading
+from cropper.focus import Focus
 from cropper.opencv import cv2
-from cropper.saliency import Saliency, prepare, shape_for
+from cropper.pad import BLUR, canvas_for, fitted, padded
+from cropper.saliency import Saliency, prepare, shape_for, share_needed
 
 # Larger batches gain nothing on a processor, and what the model holds while it works grows with them: in two threads 251 MB with
 # 16 photos, 61 MB with 4, at 7.3 and 6.9 ms a photo.
 BATCH_SIZE = 4
-# Photos are decoded to at least so many times the sides of the model's input. A JPEG decoded to hardly more looks a little
-# different there than one decoded whole, which can move its box; and the sizes asked for must not move boxes.
-MODEL_MARGIN = Fraction(3, 2)
 # Photos begun and not yet finished, and bytes of decoded pixels they may hold before no new one is begun: enough that
 # several shapes fill their batches while both ends of the pipeline stay busy.
 MAX_IN_FLIGHT = 32
@@ -59,6 +59,8 @@ class Settings:
         enlarge: whether photos smaller than a size are enlarged to it.
         dry_run: whether only the ledger is written.
         model: an ONNX file, or None for the bundled student.
+        choosing: how the boxes are chosen.
+        fill: what photos are padded with: ``blur``, ``edge`` or a colour as ``#rrggbb``.
     """
 
     targets: tuple[Target, ...]
@@ -67,6 +69,8 @@ class Settings:
     enlarge: bool = False
     dry_run: bool = False
     model: Path | None = None
+    choosing: Choosing = field(default_factory=Choosing)
+    fill: str = BLUR
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ class Done:
 
     Attributes:
         path: relative to IN.
-        rows: the photo's rows in the ledger, one a target.
+        rows: the photo's rows in the ledger, one a target, or one a candidate.
+        fits: how the photo came into each shape, where it did.
         unchanged: whether an earlier run had done it already.
         error: why the photo failed or the folder could not be listed, or None.
         passed_over: files of the folder that are no photos.
@@ -86,6 +91,7 @@ class Done:
     unchanged: bool = False
     error: CropperError | None = None
     passed_over: int = 0
+    fits: tuple[Fit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,7 @@ class Job:
     outputs: tuple[str, ...]  # relative to OUT, one a target
     known: tuple[ledger.Row, ...]  # its rows in the ledger, of an earlier run with the same settings
     ours: frozenset[str]  # outputs that an earlier run wrote, with whatever settings
+    given: tuple[Focus | None, ...]  # the user's word, one a target
 
 
 @dataclass(frozen=True)
@@ -273,45 +280,60 @@ class Pipeline:
             yield finished.done
 
 
-def pixels_needed(width: int, height: int, targets: tuple[Target, ...]) -> tuple[int, int]:
-    """Of a photo of this size, the width and height to decode at least: to fill the largest size asked for, and the model amply.
+def pixels_needed(width: int, height: int, settings: Settings, given: Sequence[Focus | None] = ()) -> tuple[int, int]:
+    """Of a photo of this size, the width and height to decode at least: to fill the sizes asked for, and the model amply.
 
     The same for a dry run, which must decide as the real one will.
-    """
-    model_height, model_width = shape_for(width, height)
-    return pixels_to_fill(
-        width, height, targets, MODEL_MARGIN * max(Fraction(model_width, width), Fraction(model_height, height))
-    )
 
-
-def pixels_to_fill(width: int, height: int, targets: tuple[Target, ...], share: Fraction = Fraction(0)) -> tuple[int, int]:
-    """Of a photo of this size, the width and height to decode at least to fill the largest size asked for.
-
-    The share is of its sides, and asked for as well.
+    Raises:
+        PhotoError: if a focus is not in the photo.
     """
     # Exact: a pixel too much by rounding would cost a JPEG twice the scale.
-    for target in targets:
-        box = largest_size(width, height, target.aspect)
-        size = target.size or box
-        share = max(share, Fraction(size[0], box[0]), Fraction(size[1], box[1]))
+    share = share_needed(width, height)
+    for target, focus in zip(settings.targets, given or (None,) * len(settings.targets), strict=True):
+        share = max(share, _share_to_fill(smallest_box(width, height, target, settings.choosing, focus), target))
+    return _pixels_of_share(width, height, share)
+
+
+def pixels_to_fill(width: int, height: int, targets: tuple[Target, ...]) -> tuple[int, int]:
+    """Of a photo of this size, the width and height to decode at least to fill the sizes asked for with the largest boxes."""
+    share = max(_share_to_fill(largest_size(width, height, target.aspect), target) for target in targets)
+    return _pixels_of_share(width, height, share)
+
+
+def _share_to_fill(box: tuple[int, int], target: Target) -> Fraction:
+    size = target.size or box
+    return max(Fraction(size[0], box[0]), Fraction(size[1], box[1]))
+
+
+def _pixels_of_share(width: int, height: int, share: Fraction) -> tuple[int, int]:
     share = min(share, Fraction(1))
     return math.ceil(width * share), math.ceil(height * share)
 
 
-def pixels_of(data: bytes, targets: tuple[Target, ...]) -> tuple[photo.Header, NDArray[np.uint8], NDArray[np.uint8]]:
-    """A photo's header, its pixels for these targets, and what the model sees of them."""
+def pixels_of(
+    data: bytes, settings: Settings, given: Sequence[Focus | None] = ()
+) -> tuple[photo.Header, NDArray[np.uint8], NDArray[np.uint8]]:
+    """A photo's header, its pixels for what is asked for, and what the model sees of them."""
     header = photo.probe(data)
-    pixels = photo.decode(data, header, pixels_needed(header.width, header.height, targets))
+    pixels = photo.decode(data, header, pixels_needed(header.width, header.height, settings, given))
     return header, pixels, prepare(photo.on_white(pixels), shape_for(header.width, header.height))
 
 
 def thumbnail_of(
-    pixels: NDArray[np.uint8], header: photo.Header, box: Box, target: Target, settings: Settings, format: str
-) -> bytes:
-    """The file of the thumbnail that a box of decoded pixels makes."""
-    size = photo.thumbnail_size(box, target.size, settings.enlarge)
-    thumbnail = photo.render(pixels, box, size, (header.width, header.height))
-    return photo.encode(thumbnail, header, format, settings.quality)
+    pixels: NDArray[np.uint8], header: photo.Header, decision: Decision, target: Target, settings: Settings
+) -> NDArray[np.uint8]:
+    """The thumbnail that a decision makes of decoded pixels, uint8 [h, w, 3 or 4]."""
+    image = header.width, header.height
+    if decision.fit is Fit.PAD:
+        canvas = canvas_for(*image, target, settings.enlarge)
+        picture = photo.render(pixels, decision.box, fitted(*image, canvas), image)
+        return padded(pixels, picture, canvas, settings.fill)
+    if decision.fit is Fit.KEEP:
+        size = fitted(*image, target.size or image, settings.enlarge)
+    else:
+        size = photo.thumbnail_size(decision.box, target.size, settings.enlarge)
+    return photo.render(pixels, decision.box, size, image)
 
 
 def _answer(task: Callable[..., _Event], *arguments: Any) -> _Event:
@@ -328,7 +350,7 @@ def _decode(job: Job, settings: Settings) -> Decoded | Finished:
         with reading(job.file), job.file.open("rb") as file:
             modified = os.fstat(file.fileno()).st_mtime_ns
             data = file.read()
-        header, pixels, model_input = pixels_of(data, settings.targets)
+        header, pixels, model_input = pixels_of(data, settings, job.given)
         if settings.dry_run:
             pixels = np.empty((0, 0, 3), np.uint8)  # done with; a slice would hold on to them all
         return Decoded(job, header, modified, pixels, model_input)
@@ -348,24 +370,34 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
     job, header = decoded.job, decoded.header
     rows: list[ledger.Row] = []
     unstamped: list[Path] = []
+    fits: list[Fit] = []
     first_error: CropperError | None = None
-    for number, (target, output) in enumerate(zip(settings.targets, job.outputs, strict=True)):
+    image = header.width, header.height
+    for number, (target, output, focus) in enumerate(zip(settings.targets, job.outputs, job.given, strict=True)):
         try:
-            box = choose(density, header.width, header.height, target.aspect)
+            decisions = decide(density, *image, target, settings.choosing, focus)
+            ours = output in job.ours
             if settings.dry_run:
-                output = output if output in job.ours else ""  # what an earlier run left is still ours
+                output = output if ours else ""  # what an earlier run left is still ours
+            elif decisions[0].fit is Fit.SKIP:
+                if ours:
+                    outputs.remove(out / output)
+                output = ""
             else:
-                data = thumbnail_of(decoded.pixels, header, box, target, settings, job.format)
-                ours = output in job.ours
+                thumbnail = thumbnail_of(decoded.pixels, header, decisions[0], target, settings)
+                data = photo.encode(thumbnail, header, job.format, settings.quality)
                 outputs.write(out / output, data, f".cropper-{job.number}.part", decoded.modified_ns, ours)
                 if ours:
                     unstamped.append(out / output)
-            rows.append(ledger.ok_row(job.path, output, (header.width, header.height), target.label, box))
+            for decision in decisions:
+                status = ledger.SKIPPED if decision.fit is Fit.SKIP else ledger.OK
+                rows.append(ledger.decided_row(job.path, output, status, image, target.label, decision.box, decision.note))
+                fits.append(decision.fit)
         except Exception as error:
             explained = _explained(error, job)
             rows.append(_failed_row(job, number, settings, explained))
             first_error = first_error or explained
-    done = Done(job.path, tuple(rows), error=first_error)
+    done = Done(job.path, tuple(rows), error=first_error, fits=tuple(fits))
     return Finished(job.number, done, True, decoded.pixels.nbytes, tuple(unstamped), decoded.modified_ns)
 
 

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import html
 import json
+import math
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib import resources
 from itertools import groupby
 from pathlib import Path
@@ -27,16 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper import ledger, outputs, overlay, photo
-from cropper.boxes import Target
+from cropper.decide import BY_HAND
 from cropper.errors import CropperError, OutputError, PhotoError, UsageError, printable, reading
 from cropper.opencv import cv2
-from cropper.pipeline import pixels_needed
-from cropper.saliency import BUNDLED_MODEL, Saliency, prepare, shape_for
+from cropper.saliency import BUNDLED_MODEL, Saliency, prepare, shape_for, share_needed
 
 PAGE = "review.html"
 FOLDER = "review"
-# The ledger's message of a box that a user gave.
-BY_HAND = "focus given"
 
 # Pixels of the long side of the pictures: what a phone or half a screen shows of one photo, and a card of the list.
 PREVIEW_SIDE, CARD_SIDE = 640, 320
@@ -197,8 +196,9 @@ def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency) -> 
     if image_size not in (None, size):
         raise PhotoError("it has changed since its boxes were chosen", remedy="run 'cropper batch' again")
     preview, card = _fitting(*size, PREVIEW_SIDE), _fitting(*size, CARD_SIDE)
-    # The model sees the same pixels as in a batch, so that the heat is what the boxes were chosen from.
-    pixels = photo.decode(data, header, pixels_needed(*size, (Target(size, preview),)))
+    # Enough for the model to see what it saw in the batch, so that the heat is what the boxes were chosen from.
+    share = min(Fraction(1), max(Fraction(preview[0], size[0]), Fraction(preview[1], size[1]), share_needed(*size)))
+    pixels = photo.decode(data, header, (math.ceil(size[0] * share), math.ceil(size[1] * share)))
     density = model.densities(prepare(photo.on_white(pixels), shape_for(*size))[None])[0]
     shown = photo.resized(photo.on_white(pixels), preview)
     return (

@@ -7,6 +7,7 @@ The model file's contract: input ``image``, uint8 ``[N, H, W, 3]`` BGR, H and W 
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,10 @@ BUNDLED_MODEL = Path(__file__).parent / "model" / "student.onnx"
 
 # Pixels of the input for one cell of the density.
 STRIDE = 8
+
+# Photos are decoded to at least so many times the sides of the input. A JPEG decoded to hardly more looks a little different
+# there than one decoded whole, which can move its box; and the sizes asked for must not move boxes.
+MARGIN = Fraction(3, 2)
 
 # The shapes (height, width) photos are resized to before the model: one pixel budget, sides multiples of 32, and steps of
 # aspect small enough that nothing between 1:10 and 10:1 is squashed beyond 15 %. Few, so that batches fill.
@@ -47,6 +52,12 @@ def shape_for(image_width: int, image_height: int) -> tuple[int, int]:
     """
     aspect = math.log(image_width / image_height)
     return min(SHAPES, key=lambda shape: abs(aspect - math.log(shape[1] / shape[0])))
+
+
+def share_needed(image_width: int, image_height: int) -> Fraction:
+    """Of a photo's sides, what is to be decoded at least for the model to see what it would of all of it; may be above 1."""
+    height, width = shape_for(image_width, image_height)
+    return MARGIN * max(Fraction(width, image_width), Fraction(height, image_height))
 
 
 def prepare(bgr: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -95,6 +106,11 @@ class Saliency:
         if signature != ([("image", "tensor(uint8)")], [("density", "tensor(float)")]):
             remedy = "it must take uint8 'image' [N, H, W, 3] and give float 'density' [N, h, w]"
             raise ModelError("does not keep the model contract", path=path, remedy=remedy)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the file says of its own making."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
 
     def densities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 [N, H, W, 3] BGR, H and W multiples of 32 -> float32 [N, h, w], each non-negative and summing to 1."""

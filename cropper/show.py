@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper import overlay, photo
-from cropper.boxes import Box, Target, choose
+from cropper.boxes import Box, Target
+from cropper.decide import DONE, Choosing, Decision, decide
 from cropper.errors import OutputError, UsageError, reading
 from cropper.opencv import cv2
 from cropper.saliency import Saliency, prepare, shape_for
@@ -19,7 +20,7 @@ SHORTEST, LONGEST = 900, 1600
 
 
 @dataclass(frozen=True)
-class Decision:
+class Look:
     """A photo, and what was decided about it.
 
     Attributes:
@@ -36,12 +37,13 @@ class Decision:
     boxes: tuple[tuple[str, Box], ...]
 
 
-def decide(path: Path, targets: tuple[Target, ...], model: Path | None = None) -> Decision:
+def look_at(path: Path, targets: tuple[Target, ...], choosing: Choosing, model: Path | None = None) -> Look:
     """Read a photo and choose its boxes, as ``cropper batch`` does, from pixels decoded for a picture on a screen.
 
     Args:
         path: the photo.
         targets: the shapes to choose boxes for.
+        choosing: how they are chosen.
         model: an ONNX file, or None for the bundled student.
 
     Raises:
@@ -53,22 +55,32 @@ def decide(path: Path, targets: tuple[Target, ...], model: Path | None = None) -
         header = photo.probe(data)
         bgr = photo.on_white(photo.decode(data, header, _size_to_draw(header.width, header.height)))
     density = Saliency(model).densities(prepare(bgr, shape_for(header.width, header.height))[None])[0]
-    boxes = tuple((target.label, choose(density, header.width, header.height, target.aspect)) for target in targets)
-    return Decision(bgr, header.width, header.height, density, boxes)
+    boxes = tuple(
+        (label_of(target, number, decision), decision.box)
+        for target in targets
+        for number, decision in enumerate(decide(density, header.width, header.height, target, choosing))
+    )
+    return Look(bgr, header.width, header.height, density, boxes)
 
 
-def picture_of(decision: Decision) -> NDArray[np.uint8]:
+def label_of(target: Target, number: int, decision: Decision) -> str:
+    """What a box is called: its shape, of several candidates the number too, and what is done where no crop is good."""
+    words = [target.label, *([f"#{number + 1}"] if number else []), *([DONE[decision.fit]] if decision.fit in DONE else [])]
+    return " ".join(words)
+
+
+def picture_of(look: Look) -> NDArray[np.uint8]:
     """The photo with its heatmap, its boxes and their focus drawn on it, and a legend below: uint8 [h, w, 3] BGR."""
-    drawn = _drawn(decision, _size_to_draw(decision.width, decision.height))
-    return overlay.with_legend(drawn, decision.density, decision.boxes)
+    drawn = _drawn(look, _size_to_draw(look.width, look.height))
+    return overlay.with_legend(drawn, look.density, look.boxes)
 
 
-def preview_of(decision: Decision, columns: int, rows: int) -> str:
+def preview_of(look: Look, columns: int, rows: int) -> str:
     """The same as text for a terminal of 24-bit colour, at most that many columns and rows of it, the legend apart."""
-    share = min(columns / decision.width, 2 * rows / decision.height)
-    size = max(1, round(decision.width * share)), max(1, round(decision.height * share))
-    lines = [overlay.half_blocks(_drawn(decision, size))]
-    for number, (label, box) in enumerate(decision.boxes):
+    share = min(columns / look.width, 2 * rows / look.height)
+    size = max(1, round(look.width * share)), max(1, round(look.height * share))
+    lines = [overlay.half_blocks(_drawn(look, size))]
+    for number, (label, box) in enumerate(look.boxes):
         blue, green, red = overlay.colour_of(number)
         lines.append(f"\x1b[38;2;{red};{green};{blue}m\u25a0\x1b[0m {overlay.words_of(label, box)}")
     return "\n".join(lines)
@@ -80,10 +92,10 @@ def _size_to_draw(width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _drawn(decision: Decision, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _drawn(look: Look, size: tuple[int, int]) -> NDArray[np.uint8]:
     # Boxes are chosen in the original's pixels and drawn in the picture's.
-    boxes = [(label, box.scaled(size[0] / decision.width, size[1] / decision.height)) for label, box in decision.boxes]
-    return overlay.draw(photo.resized(decision.bgr, size), decision.density, boxes)
+    boxes = [(label, box.scaled(size[0] / look.width, size[1] / look.height)) for label, box in look.boxes]
+    return overlay.draw(photo.resized(look.bgr, size), look.density, boxes)
 
 
 def save(picture: NDArray[np.uint8], path: Path) -> None:
@@ -93,10 +105,16 @@ def save(picture: NDArray[np.uint8], path: Path) -> None:
         UsageError: if the name's extension is no image format.
         OutputError: if the file cannot be written.
     """
+    data = encoded(picture, path)
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise OutputError(f"the picture cannot be written ({error.strerror})", path=path) from error
+
+
+def encoded(picture: NDArray[np.uint8], path: Path) -> bytes:
+    """A picture as a file in the format that a name says. Raises UsageError if its extension is no image format."""
     # Only the extension is OpenCV's to see: names that are no text crash it.
     if not path.suffix.isascii() or not cv2.haveImageWriter(f"picture{path.suffix}"):
         raise UsageError("the name does not say what kind of picture to write", path=path, remedy="end it in .png or .jpg")
-    try:
-        path.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
-    except OSError as error:
-        raise OutputError(f"the picture cannot be written ({error.strerror})", path=path) from error
+    return cv2.imencode(path.suffix, picture)[1].tobytes()

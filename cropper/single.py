@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cropper import outputs
-from cropper.boxes import choose
+from cropper import outputs, photo
+from cropper.decide import Fit, decide
+from cropper.errors import PhotoError
 from cropper.pipeline import Settings, pixels_of, thumbnail_of
 from cropper.saliency import Saliency
 
@@ -16,12 +17,14 @@ def thumbnail(data: bytes, settings: Settings) -> bytes:
         settings: with one target.
 
     Raises:
-        PhotoError: if the photo cannot be read, decoded or encoded.
+        PhotoError: if the photo cannot be read, decoded or encoded, or is to be skipped where no crop is good.
         ModelError: if the model cannot be loaded.
     """
     (target,) = settings.targets
-    header, pixels, model_input = pixels_of(data, settings.targets)
+    header, pixels, model_input = pixels_of(data, settings)
     density = Saliency(settings.model).densities(model_input[None])[0]
-    box = choose(density, header.width, header.height, target.aspect)
+    decision = decide(density, header.width, header.height, target, settings.choosing)[0]
+    if decision.fit is Fit.SKIP:
+        raise PhotoError(decision.note, remedy="ask for another --min-kept or --otherwise")
     format = outputs.format_of(f"photo.{header.format.lower()}", settings.format)
-    return thumbnail_of(pixels, header, box, target, settings, format)
+    return photo.encode(thumbnail_of(pixels, header, decision, target, settings), header, format, settings.quality)

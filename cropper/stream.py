@@ -10,8 +10,9 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import BinaryIO
 
-from cropper import photo
+from cropper import focus, photo
 from cropper.errors import CropperError, PhotoError
+from cropper.focus import Given
 from cropper.pipeline import Done, Finished, Job, Pipeline, Settings
 from cropper.saliency import Saliency
 from cropper.walk import walk
@@ -28,7 +29,9 @@ class _End:
 _Found = str | tuple[str, CropperError] | BaseException | _End
 
 
-def decide(paths: Iterable[str], settings: Settings, jobs: int, in_order: bool = True) -> Generator[Done, None, None]:
+def decide(
+    paths: Iterable[str], settings: Settings, jobs: int, in_order: bool = True, given: Given | None = None
+) -> Generator[Done, None, None]:
     """Choose the boxes of photos, and yield what became of each as soon as it is known.
 
     Args:
@@ -37,6 +40,7 @@ def decide(paths: Iterable[str], settings: Settings, jobs: int, in_order: bool =
         settings: of which the targets and the model count.
         jobs: worker threads, at least 1.
         in_order: whether photos leave in the order of their paths, or the fastest first.
+        given: the user's word on photos, by these paths.
 
     Raises:
         ModelError: if the model cannot be loaded.
@@ -46,7 +50,7 @@ def decide(paths: Iterable[str], settings: Settings, jobs: int, in_order: bool =
     pipeline = Pipeline(settings, Path(), Saliency(settings.model), jobs, in_order)
     found: Queue[_Found] = Queue(_AHEAD)
     Thread(target=_find, args=(paths, found, pipeline), daemon=True, name="cropper-paths").start()
-    yield from pipeline.run(_jobs(found, settings), record=lambda finished: None)
+    yield from pipeline.run(_jobs(found, settings, given or {}), record=lambda finished: None)
 
 
 def split(stream: BinaryIO, separator: bytes) -> Iterator[str]:
@@ -83,7 +87,7 @@ def _photos(paths: Iterable[str]) -> Iterator[str | tuple[str, PhotoError]]:
             yield from (os.path.join(inside, name) for name in folder.photos)
 
 
-def _jobs(found: Queue[_Found], settings: Settings) -> Iterator[Job | Finished | None]:
+def _jobs(found: Queue[_Found], settings: Settings, given: Given) -> Iterator[Job | Finished | None]:
     number = 0
     while True:
         try:
@@ -98,5 +102,6 @@ def _jobs(found: Queue[_Found], settings: Settings) -> Iterator[Job | Finished |
         if isinstance(item, tuple):
             yield Finished(number, Done(item[0], error=item[1]))
         else:
-            yield Job(number, item, Path(item), "", ("",) * len(settings.targets), (), frozenset())
+            foci = tuple(focus.of(given, item, target.label) for target in settings.targets)
+            yield Job(number, item, Path(item), "", ("",) * len(settings.targets), (), frozenset(), foci)
         number += 1

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from cropper.cli import main
+
 # A busy machine is no failure.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
@@ -40,6 +42,20 @@ def make_photo() -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def cropper(capfdbinary, tmp_path: Path, monkeypatch) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in this process, in the test's folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capfdbinary.readouterr()
+        return ended.value.code, os.fsdecode(out), os.fsdecode(err)
+
+    return run
 
 
 @pytest.fixture

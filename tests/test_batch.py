@@ -19,7 +19,10 @@ from hypothesis import strategies as st
 from cropper import ModelError, UsageError, batch, photo, pipeline
 from cropper.batch import run
 from cropper.boxes import Target
+from cropper.decide import Choosing, Fit
+from cropper.focus import Focus
 from cropper.pipeline import Settings
+from cropper.zoom import Zoom
 
 MANY = 40
 SIZE, SQUARE = Target((64, 36), (64, 36)), Target((1, 1))
@@ -291,12 +294,12 @@ def test_a_dry_run_writes_the_ledger_of_the_real_run_and_nothing_else(samples, t
     ],
 )
 def test_photos_are_decoded_to_the_largest_size_asked_for_and_no_larger(targets, needed):
-    assert pipeline.pixels_needed(4000, 3000, tuple(targets)) == needed
+    assert pipeline.pixels_needed(4000, 3000, Settings(tuple(targets))) == needed
 
 
 @given(st.integers(700, 2000), st.integers(700, 2000))
 def test_a_photo_of_eight_times_the_size_is_decoded_at_an_eighth(width, height):
-    assert pipeline.pixels_needed(8 * width, 8 * height, (Target((width, height), (width, height)),)) == (width, height)
+    assert pipeline.pixels_needed(8 * width, 8 * height, Settings((Target((width, height), (width, height)),))) == (width, height)
 
 
 def test_the_size_asked_for_hardly_moves_the_box(samples, tmp_path):
@@ -320,7 +323,7 @@ def test_a_dry_run_over_thumbnails_forgets_none_of_them(photos, tmp_path, make_p
 
 
 def test_a_dry_run_lets_go_of_the_pixels(photos):
-    job = pipeline.Job(0, "a.jpg", photos / "a.jpg", "jpg", ("a.jpg",), (), frozenset())
+    job = pipeline.Job(0, "a.jpg", photos / "a.jpg", "jpg", ("a.jpg",), (), frozenset(), (None,))
     decoded = pipeline._decode(job, Settings((SIZE,), dry_run=True))
     assert isinstance(decoded, pipeline.Decoded)
     assert decoded.pixels.nbytes == 0
@@ -427,3 +430,98 @@ def test_photos_under_way_are_bounded_in_number(many, tmp_path, monkeypatch):
 def test_the_tightest_bounds_still_let_all_through(many, tmp_path, monkeypatch, limit):
     monkeypatch.setattr(pipeline, limit, 1)
     assert set(statuses(process(many, tmp_path / "out", jobs=3)).values()) == {"made"}
+
+
+# The user's word, and photos no crop of which is good ------------------------------------------------------------------------
+
+
+def test_only_what_is_given_anew_is_made_anew_and_holds_the_given_box(photos, tmp_path):
+    out = tmp_path / "out"
+    process(photos, out)
+    before = inodes_of(out)
+    given = {"trips/a.jpg": {"": Focus(10, 20)}, "a.jpg": {"64x36": Focus(4, 6, 64, 36), "1:1": Focus(0, 0)}}
+
+    done = list(run(photos, out, Settings((SIZE,)), 2, given))
+    assert [d.path for d in done if not d.unchanged] == ["a.jpg", "trips/a.jpg"]
+    rows = {row["path"]: row for row in rows_of(out)}
+    assert [rows["a.jpg"][name] for name in ("x", "y", "width", "height", "message")] == ["4", "6", "64", "36", "focus given"]
+    assert [rows["trips/a.jpg"][name] for name in ("focus_x", "focus_y", "message")] == ["10", "20", "focus given"]
+    thumbnail = cv2.imread(str(out / "a.jpg")).astype(int)
+    expected = cv2.imread(str(photos / "a.jpg"))[6:42, 4:68].astype(int)
+    assert np.abs(thumbnail - expected).mean() < 12
+    after = inodes_of(out)
+    assert {path for path in after if after[path] != before[path]} == {"a.jpg", "trips/a.jpg"}
+
+    assert all(d.unchanged for d in run(photos, out, Settings((SIZE,)), 2, given))
+    moved = {"a.jpg": given["a.jpg"], "trips/a.jpg": {"": Focus(11, 20)}}
+    assert [d.path for d in run(photos, out, Settings((SIZE,)), 2, moved) if not d.unchanged] == ["trips/a.jpg"]
+    # Without the user's word the model's counts again.
+    assert [d.path for d in process(photos, out) if not d.unchanged] == ["a.jpg", "trips/a.jpg"]
+    assert not any(row["message"] for row in rows_of(out))
+
+
+def test_a_small_box_of_a_large_photo_is_cut_from_its_own_pixels(tmp_path, samples):
+    source = tmp_path / "in"
+    source.mkdir()
+    shutil.copy(samples / "fig.jpg", source)
+    word = {"fig.jpg": {"": Focus(700, 400, 160, 90)}}
+    list(run(source, tmp_path / "out", Settings((Target((160, 90), (160, 90)),)), 1, word))
+    thumbnail = cv2.imread(str(tmp_path / "out/fig.jpg")).astype(int)
+    expected = cv2.imread(str(source / "fig.jpg"))[400:490, 700:860].astype(int)
+    assert np.abs(thumbnail - expected).mean() < 4
+
+
+def test_a_focus_outside_its_photo_fails_that_photo_alone(photos, tmp_path):
+    done = list(run(photos, tmp_path / "out", Settings((SIZE,)), 2, {"a.jpg": {"": Focus(96, 0)}}))
+    assert statuses(done) == {"a.jpg": "failed", "b.png": "made", "c.webp": "made", "trips/a.jpg": "made", "trips/d.jpg": "made"}
+    assert "is not in the photo of 96x64" in rows_of(tmp_path / "out")[0]["message"]
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """A folder IN with one photo that shows nothing."""
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in/grey.png"), np.full((60, 100, 3), 90, np.uint8))
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "shape"), [(Fit.PAD, (40, 40)), (Fit.KEEP, (24, 40)), (Fit.CENTRE, (40, 40)), (Fit.SKIP, None)]
+)
+def test_a_photo_without_a_good_crop_is_made_otherwise(plain, tmp_path, otherwise, shape):
+    square = Target((40, 40), (40, 40))
+    (done,) = process(plain, tmp_path / "out", square, choosing=Choosing(min_kept=0.1, otherwise=otherwise))
+    assert done.error is None
+    assert done.fits == (otherwise,)
+    (row,) = rows_of(tmp_path / "out")
+    assert row["message"].endswith(": nothing stands out")
+    if shape is None:
+        assert (row["status"], row["output"]) == ("skipped", "")
+        assert not (tmp_path / "out/grey.png").exists()
+    else:
+        assert (row["status"], row["output"]) == ("ok", "grey.png")
+        assert cv2.imread(str(tmp_path / "out/grey.png")).shape[:2] == shape
+
+
+def test_a_thumbnail_of_ours_goes_when_its_photo_is_skipped_from_now_on(plain, tmp_path):
+    process(plain, tmp_path / "out", SQUARE)
+    assert (tmp_path / "out/grey.png").exists()
+    process(plain, tmp_path / "out", SQUARE, choosing=Choosing(min_kept=0.1, otherwise=Fit.SKIP))
+    assert not (tmp_path / "out/grey.png").exists()
+    process(plain, tmp_path / "out", SQUARE)
+    assert (tmp_path / "out/grey.png").exists()
+
+
+def test_zoomed_thumbnails_are_as_sharp_as_the_photo_allows(tmp_path, samples):
+    source = tmp_path / "in"
+    source.mkdir()
+    shutil.copy(samples / "fig.jpg", source)
+    target = Target((160, 160), (160, 160))
+    process(source, tmp_path / "out", target, choosing=Choosing(Zoom()), quality=100)
+    (row,) = rows_of(tmp_path / "out")
+    x, y, side = (int(row[name]) for name in ("x", "y", "width"))
+    assert 160 <= side < 700
+    assert float(row["kept"]) >= 0.9
+    cut = cv2.imread(str(source / "fig.jpg"))[y : y + side, x : x + side]
+    expected = cv2.resize(cut, (160, 160), interpolation=cv2.INTER_AREA).astype(int)
+    assert np.abs(cv2.imread(str(tmp_path / "out/fig.jpg")).astype(int) - expected).mean() < 2.5

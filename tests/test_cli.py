@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import click
 import cv2
@@ -19,23 +20,8 @@ import numpy as np
 import pytest
 
 from cropper import __version__
-from cropper.cli import main
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and terminals are others there")
-
-
-@pytest.fixture
-def cropper(capfdbinary, tmp_path, monkeypatch):
-    """Run the command in this process, in the test's folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        out, err = capfdbinary.readouterr()
-        return ended.value.code, os.fsdecode(out), os.fsdecode(err)
-
-    return run
 
 
 @pytest.fixture
@@ -52,7 +38,19 @@ def paths_in(ledger) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["batch", "--help"], ["boxes", "--help"], ["crop", "--help"], ["show", "--help"], ["--version"]]
+    "arguments",
+    [
+        *(
+            ["--help"],
+            ["batch", "--help"],
+            ["boxes", "--help"],
+            ["crop", "--help"],
+            ["show", "--help"],
+            ["review", "--help"],
+            ["sheet", "--help"],
+        ),
+        ["--version"],
+    ],
 )
 def test_help_loads_neither_libraries_nor_the_model(cropper_process, arguments):
     code = (
@@ -161,6 +159,12 @@ WRONG = {
     "unknown format": (["batch", "in", "out", "--format", "jxl"], "'jxl' is not one of"),
     "quality beyond": (["batch", "in", "out", "--quality", "101"], "101 is not in the range"),
     "no jobs": (["batch", "in", "out", "--jobs", "0"], "0 is not in the range"),
+    "zoom to nothing": (["batch", "in", "out", "--zoom", "0"], "'0' is neither auto nor a share"),
+    "zoom beyond": (["crop", "in/0.jpg", "--zoom", "1.5..1"], "as in 0.5..1"),
+    "unknown fill": (["batch", "in", "out", "--pad-with", "blurry"], "'blurry' is neither blur nor edge nor a colour"),
+    "kept more than all": (["boxes", "in", "--min-kept", "1.5"], "1.5 is not in the range"),
+    "focus of no table": (["batch", "in", "out", "--focus", "in/notes.txt"], "no column path"),
+    "no focus file": (["boxes", "in", "--focus", "none.csv"], "'none.csv' does not exist"),
     "unknown command": (["cut", "in", "out"], "No such command 'cut'"),
     "unknown option": (["batch", "in", "out", "--speed"], "No such option"),
     "show nothing": (["show", "in/none.jpg"], "'in/none.jpg' does not exist"),
@@ -402,6 +406,55 @@ def test_boxes_end_quietly_when_nobody_reads_on(photos, cropper_process):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(30) == 0
+
+
+def test_several_candidates_have_a_line_each(cropper, samples):
+    code, out, _ = cropper("boxes", samples / "trips", "--aspect", "1:2", "--candidates", "3")
+    assert code == 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    spice = [line for line in lines if line["path"].endswith("spice_market.jpg")]
+    assert len(spice) == 3
+    assert len({line["x"] for line in spice}) == 3
+    assert spice[0]["kept"] == max(line["kept"] for line in spice)
+
+
+def test_the_users_word_is_in_the_decisions_too(cropper, photos, tmp_path):
+    (tmp_path / "focus.csv").write_text("path,x,y\nin/1.jpg,40,30\n")
+    code, out, _ = cropper("boxes", "in", "--aspect", "1:1", "--focus", "focus.csv")
+    assert code == 0
+    lines = {line["path"]: line for line in map(json.loads, out.splitlines())}
+    assert (lines["in/1.jpg"]["x"], lines["in/1.jpg"]["message"]) == (8, "focus given")
+    assert not lines["in/0.jpg"]["message"]
+
+
+def test_a_focus_file_in_the_folder_is_taken_and_said(cropper, photos, tmp_path):
+    (photos / ".focus.csv").write_text("path,x,y\n1.jpg,40,30\nnone.jpg,1,1\nother.jpg,1,1\n")
+    code, _, err = cropper("batch", "in", "out", "--aspect", "1:1")
+    assert code == 0
+    taken, strangers, summary = err.splitlines()
+    assert taken == "cropper: in/.focus.csv: taken as --focus"
+    assert strangers == ("cropper: in/.focus.csv: no photo in IN is called none.jpg and 1 more; give paths as boxes.csv does")
+    assert "; 1 crop as given; 1 other file" in summary
+    code, _, err = cropper("batch", "in", "out", "--aspect", "1:1", "--focus", "in/.focus.csv", "--quiet")
+    assert (code, len(err.splitlines())) == (0, 1)
+
+
+def test_the_summary_counts_what_has_no_good_crop(cropper, samples):
+    arguments = ["batch", samples / "trips", "out", "--size", "64x64", "--otherwise", "pad", "--pad-with", "navy"]
+    code, _, err = cropper(*arguments)
+    assert code == 0
+    assert re.search("; where no crop is good: [1-6] padded; ", err)
+    corner = cv2.imread("out/skyline_panorama.jpg")[2, 2]
+    assert np.abs(corner.astype(int) - (128, 0, 0)).max() < 12
+
+
+def test_a_crop_that_would_be_skipped_is_no_thumbnail(cropper, samples):
+    code, out, err = cropper(
+        "crop", samples / "trips/skyline_panorama.jpg", "-o", "t.jpg", "--min-kept", "0.9", "--otherwise", "skip"
+    )
+    assert (code, out) == (1, "")
+    assert "no crop keeps 0.9" in err
+    assert not Path("t.jpg").exists()
 
 
 def test_a_crop_is_the_batchs_thumbnail_to_a_byte(cropper, photos, tmp_path):

@@ -19,7 +19,7 @@ BOX = Box(10, 0, 640, 480, 0.81236, (300, 200))
 
 
 def ok(path: str) -> ledger.Row:
-    return ledger.ok_row(path, path, (800, 480), "4:3", BOX)
+    return ledger.decided_row(path, path, "ok", (800, 480), "4:3", BOX)
 
 
 def write(path: Path, rows: list[ledger.Row]) -> None:
@@ -176,7 +176,7 @@ def test_rows_outlive_any_number_of_unfinished_runs_with_other_settings(tmp_path
 
 def test_dry_run_leaves_nothing_but_the_ledger(tmp_path):
     run = ledger.open_run(tmp_path, IN, "settings", dry=True)
-    run.part.append([ledger.ok_row("a.jpg", "", (8, 8), "1:1", BOX)])
+    run.part.append([ledger.decided_row("a.jpg", "", "ok", (8, 8), "1:1", BOX)])
     ledger.close_run(run, complete=True)
     assert [entry.name for entry in tmp_path.iterdir()] == ["boxes.csv"]
     assert paths(tmp_path / "boxes.csv") == ["a.jpg"]

@@ -17,7 +17,6 @@ import pytest
 from cropper import ledger, review
 from cropper.batch import run
 from cropper.boxes import Target, aspect_ratio, largest_size
-from cropper.cli.batch import batch as batch_command
 from cropper.errors import printable
 from cropper.pipeline import Settings
 
@@ -493,7 +492,6 @@ def test_five_thousand_photos_are_no_more_than_fifty_in_the_page(chromium, made,
     assert page.run("return document.activeElement.dataset.number") == "249"
 
 
-@pytest.mark.skipif("focus" not in {param.name for param in batch_command.params}, reason="cropper batch has no --focus")
 def test_a_batch_applies_what_the_page_exported(chromium, made, tmp_path, cropper_process):
     shutil.copytree(made / "in", tmp_path / "in")
     for arguments in (["batch", "in", "out", *OPTIONS], ["review", "out"]):

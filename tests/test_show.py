@@ -12,8 +12,9 @@ import pytest
 from cropper import OutputError, PhotoError, UsageError
 from cropper.batch import run
 from cropper.boxes import Target
+from cropper.decide import Choosing
 from cropper.pipeline import Settings
-from cropper.show import LONGEST, SHORTEST, decide, picture_of, preview_of, save
+from cropper.show import LONGEST, SHORTEST, look_at, picture_of, preview_of, save
 
 TARGETS = (Target((640, 360), (640, 360)), Target((1, 1)), Target((9, 16)))
 
@@ -26,16 +27,16 @@ def test_boxes_are_those_that_a_batch_chooses(samples, tmp_path):
             chosen.setdefault(row["path"], []).append(tuple(row[name] for name in ("size", "x", "y", "width", "height", "kept")))
     assert len(chosen) >= 10
     for path, rows in chosen.items():
-        boxes = decide(samples / path, TARGETS).boxes
+        boxes = look_at(samples / path, TARGETS, Choosing()).boxes
         shown = [(label, *map(str, (box.x, box.y, box.width, box.height)), f"{box.kept:.4f}") for label, box in boxes]
         assert shown == rows
 
 
 @pytest.mark.parametrize(("width", "height"), [(16, 16), (1, 300), (300, 30), (30, 300), (2400, 100), (1000, 700)])
 def test_photos_of_every_shape_have_a_picture_of_a_screens_size(tmp_path, make_photo, width, height):
-    decision = decide(make_photo(tmp_path / "a.png", width, height), TARGETS)
-    assert (decision.width, decision.height) == (width, height)
-    picture = picture_of(decision)
+    look = look_at(make_photo(tmp_path / "a.png", width, height), TARGETS, Choosing())
+    assert (look.width, look.height) == (width, height)
+    picture = picture_of(look)
     assert picture.dtype == np.uint8
     longest = max(SHORTEST, min(LONGEST, max(width, height)))
     assert longest <= max(picture.shape) < longest + 200
@@ -50,25 +51,25 @@ def test_the_picture_is_upright(tmp_path, samples):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned a quarter clockwise
     Image.fromarray(np.rot90(pixels)).save(tmp_path / "turned.jpg", exif=exif, quality=95)
-    decision = decide(tmp_path / "turned.jpg", (Target((3, 1)),))
-    assert (decision.width, decision.height) == (90, 60)
-    assert decision.bgr[: len(decision.bgr) // 3].mean() > 150
-    assert decision.bgr[-(len(decision.bgr) // 3) :].mean() < 50
+    look = look_at(tmp_path / "turned.jpg", (Target((3, 1)),), Choosing())
+    assert (look.width, look.height) == (90, 60)
+    assert look.bgr[: len(look.bgr) // 3].mean() > 150
+    assert look.bgr[-(len(look.bgr) // 3) :].mean() < 50
 
 
 def test_transparency_is_shown_on_white(tmp_path):
     cv2.imwrite(str(tmp_path / "clear.png"), np.zeros((40, 60, 4), np.uint8))
-    assert decide(tmp_path / "clear.png", TARGETS).bgr.min() == 255
+    assert look_at(tmp_path / "clear.png", TARGETS, Choosing()).bgr.min() == 255
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (20, 50), (1, 1)])
 def test_a_preview_fits_its_terminal(samples, columns, rows):
-    decision = decide(samples / "trips" / "skyline_panorama.jpg", TARGETS)
-    lines = preview_of(decision, columns, rows).split("\n")
+    look = look_at(samples / "trips" / "skyline_panorama.jpg", TARGETS, Choosing())
+    lines = preview_of(look, columns, rows).split("\n")
     drawn, legend = lines[: -len(TARGETS)], lines[-len(TARGETS) :]
     assert len(drawn) <= rows
     assert {line.count("\u2580") for line in drawn} == {columns if columns < 4 * rows * 2 else 4 * rows * 2}
-    for line, (label, box) in zip(legend, decision.boxes, strict=True):
+    for line, (label, box) in zip(legend, look.boxes, strict=True):
         assert re.sub(r"\x1b\[[0-9;]*m", "", line) == f"\u25a0 {label} keeps {box.kept:.0%}"
 
 
@@ -76,7 +77,7 @@ def test_a_photo_that_is_not_there_or_broken_is_said_with_its_path(tmp_path):
     (tmp_path / "text.jpg").write_text("no photo")
     for name, said in (("none.jpg", "cannot be read"), ("text.jpg", "no image")):
         with pytest.raises(PhotoError, match=said) as caught:
-            decide(tmp_path / name, TARGETS)
+            look_at(tmp_path / name, TARGETS, Choosing())
         assert str(tmp_path / name) in str(caught.value)
 
 
@@ -100,3 +101,10 @@ def test_a_name_without_an_image_format_is_refused(tmp_path, name):
 def test_a_place_that_cannot_be_written_is_said(tmp_path):
     with pytest.raises(OutputError, match="cannot be written"):
         save(np.zeros((2, 2, 3), np.uint8), tmp_path / "no" / "such" / "a.png")
+
+
+def test_candidates_and_what_is_done_otherwise_are_named(samples):
+    look = look_at(samples / "trips/spice_market.jpg", (Target((1, 2)),), Choosing(candidates=2))
+    assert [label for label, _ in look.boxes] == ["1:2", "1:2 #2"]
+    look = look_at(samples / "trips/skyline_panorama.jpg", (Target((1, 1)),), Choosing(min_kept=0.9))
+    assert [(label, box.width) for label, box in look.boxes] == [("1:1 padded", 1600)]

@@ -7,25 +7,37 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from cropper import __version__
+from cropper.cli import config as configuration
 from cropper.cli.batch import batch
 from cropper.cli.bench import bench
 from cropper.cli.boxes import boxes
 from cropper.cli.crop import crop
 from cropper.cli.evaluate import evaluate
+from cropper.cli.formats import formats
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, say
 from cropper.cli.review import review
+from cropper.cli.sheet import sheet
 from cropper.cli.show import show
 from cropper.cli.signals import end_as_interrupted
 from cropper.errors import CropperError, PhotoError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="CROPPER_CONFIG",
+    help=f"Take options from it.  [default: {configuration.NAME}, if there is one here]",
+)
 @click.version_option(__version__, prog_name="cropper")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context, config: Path | None) -> None:
     """Find the part of every photo that people look at first, and cut the thumbnail there.
 
     \b
@@ -34,9 +46,15 @@ def cli() -> None:
     cropper boxes photos/                      decisions only, for scripts
     cropper crop photo.jpg > thumbnail.jpg     one photo, through a pipe
     cropper show photo.jpg                     where people look, and the crop, as a picture
+    cropper sheet thumbnails/                  what a batch decided, on one picture
     cropper evaluate boxes gaze_set/           how good it is, measured
     cropper bench photos/                      what a folder costs
+    cropper formats                            what can be read and written here
+
+    Options of the commands are taken from the command line, from variables as CROPPER_BATCH_SIZE, and from the tables of the
+    file cropper.toml: size = "400x400" under [batch].
     """
+    configuration.load(ctx, config)
 
 
 cli.add_command(batch)
@@ -44,8 +62,11 @@ cli.add_command(review)
 cli.add_command(boxes)
 cli.add_command(crop)
 cli.add_command(show)
+cli.add_command(sheet)
 cli.add_command(evaluate)
 cli.add_command(bench)
+cli.add_command(formats)
+configuration.name_variables(cli, "CROPPER")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -57,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo(error.format_message(), err=True)
         code = WRONG_USAGE
     except click.UsageError as error:
+        if isinstance(error, click.BadParameter):
+            configuration.say_where_from(error)
         command = error.ctx.command_path if error.ctx else "cropper"
         say(f"{error.format_message()} Try '{command} --help'.")
         code = WRONG_USAGE

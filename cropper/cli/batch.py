@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import INTERRUPTED, SOME_FAILED, jobs_option, say, settings_options
+from cropper.cli.options import INTERRUPTED, SOME_FAILED, focus_option, jobs_option, say, settings_options
 from cropper.cli.signals import held_back
 
 if TYPE_CHECKING:
+    from cropper.decide import Fit
     from cropper.pipeline import Done, Settings
 
 
@@ -22,26 +24,36 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="IN", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("out", metavar="OUT", type=click.Path(file_okay=False, path_type=Path))
 @settings_options
+@focus_option
 @jobs_option
 @click.option("--dry-run", is_flag=True, help="Decide and write the ledger, but no thumbnails.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
-def batch(source: Path, out: Path, settings: Settings, jobs: int, dry_run: bool, quiet: bool) -> int:
+def batch(source: Path, out: Path, settings: Settings, focus_file: Path | None, jobs: int, dry_run: bool, quiet: bool) -> int:
     """Make thumbnails of all photos in the folder IN, in the same tree under the folder OUT.
 
     OUT/boxes.csv says for every photo which box was chosen and how it went. Run it again to do just what is missing or has
-    changed. With several sizes, each has a folder of its own under OUT.
+    changed. With several sizes, each has a folder of its own under OUT. A file IN/.focus.csv is taken as if given with --focus.
 
     \b
     cropper batch photos/ thumbnails/
     cropper batch photos/ thumbnails/ --size 640x360 --size 400x400 --format webp
     cropper batch photos/ decisions/ --aspect 1:1 --dry-run
+    cropper batch photos/ thumbnails/ --otherwise pad --pad-with white
+    cropper batch photos/ thumbnails/ --focus focus.csv
     """
     from cropper import batch as batches
+    from cropper import focus
     from cropper.opencv import libraries_muted
     from cropper.photo import EXTENSIONS
     from cropper.walk import walk
 
     settings = replace(settings, dry_run=dry_run)
+    if focus_file is None and (source / focus.NAME).is_file():
+        focus_file = source / focus.NAME
+        if not quiet:
+            say(f"{focus_file}: taken as --focus")
+    given = focus.read(focus_file) if focus_file is not None else {}
+    strangers = set(given)
     counts = Counts()
     begun = time.monotonic()
     interrupted = False
@@ -53,10 +65,11 @@ def batch(source: Path, out: Path, settings: Settings, jobs: int, dry_run: bool,
 
                 total = sum(len(folder.photos) for folder in walk(source, EXTENSIONS, out))
                 bar = tqdm(total=total, unit=" photos", file=sys.stderr, dynamic_ncols=True)
-            run = closing(batches.run(source, out, settings, jobs))
+            run = closing(batches.run(source, out, settings, jobs, given))
             with held_back() as let_interrupts_through, bar or nullcontext(), run as photos:
                 for done in photos:
                     counts.add(done)
+                    strangers.discard(done.path)
                     if done.error is not None:
                         with bar.external_write_mode(sys.stderr) if bar is not None else nullcontext():
                             say(str(done.error))
@@ -68,6 +81,9 @@ def batch(source: Path, out: Path, settings: Settings, jobs: int, dry_run: bool,
     except KeyboardInterrupt:
         say("interrupted; what is finished is on disk, and the same command goes on from there")
         interrupted = True
+    if strangers and not interrupted:
+        others = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
+        say(f"{focus_file}: no photo in IN is called {min(strangers)}{others}; give paths as boxes.csv does")
     if not quiet:
         say(counts.summary(time.monotonic() - begun, "decided" if dry_run else "done"))
     if interrupted:
@@ -84,10 +100,17 @@ class Counts:
     failed: int = 0
     folders_failed: int = 0
     passed_over: int = 0
+    by_hand: int = 0
+    fits: Counter[Fit] = field(default_factory=Counter)
 
     def add(self, done: Done) -> None:
         """Count one photo, or what there is to say of a folder."""
+        from cropper.decide import BY_HAND
+
         self.passed_over += done.passed_over
+        self.fits.update(done.fits)
+        if not done.unchanged:
+            self.by_hand += sum(row.message == BY_HAND for row in done.rows)
         if not done.rows:
             self.folders_failed += done.error is not None
         elif done.error is not None:
@@ -99,9 +122,16 @@ class Counts:
 
     def summary(self, seconds: float, verb: str) -> str:
         """One line for the end."""
+        from cropper.decide import DONE
+
         photos = self.made + self.unchanged + self.failed
         parts = [f"{self.made} {verb}", f"{self.unchanged} unchanged", f"{self.failed} failed"]
         line = f"{_count(photos, 'photo')}: {', '.join(parts)}"
+        if self.by_hand:
+            line += f"; {_count(self.by_hand, 'crop')} as given"
+        no_good = [f"{self.fits[fit]} {words}" for fit, words in DONE.items() if self.fits[fit]]
+        if no_good:
+            line += f"; where no crop is good: {', '.join(no_good)}"
         if self.folders_failed:
             line += f"; {_count(self.folders_failed, 'folder')} not read"
         if self.passed_over:

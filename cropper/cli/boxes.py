@@ -10,14 +10,18 @@ import string
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from cropper.cli.options import SOME_FAILED, jobs_option, say, target_options, targets_of
+from cropper.cli.options import SOME_FAILED, candidates_option, choosing_options, focus_option, is_outranked, jobs_option, say
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
+    from cropper.boxes import Target
+    from cropper.decide import Choosing
     from cropper.ledger import Row
 
 # Of a ledger's row, what is known without an output folder.
@@ -29,8 +33,11 @@ TEXTS = ("path", "status", "size", "message")
 
 
 @click.command(short_help="Print the boxes of photos, for scripts.")
-@click.argument("paths", metavar="[PATH|-]...", nargs=-1)
-@target_options
+# A path for the shell to complete. One that cannot be read is a photo that fails, as those on stdin are, and stops no other.
+@click.argument("paths", metavar="[PATH|-]...", nargs=-1, type=click.Path(readable=False))
+@choosing_options
+@candidates_option
+@focus_option
 @click.option("--null", "-0", is_flag=True, help="Paths on stdin end with NUL, as those of 'find -print0' do.")
 @click.option(
     "--format",
@@ -44,8 +51,10 @@ TEXTS = ("path", "status", "size", "message")
 @jobs_option
 def boxes(
     paths: tuple[str, ...],
-    sizes: tuple[tuple[int, int], ...],
-    aspects: tuple[tuple[int, int], ...],
+    targets: tuple[Target, ...],
+    choosing: Choosing,
+    candidates: int,
+    focus_file: Path | None,
     null: bool,
     format: str,
     template: str | None,
@@ -54,13 +63,15 @@ def boxes(
 ) -> int:
     """Print which box is chosen for each photo and size, a line each, as soon as it is known. Nothing is written.
 
-    PATHs are photos, folders of photos, or - for a list of such paths on stdin, one a line.
+    PATHs are photos, folders of photos, or - for a list of such paths on stdin, one a line. With several --candidates a photo has
+    a line for each, the best first. Photos in a --focus file are found by the paths as they are printed.
 
     \b
     cropper boxes photos/ --aspect 1:1
     find . -name '*.jpg' -print0 | cropper boxes -0 - --format csv
     cropper boxes photo.jpg --aspect 1:1 --template '{width}x{height}+{x}+{y}'
     """
+    from cropper import focus
     from cropper.opencv import libraries_muted
     from cropper.pipeline import Settings
     from cropper.stream import decide, split
@@ -75,14 +86,18 @@ def boxes(
             else:
                 yield path
 
+    if is_outranked("template", by="format"):
+        template = None
     delimiter = {"csv": ",", "tsv": "\t"}.get(format) if template is None else None
     line = _template(template) if template is not None else _columns(delimiter) if delimiter else _json
     out = sys.stdout.buffer
     failed = False
+    words = focus.read(focus_file) if focus_file is not None else None
+    settings = Settings(targets, choosing=replace(choosing, candidates=candidates))
     try:
         if delimiter:
             _write(out, _joined(FIELDS, delimiter))
-        with libraries_muted(), closing(decide(given(), Settings(targets_of(sizes, aspects)), jobs, not unordered)) as photos:
+        with libraries_muted(), closing(decide(given(), settings, jobs, not unordered, words)) as photos:
             for done in photos:
                 if done.error is not None:
                     failed = True

@@ -6,6 +6,7 @@ import functools
 import os
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,9 +15,11 @@ from cropper.errors import printable
 
 if TYPE_CHECKING:
     from cropper.boxes import Target
+    from cropper.decide import Choosing
 
 SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130  # exit codes
 DEFAULT_SIZE = (640, 360)
+DEFAULT_MIN_KEPT = 0.6
 MAX_SIDE = 16383  # what every output format can hold
 
 
@@ -36,8 +39,127 @@ class Pair(click.ParamType[tuple[int, int]]):
         return int(numbers[0]), int(numbers[1])
 
 
-def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--size`` and ``--aspect``, the same in every command that takes them."""
+class Zoomed(click.ParamType[float]):
+    """How small a zoomed box may be, of the largest one's sides: ``auto`` or ``0.5`` or ``0.5..1``."""
+
+    name = "auto|MIN..1"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The smallest share, 0 for ``auto``; click says what is wrong otherwise."""
+        if isinstance(value, float):
+            return value
+        text = str(value).lower()
+        if text == "auto":
+            return 0.0
+        try:
+            share = float(text.removesuffix("..1"))
+        except ValueError:
+            share = 0.0
+        if not 0 < share <= 1:
+            self.fail(f"{value!r} is neither auto nor a share of the largest crop's sides, as in 0.5..1.", param, ctx)
+        return share
+
+
+class Fill(click.ParamType[str]):
+    """What photos are padded with: ``blur``, ``edge``, or a colour by its CSS name or number, which becomes ``#rrggbb``."""
+
+    name = "blur|edge|COLOUR"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The fill in lower case; click says what is wrong otherwise."""
+        from PIL import ImageColor
+
+        text = str(value).lower()
+        if text in ("blur", "edge"):
+            return text
+        try:
+            red, green, blue = ImageColor.getrgb(text)[:3]
+        except ValueError:
+            self.fail(f"{value!r} is neither blur nor edge nor a colour, as in white or #336699.", param, ctx)
+        return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def choosing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What boxes to choose, the same in every command that chooses some: ``targets`` and ``choosing`` to the command."""
+
+    @functools.wraps(command)
+    def with_choosing(
+        *,
+        sizes: tuple[tuple[int, int], ...],
+        aspects: tuple[tuple[int, int], ...],
+        zoom: float | None,
+        zoom_keep: float,
+        min_kept: float | None,
+        otherwise: str | None,
+        **others: Any,
+    ) -> Any:
+        from cropper.decide import Choosing, Fit
+        from cropper.zoom import Zoom
+
+        if otherwise is not None and min_kept is None:
+            min_kept = DEFAULT_MIN_KEPT
+        chosen = Choosing(
+            zoom=Zoom(zoom, max(zoom_keep, min_kept or 0.0)) if zoom is not None else None,
+            min_kept=min_kept,
+            otherwise=Fit(otherwise or "pad"),
+        )
+        return command(targets=targets_of(sizes, aspects), choosing=chosen, **others)
+
+    decorated: Callable[..., Any] = with_choosing
+    share = click.FloatRange(0, 1, min_open=True)
+    for option in (
+        click.option(
+            "--otherwise",
+            type=click.Choice(["pad", "center", "keep", "skip"]),
+            help="Where no crop is good: pad the photo, crop its centre, keep it whole, scaled in, or skip it.  [default: pad]",
+        ),
+        click.option(
+            "--min-kept",
+            metavar="SHARE",
+            type=share,
+            help="A crop that keeps less of what people look at is not good; of a plain photo none is.  "
+            f"[default with --otherwise: {DEFAULT_MIN_KEPT}]",
+        ),
+        click.option(
+            "--zoom-keep",
+            metavar="SHARE",
+            type=share,
+            default=0.9,
+            show_default=True,
+            help="Of what people look at, what a zoomed crop keeps.",
+        ),
+        click.option(
+            "--zoom",
+            type=Zoomed(),
+            metavar=Zoomed.name,
+            help="Tighten the crop around the subject, to MIN of the largest crop's sides at most, never below the size.",
+        ),
+    ):
+        decorated = option(decorated)
+    return _target_options(decorated)
+
+
+def candidates_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--candidates``, the same in every command that shows decisions."""
+    help = "As many boxes that differ, the best first; fewer where a photo has no more."
+    return click.option("--candidates", metavar="N", type=click.IntRange(1), default=1, show_default=True, help=help)(command)
+
+
+def focus_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--focus``, the same in every command that works on many photos."""
+    help = "Your own word: a CSV table path,x,y or path,x,y,width,height, and size where it is for one alone."
+    type = click.Path(exists=True, dir_okay=False, path_type=Path)
+    return click.option("--focus", "focus_file", metavar="FILE", type=type, help=help)(command)
+
+
+def photos_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--photos``, the same in every command that shows what a batch decided: ``source`` to the command."""
+    help = "The folder of the originals.  [default: where 'cropper batch' took them from]"
+    type = click.Path(exists=True, file_okay=False, path_type=Path)
+    return click.option("--photos", "source", metavar="DIR", type=type, help=help)(command)
+
+
+def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     size = click.option(
         "--size",
         "sizes",
@@ -66,19 +188,30 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def with_settings(
         *,
-        sizes: tuple[tuple[int, int], ...],
-        aspects: tuple[tuple[int, int], ...],
+        targets: tuple[Target, ...],
+        choosing: Choosing,
         format: str,
         quality: int | None,
         enlarge: bool,
+        fill: str,
         **others: Any,
     ) -> Any:
         from cropper.pipeline import Settings
 
-        return command(settings=Settings(targets_of(sizes, aspects), format, quality, enlarge), **others)
+        settings = Settings(targets, format, quality, enlarge, choosing=choosing, fill=fill)
+        return command(settings=settings, **others)
 
     decorated: Callable[..., Any] = with_settings
     for option in (
+        click.option(
+            "--pad-with",
+            "fill",
+            type=Fill(),
+            metavar=Fill.name,
+            default="blur",
+            show_default=True,
+            help="Of padded photos: themselves, blurred, the colour of their edges, or one of yours.",
+        ),
         click.option("--enlarge", is_flag=True, help="Enlarge photos smaller than the size, rather than crop them at their own."),
         click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 85, 80, 65]"),
         click.option(
@@ -90,7 +223,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
     ):
         decorated = option(decorated)
-    return target_options(decorated)
+    return choosing_options(decorated)
 
 
 def usable_cores() -> int:
@@ -104,8 +237,24 @@ def targets_of(sizes: Sequence[tuple[int, int]], aspects: Sequence[tuple[int, in
     """The targets asked for, each once, in the order given, sizes first; the default where none is."""
     from cropper.boxes import Target
 
+    if is_outranked("sizes", by="aspects"):
+        sizes = ()
+    elif is_outranked("aspects", by="sizes"):
+        aspects = ()
     asked = [Target(size, size) for size in sizes] + [Target(aspect) for aspect in aspects]
     return tuple(dict.fromkeys(asked or [Target(DEFAULT_SIZE, DEFAULT_SIZE)]))
+
+
+def is_outranked(name: str, by: str) -> bool:
+    """Whether a parameter of the running command is from farther away than another that says the same in another way.
+
+    Someone who writes ``--aspect`` on the command line does not mean the ``size`` of a configuration as well.
+    """
+    ctx = click.get_current_context(silent=True)
+    if ctx is None:
+        return False
+    source, other = ctx.get_parameter_source(name), ctx.get_parameter_source(by)
+    return source is not None and other is not None and source > other  # click has them from near to far
 
 
 def say(message: str) -> None:

@@ -9,18 +9,12 @@ from pathlib import Path
 
 import click
 
-from cropper.cli.options import SOME_FAILED, jobs_option, say
+from cropper.cli.options import SOME_FAILED, jobs_option, photos_option, say
 
 
 @click.command(short_help="Write a page to look over the boxes and correct them.")
 @click.argument("out", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--photos",
-    "source",
-    metavar="IN",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Where the photos are.  [default: where the batch took them from]",
-)
+@photos_option
 @jobs_option
 @click.option("--open", "open_it", is_flag=True, help="Open the page in the browser.")
 def review(out: Path, source: Path | None, jobs: int, open_it: bool) -> int:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import target_options, targets_of
+from cropper.cli.options import candidates_option, choosing_options
 from cropper.errors import UsageError
+
+if TYPE_CHECKING:
+    from cropper.boxes import Target
+    from cropper.decide import Choosing
 
 
 @click.command(short_help="Draw where people look in a photo, and the crop.")
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@target_options
+@choosing_options
+@candidates_option
 @click.option(
     "-o",
     "output",
@@ -25,8 +32,9 @@ from cropper.errors import UsageError
 @click.option("--open", "open_it", is_flag=True, help="Open the picture in the system's viewer.")
 def show(
     image: Path,
-    sizes: tuple[tuple[int, int], ...],
-    aspects: tuple[tuple[int, int], ...],
+    targets: tuple[Target, ...],
+    choosing: Choosing,
+    candidates: int,
     output: Path | None,
     open_it: bool,
 ) -> None:
@@ -39,20 +47,20 @@ def show(
     cropper show photo.jpg --aspect 1:1 --aspect 9:16 -o heat.jpg --open
     """
     from cropper.opencv import libraries_muted
-    from cropper.show import decide, picture_of, preview_of, save
+    from cropper.show import look_at, picture_of, preview_of, save
 
     path = output or Path(f"{image.stem}.saliency.png")
     if path.exists() and path.samefile(image):
         raise UsageError("the picture would overwrite the photo", path=path, remedy="give another name with -o")
     with libraries_muted():
-        decision = decide(image, targets_of(sizes, aspects))
-    save(picture_of(decision), path)
+        look = look_at(image, targets, replace(choosing, candidates=candidates))
+    save(picture_of(look), path)
     click.echo(os.fsencode(path))  # as bytes: a name need not be text
     if output is None and can_draw():
         known = shutil.get_terminal_size()
         columns, rows = known.columns or 80, known.lines or 24  # Python 3.10 passes on the zeros of a terminal without a size
         # The legend and the shell's next prompt have their rows too.
-        click.echo(preview_of(decision, columns, max(1, rows - len(decision.boxes) - 2)), err=True, color=True)
+        click.echo(preview_of(look, columns, max(1, rows - len(look.boxes) - 2)), err=True, color=True)
     if open_it:
         click.launch(str(path))
 

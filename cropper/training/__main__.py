@@ -92,6 +92,7 @@ def main() -> None:
     label   photos with the teacher's densities
     score   the teacher
     stem    a light student, with a stem that imitates the trunk's own
+    imitate the features of the network that a light student was made of
     prune   the student's channels that cost more than they say
     distil  the teacher's densities into the student
     bias    compare strengths of the centre bias
@@ -183,7 +184,38 @@ def stem(
     training, _ = read(sets, pool, labels)
     network, _ = fitting.load(checkpoint)
     recipe = fitting.Recipe(scale=scale, seed=seed)
-    fitting.save(stemming.imitate(network, training, recipe, steps), out / "stem.pt", recipe, {"epoch": -1})
+    fitting.save(stemming.stemmed(network, training, recipe, steps), out / "stem.pt", recipe, {"epoch": -1})
+
+
+@main.command()
+@click.argument("checkpoint", type=FILE)
+@click.argument("original", type=FILE)
+@data_options
+@out_option
+@click.option("--steps", default=5000, show_default=True, help="Batches.")
+@click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's.")
+@click.option("--rate", default=1.0, show_default=True, help="Of learning.")
+@click.option("--seed", default=0, show_default=True)
+def imitate(
+    checkpoint: Path,
+    original: Path,
+    sets: tuple[Path, ...],
+    pool: Path | None,
+    labels: Path | None,
+    out: Path,
+    steps: int,
+    scale: float,
+    rate: float,
+    seed: int,
+) -> None:
+    """Train a light CHECKPOINT on photos of SETS to give what the ORIGINAL gives that it was made of: out/imitation.pt."""
+    log_to(out)
+    torch.manual_seed(seed)
+    training, _ = read(sets, pool, labels)
+    student, network = fitting.load(checkpoint)[0], fitting.load(original)[0]
+    recipe = fitting.Recipe(scale=scale, seed=seed).at(rate)
+    stemming.imitate(student, network, training, recipe, steps)
+    fitting.save(student, out / "imitation.pt", recipe, {"epoch": -1})
 
 
 @main.command()

@@ -62,13 +62,13 @@ def divergence(log_density: torch.Tensor, target: torch.Tensor, recipe: Recipe) 
     The KL divergence, that of the marginals across and down, and less the correlation coefficient, each at its weight.
     """
     density = log_density.exp()
-    divergence = _kl(log_density, target) - recipe.cc_weight * _correlation(density, target)
+    divergence = kl(log_density, target) - recipe.cc_weight * _correlation(density, target)
     for side in (1, 2):
-        divergence = divergence + recipe.marginal_weight * _kl(density.sum(dim=side).clamp_min(1e-12).log(), target.sum(dim=side))
+        divergence = divergence + recipe.marginal_weight * kl(density.sum(dim=side).clamp_min(1e-12).log(), target.sum(dim=side))
     return divergence
 
 
-def _kl(log_density: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def kl(log_density: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """[N, ...] twice -> the KL divergence from the target, [N]."""
     return (torch.xlogy(target, target) - target * log_density).flatten(1).sum(dim=1)
 

@@ -117,6 +117,10 @@ class GazeNetwork(nn.Module):
 
     def content(self, image: torch.Tensor) -> torch.Tensor:
         """Normalised photos [N, ...] -> what they show themselves, unnormalised log density [N, H / STRIDE, W / STRIDE]."""
+        return self.read(self.features(image))
+
+    def features(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """Normalised photos [N, ...] -> the trunk's features [N, C, H / stride, W / stride] at each of TAP_STRIDES."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             x = self.stem(image)
             for block in self.blocks[: self.frozen]:
@@ -126,6 +130,10 @@ class GazeNetwork(nn.Module):
             x = block(x)
             if i in self.taps:
                 features.append(x)
+        return features
+
+    def read(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """The trunk's features -> what photos show themselves, unnormalised log density [N, H / STRIDE, W / STRIDE]."""
         fine, middle, coarse = (lateral(feature) for lateral, feature in zip(self.laterals, features, strict=True))
         mixed = fine + doubled(self.narrow(middle + doubled(coarse)))
         return self.readout(self.mix(mixed))[:, 0]

@@ -19,7 +19,7 @@ from cropper.training import fit as fitting  # noqa: E402
 from cropper.training.__main__ import main  # noqa: E402
 from cropper.training.data import EpochBatches, Photo, plain_photos  # noqa: E402
 from cropper.training.network import Exported, GazeNetwork, Shape, log_normalised  # noqa: E402
-from cropper.training.stem import imitate, lightened  # noqa: E402
+from cropper.training.stem import imitate, lightened, stemmed  # noqa: E402
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 
@@ -74,8 +74,11 @@ def test_the_students_steps_make_a_smaller_model_that_keeps_the_contract(folder:
     run("stem", checkpoint, folder / "set", "--out", folder / "stem", "--steps", 2, "--scale", 0.5)
     options = ["--share", 0.5, "--rounds", 1, "--steps", 1, "--scale", 0.5]
     run("prune", folder / "stem" / "stem.pt", folder / "set", "--out", folder / "pruned", *options)
+    run(
+        "imitate", folder / "pruned/pruned.pt", checkpoint, folder / "set", "--out", folder / "like", "--steps", 3, "--scale", 0.5
+    )
     data = [folder / "set", "--pool", folder / "pool", "--labels", folder / "labels"]
-    run("distil", folder / "pruned" / "pruned.pt", *data, "--out", folder / "student", "--epochs", 1, "--scale", 0.5)
+    run("distil", folder / "like" / "imitation.pt", *data, "--out", folder / "student", "--epochs", 1, "--scale", 0.5)
     distilled = folder / "student" / "epoch-0.pt"
     run("bias", distilled, folder / "set")
     run("export", checkpoint, folder / "whole.onnx")
@@ -138,7 +141,24 @@ def test_a_stem_learns_to_imitate_the_trunks_own(folder: Path) -> None:
     torch.manual_seed(0)
     untrained = unexplained(lightened(network))
     torch.manual_seed(0)
-    assert unexplained(imitate(network, training, recipe, steps=30)) < 0.9 * untrained
+    assert unexplained(stemmed(network, training, recipe, steps=30)) < 0.9 * untrained
+
+
+def test_a_light_student_learns_the_features_of_its_original(folder: Path) -> None:
+    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
+    training, _ = fitting.read_sets([folder / "set"])
+    image = torch.from_numpy(np.stack([photo.bgr[:96, :128] for photo in training[:4]]))
+
+    def unexplained(light: GazeNetwork) -> list[float]:
+        with torch.no_grad():  # in training mode: so few steps do not move the statistics far
+            pairs = zip(light.train().features(light.normalised(image)), network.features(network.normalised(image)), strict=True)
+            return [float((mine - wanted).square().mean() / wanted.var()) for mine, wanted in pairs]
+
+    torch.manual_seed(0)
+    student = lightened(network)
+    untrained = unexplained(student)
+    imitate(student, network, training, fitting.Recipe(scale=0.5, batch_size=4), steps=12)
+    assert sum(unexplained(student)) < 0.95 * sum(untrained)
 
 
 def test_coarse_photos_make_batches_of_their_own_at_a_smaller_scale() -> None:

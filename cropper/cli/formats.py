@@ -1,0 +1,51 @@
+"""``cropper formats``: what this installation reads and writes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from cropper.formats import Format, Model
+
+MEGABYTE = 1e6
+
+
+@click.command(short_help="List what this installation reads and writes.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def formats(as_json: bool) -> None:
+    """List the image formats that photos are read from and thumbnails written in, tried out with the libraries that are here;
+    their versions, and the model.
+
+    \b
+    cropper formats
+    cropper formats --json | jq '.formats[] | select(.writes) | .name'
+    """
+    from cropper import formats as found
+    from cropper.opencv import libraries_muted
+
+    with libraries_muted():
+        known, versions, model = found.formats(), found.versions(), found.model()
+    if as_json:
+        click.echo(
+            json.dumps({"formats": [asdict(one) for one in known], "versions": versions, "model": asdict(model)}, indent=2)
+        )
+    else:
+        click.echo(table(known, versions, model))
+
+
+def table(formats: tuple[Format, ...], versions: dict[str, str], model: Model) -> str:
+    """The same as text."""
+    answers = {True: "yes", False: "no", None: "?"}
+    lines = [f"{'format':8}{'extensions':24}{'read':6}{'write':7}quality"]
+    for one in formats:
+        quality = one.quality if one.quality is not None else "lossless" if one.writes else "-"
+        lines.append(f"{one.name:8}{' '.join(one.extensions):24}{answers[one.reads]:6}{answers[one.writes]:7}{quality}")
+    width = max(map(len, (*versions, *model.metadata))) + 2
+    lines += ["", *(f"{name:{width}}{version}" for name, version in versions.items())]
+    lines += ["", f"{'model':{width}}{model.file}", f"{'size':{width}}{model.bytes / MEGABYTE:.1f} MB"]
+    lines += [f"{'sha256':{width}}{model.sha256}", *(f"{name:{width}}{value}" for name, value in model.metadata.items())]
+    return "\n".join(lines)

@@ -1,0 +1,70 @@
+"""``cropper sheet``: a contact sheet of what a batch decided."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from cropper.cli.options import photos_option
+from cropper.errors import UsageError
+
+
+@click.command(short_help="Draw a contact sheet of a batch: originals, boxes, crops.")
+@click.argument("out", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE|-",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    default="sheet.jpg",
+    show_default=True,
+    help="The picture to write, in the format its name says; - is a JPEG on stdout.",
+)
+@click.option("--most", metavar="N", type=click.IntRange(1), default=60, show_default=True, help="Show at most so many photos.")
+@click.option(
+    "--sort",
+    type=click.Choice(["ledger", "kept"]),
+    default="ledger",
+    show_default=True,
+    help="In the ledger's order, or those first whose crops keep least.",
+)
+@click.option("--columns", metavar="N", type=click.IntRange(1), help="Photos in a row.  [default: as many as fit a page]")
+@click.option("--heat", is_flag=True, help="Show where people look, too.")
+@photos_option
+def sheet(out: Path, output: Path, most: int, sort: str, columns: int | None, heat: bool, source: Path | None) -> None:
+    """Draw the photos of OUT/boxes.csv with their boxes, each beside its crops, on one sheet, and print its path.
+
+    The crops are OUT's thumbnails, or cut from the originals where there are none. A photo that cannot be read says so in its
+    place.
+
+    \b
+    cropper sheet thumbnails/
+    cropper sheet thumbnails/ --sort kept --most 24 -o hardest.jpg
+    cropper sheet decisions/ --photos photos/       after a dry run
+    """
+    from cropper import ledger
+    from cropper import sheet as sheets
+    from cropper.opencv import libraries_muted
+    from cropper.saliency import Saliency
+    from cropper.show import encoded, save
+
+    to_stdout = str(output) == "-"
+    if to_stdout and sys.stdout.isatty():
+        raise UsageError("a picture is nothing for a terminal", remedy="write it to a file with -o, or into a pipe")
+    selection = sheets.select(out, most, sort == "kept")
+    source = source or ledger.source_of(out)
+    if source is None or not source.is_dir():
+        reason = "does not say where its photos are" if source is None else f"was made of photos in {source}, which is gone"
+        raise UsageError(reason, path=out, remedy="give their folder with --photos")
+    if not to_stdout and output.exists() and sheets.is_of_the_ledger(output, out, source):
+        raise UsageError("the sheet would overwrite a photo or a thumbnail", path=output, remedy="give another name with -o")
+    with libraries_muted():
+        picture = sheets.draw(selection, out, source, columns, Saliency() if heat else None)
+    if to_stdout:
+        sys.stdout.buffer.write(encoded(picture, Path("sheet.jpg")))
+    else:
+        save(picture, output)
+        click.echo(os.fsencode(output))  # as bytes: a name need not be text

@@ -1,0 +1,151 @@
+"""What is done with a photo for each shape asked for: the box, and what becomes of the photo where no crop is good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropper.boxes import Box, Target, box_at, central, choose, is_flat, largest_size, normalised, outside
+from cropper.focus import Focus, around, place_of
+from cropper.zoom import Zoom, best_place, placed, smallest_size, tightest
+
+# The ledger's message of a box that a user gave.
+BY_HAND = "focus given"
+# A candidate beyond the first shows at least this much of the density that those before it do not,
+NEW_SHARE = 0.05
+# and shares at most this much of its area with each of them.
+MOST_OVERLAP = 0.5
+
+
+class Fit(str, Enum):
+    """How a photo comes into the shape asked for."""
+
+    CROP = "crop"
+    CENTRE = "center"  # as users write it
+    PAD = "pad"
+    KEEP = "keep"
+    SKIP = "skip"
+
+
+# What was done, in words: for the ledger and the summary.
+DONE = {Fit.CENTRE: "cropped in the centre", Fit.PAD: "padded", Fit.KEEP: "kept whole", Fit.SKIP: "skipped"}
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """How boxes are chosen.
+
+    Attributes:
+        zoom: how far they are tightened, or None for the largest.
+        min_kept: a crop that keeps less of the density is not good, and none of a density that says nothing; or None.
+        otherwise: what is done where no crop is good.
+        candidates: how many boxes that differ, at most.
+    """
+
+    zoom: Zoom | None = None
+    min_kept: float | None = None
+    otherwise: Fit = Fit.PAD
+    candidates: int = 1
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is done with a photo for one shape.
+
+    Attributes:
+        box: what is seen of the photo, in pixels of the upright original; of one that is skipped, the best crop.
+        fit: how it comes into the shape.
+        note: what there is to say of it, or empty.
+    """
+
+    box: Box
+    fit: Fit = Fit.CROP
+    note: str = ""
+
+
+def decide(
+    density: NDArray[np.floating],
+    image_width: int,
+    image_height: int,
+    target: Target,
+    choosing: Choosing,
+    focus: Focus | None = None,
+) -> tuple[Decision, ...]:
+    """What is done with a photo for one shape: one decision, or several candidates, the best first.
+
+    Args:
+        density: [h, w], non-negative, over the whole upright photo.
+        image_width, image_height: the upright original in pixels, at least 1.
+        target: the shape.
+        choosing: how the boxes are chosen.
+        focus: the user's word, which wins, or None.
+
+    Raises:
+        PhotoError: if the focus is not in the photo.
+        UsageError: for an aspect with a side below 1.
+        ValueError: for a density that is not 2-D, or holds negative numbers or NaN.
+    """
+    if focus is not None:
+        return (Decision(around(focus, density, image_width, image_height, target.aspect), note=BY_HAND),)
+    first, *others = _candidates(density, image_width, image_height, target, choosing)
+    flat = is_flat(normalised(density))
+    if choosing.min_kept is None or (first.kept >= choosing.min_kept and not flat):
+        return tuple(Decision(box) for box in (first, *others))
+    done = DONE[choosing.otherwise]
+    why = "nothing stands out" if flat else f"no crop keeps {choosing.min_kept:g}, the best {first.kept:.2f}"
+    return (
+        Decision(_instead(first, density, image_width, image_height, target, choosing), choosing.otherwise, f"{done}: {why}"),
+    )
+
+
+def smallest_box(
+    image_width: int, image_height: int, target: Target, choosing: Choosing, focus: Focus | None = None
+) -> tuple[int, int]:
+    """Width and height of the smallest box that ``decide`` can come to, whatever the density; arguments and errors are its."""
+    if focus is not None:
+        (_, _, width, height), _ = place_of(focus, image_width, image_height, target.aspect)
+        return width, height
+    largest = largest_size(image_width, image_height, target.aspect)
+    return largest if choosing.zoom is None else smallest_size(largest, target.size, choosing.zoom)
+
+
+def _instead(
+    best: Box, density: NDArray[np.floating], image_width: int, image_height: int, target: Target, choosing: Choosing
+) -> Box:
+    """What is seen of a photo that has no good crop."""
+    if choosing.otherwise is Fit.CENTRE:
+        return central(density, image_width, image_height, target.aspect)
+    if choosing.otherwise is Fit.SKIP:
+        return best
+    return Box(0, 0, image_width, image_height, 1.0, best.focus)
+
+
+def _candidates(
+    density: NDArray[np.floating], image_width: int, image_height: int, target: Target, choosing: Choosing
+) -> list[Box]:
+    """The best box, and those of its size that each are best for what others do not show, by what they keep."""
+    image = image_width, image_height
+    if choosing.zoom is not None:
+        best = tightest(density, *image, target, choosing.zoom)
+    else:
+        best = choose(density, *image, target.aspect)
+    mass = normalised(density)
+    remaining, found = mass, [best]
+    while len(found) < choosing.candidates and not is_flat(mass):
+        remaining = outside(remaining, *image, found[-1])
+        shown, centre = best_place(remaining, image, (best.width, best.height))
+        box = box_at(mass, *image, placed(centre, (best.width, best.height), image))
+        if shown < NEW_SHARE or any(_overlap(box, other) > MOST_OVERLAP for other in found):
+            break
+        found.append(box)
+    return [best, *sorted(found[1:], key=lambda box: -box.kept)]
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """The share of their area that two boxes of one size have in common, 0..1."""
+    across = min(one.x, other.x) + one.width - max(one.x, other.x)
+    down = min(one.y, other.y) + one.height - max(one.y, other.y)
+    return max(0, across) * max(0, down) / (one.width * one.height)

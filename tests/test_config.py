@@ -1,0 +1,163 @@
+"""Options from a file and from the environment: what goes before what, and what is said of mistakes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import cv2
+import pytest
+
+
+@pytest.fixture
+def photos(tmp_path, make_photo):
+    make_photo(tmp_path / "in" / "a.jpg", 200, 160)
+    return tmp_path / "in"
+
+
+def size_of(picture) -> tuple[int, int]:
+    height, width = cv2.imread(str(picture)).shape[:2]
+    return width, height
+
+
+def sizes(cropper, photos, *arguments) -> list[str]:
+    """The shapes that boxes are chosen for, with whatever is set."""
+    code, out, err = cropper("boxes", photos, *arguments)
+    assert (code, err) == (0, "")
+    return [json.loads(line)["size"] for line in out.splitlines()]
+
+
+def test_options_are_taken_from_the_file_in_the_working_folder(cropper, photos, tmp_path):
+    text = '[batch]\nsize = ["64x36", "40x40"]\nformat = "webp"\ndry_run = false\nquiet = true\njobs = 1\n'
+    (tmp_path / "cropper.toml").write_text(text)
+    assert cropper("batch", photos, "out") == (0, "", "")
+    assert size_of(tmp_path / "out/64x36/a.webp") == (64, 36)
+    assert size_of(tmp_path / "out/40x40/a.webp") == (40, 40)
+
+
+def test_a_flag_goes_before_a_variable_before_the_file_before_the_default(cropper, photos, tmp_path, monkeypatch):
+    assert sizes(cropper, photos) == ["640x360"]
+    (tmp_path / "cropper.toml").write_text('[boxes]\nsize = "3x3"\n')
+    assert sizes(cropper, photos) == ["3x3"]
+    monkeypatch.setenv("CROPPER_BOXES_SIZE", "2x2 4x5")
+    assert sizes(cropper, photos) == ["2x2", "4x5"]
+    assert sizes(cropper, photos, "--size", "1x1") == ["1x1"]
+
+
+def test_a_shape_on_the_command_line_replaces_the_size_of_the_file(cropper, photos, tmp_path, monkeypatch):
+    (tmp_path / "cropper.toml").write_text('size = "30x20"\n')
+    assert sizes(cropper, photos, "--aspect", "1:1") == ["1:1"]
+    assert cropper("crop", photos / "a.jpg", "--aspect", "1:1", "-o", "a.png") == (0, "", "")
+    assert size_of(tmp_path / "a.png") == (160, 160)
+    monkeypatch.setenv("CROPPER_BOXES_ASPECT", "2:1")
+    assert sizes(cropper, photos) == ["2:1"]
+    assert sizes(cropper, photos, "--size", "9x9") == ["9x9"]
+    (tmp_path / "cropper.toml").write_text('size = "30x20"\naspect = "1:1"\n')
+    monkeypatch.delenv("CROPPER_BOXES_ASPECT")
+    assert sizes(cropper, photos) == ["30x20", "1:1"]
+
+
+def test_a_format_on_the_command_line_replaces_the_template_of_the_file(cropper, photos, tmp_path):
+    (tmp_path / "cropper.toml").write_text('[boxes]\ntemplate = "{size}"\n')
+    assert cropper("boxes", photos) == (0, "640x360\n", "")
+    assert cropper("boxes", photos, "--format", "csv")[1].startswith("path,status,")
+
+
+def test_another_file_is_named_before_the_command_or_in_the_environment(cropper, photos, tmp_path, monkeypatch):
+    (tmp_path / "cropper.toml").write_text('size = "1x1"\n')
+    (tmp_path / "other.toml").write_bytes(b'\xef\xbb\xbfsize = "7x7"\r\n')  # as Windows' editors save it
+    command = ["boxes", photos, "--template", "{size}"]
+    assert cropper("--config", "other.toml", *command) == (0, "7x7\n", "")
+    monkeypatch.setenv("CROPPER_CONFIG", "other.toml")
+    assert cropper(*command) == (0, "7x7\n", "")
+    (tmp_path / "none.toml").write_text("")
+    assert cropper("--config", "none.toml", *command) == (0, "640x360\n", "")
+
+
+def test_keys_above_the_tables_are_for_all_commands_that_can_take_them(cropper, photos, tmp_path):
+    """boxes has a --format too, but none that could be webp; and --quality it has not."""
+    (tmp_path / "cropper.toml").write_text('format = "webp"\nquality = 50\nsize = "64x36"\n[batch]\nsize = "40x40"\n')
+    assert sizes(cropper, photos) == ["64x36"]
+    cropper("batch", photos, "out")
+    assert size_of(tmp_path / "out/a.webp") == (40, 40)
+    cropper("crop", photos / "a.jpg", "-o", "a.webp")
+    assert size_of(tmp_path / "a.webp") == (64, 36)
+
+
+def test_commands_of_a_group_have_tables_too(cropper, tmp_path):
+    """What it says reaches them: there is no such model."""
+    (tmp_path / "cropper.toml").write_text('[evaluate]\nevery = 2\n[evaluate.maps]\nmodel = "none.onnx"\n')
+    (tmp_path / "set").mkdir()
+    code, _, err = cropper("evaluate", "maps", "set")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "Invalid value for 'model' in cropper.toml: File 'none.onnx' does not exist." in err
+    assert "none.onnx" not in cropper("evaluate", "boxes", "set")[2]
+
+
+WRONG = {
+    "no TOML": ("[batch]\nsize = 64x36\n", "cropper.toml: it is no TOML (", "line 2"),
+    "no text": ("[batch]\n# \udce9", "cropper.toml: it is no TOML (line 2 is not UTF-8)"),
+    "no option": ('[batch]\nsizes = "9x9"\n', "no command has an option for 'sizes' in [batch]; 'cropper batch --help'"),
+    "no option of any": ('speed = "high"\n', "no command has an option for 'speed'; 'cropper --help'"),
+    "another's option": ("[boxes]\nquality = 80\n", "no command has an option for 'quality' in [boxes]"),
+    "no command": ('[cut]\nsize = "9x9"\n', "there is no command for the table [cut]"),
+    "below a command": ('[batch.size]\nwidth = "9"\n', "there is no command for the table [batch.size]"),
+    "an argument": ('[batch]\nsource = "in"\n', "no command has an option for 'source' in [batch]"),
+    "not the kind": ("[batch]\nsize = 640\n", "'size' in [batch] cannot be used: it must be a text in quotes, or a list of such"),
+    "no whole number": ("[batch]\nquality = 85.5\n", "'quality' in [batch] cannot be used: it must be a whole number"),
+    "a truth for a number": ("[batch]\njobs = true\n", "it must be a whole number"),
+    "a number for a truth": ("[batch]\nenlarge = 1\n", "'enlarge' in [batch] cannot be used: it must be true or false"),
+    "beyond": ("[batch]\nquality = 101\n", "'quality' in [batch] cannot be used: 101 is not in the range 1<=x<=100"),
+    "no size": ('[batch]\nsize = ["9x9", "9:9"]\n', "'9:9' is not two whole numbers"),
+    "no choice": ('[batch]\nformat = "jxl"\n', "'format' in [batch] cannot be used: 'jxl' is not one of"),
+    "no choice of any": ('format = "jxl"\n', "'format' cannot be used: 'jxl' is not one of"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_what_is_wrong_with_the_file_is_one_line_that_names_it(cropper, photos, tmp_path, wrong):
+    text, *said = wrong
+    (tmp_path / "cropper.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    code, out, err = cropper("batch", photos, "out")
+    assert (code, out) == (2, "")
+    assert err.startswith("cropper: cropper.toml: ")
+    assert err.count("\n") == 1
+    assert all(words in err for words in said)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_not_there_is_said(cropper, photos):
+    code, out, err = cropper("--config", "gone.toml", "boxes", photos)
+    assert (code, out) == (2, "")
+    assert err == "cropper: Invalid value for '--config': File 'gone.toml' does not exist. Try 'cropper --help'.\n"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("CROPPER_BATCH_SIZE", "640", "Invalid value for CROPPER_BATCH_SIZE: '640' is not two whole numbers"),
+        ("CROPPER_BATCH_DRY_RUN", "perhaps", "Invalid value for CROPPER_BATCH_DRY_RUN: 'perhaps' is not a valid boolean"),
+    ],
+)
+def test_what_is_wrong_with_a_variable_names_it(cropper, photos, monkeypatch, variable, value, said):
+    monkeypatch.setenv(variable, value)
+    code, out, err = cropper("batch", photos, "out")
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_the_variables_of_builds_are_none_of_ours(cropper, photos, monkeypatch):
+    monkeypatch.setenv("CROPPER_VERSION", "1.2.3")
+    monkeypatch.setenv("CROPPER_HELP", "1")
+    assert sizes(cropper, photos) == ["640x360"]
+
+
+def test_without_a_file_no_toml_is_loaded(tmp_path):
+    code = (
+        "import sys; from cropper.cli import main\n"
+        "try: main(['boxes'])\n"
+        "except SystemExit: print([name for name in ('tomllib', 'tomli') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,105 @@
+"""Candidates, and what is done where no crop is good."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cropper.boxes import Target, central, choose
+from cropper.decide import BY_HAND, Choosing, Decision, Fit, decide, smallest_box
+from cropper.focus import Focus
+from cropper.zoom import Zoom
+
+WIDE, SQUARE = Target((16, 9), (640, 360)), Target((1, 1))
+FLAT = np.ones((36, 48))
+
+
+def spots(*places: tuple[float, float, float]) -> np.ndarray:
+    """A density [36, 48] with dense places at x, y (0..1), of some weight each, on little ground."""
+    ys, xs = np.mgrid[0.5 / 36 : 1 : 1 / 36, 0.5 / 48 : 1 : 1 / 48]
+    density = sum(w * np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / 0.0018) for x, y, w in places) + 1e-4
+    return density / density.sum()
+
+
+def test_the_largest_box_is_decided_where_nothing_else_is_asked():
+    density = spots((0.3, 0.6, 1))
+    assert decide(density, 4000, 3000, WIDE, Choosing()) == (Decision(choose(density, 4000, 3000, (16, 9))),)
+
+
+def test_candidates_show_one_subject_each_by_what_they_keep():
+    density = spots((0.15, 0.5, 2), (0.85, 0.5, 3), (0.5, 0.5, 1))
+    boxes = [d.box for d in decide(density, 4000, 1500, Target((1, 2)), Choosing(candidates=5))]
+    assert [round(box.focus[0] / 4000, 2) for box in boxes] == [0.85, 0.15, 0.5]
+    assert [box.kept for box in boxes] == sorted((box.kept for box in boxes), reverse=True)
+    assert len({(box.width, box.height) for box in boxes}) == 1
+    for one, other in zip(sorted(box.x for box in boxes), sorted(box.x for box in boxes)[1:], strict=False):
+        assert other - one >= boxes[0].width
+
+
+@pytest.mark.parametrize(
+    ("density", "target"),
+    [
+        (spots((0.5, 0.5, 1)), SQUARE),  # one subject
+        (spots((0.1, 0.5, 1), (0.9, 0.5, 1)), Target((4, 3))),  # nothing to choose
+        (spots((0.5, 0.2, 1), (0.5, 0.8, 1)), WIDE),  # boxes of this shape would share most of their area
+        (FLAT, SQUARE),
+    ],
+)
+def test_neighbours_are_no_candidates(density, target):
+    assert len(decide(density, 4000, 3000, target, Choosing(candidates=9))) == 1
+
+
+def test_zoomed_candidates_are_of_one_size():
+    density = spots((0.2, 0.5, 3), (0.8, 0.4, 1))
+    first, second = (d.box for d in decide(density, 4000, 3000, SQUARE, Choosing(Zoom(share=0.7), candidates=9)))
+    assert first.width == second.width < 1500
+    assert abs(second.focus[0] - 3200) < 100
+
+
+def test_a_good_crop_is_a_crop():
+    (decision,) = decide(spots((0.3, 0.6, 1)), 4000, 3000, SQUARE, Choosing(min_kept=0.9))
+    assert decision.fit is Fit.CROP
+    assert not decision.note
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "words"),
+    [(Fit.PAD, "padded"), (Fit.KEEP, "kept whole"), (Fit.CENTRE, "cropped in the centre"), (Fit.SKIP, "skipped")],
+)
+def test_where_no_crop_is_good_it_is_said_and_done_otherwise(otherwise, words):
+    density = spots((0.05, 0.5, 1), (0.95, 0.5, 1))
+    (decision,) = decide(density, 4000, 3000, SQUARE, Choosing(min_kept=0.6, otherwise=otherwise))
+    assert decision.fit is otherwise
+    assert decision.note.startswith(f"{words}: no crop keeps 0.6, the best 0.")
+    box = decision.box
+    if otherwise in (Fit.PAD, Fit.KEEP):
+        assert (box.x, box.y, box.width, box.height, box.kept) == (0, 0, 4000, 3000, 1.0)
+    elif otherwise is Fit.CENTRE:
+        assert box == central(density, 4000, 3000, (1, 1))
+        assert box.x == 500
+    else:
+        assert box == choose(density, 4000, 3000, (1, 1))
+
+
+def test_no_crop_of_a_flat_photo_is_good_however_much_it_keeps():
+    (decision,) = decide(FLAT, 400, 300, Target((4, 3)), Choosing(min_kept=0.1))
+    assert decision == Decision(decision.box, Fit.PAD, "padded: nothing stands out")
+
+
+def test_the_users_word_wins_over_everything():
+    choosing = Choosing(Zoom(), 0.99, Fit.SKIP, candidates=3)
+    (decision,) = decide(spots((0.9, 0.9, 1)), 400, 300, SQUARE, choosing, Focus(10, 20, 50, 50))
+    assert (decision.box.x, decision.box.y, decision.box.width, decision.box.height) == (10, 20, 50, 50)
+    assert decision.fit is Fit.CROP
+    assert decision.note == BY_HAND
+
+
+def test_no_box_is_smaller_than_the_smallest():
+    density = spots((0.3, 0.3, 1))
+    for choosing in (Choosing(), Choosing(Zoom()), Choosing(Zoom(0.5))):
+        smallest = smallest_box(4000, 3000, WIDE, choosing)
+        box = decide(density, 4000, 3000, WIDE, choosing)[0].box
+        assert box.width >= smallest[0] - 1
+        assert box.height >= smallest[1] - 1
+    assert smallest_box(4000, 3000, WIDE, Choosing(Zoom())) == (640, 360)
+    assert smallest_box(4000, 3000, WIDE, Choosing(Zoom()), Focus(0, 0, 320, 180)) == (320, 180)

@@ -1,0 +1,121 @@
+"""The user's word: how it is read, and what box it makes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cropper import PhotoError, UsageError, focus, ledger
+from cropper.boxes import Box, largest_size
+from cropper.focus import Focus
+
+EVEN = np.ones((4, 6))
+SIDES = st.integers(2, 5000)
+ASPECTS = st.tuples(st.integers(1, 20), st.integers(1, 20))
+
+
+def table(folder: Path, text: str) -> Path:
+    path = folder / "focus.csv"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    return path
+
+
+def test_points_and_boxes_are_read_by_path_and_size(tmp_path):
+    text = (
+        "\ufeffnote,size,path,x,y,width,height\r\n"
+        "mine,,a.jpg,10,20,,\r\n"
+        ',1:1,a.jpg,1,2,30,40\r\n,,"b, ""c"".jpg", 7 ,8,9,10\r\n,,caf\udce9.jpg,0,0,,\r\n'
+    )
+    given_words = focus.read(table(tmp_path, text))
+    assert focus.of(given_words, "a.jpg", "640x360") == Focus(10, 20)
+    assert focus.of(given_words, "a.jpg", "1:1") == Focus(1, 2, 30, 40)
+    assert focus.of(given_words, 'b, "c".jpg', "1:1") == Focus(7, 8, 9, 10)
+    assert focus.of(given_words, "caf\udce9.jpg", "1:1") == Focus(0, 0)
+    assert focus.of(given_words, "d.jpg", "1:1") is None
+
+
+def test_a_ledger_fixes_what_was_decided(tmp_path):
+    writer = ledger.Writer(tmp_path / "boxes.csv")
+    box = Box(10, 0, 640, 480, 0.8, (300, 200))
+    writer.append(
+        [ledger.decided_row("a.jpg", "a.jpg", "ok", (800, 480), "4:3", box), ledger.failed_row("b.jpg", "4:3", "no image")]
+    )
+    writer.close()
+    assert focus.read(tmp_path / "boxes.csv") == {"a.jpg": {"4:3": Focus(10, 0, 640, 480)}}
+
+
+def test_points_alone_need_three_columns_and_the_last_row_counts(tmp_path):
+    assert focus.read(table(tmp_path, "path,x,y\na.jpg,1,2\na.jpg,3,4\n")) == {"a.jpg": {"": Focus(3, 4)}}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no column path and no column x and no column y; begin it with the line path,x,y"),
+        ("path,x\na.jpg,1\n", "no column y"),
+        ("path,x,y\na.jpg,1,two\n", "line 2 of the focus file has 'two' for y, which is no whole number"),
+        ("path,x,y\na.jpg,1,2\n,3,4\n", "line 3 of the focus file names no photo"),
+        ("path,x,y\na.jpg,1\n", "line 2 of the focus file has '' for y"),
+        ("path,x,y,width,height\na.jpg,1,2,3,\n", "line 2 of the focus file has a width or a height alone"),
+        ("path,x,y,width,height\na.jpg,1,2,0,5\n", "line 2 of the focus file has a box without area"),
+    ],
+)
+def test_what_is_no_focus_file_is_wrong_usage_and_the_line_is_named(tmp_path, text, why):
+    with pytest.raises(UsageError) as caught:
+        focus.read(table(tmp_path, text))
+    assert why in str(caught.value)
+    assert "focus.csv" in str(caught.value)
+
+
+@given(st.data(), SIDES, SIDES, ASPECTS)
+def test_around_a_point_lies_the_largest_box_that_is_nearest_to_it(data, width, height, aspect):
+    x, y = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    box = focus.around(Focus(x, y), EVEN, width, height, aspect)
+    assert (box.width, box.height) == largest_size(width, height, aspect)
+    assert box.focus == (x, y)
+    assert box.x <= x < box.x + box.width
+    assert box.y <= y < box.y + box.height
+    if 0 < box.x < width - box.width:
+        assert abs(box.x + box.width / 2 - (x + 0.5)) <= 0.5
+    if 0 < box.y < height - box.height:
+        assert abs(box.y + box.height / 2 - (y + 0.5)) <= 0.5
+
+
+@given(st.data(), SIDES, SIDES, ASPECTS)
+def test_a_box_of_the_aspect_stays_as_it_is_to_the_pixel(data, width, height, aspect):
+    largest = largest_size(width, height, aspect)
+    across = data.draw(st.integers(1, largest[0]))
+    down = min(height, max(1, round(across / Fraction(*aspect))))
+    x, y = data.draw(st.integers(0, width - across)), data.draw(st.integers(0, height - down))
+    box = focus.around(Focus(x, y, across, down), EVEN, width, height, aspect)
+    if abs(across - max(1, down * Fraction(*aspect))) <= 1:
+        assert (box.x, box.y, box.width, box.height) == (x, y, across, down)
+
+
+@given(st.data(), SIDES, SIDES, ASPECTS)
+def test_a_box_of_another_aspect_is_held_where_the_photo_has_room(data, width, height, aspect):
+    across, down = data.draw(st.integers(1, width)), data.draw(st.integers(1, height))
+    x, y = data.draw(st.integers(0, width - across)), data.draw(st.integers(0, height - down))
+    box = focus.around(Focus(x, y, across, down), EVEN, width, height, aspect)
+    assert 0 <= box.x <= width - box.width
+    assert 0 <= box.y <= height - box.height
+    largest = largest_size(width, height, aspect)
+    assert box.width <= max(largest[0], across)
+    assert box.height <= max(largest[1], down)
+    if across < largest[0] and down < largest[1]:
+        assert box.x <= x
+        assert x + across <= box.x + box.width
+        assert box.y <= y
+        assert y + down <= box.y + box.height
+    assert 0 <= box.kept <= 1
+
+
+@pytest.mark.parametrize("given_word", [Focus(100, 5), Focus(-1, 5), Focus(5, 60), Focus(90, 5, 11, 10), Focus(5, 59, 1, 2)])
+def test_what_is_not_in_the_photo_is_said_of_it(given_word):
+    with pytest.raises(PhotoError, match="is not in the photo of 100x60; correct it"):
+        focus.around(given_word, EVEN, 100, 60, (1, 1))

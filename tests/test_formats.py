@@ -1,0 +1,89 @@
+"""What an installation says of itself, and whether it is true."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import cv2
+import pytest
+
+from cropper import photo
+from cropper.errors import PhotoError
+from cropper.formats import formats, model
+from cropper.saliency import BUNDLED_MODEL
+
+
+def test_what_is_said_is_what_batches_do(cropper, make_photo, tmp_path):
+    """Every format that is read makes thumbnails, in every format that is written."""
+    known = formats()
+    assert [one.name for one in known] == list(photo.EXTENSIONS_OF)
+    for one in known:
+        if one.reads:
+            make_photo(tmp_path / "in" / f"a{one.extensions[-1]}" if one.name != "JPEG" else tmp_path / "in" / "a.jpg")
+    made = {}
+    for output in photo.QUALITY:
+        code, _, _ = cropper("batch", "in", output, "--size", "30x20", "--format", output)
+        made[output] = code == 0 and len(list((tmp_path / output).glob("a*"))) == sum(one.reads is True for one in known)
+    assert made == {one.extensions[0][1:]: one.writes for one in known if one.extensions[0][1:] in photo.QUALITY}
+
+
+def test_what_is_never_written_is_said(cropper):
+    assert {one.name for one in formats() if not one.writes} >= {"TIFF", "BMP", "GIF"}
+    assert {one.name: one.quality for one in formats() if one.writes}["PNG"] is None
+
+
+def of(name):
+    return next(one for one in formats() if one.name == name)
+
+
+def test_a_decoder_that_is_missing_is_noticed(monkeypatch):
+    imdecode = cv2.imdecode
+    monkeypatch.setattr(cv2, "imdecode", lambda data, flags: None if b"ftypavif" in data.tobytes() else imdecode(data, flags))
+    assert of("AVIF").reads is False
+    assert of("JPEG").reads is True
+
+
+def test_a_decoder_that_gives_other_colours_is_noticed(monkeypatch):
+    imdecode = cv2.imdecode
+    monkeypatch.setattr(cv2, "imdecode", lambda data, flags: imdecode(data, flags)[:, :, ::-1])
+    assert of("BMP").reads is False
+
+
+def test_an_encoder_that_is_missing_is_noticed(monkeypatch):
+    def refuse(*arguments):
+        raise PhotoError("the encoder refused")
+
+    monkeypatch.setattr(photo, "encode", refuse)
+    assert (of("AVIF").writes, of("AVIF").quality) == (False, None)
+
+
+def test_what_cannot_be_tried_is_not_known(monkeypatch):
+    from PIL import Image
+
+    monkeypatch.delitem(Image.SAVE, "AVIF")
+    assert of("AVIF").reads is True  # tried with a file of OpenCV's
+    monkeypatch.setattr(cv2, "imencode", lambda *arguments: (False, None))
+    assert of("AVIF").reads is None
+
+
+def test_the_model_is_the_file_that_ships():
+    about = model()
+    assert about.sha256 == hashlib.sha256(BUNDLED_MODEL.read_bytes()).hexdigest()
+    assert about.bytes == BUNDLED_MODEL.stat().st_size
+    assert about.metadata
+
+
+@pytest.mark.parametrize("name", ["JPEG", "AVIF"])
+def test_the_command_prints_a_table_or_json(cropper, name):
+    code, out, err = cropper("formats", "--json")
+    assert (code, err) == (0, "")
+    said = json.loads(out)
+    assert said["versions"]["opencv"] == cv2.__version__
+    one = next(one for one in said["formats"] if one["name"] == name)
+    code, out, err = cropper("formats")
+    assert (code, err) == (0, "")
+    row = next(line for line in out.splitlines() if line.startswith(name))
+    assert all(extension in row for extension in one["extensions"])
+    assert ("yes" in row) == (one["reads"] or one["writes"])
+    assert str(one["quality"] or "-") in row

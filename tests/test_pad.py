@@ -1,0 +1,85 @@
+"""Photos that stay whole in another shape."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cropper.boxes import Target
+from cropper.pad import canvas_for, fitted, padded
+
+SIDES = st.integers(1, 6000)
+
+
+def halves() -> np.ndarray:
+    """Blue over red, [40, 60, 3]."""
+    picture = np.empty((40, 60, 3), np.uint8)
+    picture[:20], picture[20:] = (200, 10, 10), (10, 10, 200)
+    return picture
+
+
+@given(SIDES, SIDES, SIDES, SIDES, st.booleans())
+def test_a_photo_fits_into_its_canvas_and_touches_two_sides(width, height, across, down, enlarge):
+    canvas = canvas_for(width, height, Target((across, down), (across, down)), enlarge)
+    fit = fitted(width, height, canvas)
+    assert fit[0] <= canvas[0]
+    assert fit[1] <= canvas[1]
+    assert fit[0] == canvas[0] or fit[1] == canvas[1]
+    if enlarge or across <= width or down <= height:
+        assert canvas == (across, down)
+    else:  # its own pixels
+        assert fit == (width, height)
+        assert canvas[0] / canvas[1] == pytest.approx(across / down, rel=1 / min(canvas))
+
+
+@given(SIDES, SIDES)
+def test_a_canvas_without_a_size_holds_the_photos_own_pixels(width, height):
+    canvas = canvas_for(width, height, Target((1, 1)), False)
+    assert canvas == (max(width, height),) * 2
+
+
+def test_a_kept_photo_is_not_enlarged_unless_asked():
+    assert fitted(100, 50, (400, 400), enlarge=False) == (100, 50)
+    assert fitted(100, 50, (400, 400)) == (400, 200)
+    assert fitted(1000, 500, (400, 400), enlarge=False) == (400, 200)
+    assert fitted(6000, 1, (100, 100)) == (100, 1)
+
+
+@pytest.mark.parametrize("fill", ["blur", "edge", "#102030"])
+@pytest.mark.parametrize("canvas", [(60, 90), (101, 40), (60, 40)])
+def test_the_picture_stands_whole_in_the_middle(fill, canvas):
+    picture = halves()
+    result = padded(picture, picture, canvas, fill)
+    assert result.shape == (canvas[1], canvas[0], 3)
+    left, top = (canvas[0] - 60) // 2, (canvas[1] - 40) // 2
+    assert np.array_equal(result[top : top + 40, left : left + 60], picture)
+
+
+def test_padding_is_of_the_colour_asked_for():
+    assert padded(halves(), halves(), (60, 90), "#102030")[0, 0].tolist() == [0x30, 0x20, 0x10]
+
+
+def test_padding_is_of_the_edges_colour_on_either_side():
+    tall = padded(halves(), halves(), (60, 90), "edge")
+    assert tall[0, 30].tolist() == [200, 10, 10]
+    assert tall[-1, 30].tolist() == [10, 10, 200]
+    wide = padded(halves(), halves(), (100, 40), "edge")
+    assert wide[5, 0].tolist() == wide[35, -1].tolist() == [105, 10, 105]
+
+
+def test_padding_is_the_photo_without_its_details():
+    rng = np.random.default_rng(0)
+    noisy = np.clip(halves().astype(int) + rng.integers(-60, 60, (40, 60, 3)), 0, 255).astype(np.uint8)
+    bar = padded(noisy, noisy, (60, 140), "blur")[:40].astype(float)
+    assert np.abs(np.diff(bar, axis=1)).mean() < 3  # the noise itself: some 40
+    assert bar[2, :, 0].mean() > 150  # above it is blue, as in the photo
+    assert bar[2, :, 2].mean() < 60
+
+
+def test_transparent_photos_are_padded_with_what_is_at_their_edges():
+    picture = np.zeros((40, 60, 4), np.uint8)
+    picture[10:30, 20:40] = (0, 0, 255, 255)
+    assert padded(picture, picture, (60, 90), "edge")[0, 0, 3] == 0
+    assert padded(picture, picture, (60, 90), "#ffffff")[0, 0].tolist() == [255] * 4

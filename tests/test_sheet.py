@@ -1,0 +1,205 @@
+"""Contact sheets: what is chosen from a ledger, and what can be seen of it."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import subprocess
+
+import cv2
+import numpy as np
+import pytest
+
+from cropper import UsageError, ledger, overlay
+from cropper.batch import run
+from cropper.boxes import Box, Target
+from cropper.pipeline import Settings
+from cropper.saliency import Saliency
+from cropper.sheet import _EMPTY, LARGEST_SIDE, SLOT, draw, is_of_the_ledger, select
+
+WIDE = Target((640, 360), (640, 360))
+
+
+@pytest.fixture
+def folder(samples, tmp_path):
+    """Three photos, the cat's the only crop that keeps nearly all."""
+    (tmp_path / "in" / "trips").mkdir(parents=True)
+    for name in ("cat.jpg", "drum.jpg", "trips/skyline_panorama.jpg"):
+        shutil.copy(samples / name, tmp_path / "in" / name)
+    return tmp_path / "in"
+
+
+def made(folder, out, *targets, dry_run=False):
+    list(run(folder, out, Settings(targets or (WIDE,), dry_run=dry_run), 2))
+    return out
+
+
+def test_the_first_photos_are_chosen_or_those_that_keep_least(folder, tmp_path):
+    (folder / "broken.jpg").write_text("no photo")
+    out = made(folder, tmp_path / "out", WIDE, Target((1, 1)))
+    chosen = select(out, 2, least_kept_first=False)
+    assert [entry.path for entry in chosen.entries] == ["broken.jpg", "cat.jpg"]
+    assert (chosen.photos, chosen.failed) == (4, 1)
+    worst = select(out, 9, least_kept_first=True)
+    assert [entry.path for entry in worst.entries] == ["trips/skyline_panorama.jpg", "drum.jpg", "cat.jpg", "broken.jpg"]
+    assert [len(entry.rows) for entry in worst.entries] == [2] * 4
+
+
+def test_the_heat_stands_between_the_photo_and_its_crop(folder, tmp_path):
+    out = made(folder, tmp_path / "out")
+    plain = draw(select(out, 9, False), out, folder, columns=1)
+    with_heat = draw(select(out, 9, False), out, folder, columns=1, model=Saliency())
+    gap = with_heat.shape[1] - plain.shape[1] - SLOT[0]
+    assert 0 < gap < 30
+    left = gap + SLOT[0] + gap
+    before, beside = with_heat[:, :left], with_heat[:, left + SLOT[0] + gap :]
+    assert np.abs(before.astype(int) - plain[:, :left]).mean() < 1.5  # decoded at another scale
+    assert np.array_equal(beside[100:], plain[100:, left:])
+    photo, heat = plain[100:300, gap:left], with_heat[100:300, left : left + SLOT[0] + gap]
+    assert np.abs(photo.astype(int) - heat).mean() > 5
+
+
+def test_a_folder_without_a_ledger_is_said(tmp_path):
+    with pytest.raises(UsageError, match="OUT of 'cropper batch'"):
+        select(tmp_path, 9, False)
+
+
+def contains(sheet, picture, tolerance=10.0):
+    """Whether a picture is somewhere on a sheet, but for how it was scaled."""
+    differences = cv2.matchTemplate(sheet, picture, cv2.TM_SQDIFF)
+    return float(np.sqrt(max(0.0, differences.min()) / picture.size)) < tolerance
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_each_crop_stands_beside_its_original(folder, tmp_path, dry_run):
+    """From the thumbnails, and cut again after a dry run."""
+    made(folder, tmp_path / "thumbnails")
+    out = made(folder, tmp_path / "out", dry_run=dry_run)
+    sheet = draw(select(out, 9, False), out, folder)
+    for name in ("cat.jpg", "drum.jpg", "trips/skyline_panorama.jpg"):
+        thumbnail = cv2.imread(str(tmp_path / "thumbnails" / name))
+        shown = cv2.resize(thumbnail, (SLOT[0], round(SLOT[0] * 9 / 16)), interpolation=cv2.INTER_AREA)
+        assert contains(sheet, shown)
+        assert not contains(sheet, np.ascontiguousarray(shown[:, ::-1]))
+        row = next(row for row in ledger.read(out / "boxes.csv") if row.path == name)
+        original = cv2.imread(str(folder / name))
+        scale = min(SLOT[0] / original.shape[1], SLOT[1] / original.shape[0])
+        box = Box(*(int(side) for side in (row.x, row.y, row.width, row.height)), 0, (0, 0)).scaled(scale, scale)
+        small = cv2.resize(original, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        # Between the box's lines and the focus's ring, the photo is as it was.
+        corner = small[box.y + 8 : box.y + box.height // 3, box.x + 8 : box.x + box.width // 3]
+        assert contains(sheet, corner)
+
+
+def test_a_dry_runs_crops_are_cut_as_thumbnails_are(folder, tmp_path):
+    real, dry = made(folder, tmp_path / "real"), made(folder, tmp_path / "dry", dry_run=True)
+    sheets = [draw(select(out, 9, False), out, folder)[80:].astype(int) for out in (real, dry)]
+    assert np.abs(sheets[0] - sheets[1]).mean() < 1.5
+
+
+def test_boxes_have_the_overlays_colours(folder, tmp_path):
+    out = made(folder, tmp_path / "out", WIDE, Target((1, 1)), Target((9, 16)))
+    sheet = draw(select(out, 9, False), out, folder)
+    for number in range(3):
+        assert (sheet == overlay.colour_of(number)).all(axis=2).sum() > 600
+
+
+def test_photos_that_are_gone_broken_or_changed_stop_nothing(folder, tmp_path, make_photo):
+    out = made(folder, tmp_path / "out")
+    before = draw(select(out, 9, False), out, folder)
+    (folder / "drum.jpg").unlink()
+    (folder / "trips/skyline_panorama.jpg").write_bytes(b"\xff\xd8 no more")
+    make_photo(folder / "cat.jpg", 40, 90)
+    (out / "cat.jpg").write_bytes(b"")
+    sheet = draw(select(out, 9, False), out, folder)
+    assert sheet.shape == before.shape
+    assert (sheet == _EMPTY).all(axis=2).sum() > 2 * SLOT[0] * SLOT[1] // 2
+    shown = cv2.resize(cv2.imread(str(out / "drum.jpg")), (SLOT[0], round(SLOT[0] * 9 / 16)), interpolation=cv2.INTER_AREA)
+    assert contains(sheet, shown[: len(shown) // 2])  # its thumbnail is still there
+
+
+def test_rows_that_nobody_of_ours_wrote_stop_nothing(folder, tmp_path):
+    out = made(folder, tmp_path / "out", dry_run=True)
+    with (out / "boxes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[0] |= {"x": "left", "kept": "much"}
+    rows[1] |= {"size": "wide", "x": "99999"}
+    rows[2] |= {"path": "nowhere.jpg"}
+    with (out / "boxes.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, ledger.HEADER)
+        table.writeheader()
+        table.writerows(rows)
+    assert draw(select(out, 9, True), out, folder).dtype == np.uint8
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 300), (3000, 2), (1, 1)])
+def test_photos_of_every_shape_have_their_place(tmp_path, make_photo, width, height):
+    make_photo(tmp_path / "in" / "a.png", width, height)
+    out = made(tmp_path / "in", tmp_path / "out", WIDE, Target((1, 9)), Target((9, 1)))
+    draw(select(out, 9, False), out, tmp_path / "in")
+
+
+def test_columns_are_as_asked_and_a_sheet_beyond_all_formats_is_refused(tmp_path, make_photo):
+    make_photo(tmp_path / "in" / "a.jpg")
+    for number in range(90):
+        shutil.copy(tmp_path / "in" / "a.jpg", tmp_path / "in" / f"{number}.jpg")
+    out = made(tmp_path / "in", tmp_path / "out", dry_run=True)
+    chosen = select(out, 6, False)
+    heights = [draw(chosen, out, tmp_path / "in", columns).shape[0] for columns in (1, 2, 3, 6)]
+    rows = np.diff(heights[::-1])
+    assert list(rows // rows[0]) == [1, 1, 3]
+    with pytest.raises(UsageError, match=rf"up to {LARGEST_SIDE} a side; show fewer photos"):
+        draw(select(out, 91, False), out, tmp_path / "in", 1)
+
+
+def test_photos_and_thumbnails_are_known_by_any_way(folder, tmp_path):
+    out = made(folder, tmp_path / "out")
+    (tmp_path / "link.jpg").symlink_to(folder / "cat.jpg")
+    (tmp_path / "other").symlink_to(folder)
+    theirs = ["in/cat.jpg", "in/trips/../cat.jpg", "out/trips/skyline_panorama.jpg", "link.jpg", "other/cat.jpg"]
+    assert all(is_of_the_ledger(tmp_path / name, out, folder) for name in theirs)
+    assert not any(is_of_the_ledger(tmp_path / name, out, folder) for name in ("sheet.jpg", "in/sheet.jpg", "out/sheet.jpg"))
+
+
+# The command.
+
+
+def ended(process) -> tuple[int, bytes, bytes]:
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def test_the_command_writes_the_sheet_and_prints_its_path(folder, tmp_path, cropper_process):
+    made(folder, tmp_path / "out")
+    assert ended(cropper_process("sheet", "out")) == (0, b"sheet.jpg\n", b"")
+    assert cv2.imread(str(tmp_path / "sheet.jpg")).shape[1] > 2 * SLOT[0]
+    assert ended(cropper_process("sheet", "out")) == (0, b"sheet.jpg\n", b"")  # over itself
+
+
+def test_the_command_sends_a_jpeg_through_a_pipe(folder, tmp_path, cropper_process):
+    made(folder, tmp_path / "out", dry_run=True)
+    code, out, err = ended(cropper_process("sheet", "out", "--photos", "in", "--most", "1", "-o", "-"))
+    assert (code, err) == (0, b"")
+    assert out.startswith(b"\xff\xd8")
+    assert not (tmp_path / "sheet.jpg").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dry"], "dry: does not say where its photos are; give their folder with --photos"),
+        (["out", "-o", "in/cat.jpg"], "in/cat.jpg: the sheet would overwrite a photo or a thumbnail"),
+        (["out", "-o", "out/drum.jpg"], "out/drum.jpg: the sheet would overwrite a photo or a thumbnail"),
+        (["out", "-o", "sheet.txt"], "end it in .png or .jpg"),
+        (["in"], "in: holds no boxes.csv"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line_and_writes_nothing(folder, tmp_path, cropper_process, arguments, said):
+    made(folder, tmp_path / "out")
+    made(folder, tmp_path / "dry", dry_run=True)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+    code, out, err = ended(cropper_process("sheet", *arguments, stderr=subprocess.PIPE))
+    assert (code, out) == (2, b"")
+    assert said in err.decode()
+    assert err.count(b"\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()} == before

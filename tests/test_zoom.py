@@ -1,0 +1,87 @@
+"""Tightened boxes, by properties: whatever the density and the shapes, these hold."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cropper.boxes import Target, choose, largest_size
+from cropper.zoom import Zoom, placed, smallest_size, tightest
+
+SIDES = st.integers(20, 5000)
+ASPECTS = st.tuples(st.integers(1, 20), st.integers(1, 20))
+ZOOMS = st.builds(Zoom, st.floats(0, 1), st.floats(0.3, 1))
+
+
+def spot(x: float, y: float, radius: float = 0.05, cells: tuple[int, int] = (36, 48)) -> np.ndarray:
+    """A density [36, 48] with one dense place, round in a photo of 4:3."""
+    rows, columns = cells
+    ys, xs = (np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns
+    density = np.exp(-((((xs - x) * 4 / 3)[None] ** 2 + ((ys - y) ** 2)[:, None]) / (2 * radius**2)))
+    return density / density.sum()
+
+
+SPOTS = st.builds(spot, st.floats(0.1, 0.9), st.floats(0.1, 0.9), st.floats(0.02, 0.3))
+
+
+@given(SPOTS, SIDES, SIDES, ASPECTS, ZOOMS)
+def test_box_keeps_the_share_or_is_the_largest(density, width, height, aspect, zoom):
+    target = Target(aspect)
+    box = tightest(density, width, height, target, zoom)
+    assert 0 <= box.x <= width - box.width
+    assert 0 <= box.y <= height - box.height
+    assert box.x <= box.focus[0] < box.x + box.width
+    assert box.y <= box.focus[1] < box.y + box.height
+    largest = largest_size(width, height, aspect)
+    if (box.width, box.height) == largest:
+        return
+    assert box.kept >= zoom.share - 2 / min(box.width, box.height)  # rounded to whole pixels
+    assert abs(box.height - max(1, box.width / Fraction(*aspect))) <= Fraction(1, 2)
+    assert box.width >= zoom.at_least * largest[0] - 1
+
+
+@given(SPOTS, st.integers(300, 5000), st.integers(300, 5000), ASPECTS, st.integers(20, 299))
+def test_box_is_never_below_the_size(density, width, height, aspect, side):
+    size = (side, max(1, side * aspect[1] // aspect[0]))
+    target = Target(size, size)
+    box = tightest(density, width, height, target, Zoom())
+    largest = largest_size(width, height, size)
+    assert box.width >= min(size[0], largest[0])
+    assert box.height >= min(size[1], largest[1])
+    smallest = smallest_size(largest, size, Zoom())
+    assert smallest[0] <= box.width
+    assert smallest[1] <= box.height
+
+
+@given(SPOTS, SIDES, SIDES, ASPECTS, ZOOMS)
+def test_mirrored_photo_gives_the_mirrored_box_to_a_pixel(density, width, height, aspect, zoom):
+    box = tightest(density, width, height, Target(aspect), zoom)
+    mirrored = tightest(density[:, ::-1], width, height, Target(aspect), zoom)
+    assert abs(mirrored.width - box.width) <= 1
+    assert abs(mirrored.x - (width - box.x - box.width)) <= 2
+
+
+def test_one_subject_is_shown_close_and_with_room_on_every_side():
+    box = tightest(spot(0.7, 0.4, 0.04), 4000, 3000, Target((1, 1)), Zoom())
+    assert 500 < box.width < 1000
+    assert box.kept > 0.95
+    assert (box.x + box.width / 2, box.y + box.height / 2) == pytest.approx((2800, 1200), abs=60)
+
+
+def test_what_is_spread_wide_or_says_nothing_is_not_tightened():
+    for density in (spot(0.2, 0.5) + spot(0.8, 0.5), np.ones((36, 48))):
+        assert tightest(density, 4000, 3000, Target((1, 1)), Zoom()) == choose(density, 4000, 3000, (1, 1))
+
+
+@given(SIDES, SIDES, st.floats(-1, 2), st.floats(-1, 2))
+def test_a_box_is_placed_around_its_centre_as_far_as_the_photo_goes(width, height, across, down):
+    size = max(1, width // 3), max(1, height // 2)
+    x, y, *_ = placed((across * width, down * height), size, (width, height))
+    assert 0 <= x <= width - size[0]
+    assert 0 <= y <= height - size[1]
+    if 0 < x < width - size[0]:
+        assert abs(x + size[0] / 2 - across * width) <= 0.5
