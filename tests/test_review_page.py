@@ -402,7 +402,9 @@ def test_it_fits_a_phone_and_goes_by_touch(page, scheme):
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     page.load()
+    page.run("open(3); mark('bad'); setFocus([9, 9]); close()")
     assert page.run("return document.documentElement.scrollWidth") == 390
+    assert page.run("return at('export').getBoundingClientRect().right") <= 390
     page.find("#filters summary").click()
     page.wait(lambda: page.find("#by-name").is_displayed())
     assert page.run("return document.documentElement.scrollWidth") == 390

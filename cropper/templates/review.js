@@ -199,7 +199,7 @@ function exportBad() {
 function showTotals() {
   const changed = new Set(focusRows().map((line) => line[0])).size;
   const bad = badPhotos().length;
-  at("export").textContent = changed ? `Export focus.csv (${changed})` : "Export focus.csv";
+  at("export-number").textContent = changed ? `(${changed})` : "";
   at("export-bad").hidden = !bad;
   at("export-bad").textContent = `Bad list (${bad})`;
 }
@@ -422,8 +422,10 @@ function captionOf(photo) {
   first.append(failed ? element("span", "failed", "failed") : element("span", "share", kept <= 1 ? percent(kept) : ""));
   second.append(element("span", "folder", printable(folderOf(photo.p))));
   const rows = rowsShown(photo).filter((row) => row.k !== undefined);
-  if (rows.length > 1) {
-    const worst = rows.reduce((a, b) => (b.k < a.k ? b : a));
+  const worst = rows.reduce((a, b) => (b.k < a.k ? b : a), rows[0]);
+  if (worst && now(photo, worst).edited) {
+    first.lastChild.textContent = ""; // what the model's box kept is of no matter
+  } else if (rows.length > 1) {
     second.append(element("span", "sizes", `at ${worst.s}`));
   }
   caption.append(first, second);
@@ -969,7 +971,7 @@ addEventListener("popstate", follow);
 
 at("title").textContent = data.title;
 at("total").textContent = count(photos.length, "photo");
-at("command").textContent = data.command;
+at("command").append(...data.command.split(/ (?=--)/).map((part, number) => element("span", number ? "whole" : "", `${number ? " " : ""}${part}`)));
 at("memory").textContent = remembers
   ? "Marks and changes are kept in this browser until you clear its data."
   : "This browser keeps nothing for a page from disk: export before you close it.";
