@@ -18,6 +18,7 @@ import shlex
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
@@ -119,7 +120,8 @@ def write(out: Path, source: Path | None, jobs: int) -> Generator[Seen, None, No
             workers.shutdown(cancel_futures=True)
     entries.sort(key=lambda entry: entry[0])
     _write(out / PAGE, _page(out, known_source, tuple(sizes), [text for _, text in entries]))
-    _remove_others(out / FOLDER, pictures)
+    with suppress(OSError):  # the page is there; what is left over does no harm
+        _remove_others(out / FOLDER, pictures)
 
 
 def _take_over(out: Path) -> None:

@@ -8,6 +8,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const photos = data.photos;
 const at = (id) => document.getElementById(id);
+const narrow = matchMedia("(max-width: 820px)"); // as in the style
 const SVG = "http://www.w3.org/2000/svg";
 
 // ---------------------------------------------------------------------------------------------------------------- what is kept
@@ -583,7 +584,7 @@ function draw() {
     const note = tile.querySelector(".note");
     const notes = [box && `${box[2]} × ${box[3]} at ${box[0]}, ${box[1]}`];
     if (undone) notes.push("the model chooses again when you apply focus.csv");
-    else if (row.m && !edited) notes.push(row.m);
+    else if (row.m && !edited && row.m !== at("stage-message").textContent) notes.push(row.m);
     note.textContent = notes.filter(Boolean).join("; ");
     note.classList.toggle("failed", row.t === "failed");
     tile.setAttribute("aria-label", `${row.s}, ${byHand ? "by hand" : share.textContent}, ${note.textContent}`);
@@ -593,8 +594,7 @@ function draw() {
 
 // A box of the preview, filling a thumbnail of its own shape.
 function showCrop(thumb, [x, y, width, height]) {
-  const narrow = matchMedia("(max-width: 820px)").matches;
-  const side = narrow ? 130 : 146, shape = width / height;
+  const side = narrow.matches ? 130 : 146, shape = width / height;
   thumb.style.aspectRatio = `${width} / ${height}`;
   thumb.style.width = `min(100%, ${(side * shape).toFixed(2)}px)`;
   const style = thumb.firstChild.style;
@@ -975,7 +975,8 @@ at("command").append(...data.command.split(/ (?=--)/).map((part, number) => elem
 at("memory").textContent = remembers
   ? "Marks and changes are kept in this browser until you clear its data."
   : "This browser keeps nothing for a page from disk: export before you close it.";
-if (matchMedia("(max-width: 820px)").matches) at("filters").open = false;
+narrow.addEventListener("change", () => { at("filters").open = !narrow.matches; });
+at("filters").open = !narrow.matches;
 fillFilters();
 filter();
 showTotals();
