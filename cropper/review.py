@@ -36,7 +36,7 @@ from cropper.opencv import cv2
 from cropper.saliency import BUNDLED_MODEL, Saliency, prepare, shape_for, share_needed
 
 PAGE = "review.html"
-FOLDER = "review"
+FOLDER = "review_files"
 
 # Pixels of the long side of the pictures: what a phone or half a screen shows of one photo, and a card of the list.
 PREVIEW_SIDE, CARD_SIDE = 640, 320

@@ -86,8 +86,8 @@ def test_each_photo_has_pictures_of_its_shape(batch, samples, tmp_path):
     write(out)
     for path, width, height in (("wide.jpg", 640, 160), ("small.png", 96, 64)):
         name = by_path(out)[path]["i"]
-        preview, card = (cv2.imread(str(out / "review" / f"{name}.{kind}.jpg")) for kind in ("preview", "card"))
-        heat = cv2.imread(str(out / "review" / f"{name}.heat.png"), cv2.IMREAD_UNCHANGED)
+        preview, card = (cv2.imread(str(out / "review_files" / f"{name}.{kind}.jpg")) for kind in ("preview", "card"))
+        heat = cv2.imread(str(out / "review_files" / f"{name}.heat.png"), cv2.IMREAD_UNCHANGED)
         assert preview.shape == (height, width, 3)
         assert card.shape == (min(height, height * 320 // width), min(width, 320), 3)
         assert heat.shape[2] == 4
@@ -124,32 +124,32 @@ def test_a_second_run_makes_just_what_is_missing_or_has_changed(batch, make_phot
     source, out = batch("a.jpg", "b.jpg", "c.jpg")
     write(out)
     names = {path: photo["i"] for path, photo in by_path(out).items()}
-    made = {path: (out / "review" / f"{name}.preview.jpg").stat().st_ino for path, name in names.items()}
-    (out / "review" / f"{names['b.jpg']}.heat.png").unlink()
+    made = {path: (out / "review_files" / f"{name}.preview.jpg").stat().st_ino for path, name in names.items()}
+    (out / "review_files" / f"{names['b.jpg']}.heat.png").unlink()
     make_photo(source / "c.jpg", seed=9)
     os.utime(source / "c.jpg", (time.time() + 5, time.time() + 5))
     write(out)
-    again = {path: (out / "review" / f"{name}.preview.jpg").stat().st_ino for path, name in names.items()}
+    again = {path: (out / "review_files" / f"{name}.preview.jpg").stat().st_ino for path, name in names.items()}
     assert [path for path in names if made[path] != again[path]] == ["b.jpg", "c.jpg"]
-    assert len(list((out / "review").glob("*.heat.png"))) == 3
+    assert len(list((out / "review_files").glob("*.heat.png"))) == 3
 
 
 def test_pictures_of_photos_that_are_gone_are_removed_and_nothing_else(batch):
     source, out = batch("a.jpg", "b.jpg")
     write(out)
-    (out / "review" / "d41d8cd98f00b204e9800998ecf8427e.jpg").write_text("somebody's")
+    (out / "review_files" / "d41d8cd98f00b204e9800998ecf8427e.jpg").write_text("somebody's")
     (source / "b.jpg").unlink()
     list(run(source, out, Settings(TARGETS), 1))
     write(out)
-    assert len(list((out / "review").glob("*.heat.png"))) == 1
-    assert (out / "review" / "d41d8cd98f00b204e9800998ecf8427e.jpg").read_text() == "somebody's"
+    assert len(list((out / "review_files").glob("*.heat.png"))) == 1
+    assert (out / "review_files" / "d41d8cd98f00b204e9800998ecf8427e.jpg").read_text() == "somebody's"
 
 
 def test_pictures_made_with_another_model_are_made_again(batch):
     _, out = batch("a.jpg")
     write(out)
-    (out / "review" / ".cropper-review").write_text("another")
-    (picture,) = (out / "review").glob("*.heat.png")
+    (out / "review_files" / ".cropper-review").write_text("another")
+    (picture,) = (out / "review_files").glob("*.heat.png")
     before = picture.stat().st_ino, picture.read_bytes()
     picture.write_bytes(b"")
     os.utime(picture, ns=(1, 1))
@@ -192,11 +192,11 @@ def test_somebody_elses_page_and_folder_stay_as_they_are(batch):
         write(out)
     assert (out / review.PAGE).read_text() == "<p>mine</p>"
     (out / review.PAGE).unlink()
-    (out / "review").mkdir()
-    (out / "review" / "a.jpg").write_text("mine")
+    (out / "review_files").mkdir()
+    (out / "review_files" / "a.jpg").write_text("mine")
     with pytest.raises(OutputError, match="did not make"):
         write(out)
-    assert [path.name for path in (out / "review").iterdir()] == ["a.jpg"]
+    assert [path.name for path in (out / "review_files").iterdir()] == ["a.jpg"]
     assert not (out / review.PAGE).exists()
 
 

@@ -475,7 +475,7 @@ def test_five_thousand_photos_are_no_more_than_fifty_in_the_page(chromium, made,
     entries = [json.dumps({**known, "p": f"folder{number % 20}/{number}.jpg"}) for number in range(5000)]
     out = tmp_path / "out"
     out.mkdir()
-    (out / "review").symlink_to(made / "out" / "review")
+    (out / "review_files").symlink_to(made / "out" / "review_files")
     (out / review.PAGE).write_bytes(review._page(out, made / "in", tuple(SIZES), entries))
     page = Page(chromium, tmp_path, tmp_path)
     assert page.find("#count").text == "5,000 photos, the least certain first"
