@@ -21,7 +21,7 @@ def thumbnail(data: bytes, settings: Settings) -> bytes:
         ModelError: if the model cannot be loaded.
     """
     (target,) = settings.targets
-    header, pixels, model_input = pixels_of(data, settings)
+    header, pixels, model_input, _ = pixels_of(data, settings)
     density = Saliency(settings.model).densities(model_input[None])[0]
     decision = decide(density, header.width, header.height, target, settings.choosing)[0]
     if decision.fit is Fit.SKIP:

@@ -396,11 +396,73 @@ def test_what_is_no_image_is_an_error(data):
         photo.probe(data)
 
 
-def test_more_pixels_than_is_safe_is_an_error():
-    ihdr = b"IHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
-    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + ihdr + struct.pack(">I", zlib.crc32(ihdr))
+def png_of(width: int, height: int) -> bytes:
+    """The beginning of a PNG that says it has so many pixels."""
+    ihdr = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    head = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + ihdr + struct.pack(">I", zlib.crc32(ihdr))
+    return head + struct.pack(">I", 0) + b"IDAT"
+
+
+@pytest.mark.parametrize("size", [(50_000, 50_000), (65_535, 65_535), (20_000, 20_000), (15_000, 10_001)])
+def test_more_pixels_than_is_safe_is_an_error(size):
     with pytest.raises(PhotoError, match="more pixels than is safe"):
-        photo.probe(png + struct.pack(">I", 0) + b"IDAT")
+        photo.probe(png_of(*size))
+
+
+def test_limit_on_pixels_is_the_callers():
+    data = file(image(), "BMP")
+    assert photo.probe(data, photo.Limits(WIDTH * HEIGHT)).width == WIDTH
+    with pytest.raises(PhotoError, match=r"\(60 x 44, 1 megapixels\); allow them with --max-pixels"):
+        photo.probe(data, photo.Limits(WIDTH * HEIGHT - 1))
+
+
+def test_png_that_says_more_than_deflate_could_hold_is_refused_before_room_is_made():
+    with pytest.raises(PhotoError, match="more pixels than it can hold"):
+        photo.probe(png_of(10_000, 10_000))
+    assert photo.probe(file(Image.new("L", (3000, 3000)), "PNG", compress_level=9)).width == 3000  # as small as it gets
+
+
+def test_pixels_that_are_not_what_the_header_said_are_an_error():
+    for kind in ("PNG", "JPEG"):
+        data = file(image(), kind)
+        lying = replace(photo.probe(data), width=WIDTH + 9)
+        with pytest.raises(PhotoError, match="not as many as its header says"):
+            photo.decode(data, lying, (1, 1))
+
+
+SALVAGEABLE = {
+    kind: WHOLE[kind] for kind in ("PNG, exact", "TIFF, exact", "BMP, exact", "PNG with alpha", "JPEG, CMYK without a profile")
+} | {
+    "JPEG": file(image().resize((640, 480)), "JPEG"),
+    "JPEG, progressive": file(image().resize((640, 480)), "JPEG", progressive=True),
+    "PNG of 16 bits": EXACT_GREY["PNG of 16 bits"],
+    "GIF": file(image().resize((640, 480)).quantize(64), "GIF"),
+}
+
+
+@pytest.mark.parametrize("kind", SALVAGEABLE)
+def test_truncated_photo_is_salvaged_where_that_is_asked_for(kind):
+    whole = SALVAGEABLE[kind]
+    cut = whole[: int(len(whole) * 0.7)]
+    header = photo.probe(cut)
+    needed = header.width, header.height
+    with pytest.raises(PhotoError):
+        photo.decode_or_salvage(cut, header, needed, photo.LIMITS)
+    pixels, partial = photo.decode_or_salvage(cut, header, needed, photo.Limits(salvage=True))
+    assert partial
+    original = photo.decode(whole, header, needed)
+    rows = header.height // 4  # a BMP begins at its foot
+    there = slice(-rows, None) if header.format == "BMP" else slice(rows)
+    assert difference(photo.on_white(pixels)[there], photo.on_white(original)[there]) < 8
+    assert photo.decode_or_salvage(whole, header, needed, photo.Limits(salvage=True))[1] is False
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG, exact", "AVIF"])
+def test_photo_of_which_nothing_is_left_cannot_be_salvaged(kind):
+    whole = WHOLE[kind]
+    header = photo.probe(whole)
+    with pytest.raises(PhotoError, match="nothing of it can be salvaged"):
+        photo.decode_or_salvage(whole[:-300] if kind == "AVIF" else whole[:40], header, (1, 1), photo.Limits(salvage=True))
 
 
 @pytest.mark.parametrize("type", [np.float32, np.int32])
