@@ -254,14 +254,19 @@ def _is_whole(pixels: NDArray[np.uint8], header: Header) -> bool:
     return any((width, height) == (math.ceil(header.width / scale), math.ceil(header.height / scale)) for scale in scales)
 
 
-def reduction(header: Header, needed: tuple[int, int]) -> int:
-    """OpenCV's flag for the smallest decode of a photo that has the pixels needed, upright ``(width, height)``."""
+def scale_of(header: Header, needed: tuple[int, int]) -> int:
+    """How many times smaller a photo is decoded that still has the pixels needed, upright ``(width, height)``."""
     if header.format == "JPEG":
-        for scale, flag in _REDUCED.items():
+        for scale in _REDUCED:
             # The decoder rounds up: a side of 4001 pixels has 501 at an eighth.
             if math.ceil(header.width / scale) >= needed[0] and math.ceil(header.height / scale) >= needed[1]:
-                return flag
-    return cv2.IMREAD_COLOR
+                return scale
+    return 1
+
+
+def reduction(header: Header, needed: tuple[int, int]) -> int:
+    """OpenCV's flag for the smallest decode of a photo that has the pixels needed, upright ``(width, height)``."""
+    return _REDUCED.get(scale_of(header, needed), cv2.IMREAD_COLOR)
 
 
 def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:

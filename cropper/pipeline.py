@@ -20,10 +20,12 @@ import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,9 @@ BATCH_SIZE = 4
 # several shapes fill their batches while both ends of the pipeline stay busy.
 MAX_IN_FLIGHT = 32
 MAX_BYTES_IN_FLIGHT = 160 << 20
+# Photos that are decoded to more pixels than this go one at a time, so that a folder of bombs takes no more memory than one.
+LARGE = 40_000_000
+_one_large = Lock()
 # Where the system has what a process was started with, as ``<(command)``.
 _OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
 # The ledger's message of a photo that is there in part.
@@ -325,8 +330,10 @@ def pixels_of(
     """A photo's header, its pixels for what is asked for, what the model sees of them, and whether some were missing."""
     header = photo.probe(data, settings.limits)
     needed = pixels_needed(header.width, header.height, settings, given)
-    pixels, salvaged = photo.decode_or_salvage(data, header, needed, settings.limits)
-    return header, pixels, prepare(photo.on_white(pixels), shape_for(header.width, header.height)), salvaged
+    is_large = header.width * header.height > LARGE * photo.scale_of(header, needed) ** 2
+    with _one_large if is_large else nullcontext():
+        pixels, salvaged = photo.decode_or_salvage(data, header, needed, settings.limits)
+        return header, pixels, prepare(photo.on_white(pixels), shape_for(header.width, header.height)), salvaged
 
 
 def thumbnail_of(
