@@ -140,8 +140,7 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
         width=width,
         height=height,
         orientation=orientation,
-        # A transparent shade of 16-bit grey is known to no decoder here; such a photo is read as opaque.
-        has_alpha=image.mode in _ALPHA_MODES or ("transparency" in image.info and not image.mode.startswith("I;16")),
+        has_alpha=image.mode in _ALPHA_MODES or "transparency" in image.info,
         is_grey=image.mode in _GREY_MODES,
         is_cmyk=image.mode == "CMYK",
         icc_profile=image.info.get("icc_profile") or None,
@@ -231,7 +230,7 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
             if not any(high for _, high in _extrema(image)):
                 return None
             if header.has_alpha:
-                return cv2.cvtColor(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA)  # type: ignore[return-value]
+                return _with_alpha(image)
             if image.mode.startswith("I;16"):
                 grey = (np.asarray(image) >> 8).astype(np.uint8)
                 return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
@@ -290,12 +289,21 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if header.has_alpha:
-                return cv2.cvtColor(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA)  # type: ignore[return-value]
+                return _with_alpha(image)
             image.draft(None, needed if header.orientation < 5 else needed[::-1])
             image.load()  # here, so that what is damaged is not taken for a profile that makes no sense
             return cv2.cvtColor(np.asarray(_to_srgb(image, header.icc_profile)), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
     except Exception as error:  # as in probe
         raise PhotoError(f"it is truncated or damaged ({_reason(error)})", remedy=_COPY_AGAIN) from error
+
+
+def _with_alpha(image: Image.Image) -> NDArray[np.uint8]:
+    """BGRA of a photo with transparency."""
+    if image.mode.startswith("I;16"):  # whose transparent shade Pillow reads, but does not heed
+        deep = np.asarray(image)
+        alpha = np.where(deep == image.info.get("transparency"), 0, 255).astype(np.uint8)
+        return np.dstack([(deep >> 8).astype(np.uint8)] * 3 + [alpha])
+    return cv2.cvtColor(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA)  # type: ignore[return-value]
 
 
 def _to_srgb(cmyk: Image.Image, icc_profile: bytes | None) -> Image.Image:
@@ -378,7 +386,7 @@ def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
-def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: int | None = None) -> bytes:
+def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: int | None = None, srgb: bool = False) -> bytes:
     """A thumbnail as a file of an output format: with the photo's colour profile, without any of its other metadata.
 
     Args:
@@ -386,6 +394,7 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
         header: the photo's: its profile, and whether it is grey.
         format: a key of ``QUALITY``.
         quality: 1..100; the format's default if left out. PNG is lossless and takes no notice.
+        srgb: whether colours are converted to sRGB, and no profile goes along: without one, that is what viewers take them for.
 
     Raises:
         PhotoError: if the encoder refuses, for a size beyond the format's limit for example.
@@ -396,10 +405,28 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
     if header.is_grey and thumbnail.shape[2] == 3 and format in ("jpg", "png"):
         thumbnail = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]
     profile = header.icc_profile if header.icc_profile is not None and _fits(header.icc_profile, thumbnail) else None
+    if srgb and profile is not None:
+        thumbnail, profile = _in_srgb(thumbnail, profile), None
     file = _encode_jpeg(thumbnail, profile, quality) if format == "jpg" else _encode(thumbnail, profile, format, quality)
     if file is None:
         raise PhotoError(f"the {format} encoder refused", remedy="try another --format or a smaller size")
     return file
+
+
+def _in_srgb(thumbnail: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8]:
+    """Grey, BGR or BGRA of a profile to the nearest colours of sRGB; as it is where the profile makes no sense."""
+    grey = thumbnail.ndim == 2
+    colours = Image.fromarray(thumbnail if grey else np.ascontiguousarray(thumbnail[:, :, 2::-1]))
+    try:
+        source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+        converted = ImageCms.profileToProfile(colours, source, target, intent, outputMode="RGB")
+    except (OSError, ImageCms.PyCMSError):
+        return thumbnail
+    rgb = np.asarray(converted)
+    if grey:  # neutral in sRGB as well, and a channel is a third of three
+        return np.ascontiguousarray(rgb[:, :, 1])
+    return np.dstack([rgb[:, :, ::-1], thumbnail[:, :, 3:]])
 
 
 def encoder_parameters(format: str, quality: int | None = None) -> list[int]:

@@ -72,6 +72,7 @@ class Settings:
         choosing: how the boxes are chosen.
         fill: what photos are padded with: ``blur``, ``edge`` or a colour as ``#rrggbb``.
         limits: which photos are accepted.
+        srgb: whether colours are converted to sRGB, rather than their profile kept.
     """
 
     targets: tuple[Target, ...]
@@ -83,6 +84,7 @@ class Settings:
     choosing: Choosing = field(default_factory=Choosing)
     fill: str = BLUR
     limits: photo.Limits = photo.LIMITS
+    srgb: bool = False
 
 
 @dataclass(frozen=True)
@@ -416,7 +418,7 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
                 output = ""
             else:
                 thumbnail = thumbnail_of(decoded.pixels, header, decisions[0], target, settings)
-                data = photo.encode(thumbnail, header, job.format, settings.quality)
+                data = photo.encode(thumbnail, header, job.format, settings.quality, settings.srgb)
                 outputs.write(out / output, data, f".cropper-{job.number}.part", decoded.modified_ns, ours)
                 if ours:
                     unstamped.append(out / output)

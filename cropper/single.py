@@ -27,4 +27,5 @@ def thumbnail(data: bytes, settings: Settings) -> bytes:
     if decision.fit is Fit.SKIP:
         raise PhotoError(decision.note, remedy="ask for another --min-kept or --otherwise")
     format = outputs.format_of(f"photo.{header.format.lower()}", settings.format)
-    return photo.encode(thumbnail_of(pixels, header, decision, target, settings), header, format, settings.quality)
+    made = thumbnail_of(pixels, header, decision, target, settings)
+    return photo.encode(made, header, format, settings.quality, settings.srgb)

@@ -219,11 +219,12 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         enlarge: bool,
         fill: str,
         limits: Limits,
+        srgb: bool,
         **others: Any,
     ) -> Any:
         from cropper.pipeline import Settings
 
-        settings = Settings(targets, format, quality, enlarge, choosing=choosing, fill=fill, limits=limits)
+        settings = Settings(targets, format, quality, enlarge, choosing=choosing, fill=fill, limits=limits, srgb=srgb)
         return command(settings=settings, **others)
 
     decorated: Callable[..., Any] = with_settings
@@ -237,6 +238,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="Of padded photos: themselves, blurred, the colour of their edges, or one of yours.",
         ),
+        click.option("--srgb", is_flag=True, help="Convert colours to sRGB, rather than let their profile go along."),
         click.option("--enlarge", is_flag=True, help="Enlarge photos smaller than the size, rather than crop them at their own."),
         click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 85, 80, 65]"),
         click.option(
