@@ -11,6 +11,7 @@ import math
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -234,7 +235,7 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
             if image.mode.startswith("I;16"):
                 grey = (np.asarray(image) >> 8).astype(np.uint8)
                 return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
-            rgb = _to_srgb(image, header.icc_profile) if header.is_cmyk else image.convert("RGB")
+            rgb = (_to_srgb(image, header.icc_profile) if header.is_cmyk else None) or image.convert("RGB")
             return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
     except Exception:  # there is nothing to be had
         return None
@@ -292,7 +293,8 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
                 return _with_alpha(image)
             image.draft(None, needed if header.orientation < 5 else needed[::-1])
             image.load()  # here, so that what is damaged is not taken for a profile that makes no sense
-            return cv2.cvtColor(np.asarray(_to_srgb(image, header.icc_profile)), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
+            rgb = _to_srgb(image, header.icc_profile) or image.convert("RGB")
+            return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
     except Exception as error:  # as in probe
         raise PhotoError(f"it is truncated or damaged ({_reason(error)})", remedy=_COPY_AGAIN) from error
 
@@ -303,17 +305,24 @@ def _with_alpha(image: Image.Image) -> NDArray[np.uint8]:
         deep = np.asarray(image)
         alpha = np.where(deep == image.info.get("transparency"), 0, 255).astype(np.uint8)
         return np.dstack([(deep >> 8).astype(np.uint8)] * 3 + [alpha])
-    return cv2.cvtColor(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA)  # type: ignore[return-value]
+    rgba = np.asarray(image if image.mode == "RGBA" else image.convert("RGBA"))
+    return cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA)  # type: ignore[return-value]
 
 
-def _to_srgb(cmyk: Image.Image, icc_profile: bytes | None) -> Image.Image:
-    """Inks to the colours they print, as far as the profile makes sense."""
+def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image | None:
+    """Colours of a profile to the nearest of sRGB, RGB; None where the profile makes no sense, or none for these channels."""
     try:
-        inks = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile or b""))
-        converted = ImageCms.profileToProfile(cmyk, inks, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (OSError, ImageCms.PyCMSError):
-        converted = None
-    return converted or cmyk.convert("RGB")
+        return ImageCms.applyTransform(image, _transform(icc_profile or b"", image.mode))
+    except (OSError, ValueError, ImageCms.PyCMSError):
+        return None
+
+
+@lru_cache(maxsize=8)  # most of a folder have the same profile, and making one takes as long as a thumbnail
+def _transform(icc_profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    """From a profile to sRGB. Threads may share it: Little CMS changes nothing in it."""
+    source, target = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile)), ImageCms.createProfile("sRGB")
+    # What both spaces have stays what it is, as in libvips.
+    return ImageCms.buildTransform(source, target, mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC)
 
 
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -416,12 +425,8 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
 def _in_srgb(thumbnail: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8]:
     """Grey, BGR or BGRA of a profile to the nearest colours of sRGB; as it is where the profile makes no sense."""
     grey = thumbnail.ndim == 2
-    colours = Image.fromarray(thumbnail if grey else np.ascontiguousarray(thumbnail[:, :, 2::-1]))
-    try:
-        source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
-        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-        converted = ImageCms.profileToProfile(colours, source, target, intent, outputMode="RGB")
-    except (OSError, ImageCms.PyCMSError):
+    converted = _to_srgb(Image.fromarray(thumbnail if grey else np.ascontiguousarray(thumbnail[:, :, 2::-1])), profile)
+    if converted is None:
         return thumbnail
     rgb = np.asarray(converted)
     if grey:  # neutral in sRGB as well, and a channel is a third of three
