@@ -154,6 +154,17 @@ def _png_bytes(data: bytes) -> int:
     return int(height) * ((int(width) * int(depth) * _PNG_CHANNELS.get(colour, 1) + 7) // 8)
 
 
+def _breaks_off(png: bytes) -> bool:
+    """Whether a chunk of a PNG says it is longer than what is left. OpenCV makes room for all it says, up to 2 GB."""
+    at = 8
+    while at + 8 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, at)
+        if name == b"IEND":
+            return False
+        at += length + 12
+    return at > len(png)
+
+
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 where there is none or it makes no sense."""
     try:
@@ -271,6 +282,8 @@ def reduction(header: Header, needed: tuple[int, int]) -> int:
 
 def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
     """BGR, not turned; but a TIFF comes upright from either decoder."""
+    if header.format == "PNG" and _breaks_off(data):
+        raise PhotoError("it is truncated or damaged", remedy=_COPY_AGAIN)
     flags = reduction(header, needed)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)

@@ -434,6 +434,22 @@ def test_png_that_says_more_than_deflate_could_hold_is_refused_before_room_is_ma
     assert photo.probe(file(Image.new("L", (3000, 3000)), "PNG", compress_level=9)).width == 3000  # as small as it gets
 
 
+@pytest.mark.parametrize("kind", ["PNG", "animated PNG"])
+def test_png_chunk_that_says_more_than_there_is_costs_no_memory(kind):
+    """A bit flipped in a length: OpenCV would take 2 GB."""
+    resource = pytest.importorskip("resource")
+    data = bytearray(EXACT[kind])
+    data[data.index(b"IDAT") - 4] ^= 0x80
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(PhotoError, match="truncated"):
+        decoded(bytes(data))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_what_stands_behind_a_pngs_end_is_left_alone():
+    assert np.array_equal(decoded(EXACT["PNG"] + b"\xff" * 99), BGR)
+
+
 def test_pixels_that_are_not_what_the_header_said_are_an_error():
     for kind in ("PNG", "JPEG"):
         data = file(image(), kind)
