@@ -71,6 +71,7 @@ def _fingerprint(settings: Settings) -> str:
     """All that decides an output beside its photo, as text: equal texts make equal bytes."""
     values = asdict(settings)
     del values["dry_run"]
+    del values["limits"]["max_pixels"]  # a photo beyond it has no output
     values["model"] = hashlib.sha256((settings.model or BUNDLED_MODEL).read_bytes()).hexdigest()
     values["version"] = __version__
     return json.dumps(values, indent=1) + "\n"

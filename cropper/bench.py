@@ -135,7 +135,7 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
             for target, output in zip(settings.targets, paths, strict=True):
                 decision = timed("choose", decide, density, header.width, header.height, target, settings.choosing)[0]
                 thumbnail = timed("render", pipeline.thumbnail_of, pixels, header, decision, target, settings)
-                data = timed("encode", photo.encode, thumbnail, header, format, settings.quality)
+                data = timed("encode", photo.encode, thumbnail, header, format, settings.quality, settings.srgb)
                 timed("write", outputs.write, out / output, data, ".part", 0, False)
                 image = header.width, header.height
                 row = ledger.decided_row(file.name, output, ledger.OK, image, target.label, decision.box)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import io
 import math
+import struct
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,7 +57,30 @@ _REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2
 _WHITE = 255
 # Pixels of the largest result that is averaged from four samples each: beyond, they would take much memory.
 _LARGEST_SAMPLED = 1 << 20
+_JPEG_END = b"\xff\xd9"
 _COPY_AGAIN = "copy it again from where it came from"
+# Deflate packs 1032 bytes into one at most: https://zlib.net/zlib_tech.html
+_DEFLATE_FACTOR = 1032
+# Channels of a PNG by its colour type.
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# Pixels that are laid onto white at a time: what it takes to do so is several times their bytes.
+_STRIP = 1 << 18
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Which photos are accepted.
+
+    Attributes:
+        max_pixels: a photo whose header says it has more is refused before it is decoded.
+        salvage: whether of photos that are truncated or damaged what can be decoded is taken.
+    """
+
+    max_pixels: int = 150_000_000
+    salvage: bool = False
+
+
+LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -81,23 +107,29 @@ class Header:
     icc_profile: bytes | None
 
 
-def probe(data: bytes) -> Header:
+def probe(data: bytes, limits: Limits = LIMITS) -> Header:
     """Read a photo's header; no pixel is decoded.
 
     Raises:
-        PhotoError: if it is empty, no image, or of a format cropper does not read.
+        PhotoError: if it is empty, no image, of a format cropper does not read, or has more pixels than the limits allow.
     """
     if not data:
         raise PhotoError("the file is empty", remedy=_COPY_AGAIN)
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except Image.DecompressionBombError as error:
-        raise PhotoError("the header asks for more pixels than is safe to decode", remedy="scale it down first") from error
+        # Pillow's own limit, in force where cropper is a guest in someone's program.
+        raise PhotoError("it has more pixels than is safe to decode", remedy="scale it down first") from error
     except UnidentifiedImageError as error:
         remedy = "is it complete, and a JPEG, PNG, WebP, AVIF, TIFF, BMP or GIF?"
         raise PhotoError("the content is no image that can be read", remedy=remedy) from error
     except Exception as error:  # Pillow's parsers raise a dozen builtin types on malformed headers
         raise PhotoError(f"the header is truncated or damaged ({_reason(error)})", remedy=_COPY_AGAIN) from error
+    if image.width * image.height > limits.max_pixels:
+        megapixels = f"{image.width} x {image.height}, {math.ceil(image.width * image.height / 1e6)} megapixels"
+        raise PhotoError(f"it has more pixels than is safe to decode ({megapixels})", remedy="allow them with --max-pixels")
+    if image.format == "PNG" and _png_bytes(data) > len(data) * _DEFLATE_FACTOR:
+        raise PhotoError("it is truncated, or its header asks for more pixels than it can hold", remedy=_COPY_AGAIN)
     if image.mode in _DEEP_MODES:
         raise PhotoError("it has 32 bits a channel", remedy="save it with 8 or 16")
     orientation = _orientation(image)
@@ -109,12 +141,28 @@ def probe(data: bytes) -> Header:
         width=width,
         height=height,
         orientation=orientation,
-        # A transparent shade of 16-bit grey is known to no decoder here; such a photo is read as opaque.
-        has_alpha=image.mode in _ALPHA_MODES or ("transparency" in image.info and not image.mode.startswith("I;16")),
+        has_alpha=image.mode in _ALPHA_MODES or "transparency" in image.info,
         is_grey=image.mode in _GREY_MODES,
         is_cmyk=image.mode == "CMYK",
         icc_profile=image.info.get("icc_profile") or None,
     )
+
+
+def _png_bytes(data: bytes) -> int:
+    """What a PNG's pixels take unpacked. libpng makes room for them before it looks whether they are there."""
+    width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
+    return int(height) * ((int(width) * int(depth) * _PNG_CHANNELS.get(colour, 1) + 7) // 8)
+
+
+def _breaks_off(png: bytes) -> bool:
+    """Whether a chunk of a PNG says it is longer than what is left. OpenCV makes room for all it says, up to 2 GB."""
+    at = 8
+    while at + 8 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, at)
+        if name == b"IEND":
+            return False
+        at += length + 12
+    return at > len(png)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -148,21 +196,94 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
         pixels = _decode_by_pillow(data, header, needed)
     else:
         pixels = _decode_by_opencv(data, header, needed)
-    return _upright(pixels, header.orientation)
+    pixels = _upright(pixels, header.orientation)
+    if not _is_whole(pixels, header):
+        raise PhotoError("its pixels are not as many as its header says", remedy=_COPY_AGAIN)
+    return pixels
+
+
+def decode_or_salvage(data: bytes, header: Header, needed: tuple[int, int], limits: Limits) -> tuple[NDArray[np.uint8], bool]:
+    """As ``decode``; where the limits allow it, what there is of a photo that is truncated or damaged.
+
+    Returns:
+        The pixels, black or grey where they are missing, and whether some are.
+
+    Raises:
+        PhotoError: if it is damaged, and nothing of it is to be salvaged or can be.
+    """
+    try:
+        return decode(data, header, needed), False
+    except PhotoError as error:
+        if not limits.salvage:
+            raise
+        pixels = _salvaged(data, header, needed)
+        if pixels is not None:
+            pixels = _upright(pixels, header.orientation)
+            if _is_whole(pixels, header):
+                return pixels, True
+        raise PhotoError(f"{error.what}, and nothing of it can be salvaged", remedy=error.remedy) from error
+
+
+def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8] | None:
+    """What can be decoded of a damaged photo, BGR or BGRA, not turned; None if that is nothing."""
+    if header.format == "JPEG" and not header.is_cmyk:
+        # Ended where it breaks off it is whole to libjpeg: the rest is grey, or of a progressive one coarse.
+        with suppress(PhotoError):
+            pixels = _decode_by_opencv(data.rstrip(b"\xff") + _JPEG_END, header, needed)
+            return None if pixels.min() == pixels.max() else pixels
+        return None
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            image.draft(None, needed if header.orientation < 5 else needed[::-1])
+            try:
+                image.load()
+            except Exception:  # as in probe; the rows before the damage are there
+                image.tile = []
+            if not any(high for _, high in _extrema(image)):
+                return None
+            if header.has_alpha:
+                return _with_alpha(image)
+            if image.mode.startswith("I;16"):
+                grey = (np.asarray(image) >> 8).astype(np.uint8)
+                return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
+            rgb = (_to_srgb(image, header.icc_profile) if header.is_cmyk else None) or image.convert("RGB")
+            return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
+    except Exception:  # there is nothing to be had
+        return None
+
+
+def _extrema(image: Image.Image) -> list[tuple[float, float]]:
+    """The least and the greatest value in each channel."""
+    extrema: Any = image.getextrema()
+    return [extrema] if isinstance(extrema[0], (int, float)) else list(extrema)
+
+
+def _is_whole(pixels: NDArray[np.uint8], header: Header) -> bool:
+    """Whether decoded pixels, upright, are as many as the header says, at full scale or one of JPEG's."""
+    height, width = pixels.shape[:2]
+    scales = (1, 2, 4, 8) if header.format == "JPEG" else (1,)
+    return any((width, height) == (math.ceil(header.width / scale), math.ceil(header.height / scale)) for scale in scales)
+
+
+def scale_of(header: Header, needed: tuple[int, int]) -> int:
+    """How many times smaller a photo is decoded that still has the pixels needed, upright ``(width, height)``."""
+    if header.format == "JPEG":
+        for scale in _REDUCED:
+            # The decoder rounds up: a side of 4001 pixels has 501 at an eighth.
+            if math.ceil(header.width / scale) >= needed[0] and math.ceil(header.height / scale) >= needed[1]:
+                return scale
+    return 1
 
 
 def reduction(header: Header, needed: tuple[int, int]) -> int:
     """OpenCV's flag for the smallest decode of a photo that has the pixels needed, upright ``(width, height)``."""
-    if header.format == "JPEG":
-        for scale, flag in _REDUCED.items():
-            # The decoder rounds up: a side of 4001 pixels has 501 at an eighth.
-            if math.ceil(header.width / scale) >= needed[0] and math.ceil(header.height / scale) >= needed[1]:
-                return flag
-    return cv2.IMREAD_COLOR
+    return _REDUCED.get(scale_of(header, needed), cv2.IMREAD_COLOR)
 
 
 def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
     """BGR, not turned; but a TIFF comes upright from either decoder."""
+    if header.format == "PNG" and _breaks_off(data):
+        raise PhotoError("it is truncated or damaged", remedy=_COPY_AGAIN)
     flags = reduction(header, needed)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -182,22 +303,39 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if header.has_alpha:
-                return cv2.cvtColor(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA)  # type: ignore[return-value]
+                return _with_alpha(image)
             image.draft(None, needed if header.orientation < 5 else needed[::-1])
             image.load()  # here, so that what is damaged is not taken for a profile that makes no sense
-            return cv2.cvtColor(np.asarray(_to_srgb(image, header.icc_profile)), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
+            rgb = _to_srgb(image, header.icc_profile) or image.convert("RGB")
+            return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
     except Exception as error:  # as in probe
         raise PhotoError(f"it is truncated or damaged ({_reason(error)})", remedy=_COPY_AGAIN) from error
 
 
-def _to_srgb(cmyk: Image.Image, icc_profile: bytes | None) -> Image.Image:
-    """Inks to the colours they print, as far as the profile makes sense."""
+def _with_alpha(image: Image.Image) -> NDArray[np.uint8]:
+    """BGRA of a photo with transparency."""
+    if image.mode.startswith("I;16"):  # whose transparent shade Pillow reads, but does not heed
+        deep = np.asarray(image)
+        alpha = np.where(deep == image.info.get("transparency"), 0, 255).astype(np.uint8)
+        return np.dstack([(deep >> 8).astype(np.uint8)] * 3 + [alpha])
+    rgba = np.asarray(image if image.mode == "RGBA" else image.convert("RGBA"))
+    return cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA)  # type: ignore[return-value]
+
+
+def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image | None:
+    """Colours of a profile to the nearest of sRGB, RGB; None where the profile makes no sense, or none for these channels."""
     try:
-        inks = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile or b""))
-        converted = ImageCms.profileToProfile(cmyk, inks, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (OSError, ImageCms.PyCMSError):
-        converted = None
-    return converted or cmyk.convert("RGB")
+        return ImageCms.applyTransform(image, _transform(icc_profile or b"", image.mode))
+    except (OSError, ValueError, ImageCms.PyCMSError):
+        return None
+
+
+@lru_cache(maxsize=8)  # most of a folder have the same profile, and making one takes as long as a thumbnail
+def _transform(icc_profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    """From a profile to sRGB. Threads may share it: Little CMS changes nothing in it."""
+    source, target = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile)), ImageCms.createProfile("sRGB")
+    # What both spaces have stays what it is, as in libvips.
+    return ImageCms.buildTransform(source, target, mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC)
 
 
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -211,9 +349,14 @@ def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """BGRA uint8 [h, w, 4] laid onto white, or BGR as it is: uint8 [h, w, 3]."""
     if pixels.shape[2] == 3:
         return pixels
-    alpha = pixels[:, :, 3:].astype(np.uint16)
-    blended = (pixels[:, :, :3] * alpha + (_WHITE * (255 - alpha) + 127)) // 255
-    return blended.astype(np.uint8)
+    height, width = pixels.shape[:2]
+    laid = np.empty((height, width, 3), np.uint8)
+    rows = max(1, _STRIP // width)
+    for y in range(0, height, rows):
+        strip = pixels[y : y + rows]
+        alpha = strip[:, :, 3:].astype(np.uint16)
+        laid[y : y + rows] = (strip[:, :, :3] * alpha + (_WHITE * (255 - alpha) + 127)) // 255
+    return laid
 
 
 def thumbnail_size(box: Box, size: tuple[int, int] | None, enlarge: bool) -> tuple[int, int]:
@@ -265,7 +408,7 @@ def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
-def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: int | None = None) -> bytes:
+def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: int | None = None, srgb: bool = False) -> bytes:
     """A thumbnail as a file of an output format: with the photo's colour profile, without any of its other metadata.
 
     Args:
@@ -273,6 +416,7 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
         header: the photo's: its profile, and whether it is grey.
         format: a key of ``QUALITY``.
         quality: 1..100; the format's default if left out. PNG is lossless and takes no notice.
+        srgb: whether colours are converted to sRGB, and no profile goes along: without one, that is what viewers take them for.
 
     Raises:
         PhotoError: if the encoder refuses, for a size beyond the format's limit for example.
@@ -283,10 +427,24 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
     if header.is_grey and thumbnail.shape[2] == 3 and format in ("jpg", "png"):
         thumbnail = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]
     profile = header.icc_profile if header.icc_profile is not None and _fits(header.icc_profile, thumbnail) else None
+    if srgb and profile is not None:
+        thumbnail, profile = _in_srgb(thumbnail, profile), None
     file = _encode_jpeg(thumbnail, profile, quality) if format == "jpg" else _encode(thumbnail, profile, format, quality)
     if file is None:
         raise PhotoError(f"the {format} encoder refused", remedy="try another --format or a smaller size")
     return file
+
+
+def _in_srgb(thumbnail: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8]:
+    """Grey, BGR or BGRA of a profile to the nearest colours of sRGB; as it is where the profile makes no sense."""
+    grey = thumbnail.ndim == 2
+    converted = _to_srgb(Image.fromarray(thumbnail if grey else np.ascontiguousarray(thumbnail[:, :, 2::-1])), profile)
+    if converted is None:
+        return thumbnail
+    rgb = np.asarray(converted)
+    if grey:  # neutral in sRGB as well, and a channel is a third of three
+        return np.ascontiguousarray(rgb[:, :, 1])
+    return np.dstack([rgb[:, :, ::-1], thumbnail[:, :, 3:]])
 
 
 def encoder_parameters(format: str, quality: int | None = None) -> list[int]:

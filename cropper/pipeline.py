@@ -16,13 +16,16 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -44,6 +47,13 @@ BATCH_SIZE = 4
 # several shapes fill their batches while both ends of the pipeline stay busy.
 MAX_IN_FLIGHT = 32
 MAX_BYTES_IN_FLIGHT = 160 << 20
+# Photos that are decoded to more pixels than this go one at a time, so that a folder of bombs takes no more memory than one.
+LARGE = 40_000_000
+_one_large = Lock()
+# Where the system has what a process was started with, as ``<(command)``.
+_OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
+# The ledger's message of a photo that is there in part.
+SALVAGED = "salvaged: part of the photo is missing"
 # Finished rows that wait for an earlier photo's: bounds memory where one photo takes very long.
 MAX_WAITING_ROWS = 4096
 
@@ -61,6 +71,8 @@ class Settings:
         model: an ONNX file, or None for the bundled student.
         choosing: how the boxes are chosen.
         fill: what photos are padded with: ``blur``, ``edge`` or a colour as ``#rrggbb``.
+        limits: which photos are accepted.
+        srgb: whether colours are converted to sRGB, rather than their profile kept.
     """
 
     targets: tuple[Target, ...]
@@ -71,6 +83,8 @@ class Settings:
     model: Path | None = None
     choosing: Choosing = field(default_factory=Choosing)
     fill: str = BLUR
+    limits: photo.Limits = photo.LIMITS
+    srgb: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,13 +124,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A photo's pixels, and what the model sees of them."""
+    """A photo's pixels, what the model sees of them, and whether they are but what could be salvaged."""
 
     job: Job
     header: photo.Header
     modified_ns: int
     pixels: NDArray[np.uint8]
     model_input: NDArray[np.uint8]
+    salvaged: bool
 
 
 @dataclass(frozen=True)
@@ -313,11 +328,14 @@ def _pixels_of_share(width: int, height: int, share: Fraction) -> tuple[int, int
 
 def pixels_of(
     data: bytes, settings: Settings, given: Sequence[Focus | None] = ()
-) -> tuple[photo.Header, NDArray[np.uint8], NDArray[np.uint8]]:
-    """A photo's header, its pixels for what is asked for, and what the model sees of them."""
-    header = photo.probe(data)
-    pixels = photo.decode(data, header, pixels_needed(header.width, header.height, settings, given))
-    return header, pixels, prepare(photo.on_white(pixels), shape_for(header.width, header.height))
+) -> tuple[photo.Header, NDArray[np.uint8], NDArray[np.uint8], bool]:
+    """A photo's header, its pixels for what is asked for, what the model sees of them, and whether some were missing."""
+    header = photo.probe(data, settings.limits)
+    needed = pixels_needed(header.width, header.height, settings, given)
+    is_large = header.width * header.height > LARGE * photo.scale_of(header, needed) ** 2
+    with _one_large if is_large else nullcontext():
+        pixels, salvaged = photo.decode_or_salvage(data, header, needed, settings.limits)
+        return header, pixels, prepare(photo.on_white(pixels), shape_for(header.width, header.height)), salvaged
 
 
 def thumbnail_of(
@@ -347,17 +365,32 @@ def _answer(task: Callable[..., _Event], *arguments: Any) -> _Event:
 def _decode(job: Job, settings: Settings) -> Decoded | Finished:
     """Worker: read and decode a photo, once, and cut the model's input from it."""
     try:
+        _check_file(job.file)
         with reading(job.file), job.file.open("rb") as file:
             modified = os.fstat(file.fileno()).st_mtime_ns
             data = file.read()
-        header, pixels, model_input = pixels_of(data, settings, job.given)
+        header, pixels, model_input, salvaged = pixels_of(data, settings, job.given)
         if settings.dry_run:
             pixels = np.empty((0, 0, 3), np.uint8)  # done with; a slice would hold on to them all
-        return Decoded(job, header, modified, pixels, model_input)
+        return Decoded(job, header, modified, pixels, model_input, salvaged)
     except Exception as error:
         explained = _explained(error, job)
         rows = tuple(_failed_row(job, number, settings, explained) for number in range(len(settings.targets)))
         return Finished(job.number, Done(job.path, rows, error=explained))
+
+
+def _check_file(file: Path) -> None:
+    """Refuse what would be waited for or read without an end: pipes that no one writes to, sockets, devices.
+
+    A shell's ``<(command)`` is a pipe too, but has a writer.
+
+    Raises:
+        PhotoError: if it is no regular file.
+    """
+    with reading(file):
+        mode = os.stat(file).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode) and file.parent not in _OPEN_FILES:
+        raise PhotoError("it is no regular file but a pipe, a socket or a device", remedy="give the photo itself")
 
 
 def _infer(batch: list[Decoded], model: Saliency) -> _Inferred:
@@ -385,13 +418,14 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
                 output = ""
             else:
                 thumbnail = thumbnail_of(decoded.pixels, header, decisions[0], target, settings)
-                data = photo.encode(thumbnail, header, job.format, settings.quality)
+                data = photo.encode(thumbnail, header, job.format, settings.quality, settings.srgb)
                 outputs.write(out / output, data, f".cropper-{job.number}.part", decoded.modified_ns, ours)
                 if ours:
                     unstamped.append(out / output)
             for decision in decisions:
                 status = ledger.SKIPPED if decision.fit is Fit.SKIP else ledger.OK
-                rows.append(ledger.decided_row(job.path, output, status, image, target.label, decision.box, decision.note))
+                note = decision.note or (SALVAGED if decoded.salvaged else "")
+                rows.append(ledger.decided_row(job.path, output, status, image, target.label, decision.box, note))
                 fits.append(decision.fit)
         except Exception as error:
             explained = _explained(error, job)

@@ -37,7 +37,13 @@ class Look:
     boxes: tuple[tuple[str, Box], ...]
 
 
-def look_at(path: Path, targets: tuple[Target, ...], choosing: Choosing, model: Path | None = None) -> Look:
+def look_at(
+    path: Path,
+    targets: tuple[Target, ...],
+    choosing: Choosing,
+    model: Path | None = None,
+    limits: photo.Limits = photo.LIMITS,
+) -> Look:
     """Read a photo and choose its boxes, as ``cropper batch`` does, from pixels decoded for a picture on a screen.
 
     Args:
@@ -45,6 +51,7 @@ def look_at(path: Path, targets: tuple[Target, ...], choosing: Choosing, model: 
         targets: the shapes to choose boxes for.
         choosing: how they are chosen.
         model: an ONNX file, or None for the bundled student.
+        limits: which photos are accepted.
 
     Raises:
         PhotoError: if the photo cannot be read or decoded.
@@ -52,8 +59,9 @@ def look_at(path: Path, targets: tuple[Target, ...], choosing: Choosing, model: 
     """
     with reading(path):
         data = path.read_bytes()
-        header = photo.probe(data)
-        bgr = photo.on_white(photo.decode(data, header, _size_to_draw(header.width, header.height)))
+        header = photo.probe(data, limits)
+        pixels, _ = photo.decode_or_salvage(data, header, _size_to_draw(header.width, header.height), limits)
+        bgr = photo.on_white(pixels)
     density = Saliency(model).densities(prepare(bgr, shape_for(header.width, header.height))[None])[0]
     boxes = tuple(
         (label_of(target, number, decision), decision.box)

@@ -21,10 +21,11 @@ def thumbnail(data: bytes, settings: Settings) -> bytes:
         ModelError: if the model cannot be loaded.
     """
     (target,) = settings.targets
-    header, pixels, model_input = pixels_of(data, settings)
+    header, pixels, model_input, _ = pixels_of(data, settings)
     density = Saliency(settings.model).densities(model_input[None])[0]
     decision = decide(density, header.width, header.height, target, settings.choosing)[0]
     if decision.fit is Fit.SKIP:
         raise PhotoError(decision.note, remedy="ask for another --min-kept or --otherwise")
     format = outputs.format_of(f"photo.{header.format.lower()}", settings.format)
-    return photo.encode(thumbnail_of(pixels, header, decision, target, settings), header, format, settings.quality)
+    made = thumbnail_of(pixels, header, decision, target, settings)
+    return photo.encode(made, header, format, settings.quality, settings.srgb)

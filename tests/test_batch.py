@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from cropper import ModelError, UsageError, batch, photo, pipeline
 from cropper.batch import run
@@ -525,3 +527,32 @@ def test_zoomed_thumbnails_are_as_sharp_as_the_photo_allows(tmp_path, samples):
     cut = cv2.imread(str(source / "fig.jpg"))[y : y + side, x : x + side]
     expected = cv2.resize(cut, (160, 160), interpolation=cv2.INTER_AREA).astype(int)
     assert np.abs(cv2.imread(str(tmp_path / "out/fig.jpg")).astype(int) - expected).mean() < 2.5
+
+
+@pytest.mark.parametrize("options", [(), ("--srgb",)], ids=["profile kept", "sRGB"])
+@pytest.mark.parametrize("format", ["keep", "jpg", "png", "webp", "avif"])
+def test_no_place_survives_in_any_format(cropper, tmp_path, samples, format, options):
+    """Latitude and longitude, in EXIF's block and in XMP, of photos of every format that has them."""
+    with Image.open(samples / "cat.jpg") as opened:
+        small = opened.resize((96, 64))
+    exif = Image.Exif()
+    exif[34853] = {1: "N", 2: (52.0, 31.0, 12.34), 3: "E", 4: (13.0, 24.0, 17.89), 29: "2018:01:24"}
+    place = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description exif:GPSLatitude="52,31.2N"/></x:xmpmeta>'
+    (tmp_path / "in").mkdir()
+    for extension in ("jpg", "webp", "avif"):
+        small.save(tmp_path / "in" / f"{extension}.{extension}", exif=exif, xmp=place)
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", place.decode())
+    small.save(tmp_path / "in" / "png.png", exif=exif, pnginfo=text)
+    small.save(tmp_path / "in" / "tiff.tif", tiffinfo={700: place})
+    for source in (tmp_path / "in").iterdir():
+        assert b"GPSLatitude" in source.read_bytes()
+    assert cropper("batch", "in", "out", "--size", "48x32", "--format", format, *options)[0] == 0
+    made = [path for path in (tmp_path / "out").iterdir() if path.suffix != ".csv" and path.is_file() and path.name[0] != "."]
+    assert len(made) == 5
+    for thumbnail in made:
+        assert b"GPS" not in thumbnail.read_bytes()
+        with Image.open(thumbnail) as opened:
+            assert not opened.getexif().get_ifd(34853)
+            assert not dict(opened.getexif())
+            assert not {"exif", "xmp", "XML:com.adobe.xmp"} & set(opened.info)

@@ -106,8 +106,6 @@ EXACT = {
 EXACT_GREY = {
     "PNG": file(image("L"), "PNG"),
     "PNG of 16 bits": file(Image.fromarray(GREY.astype(np.uint16) * 256 + 77), "PNG"),
-    # A shade Pillow and OpenCV both have no way to make transparent.
-    "PNG of 16 bits with a transparent shade": file(Image.fromarray(GREY.astype(np.uint16) * 256 + 77), "PNG", transparency=77),
     "TIFF": file(image("L"), "TIFF"),
     "TIFF of 16 bits": file(Image.fromarray(GREY.astype(np.uint16) * 256 + 77), "TIFF"),
     "BMP": file(image("L"), "BMP"),
@@ -169,6 +167,20 @@ def test_grey_photo_comes_back_to_the_bit_in_three_channels(kind):
 @pytest.mark.parametrize("kind", EXACT_ALPHA)
 def test_photo_with_alpha_comes_back_to_the_bit(kind):
     assert np.array_equal(decoded(EXACT_ALPHA[kind]), BGRA)
+
+
+def test_transparent_shade_of_16_bits_is_transparent_and_no_other():
+    shade = int(GREY[5, 5]) * 256 + 77
+    deep = GREY.astype(np.uint16) * 256 + 77
+    deep[0, 0] = shade + 1  # the same in 8 bits
+    data = file(Image.fromarray(deep), "PNG", transparency=shade)
+    header = photo.probe(data)
+    assert header.has_alpha
+    assert header.is_grey
+    pixels = decoded(data)
+    assert np.array_equal(pixels[:, :, 3], np.where(deep == shade, 0, 255))
+    assert np.array_equal(pixels[:, :, 0], deep >> 8)
+    assert pixels[5, 5, 3] == 0
 
 
 def test_tiff_of_16_bits_comes_back_to_a_rounding():
@@ -396,11 +408,89 @@ def test_what_is_no_image_is_an_error(data):
         photo.probe(data)
 
 
-def test_more_pixels_than_is_safe_is_an_error():
-    ihdr = b"IHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
-    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + ihdr + struct.pack(">I", zlib.crc32(ihdr))
+def png_of(width: int, height: int) -> bytes:
+    """The beginning of a PNG that says it has so many pixels."""
+    ihdr = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    head = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + ihdr + struct.pack(">I", zlib.crc32(ihdr))
+    return head + struct.pack(">I", 0) + b"IDAT"
+
+
+@pytest.mark.parametrize("size", [(50_000, 50_000), (65_535, 65_535), (20_000, 20_000), (15_000, 10_001)])
+def test_more_pixels_than_is_safe_is_an_error(size):
     with pytest.raises(PhotoError, match="more pixels than is safe"):
-        photo.probe(png + struct.pack(">I", 0) + b"IDAT")
+        photo.probe(png_of(*size))
+
+
+def test_limit_on_pixels_is_the_callers():
+    data = file(image(), "BMP")
+    assert photo.probe(data, photo.Limits(WIDTH * HEIGHT)).width == WIDTH
+    with pytest.raises(PhotoError, match=r"\(60 x 44, 1 megapixels\); allow them with --max-pixels"):
+        photo.probe(data, photo.Limits(WIDTH * HEIGHT - 1))
+
+
+def test_png_that_says_more_than_deflate_could_hold_is_refused_before_room_is_made():
+    with pytest.raises(PhotoError, match="more pixels than it can hold"):
+        photo.probe(png_of(10_000, 10_000))
+    assert photo.probe(file(Image.new("L", (3000, 3000)), "PNG", compress_level=9)).width == 3000  # as small as it gets
+
+
+@pytest.mark.parametrize("kind", ["PNG", "animated PNG"])
+def test_png_chunk_that_says_more_than_there_is_costs_no_memory(kind):
+    """A bit flipped in a length: OpenCV would take 2 GB."""
+    resource = pytest.importorskip("resource")
+    data = bytearray(EXACT[kind])
+    data[data.index(b"IDAT") - 4] ^= 0x80
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(PhotoError, match="truncated"):
+        decoded(bytes(data))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_what_stands_behind_a_pngs_end_is_left_alone():
+    assert np.array_equal(decoded(EXACT["PNG"] + b"\xff" * 99), BGR)
+
+
+def test_pixels_that_are_not_what_the_header_said_are_an_error():
+    for kind in ("PNG", "JPEG"):
+        data = file(image(), kind)
+        lying = replace(photo.probe(data), width=WIDTH + 9)
+        with pytest.raises(PhotoError, match="not as many as its header says"):
+            photo.decode(data, lying, (1, 1))
+
+
+SALVAGEABLE = {
+    kind: WHOLE[kind] for kind in ("PNG, exact", "TIFF, exact", "BMP, exact", "PNG with alpha", "JPEG, CMYK without a profile")
+} | {
+    "JPEG": file(image().resize((640, 480)), "JPEG"),
+    "JPEG, progressive": file(image().resize((640, 480)), "JPEG", progressive=True),
+    "PNG of 16 bits": EXACT_GREY["PNG of 16 bits"],
+    "GIF": file(image().resize((640, 480)).quantize(64), "GIF"),
+}
+
+
+@pytest.mark.parametrize("kind", SALVAGEABLE)
+def test_truncated_photo_is_salvaged_where_that_is_asked_for(kind):
+    whole = SALVAGEABLE[kind]
+    cut = whole[: int(len(whole) * 0.7)]
+    header = photo.probe(cut)
+    needed = header.width, header.height
+    with pytest.raises(PhotoError):
+        photo.decode_or_salvage(cut, header, needed, photo.LIMITS)
+    pixels, partial = photo.decode_or_salvage(cut, header, needed, photo.Limits(salvage=True))
+    assert partial
+    original = photo.decode(whole, header, needed)
+    rows = header.height // 4  # a BMP begins at its foot
+    there = slice(-rows, None) if header.format == "BMP" else slice(rows)
+    assert difference(photo.on_white(pixels)[there], photo.on_white(original)[there]) < 8
+    assert photo.decode_or_salvage(whole, header, needed, photo.Limits(salvage=True))[1] is False
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG, exact", "AVIF"])
+def test_photo_of_which_nothing_is_left_cannot_be_salvaged(kind):
+    whole = WHOLE[kind]
+    header = photo.probe(whole)
+    with pytest.raises(PhotoError, match="nothing of it can be salvaged"):
+        photo.decode_or_salvage(whole[:-300] if kind == "AVIF" else whole[:40], header, (1, 1), photo.Limits(salvage=True))
 
 
 @pytest.mark.parametrize("type", [np.float32, np.int32])
@@ -581,6 +671,80 @@ def test_transparency_goes_onto_white_in_jpeg():
     opened = reopened(photo.encode(BGRA, header_of(has_alpha=True), "jpg", 95))
     assert difference(np.asarray(opened)[:, :, ::-1], photo.on_white(BGRA)) < 3
     assert np.asarray(opened)[:, 0].min() > 245
+
+
+# Columns of the matrix from linear RGB to XYZ, adapted to D50, and the gamma: http://www.brucelindbloom.com, Display P3 by Apple.
+SPACES = {
+    "Display P3": (((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841)), 2.2),
+    "Adobe RGB": (((0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632, 0.7446)), 2.19921875),
+    "ProPhoto": (((0.7977, 0.2880, 0.0), (0.1352, 0.7119, 0.0), (0.0313, 0.0001, 0.8249)), 1.8),
+    "sRGB, nearly": (((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7142)), 2.2),
+}
+
+
+def profile_of(space: str, grey: bool = False) -> bytes:
+    """An ICC profile of a colour space: a matrix and a gamma, or the gamma alone for grey."""
+    columns, gamma = SPACES[space]
+    fixed = [[round(number * 65536) for number in column] for column in columns]
+    curve = b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256)) + bytes(2)
+    white = b"XYZ " + struct.pack(">I3i", 0, 0xF6D6, 0x10000, 0xD32D)
+    parts = [(b"wtpt", white)]
+    if grey:
+        parts.append((b"kTRC", curve))
+    else:
+        parts += [
+            (name, b"XYZ " + struct.pack(">I3i", 0, *xyz)) for name, xyz in zip((b"rXYZ", b"gXYZ", b"bXYZ"), fixed, strict=True)
+        ]
+        parts += [(name, curve) for name in (b"rTRC", b"gTRC", b"bTRC")]
+    table, body = struct.pack(">I", len(parts)), b""
+    for name, data in parts:
+        table += struct.pack(">4sII", name, 132 + 12 * len(parts) + len(body), len(data))
+        body += data
+    size = 128 + len(table) + len(body)
+    head = struct.pack(">I4sI4s4s4s", size, b"test", 0x02400000, b"mntr", b"GRAY" if grey else b"RGB ", b"XYZ ") + bytes(12)
+    head = (head + b"acsp").ljust(68, b"\0") + struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D)
+    return head.ljust(128, b"\0") + table + body
+
+
+def to_srgb(rgb: np.ndarray, space: str) -> np.ndarray:
+    """What sRGB has for colours of a space, by hand: uint8 [h, w, 3], clipped."""
+    columns, gamma = SPACES[space]
+    xyz = (rgb / 255.0) ** gamma @ np.array(columns)
+    primaries = np.array([(0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410)])
+    linear = (xyz @ np.linalg.inv(primaries)).clip(0, 1)
+    return (np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055) * 255).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("format", photo.QUALITY)
+def test_colours_are_converted_to_srgb_where_asked(format, space):
+    header = header_of(icc_profile=profile_of(space))
+    opened = reopened(photo.encode(BGR, header, format, 100, srgb=True))
+    assert "icc_profile" not in opened.info
+    inside = np.all((to_srgb(RGB, space) > 8) & (to_srgb(RGB, space) < 247), axis=2)  # what sRGB has, without a choice
+    assert np.abs(np.asarray(opened).astype(int) - to_srgb(RGB, space))[inside].mean() < (1.6 if format != "png" else 0.6)
+    kept = reopened(photo.encode(BGR, header, format, 100))
+    assert kept.info["icc_profile"] == header.icc_profile
+
+
+def test_transparency_and_grey_are_converted_to_srgb():
+    converted = reopened(photo.encode(BGRA, header_of(has_alpha=True, icc_profile=profile_of("Adobe RGB")), "png", srgb=True))
+    assert np.array_equal(np.asarray(converted)[:, :, 3], ALPHA)
+    assert difference(np.asarray(converted)[:, :, :3], to_srgb(RGB, "Adobe RGB")) < 3
+    header = header_of(is_grey=True, icc_profile=profile_of("ProPhoto", grey=True))
+    grey = reopened(photo.encode(np.dstack([GREY] * 3), header, "png", srgb=True))
+    assert grey.mode == "L"
+    # A shade of gamma 1.8 is lighter in sRGB's, by the same light.
+    light = (GREY / 255.0) ** 1.8
+    expected = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055) * 255
+    assert np.abs(np.asarray(grey) - expected).mean() < 1
+
+
+@pytest.mark.parametrize("format", photo.QUALITY)
+def test_profile_without_sense_converts_nothing(format):
+    broken = SRGB[:128] + b"nonsense"
+    thumbnail = photo.encode(BGR, header_of(icc_profile=broken), format, srgb=True)
+    assert thumbnail == photo.encode(BGR, header_of(), format)
 
 
 @pytest.mark.parametrize("output", photo.QUALITY)

@@ -16,13 +16,23 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from cropper.cli.options import SOME_FAILED, candidates_option, choosing_options, focus_option, is_outranked, jobs_option, say
+from cropper.cli.options import (
+    SOME_FAILED,
+    candidates_option,
+    choosing_options,
+    focus_option,
+    is_outranked,
+    jobs_option,
+    limits_options,
+    say,
+)
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
     from cropper.boxes import Target
     from cropper.decide import Choosing
     from cropper.ledger import Row
+    from cropper.photo import Limits
 
 # Of a ledger's row, what is known without an output folder.
 FIELDS = (
@@ -37,6 +47,7 @@ TEXTS = ("path", "status", "size", "message")
 @click.argument("paths", metavar="[PATH|-]...", nargs=-1, type=click.Path(readable=False))
 @choosing_options
 @candidates_option
+@limits_options
 @focus_option
 @click.option("--null", "-0", is_flag=True, help="Paths on stdin end with NUL, as those of 'find -print0' do.")
 @click.option(
@@ -53,6 +64,7 @@ def boxes(
     paths: tuple[str, ...],
     targets: tuple[Target, ...],
     choosing: Choosing,
+    limits: Limits,
     candidates: int,
     focus_file: Path | None,
     null: bool,
@@ -93,7 +105,7 @@ def boxes(
     out = sys.stdout.buffer
     failed = False
     words = focus.read(focus_file) if focus_file is not None else None
-    settings = Settings(targets, choosing=replace(choosing, candidates=candidates))
+    settings = Settings(targets, choosing=replace(choosing, candidates=candidates), limits=limits)
     try:
         if delimiter:
             _write(out, _joined(FIELDS, delimiter))

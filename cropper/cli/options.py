@@ -16,6 +16,7 @@ from cropper.errors import printable
 if TYPE_CHECKING:
     from cropper.boxes import Target
     from cropper.decide import Choosing
+    from cropper.photo import Limits
 
 SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130  # exit codes
 DEFAULT_SIZE = (640, 360)
@@ -182,6 +183,36 @@ def jobs_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--jobs", "-j", type=click.IntRange(1), default=usable_cores, help=help)(command)
 
 
+def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which photos are accepted, the same in every command that reads some: ``limits`` to the command."""
+
+    @functools.wraps(command)
+    def with_limits(*, megapixels: int, salvage: bool, **others: Any) -> Any:
+        from PIL import Image
+
+        from cropper.photo import Limits
+
+        # Instead of Pillow's own limit, for the whole process, which a command has to itself.
+        Image.MAX_IMAGE_PIXELS = None
+        return command(limits=Limits(megapixels * 1_000_000, salvage), **others)
+
+    decorated: Callable[..., Any] = with_limits
+    for option in (
+        click.option("--salvage", is_flag=True, help="Of photos that are truncated or damaged, take what can be decoded."),
+        click.option(
+            "--max-pixels",
+            "megapixels",
+            metavar="MEGAPIXELS",
+            type=click.IntRange(1),
+            default=150,
+            show_default=True,
+            help="Refuse photos whose header says that they have more, before they are decoded.",
+        ),
+    ):
+        decorated = option(decorated)
+    return decorated
+
+
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What thumbnails to make and how, the same in every command that makes some: ``settings`` to the command."""
 
@@ -194,11 +225,13 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         quality: int | None,
         enlarge: bool,
         fill: str,
+        limits: Limits,
+        srgb: bool,
         **others: Any,
     ) -> Any:
         from cropper.pipeline import Settings
 
-        settings = Settings(targets, format, quality, enlarge, choosing=choosing, fill=fill)
+        settings = Settings(targets, format, quality, enlarge, choosing=choosing, fill=fill, limits=limits, srgb=srgb)
         return command(settings=settings, **others)
 
     decorated: Callable[..., Any] = with_settings
@@ -212,6 +245,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="Of padded photos: themselves, blurred, the colour of their edges, or one of yours.",
         ),
+        click.option("--srgb", is_flag=True, help="Convert colours to sRGB, rather than let their profile go along."),
         click.option("--enlarge", is_flag=True, help="Enlarge photos smaller than the size, rather than crop them at their own."),
         click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 85, 80, 65]"),
         click.option(
@@ -223,7 +257,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
     ):
         decorated = option(decorated)
-    return choosing_options(decorated)
+    return choosing_options(limits_options(decorated))
 
 
 def usable_cores() -> int:

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import candidates_option, choosing_options
+from cropper.cli.options import candidates_option, choosing_options, limits_options
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
     from cropper.boxes import Target
     from cropper.decide import Choosing
+    from cropper.photo import Limits
 
 
 @click.command(short_help="Draw where people look in a photo, and the crop.")
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @choosing_options
 @candidates_option
+@limits_options
 @click.option(
     "-o",
     "output",
@@ -35,6 +37,7 @@ def show(
     targets: tuple[Target, ...],
     choosing: Choosing,
     candidates: int,
+    limits: Limits,
     output: Path | None,
     open_it: bool,
 ) -> None:
@@ -53,7 +56,7 @@ def show(
     if path.exists() and path.samefile(image):
         raise UsageError("the picture would overwrite the photo", path=path, remedy="give another name with -o")
     with libraries_muted():
-        look = look_at(image, targets, replace(choosing, candidates=candidates))
+        look = look_at(image, targets, replace(choosing, candidates=candidates), limits=limits)
     save(picture_of(look), path)
     click.echo(os.fsencode(path))  # as bytes: a name need not be text
     if output is None and can_draw():
