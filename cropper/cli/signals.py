@@ -50,9 +50,9 @@ def held_back() -> Iterator[Interrupt]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if interrupt.came:
-            # Not through Python's own streams: it may have been in the middle of using them.
-            with suppress(OSError):
-                os.write(2, b"\ncropper: stopped at once; the same command goes on from there\n")
+            # Past Python's buffer, which may be in use just now.
+            with suppress(OSError, ValueError, AttributeError):
+                os.write(sys.stderr.fileno(), b"\ncropper: stopped at once; the same command goes on from there\n")
             os._exit(INTERRUPTED)
         interrupt.came = True
 

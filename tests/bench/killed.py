@@ -222,6 +222,8 @@ def killed(kills: int, photos: int, seed: int, network: bool) -> None:
             raise click.ClickException(f"{scene.name}, attempt {attempt}: exit code {code}, {len(wrong)} differences; see {out}")
         shutil.rmtree(out)
         counts["compared"] += 1
+        if attempt % 20 == 0:
+            click.echo(f"{counts['killed']} of {kills} killed, {time.monotonic() - begun:.0f} s", err=True)
     shutil.rmtree(folder)
     spent = time.monotonic() - begun
     click.echo(f"{', '.join(f'{count} {what}' for what, count in counts.items())}; all as undisturbed; {spent:.0f} s")
