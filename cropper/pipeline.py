@@ -51,7 +51,7 @@ MAX_BYTES_IN_FLIGHT = 160 << 20
 MAX_WAITING_ROWS = 4096
 # Seconds between two looks at whether to stop, and for what the workers are at to come to its end then.
 _ATTENTION = 0.1
-_GRACE = 1.0
+_GRACE = 0.5
 
 
 @dataclass(frozen=True)
