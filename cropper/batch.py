@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,17 +16,25 @@ from pathlib import Path
 from cropper import __version__, focus, ledger, outputs, photo
 from cropper.boxes import Target
 from cropper.decide import BY_HAND
-from cropper.errors import OutputError, PhotoError, UsageError
+from cropper.errors import OutputError, PhotoError, UsageError, raise_if_for_all, remedy_for
 from cropper.focus import Focus, Given
 from cropper.pipeline import Done, Finished, Job, Pipeline, Settings
 from cropper.saliency import BUNDLED_MODEL, Saliency
 from cropper.walk import is_inside, join, walk
 
 
-def run(source: Path, out: Path, settings: Settings, jobs: int, given: Given | None = None) -> Generator[Done, None, None]:
+def run(
+    source: Path,
+    out: Path,
+    settings: Settings,
+    jobs: int,
+    given: Given | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Generator[Done, None, None]:
     """Make the thumbnails and the ledger of a folder, and yield what became of each photo, in the walk's order.
 
-    Closed early, or interrupted, it keeps all that is finished: a second run goes on from there.
+    Closed early, or interrupted, it keeps all that is finished: a second run goes on from there. What would meet every photo
+    alike, a full disk for example, ends the run in the same way.
 
     Args:
         source: the folder IN; nothing in it is ever written to.
@@ -34,30 +42,44 @@ def run(source: Path, out: Path, settings: Settings, jobs: int, given: Given | N
         settings: what to make.
         jobs: worker threads, at least 1.
         given: the user's word on photos, by their paths in IN. Only what changed of it is done again.
+        stop: is asked all the while whether to stop as if interrupted, soon rather than with every thread at its end: the process
+            is to end then.
 
     Raises:
-        UsageError: if OUT is IN or holds it.
-        OutputError: if OUT or the ledger cannot be written.
+        UsageError: if OUT is IN or holds it, or IN goes away.
+        OutputError: if OUT or the ledger cannot be written, or another run is at work there.
+        CropperError: if the system lets us open no more files.
         ModelError: if the model cannot be loaded.
+        KeyboardInterrupt: if ``stop`` said so.
     """
     _check_folders(source, out)
     model = Saliency(settings.model)
     current = ledger.open_run(out, source, _fingerprint(settings), settings.dry_run)
-    complete = False
+    complete = abandoned = False
     try:
         try:
+            if current.lock.was_left:
+                outputs.remove_temporaries(out, ledger.STATE_FOLDER)
             pipeline = Pipeline(settings, out, model, jobs)
+
+            def record(finished: Finished) -> None:
+                if finished.done.error is not None:
+                    _check_still_there(source)
+                _record(current, finished)
+
             try:
-                photos = _photos(source, out, settings, current, given or {})
-                yield from pipeline.run(photos, lambda finished: _record(current, finished))
+                yield from pipeline.run(_photos(source, out, settings, current, given or {}), record, stop)
             finally:
+                abandoned = pipeline.abandoned
                 _record_the_rest(current, pipeline)
             complete = True
         finally:
-            ledger.close_run(current, complete)
+            ledger.close_run(current, complete, abandoned)
+    except FileNotFoundError as error:
+        raise OutputError("was removed or moved while the run went on", path=out, remedy="run again") from error
     except OSError as error:
         reason = f"the ledger cannot be written ({error.strerror})"
-        raise OutputError(reason, path=out, remedy="make room and run again: it goes on from here") from error
+        raise OutputError(reason, path=out, remedy=remedy_for(error, "run again: it goes on from here")) from error
 
 
 def _check_folders(source: Path, out: Path) -> None:
@@ -65,6 +87,12 @@ def _check_folders(source: Path, out: Path) -> None:
     if is_inside(real_source, real_out):
         remedy = "choose an OUT beside IN or inside it, so that no photo can be overwritten"
         raise UsageError("OUT is IN or holds it", path=out, remedy=remedy)
+
+
+def _check_still_there(source: Path) -> None:
+    """Where all photos are gone, each would fail, and be struck from the ledger."""
+    if not source.is_dir():
+        raise UsageError("the folder is gone", path=source, remedy="run again when it is back: it goes on from here")
 
 
 def _fingerprint(settings: Settings) -> str:
@@ -81,6 +109,8 @@ def _photos(source: Path, out: Path, settings: Settings, current: ledger.Run, gi
     """The walk, each photo with its outputs; those that need no work as finished already."""
     number = 0
     for folder in walk(source, photo.EXTENSIONS, leave_out=out):
+        if folder.error is not None:
+            raise_if_for_all(folder.error)
         if folder.error is not None or folder.others:
             yield Finished(number, Done(folder.path, error=folder.error, passed_over=folder.others))
             number += 1

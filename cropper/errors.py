@@ -10,6 +10,7 @@ CropperError
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +62,44 @@ def printable(path: str | os.PathLike[str]) -> str:
     """A path as one printable line: bytes that are no UTF-8 and control characters are shown escaped."""
     text = os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _numbers(*names: str) -> frozenset[int]:
+    """The error numbers of these names, of those that the system has."""
+    return frozenset(getattr(errno, name) for name in names if hasattr(errno, name))
+
+
+_NO_ROOM = _numbers("ENOSPC", "EDQUOT")
+_NO_MORE_FILES = _numbers("EMFILE", "ENFILE")
+_BROKEN_DISK = _numbers("EIO", "EROFS", "EFBIG", "ENODEV", "ENXIO", "ESTALE", "ENOTCONN", "ESHUTDOWN", "EHOSTDOWN")
+_GOES_ON = "run again: it goes on from here"
+
+
+def remedy_for(error: OSError, otherwise: str = "") -> str:
+    """What to do about an error of the system's, where that can be told."""
+    if error.errno in _NO_ROOM:
+        return f"make room and {_GOES_ON}"
+    if error.errno in _NO_MORE_FILES:
+        return f"raise the limit on open files (ulimit -n) or use fewer --jobs, and {_GOES_ON}"
+    if error.errno == errno.EFBIG:
+        return f"raise the limit on the size of files (ulimit -f) and {_GOES_ON}"
+    if error.errno in _BROKEN_DISK:
+        return f"check the disk and {_GOES_ON}"
+    return otherwise
+
+
+def raise_if_for_all(error: Exception) -> None:
+    """Raise what would meet every photo alike: a disk that is full or failing, too many open files.
+
+    So that a run ends with one message rather than one a photo. An error that is one photo's own is not raised.
+    """
+    cause = error.__cause__ if isinstance(error, CropperError) else error
+    if not isinstance(cause, OSError):
+        return
+    if isinstance(error, OutputError) and cause.errno in _NO_ROOM | _NO_MORE_FILES | _BROKEN_DISK:
+        raise error
+    if cause.errno in _NO_MORE_FILES:
+        raise CropperError("too many files are open", remedy=remedy_for(cause)) from cause
 
 
 @contextmanager

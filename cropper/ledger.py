@@ -6,26 +6,35 @@ not grow with the number of photos. Killed at any moment, what is on disk is a w
 joins.
 
 Beside the ledger stands a hidden folder with the part and the settings the rows were made with: rows made with other settings
-still say which files are ours to replace, but none of them counts as done.
+still say which files are ours to replace, but none of them counts as done. The lock in it is held as long as a run goes on.
+
+A row is with the system before its photo counts as done, so that it outlives the process. On the disk itself it is certain to
+be when the run ends: the ledger is synced then, before it takes the old one's place.
 """
 
 from __future__ import annotations
 
 import csv
+import errno
+import io
 import os
-import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
+from cropper import lock
 from cropper.boxes import Box
-from cropper.errors import OutputError
+from cropper.errors import OutputError, remedy_for
 from cropper.walk import order
 
 NAME = "boxes.csv"
 STATE_FOLDER = ".cropper"
-_SOURCE = "source"
+# In the state folder.
+_LOCK, _PART, _JOINED, _OUTDATED = "lock", "part.csv", "joined.csv", "outdated.csv"
+_SETTINGS, _SOURCE, _NEW = "settings.json", "source", "new"
 OK, SKIPPED, FAILED = "ok", "skipped", "failed"
 
 
@@ -50,6 +59,8 @@ class Row:
 
 
 HEADER = tuple(field.name for field in fields(Row))
+_SIZE = HEADER.index("size")
+_values_of = attrgetter(*HEADER)
 
 
 def decided_row(path: str, output: str, status: str, image_size: tuple[int, int], size: str, box: Box, message: str = "") -> Row:
@@ -83,20 +94,26 @@ def read(path: Path) -> Iterator[Row]:
     Raises:
         OutputError: if the file is there but is no ledger.
     """
+    for line in _lines(path):
+        yield Row(*line)
+
+
+def _lines(path: Path, only_ended: bool = False) -> Iterator[list[str]]:
+    """The rows of a ledger as lists: of one that a killed run wrote only those whose last line came to its end."""
     try:
         # Bytes of a name that are no UTF-8 come back as they were; a spreadsheet may have saved it with a byte order mark.
         file = path.open(newline="", encoding="utf-8-sig", errors="surrogateescape")
     except FileNotFoundError:
         return
     with file:
-        lines = csv.reader(file)
+        lines = csv.reader(line for line in file if line.endswith("\n")) if only_ended else csv.reader(file)
         try:
             header = next(lines, None)
             if header is not None and tuple(header) != HEADER:
                 raise OutputError("is there already and is no ledger", path=path, remedy="move it away or choose another OUT")
             for line in lines:
                 if len(line) == len(HEADER) and line[2] in (OK, SKIPPED, FAILED):
-                    yield Row(*line)
+                    yield line
         except csv.Error as error:
             reason = f"is no ledger from line {lines.line_num} on ({error})"
             raise OutputError(reason, path=path, remedy="move it away or choose another OUT") from error
@@ -106,19 +123,42 @@ class Writer:
     """Appends rows to a new ledger file; each photo's rows are on their way to the disk when ``append`` returns."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
-        self._csv = csv.writer(self._file)
-        self._csv.writerow(HEADER)
+        self._path = path
+        self._file = path.open("wb", buffering=0)
+        self._end = 0  # of the last whole row, in bytes
+        self._write([HEADER])
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Write some rows, one photo's for example."""
-        for row in rows:
-            self._csv.writerow([getattr(row, name) for name in HEADER])
-        self._file.flush()
+        """Write some rows, one photo's for example: all of them, or none.
+
+        Raises:
+            OSError: if they cannot be written, or the file is not where it was any more.
+        """
+        self._write(map(_values_of, rows))
+        # Without its folder the system would still take rows, for nobody.
+        if not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(self._path))
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file, with all of it on the disk."""
+        with self._file:
+            os.fsync(self._file.fileno())
+
+    def _write(self, lines: Iterable[Iterable[str]]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows(lines)
+        data = text.getvalue().encode("utf-8", "surrogateescape")
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            # Half a row would spoil the one after it.
+            with suppress(OSError):
+                self._file.truncate(self._end)
+                self._file.seek(self._end)
+            raise
+        self._end += len(data)
 
 
 class Previous:
@@ -149,6 +189,7 @@ class Run:
         outdated: rows made with other settings: their outputs are ours, but not up to date.
         part: where this run's rows go.
         leaves_state: whether a later run needs to know the settings: not where there are no outputs to be up to date.
+        lock: which keeps other runs out.
     """
 
     out: Path
@@ -156,6 +197,7 @@ class Run:
     outdated: Previous
     part: Writer
     leaves_state: bool
+    lock: lock.Lock
 
 
 def open_run(out: Path, source: Path, settings: str, dry: bool = False) -> Run:
@@ -168,27 +210,38 @@ def open_run(out: Path, source: Path, settings: str, dry: bool = False) -> Run:
         dry: whether this run writes no outputs, but the ledger only.
 
     Raises:
-        OutputError: if the folder cannot be written, holds a ``boxes.csv`` that is no ledger, or is dry-run over outputs made
-            with other settings, whose ledger it would spoil.
+        OutputError: if the folder cannot be written, another run is at work there, it holds a ``boxes.csv`` that is no ledger, or
+            is dry-run over outputs made with other settings, whose ledger it would spoil.
     """
-    state, ledger = out / STATE_FOLDER, out / NAME
-    part, outdated, made_with = state / "part.csv", state / "outdated.csv", state / "settings.json"
+    state = out / STATE_FOLDER
     try:
-        has_outputs = any(row.output for row in read(ledger))  # refuses a foreign file before anything is touched
-        same_settings = made_with.exists() and made_with.read_text(encoding="utf-8") == settings
-        if dry and has_outputs and not same_settings:
-            remedy = "choose another OUT for the dry run"
-            raise OutputError("holds thumbnails made with other settings", path=out, remedy=remedy)
-        state.mkdir(parents=True, exist_ok=True)
-        (state / _SOURCE).write_bytes(os.fsencode(os.path.abspath(source)))
-        _join(part, ledger, state)
-        if not same_settings:
-            _join(ledger, outdated, state)
-            made_with.write_text(settings, encoding="utf-8")
-        return Run(out, Previous(read(ledger)), Previous(read(outdated)), Writer(part), has_outputs or not dry)
+        next(read(out / NAME), None)  # refuses a foreign file before anything is touched
+        taken = lock.take(state / _LOCK)
+        try:
+            return _begin(out, source, settings, dry, taken)
+        except BaseException:
+            lock.release(taken, tidy=not taken.was_left)
+            raise
     except OSError as error:
         reason = f"the output cannot be written ({error.strerror})"
-        raise OutputError(reason, path=error.filename or out, remedy="choose another OUT or check its permissions") from error
+        remedy = remedy_for(error, "choose another OUT or check its permissions")
+        raise OutputError(reason, path=error.filename or out, remedy=remedy) from error
+
+
+def _begin(out: Path, source: Path, settings: str, dry: bool, taken: lock.Lock) -> Run:
+    state, ledger = out / STATE_FOLDER, out / NAME
+    part, outdated, made_with = state / _PART, state / _OUTDATED, state / _SETTINGS
+    has_outputs = any(row.output for file in (ledger, part, outdated) for row in read(file))
+    same_settings = made_with.exists() and made_with.read_text(encoding="utf-8") == settings
+    if dry and has_outputs and not same_settings:
+        raise OutputError("holds thumbnails made with other settings", path=out, remedy="choose another OUT for the dry run")
+    _write_whole(state / _SOURCE, os.fsencode(os.path.abspath(source)))
+    _join(part, ledger, state)
+    if not same_settings:
+        _join(ledger, outdated, state)
+        _write_whole(made_with, settings.encode("utf-8"))
+    (state / _JOINED).unlink(missing_ok=True)
+    return Run(out, Previous(read(ledger)), Previous(read(outdated)), Writer(part), has_outputs or not dry, taken)
 
 
 def source_of(out: Path) -> Path | None:
@@ -199,17 +252,35 @@ def source_of(out: Path) -> Path | None:
         return None
 
 
-def close_run(run: Run, complete: bool) -> None:
-    """End a run: its rows become the ledger; of an interrupted one, with the old rows of the photos it had not come to."""
-    run.part.close()
-    state, ledger = run.out / STATE_FOLDER, run.out / NAME
-    if complete:
-        os.replace(state / "part.csv", ledger)
-        (state / "outdated.csv").unlink(missing_ok=True)
-    else:
-        _join(state / "part.csv", ledger, state)
-    if not run.leaves_state:
-        shutil.rmtree(state)
+def close_run(run: Run, complete: bool, abandoned: bool = False) -> None:
+    """End a run: its rows become the ledger; of an interrupted one, with the old rows of the photos it had not come to.
+
+    Args:
+        run: is of no use any more afterwards.
+        complete: whether it has come to the end of the walk.
+        abandoned: whether some of its threads are still at a photo. Then the lock stays until the process ends, which should be
+            at once, and the next run looks for what they left.
+
+    Raises:
+        OSError: if the ledger cannot be written. Then what is there is what a killed run leaves.
+    """
+    tidy = False
+    try:
+        state, ledger = run.out / STATE_FOLDER, run.out / NAME
+        run.part.close()
+        if complete:
+            os.replace(state / _PART, ledger)
+            (state / _OUTDATED).unlink(missing_ok=True)
+        else:
+            _join(state / _PART, ledger, state)
+        _sync_folder(run.out)
+        if not run.leaves_state:
+            for name in (_PART, _OUTDATED, _SETTINGS, _SOURCE):
+                (state / name).unlink(missing_ok=True)
+        tidy = True
+    finally:
+        if not abandoned:
+            lock.release(run.lock, tidy, remove=tidy and not run.leaves_state)
 
 
 def _join(newer: Path, older: Path, state: Path) -> None:
@@ -219,12 +290,61 @@ def _join(newer: Path, older: Path, state: Path) -> None:
     """
     if not newer.exists():
         return
-    joined = state / "joined.csv"
-    writer = Writer(joined)
-    last: Row | None = None
-    for last in read(newer):
-        writer.append([last])
-    writer.append(row for row in read(older) if last is None or order(row.path) > order(last.path))
-    writer.close()
-    os.replace(joined, older)
+    joined = state / _JOINED
+    try:
+        with joined.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            writer = csv.writer(file)
+            writer.writerow(HEADER)
+            writer.writerows(_joined(_lines(newer, only_ended=True), _lines(older)))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(joined, older)
+    except BaseException:
+        with suppress(OSError):  # a full disk needs the room
+            joined.unlink(missing_ok=True)
+        raise
     newer.unlink()
+
+
+def _joined(newer: Iterator[list[str]], older: Iterator[list[str]]) -> Iterator[list[str]]:
+    path: str | None = None  # of the newer run's last photo
+    sizes: set[str] = set()
+    for line in newer:
+        if line[0] != path:
+            path, sizes = line[0], set()
+        sizes.add(line[_SIZE])
+        yield line
+    last = None if path is None else order(path)
+    for line in older:
+        if last is not None:
+            here = order(line[0])
+            # Killed or out of room, the newer run may have left some of that photo's rows and not all.
+            if here < last or (here == last and line[_SIZE] in sizes):
+                continue
+            if here > last:
+                last = None
+        yield line
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Have a file hold this, and at no time half of it."""
+    if path.exists() and path.read_bytes() == data:
+        return
+    new = path.with_name(_NEW)
+    try:
+        new.write_bytes(data)
+        os.replace(new, path)
+    except BaseException:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where the system knows how to."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

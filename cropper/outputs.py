@@ -7,12 +7,14 @@ whether a thumbnail is up to date, and a file that is neither stamped nor in the
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from cropper.boxes import Target
-from cropper.errors import OutputError
+from cropper.errors import OutputError, remedy_for
 from cropper.walk import join
 
 # A thumbnail's time is its photo's and this much more, so that no copy of the photo itself passes for a thumbnail.
@@ -21,6 +23,9 @@ _STAMP_NS = 2_000_000_000
 _CLOCK_STEPS_NS = (1, 100, 10_000_000, 1_000_000_000)
 # What a file name can be long on every file system in use.
 _LONGEST_NAME = 255
+
+# What a thumbnail is called until it is whole.
+_TEMPORARY = re.compile(r"\.cropper-[0-9]+\.part")
 
 # Extensions that already name an output format.
 FORMAT_OF = {".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".webp": "webp", ".avif": "avif"}
@@ -79,6 +84,33 @@ def _fitting(stem: str, ending: str) -> str:
     return stem + ending
 
 
+def temporary_name(number: int) -> str:
+    """What the thumbnail of a photo of this number is called until it is whole."""
+    return f".cropper-{number}.part"
+
+
+def remove_temporaries(out: Path, state_folder: str) -> None:
+    """Take away what a killed run had begun to write: files under OUT that bear a name of ``temporary_name``.
+
+    Links are not followed, and a folder of another run's, which may be at work, is left alone.
+
+    Args:
+        out: the output folder.
+        state_folder: the name of the folder by which an output folder is known.
+    """
+    upcoming = [os.fspath(out)]
+    while upcoming:
+        # What cannot be listed was hardly written to.
+        with suppress(OSError), os.scandir(upcoming.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name != state_folder and not os.path.lexists(os.path.join(entry.path, state_folder)):
+                        upcoming.append(entry.path)
+                elif _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                    with suppress(OSError):
+                        os.unlink(entry.path)
+
+
 def write(path: Path, data: bytes, temporary_name: str, photo_modified_ns: int, ours: bool) -> None:
     """Write a thumbnail whole or not at all.
 
@@ -109,7 +141,7 @@ def write(path: Path, data: bytes, temporary_name: str, photo_modified_ns: int, 
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OutputError(f"the thumbnail cannot be written ({error.strerror})", path=path) from error
+        raise OutputError(f"the thumbnail cannot be written ({error.strerror})", path=path, remedy=remedy_for(error)) from error
 
 
 def remove(path: Path) -> None:
@@ -138,10 +170,14 @@ def stamp(path: Path, photo_modified_ns: int) -> None:
 
 
 def are_up_to_date(thumbnails: list[Path], photo: Path) -> bool:
-    """Whether all these thumbnails are there and stamped as made from the photo as it is now."""
+    """Whether all these thumbnails are there and stamped as made from the photo as it is now.
+
+    An empty one is not: a power failure leaves it so, where the system had not written it yet.
+    """
     try:
         modified = os.stat(photo).st_mtime_ns
-        return all(_is_stamped(os.lstat(thumbnail).st_mtime_ns, modified) for thumbnail in thumbnails)
+        found = [os.lstat(thumbnail) for thumbnail in thumbnails]
+        return all(status.st_size and _is_stamped(status.st_mtime_ns, modified) for status in found)
     except OSError:
         return False
 

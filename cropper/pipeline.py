@@ -19,12 +19,13 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any
 
@@ -34,12 +35,13 @@ from numpy.typing import NDArray
 from cropper import ledger, outputs, photo
 from cropper.boxes import Target, largest_size
 from cropper.decide import Choosing, Decision, Fit, decide, smallest_box
-from cropper.errors import CropperError, PhotoError, reading
+from cropper.errors import CropperError, PhotoError, raise_if_for_all, reading
 from cropper.focus import Focus
 from cropper.opencv import cv2
 from cropper.pad import BLUR, canvas_for, fitted, padded
 from cropper.saliency import Saliency, prepare, shape_for, share_needed
 
+WORKERS = "cropper-worker"  # what the threads' names begin with
 # Larger batches gain nothing on a processor, and what the model holds while it works grows with them: in two threads 251 MB with
 # 16 photos, 61 MB with 4, at 7.3 and 6.9 ms a photo.
 BATCH_SIZE = 4
@@ -56,6 +58,9 @@ _OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
 SALVAGED = "salvaged: part of the photo is missing"
 # Finished rows that wait for an earlier photo's: bounds memory where one photo takes very long.
 MAX_WAITING_ROWS = 4096
+# Seconds between two looks at whether to stop, and for what the workers are at to come to its end then.
+_ATTENTION = 0.1
+_GRACE = 0.5
 
 
 @dataclass(frozen=True)
@@ -188,8 +193,15 @@ class Pipeline:
         self.begun: dict[int, Job] = {}  # number -> photo begun and not finished
         self.waiting: dict[int, Finished] = {}  # number -> finished, but an earlier photo is not
         self.next_number = 0  # of the photo that leaves next
+        self.running: set[futures.Future[None]] = set()  # tasks; the workers take theirs out
+        self.abandoned = False  # whether some were still running at the end
 
-    def run(self, photos: Iterator[Job | Finished | None], record: Callable[[Finished], None]) -> Iterator[Done]:
+    def run(
+        self,
+        photos: Iterator[Job | Finished | None],
+        record: Callable[[Finished], None],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Done]:
         """Take photos through all stages.
 
         Args:
@@ -197,37 +209,43 @@ class Pipeline:
                 known yet: whoever gives them calls ``wake`` when it is.
             record: is called with each photo right before it is yielded: interrupted in between, it may be recorded twice, but
                 never lost.
+            stop: is asked all the while whether an interrupt has come. Then KeyboardInterrupt is raised at once, and a worker
+                that does not come to the end of its photo soon is ``abandoned``: the process should end.
         """
         cv2.setNumThreads(1)  # photos are the unit of parallel work
         more = True
-        with ThreadPoolExecutor(self.jobs, thread_name_prefix="cropper") as self.workers:
-            try:
-                while True:
-                    while more and self._has_room():
-                        try:
-                            upcoming = next(photos)
-                        except StopIteration:
-                            more = False
-                            break
-                        if upcoming is None:
-                            break
-                        if isinstance(upcoming, Finished):
-                            self.waiting[upcoming.number] = upcoming
-                        else:
-                            self.begun[upcoming.number] = upcoming
-                            self.decoding += 1
-                            self._start(_decode, upcoming, self.settings)
-                        yield from self._leave(record)
-                    # No worker idles while a batch could go, even one that is not full.
-                    while self.tasks < self.jobs and self.partial:
-                        self._infer(max(self.partial, key=lambda shape: len(self.partial[shape])))
-                    if not self.tasks and not more:
+        self.workers = ThreadPoolExecutor(self.jobs, thread_name_prefix=WORKERS)
+        try:
+            while True:
+                while more and self._has_room():
+                    try:
+                        upcoming = next(photos)
+                    except StopIteration:
+                        more = False
                         break
-                    self._take(self.events.get())
+                    if upcoming is None:
+                        break
+                    if isinstance(upcoming, Finished):
+                        self.waiting[upcoming.number] = upcoming
+                    else:
+                        self.begun[upcoming.number] = upcoming
+                        self.decoding += 1
+                        self._start(_decode, upcoming, self.settings)
                     yield from self._leave(record)
-            finally:
-                # Interrupted or failed: what the workers are at is finished, what they have not begun is not.
-                self.workers.shutdown(cancel_futures=True)
+                # No worker idles while a batch could go, even one that is not full.
+                while self.tasks < self.jobs and self.partial:
+                    self._infer(max(self.partial, key=lambda shape: len(self.partial[shape])))
+                if not self.tasks and not more:
+                    break
+                self._take(self._next_event(stop))
+                yield from self._leave(record)
+        finally:
+            # Interrupted or failed: what the workers are at is finished, what they have not begun is not.
+            self.workers.shutdown(wait=False, cancel_futures=True)
+            at_work = [task for task in list(self.running) if not task.done()]
+            self.abandoned = bool(futures.wait(at_work, _GRACE if stop() else None).not_done)
+            if not self.abandoned:
+                self.workers.shutdown()
 
     def wake(self) -> None:
         """From any thread: the next photo is known now."""
@@ -252,7 +270,16 @@ class Pipeline:
 
     def _start(self, task: Callable[..., Any], *arguments: Any) -> None:
         self.tasks += 1
-        self.workers.submit(lambda: self.events.put(_answer(task, *arguments)))
+        running = self.workers.submit(lambda: self.events.put(_answer(task, *arguments)))
+        self.running.add(running)
+        running.add_done_callback(self.running.discard)
+
+    def _next_event(self, stop: Callable[[], bool]) -> _Event:
+        # Asked here and not in a signal's handler, so that no event is lost between the queue and us.
+        while not stop():
+            with suppress(Empty):
+                return self.events.get(timeout=_ATTENTION)
+        raise KeyboardInterrupt
 
     def _take(self, event: _Event) -> None:
         """One step on for whatever a worker has answered."""
@@ -374,6 +401,7 @@ def _decode(job: Job, settings: Settings) -> Decoded | Finished:
             pixels = np.empty((0, 0, 3), np.uint8)  # done with; a slice would hold on to them all
         return Decoded(job, header, modified, pixels, model_input, salvaged)
     except Exception as error:
+        raise_if_for_all(error)
         explained = _explained(error, job)
         rows = tuple(_failed_row(job, number, settings, explained) for number in range(len(settings.targets)))
         return Finished(job.number, Done(job.path, rows, error=explained))
@@ -419,7 +447,7 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
             else:
                 thumbnail = thumbnail_of(decoded.pixels, header, decisions[0], target, settings)
                 data = photo.encode(thumbnail, header, job.format, settings.quality, settings.srgb)
-                outputs.write(out / output, data, f".cropper-{job.number}.part", decoded.modified_ns, ours)
+                outputs.write(out / output, data, outputs.temporary_name(job.number), decoded.modified_ns, ours)
                 if ours:
                     unstamped.append(out / output)
             for decision in decisions:
@@ -428,6 +456,7 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
                 rows.append(ledger.decided_row(job.path, output, status, image, target.label, decision.box, note))
                 fits.append(decision.fit)
         except Exception as error:
+            raise_if_for_all(error)
             explained = _explained(error, job)
             rows.append(_failed_row(job, number, settings, explained))
             first_error = first_error or explained

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, focus_option, jobs_option, say, settings_options
-from cropper.cli.signals import held_back
+from cropper.cli.signals import end_without, held_back
 
 if TYPE_CHECKING:
     from cropper.decide import Fit
@@ -45,6 +45,7 @@ def batch(source: Path, out: Path, settings: Settings, focus_file: Path | None, 
     from cropper import focus
     from cropper.opencv import libraries_muted
     from cropper.photo import EXTENSIONS
+    from cropper.pipeline import WORKERS
     from cropper.walk import walk
 
     settings = replace(settings, dry_run=dry_run)
@@ -65,8 +66,11 @@ def batch(source: Path, out: Path, settings: Settings, focus_file: Path | None, 
 
                 total = sum(len(folder.photos) for folder in walk(source, EXTENSIONS, out))
                 bar = tqdm(total=total, unit=" photos", file=sys.stderr, dynamic_ncols=True)
-            run = closing(batches.run(source, out, settings, jobs, given))
-            with held_back() as let_interrupts_through, bar or nullcontext(), run as photos:
+            with (
+                held_back() as interrupt,
+                bar or nullcontext(),
+                closing(batches.run(source, out, settings, jobs, given, lambda: interrupt.came)) as photos,
+            ):
                 for done in photos:
                     counts.add(done)
                     strangers.discard(done.path)
@@ -77,7 +81,7 @@ def batch(source: Path, out: Path, settings: Settings, focus_file: Path | None, 
                             bar.set_postfix(failed=counts.failed)
                     if bar is not None and done.rows:
                         bar.update()
-                    let_interrupts_through()
+                    interrupt.let_through()
     except KeyboardInterrupt:
         say("interrupted; what is finished is on disk, and the same command goes on from there")
         interrupted = True
@@ -87,6 +91,7 @@ def batch(source: Path, out: Path, settings: Settings, focus_file: Path | None, 
     if not quiet:
         say(counts.summary(time.monotonic() - begun, "decided" if dry_run else "done"))
     if interrupted:
+        end_without(WORKERS, INTERRUPTED)
         return INTERRUPTED
     return SOME_FAILED if counts.failed or counts.folders_failed else 0
 

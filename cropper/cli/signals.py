@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import FrameType
+
+from cropper.cli.options import INTERRUPTED
 
 
 def end_as_interrupted() -> None:
@@ -17,24 +23,38 @@ def end_as_interrupted() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
-@contextmanager
-def held_back() -> Iterator[Callable[[], None]]:
-    """Hold the first interrupt back until the body calls what it is given, which raises it as KeyboardInterrupt.
+@dataclass
+class Interrupt:
+    """An interrupt that is held back.
 
-    An interrupt that comes between any two instructions can lose what was in hand between them. A second one is not held back:
-    someone has waited long enough.
+    Attributes:
+        came: whether one has come.
     """
-    came = False
+
+    came: bool = False
+
+    def let_through(self) -> None:
+        """Raise it as KeyboardInterrupt, if it has come."""
+        if self.came:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def held_back() -> Iterator[Interrupt]:
+    """Hold the first interrupt back until the body lets it through.
+
+    An interrupt that comes between any two instructions can lose what was in hand between them. A second one ends the process at
+    once, as a kill would: someone has waited long enough.
+    """
+    interrupt = Interrupt()
 
     def note(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        if came:
-            signal.default_int_handler(number, frame)
-        came = True
-
-    def let_through() -> None:
-        if came:
-            raise KeyboardInterrupt
+        if interrupt.came:
+            # Past Python's buffer, which may be in use just now.
+            with suppress(OSError, ValueError, AttributeError):
+                os.write(sys.stderr.fileno(), b"\ncropper: stopped at once; the same command goes on from there\n")
+            os._exit(INTERRUPTED)
+        interrupt.came = True
 
     held = [
         number
@@ -44,7 +64,16 @@ def held_back() -> Iterator[Callable[[], None]]:
     for number in held:
         signal.signal(number, note)
     try:
-        yield let_through
+        yield interrupt
     finally:
         for number in held:
             signal.signal(number, signal.default_int_handler)
+
+
+def end_without(threads: str, code: int) -> None:
+    """End the process at once if threads whose names begin so are still at work, which Python would wait for."""
+    if any(thread.name.startswith(threads) for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        os._exit(code)

@@ -1,0 +1,233 @@
+"""Kills `cropper batch` at random points, lets it run again to its end, and compares with a run that nobody disturbed.
+
+    python tests/bench/killed.py [--kills 200] [--photos 300] [--seed 1] [--network]
+
+Every file and every byte under OUT has to be the same, boxes.csv and the thumbnails' times with them, and nothing left over.
+Half of the runs are killed at a random time; the others right before an operation on a file, many of them among the first and
+the last ones of a run, where a moment is easily missed. Some of the runs that go on are killed as well. The scenes take turns: an
+empty OUT, two sizes, photos that changed since the last run, other settings than the last run's, a dry run.
+
+Runs are forks of this process, which has all modules loaded, and a plain rule stands in for the network, so that most of a run is
+files; --network takes the network. Needs a system that can fork.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+import click
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cropper import batch
+from cropper.cli import main
+
+SMALL = ("--size", "48x32")
+# What Python announces before it does it. It opens files, for reading and for writing, under the first name.
+OPERATIONS = {"open", "os.rename", "os.remove", "os.utime", "os.mkdir", "os.rmdir", "os.truncate"}
+EDGE = 16  # operations at either end of a run that get more than their share
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is run, and the OUT it finds."""
+
+    name: str
+    arguments: tuple[str, ...]
+    before: Path | None  # an OUT to begin with
+    out: Path
+    undisturbed: dict[str, tuple[bytes, int]]
+    seconds: float
+    operations: int
+
+
+class Plain:
+    """Stands in for the network: where it is bright, people look."""
+
+    def __init__(self, model: Path | None) -> None:
+        pass
+
+    def densities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [N, H, W, 3] -> float32 [N, H / 8, W / 8], each summing to 1."""
+        bright = images[:, ::8, ::8].mean(axis=3, dtype=np.float32) + 1
+        return bright / bright.sum(axis=(1, 2), keepdims=True)
+
+
+def make_photos(folder: Path, count: int, seed: int) -> None:
+    """Small photos in three folders, one of them broken."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        pixels = rng.integers(60, 120, (64, 96, 3), np.uint8)
+        cv2.circle(pixels, (int(rng.integers(96)), int(rng.integers(64))), 12, (30, 60, 250), cv2.FILLED)
+        path = folder / ("", "b", "b/c")[number % 3] / f"{number:04}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cv2.imencode(".jpg", pixels)[1].tobytes())
+    (folder / "b/broken.jpg").write_bytes(b"no photo")
+
+
+def change(photos: Path, changed: Path) -> None:
+    """The same photos later: every third is another, one is gone, one is new."""
+    shutil.copytree(photos, changed)
+    files = sorted(changed.rglob("0*.jpg"))
+    for file in files[::3]:
+        picture = cv2.flip(cv2.imread(str(file)), 1)
+        file.write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
+    shutil.copy2(files[1], changed / "b/new.jpg")
+    files[2].unlink()
+
+
+def tree(out: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file under a folder: its bytes and, of a thumbnail, its time."""
+    return {
+        str(path.relative_to(out)): (path.read_bytes(), path.stat().st_mtime_ns if path.suffix == ".jpg" else 0)
+        for path in out.rglob("*")
+        if not path.is_dir()
+    }
+
+
+def begin(arguments: tuple[str, ...], network: bool, count_to: int | None = None, report: int | None = None) -> int:
+    """Start a run in a process of its own, and give the process.
+
+    Args:
+        arguments: of ``cropper batch``; the second is OUT.
+        network: whether the network is used.
+        count_to: the operation under OUT before which it kills itself, from 1 on.
+        report: where to write how many there were.
+    """
+    process = os.fork()
+    if process:
+        return process
+    if not network:
+        batch.Saliency = Plain  # type: ignore[misc,assignment]
+    count, lock, out = 0, threading.Lock(), arguments[1]
+
+    def note(event: str, values: tuple[object, ...]) -> None:
+        nonlocal count
+        if event in OPERATIONS and str(values[0]).startswith(out):
+            with lock:
+                count += 1
+            if count == count_to:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    code = 70
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # there is a broken photo to complain of
+        sys.addaudithook(note)
+        main(["batch", *arguments, "--quiet", "--jobs", "2"])
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    finally:
+        if report is not None:
+            os.write(report, b"%d" % count)
+        os._exit(code)
+
+
+def ended(process: int) -> int:
+    """The exit code of a run; of a killed one, the signal's number below zero."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def prepare(name: str, arguments: tuple[str, ...], out: Path, before: Path | None, network: bool) -> Scene:
+    """Run a scene undisturbed."""
+    if before is not None:
+        shutil.copytree(before, out)
+    reading, writing = os.pipe()
+    begun = time.monotonic()
+    code = ended(begin(arguments, network, report=writing))
+    seconds = time.monotonic() - begun
+    operations = int(os.read(reading, 20))
+    os.close(reading)
+    os.close(writing)
+    if code not in (0, 1):
+        raise click.ClickException(f"{name}: the undisturbed run ended with {code}")
+    undisturbed = tree(out)
+    shutil.rmtree(out)
+    return Scene(name, arguments, before, out, undisturbed, seconds, operations)
+
+
+def kill_one(scene: Scene, network: bool, chance: random.Random) -> bool:
+    """Start a run and kill it at a random point; whether that was before its end."""
+    if chance.random() < 0.5:
+        process = begin(scene.arguments, network)
+        time.sleep(chance.uniform(0, scene.seconds))
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    else:
+        last = scene.operations
+        first, end = chance.choice([(1, EDGE), (last - EDGE, last), (1, last)])
+        process = begin(scene.arguments, network, count_to=chance.randint(first, end))
+    return ended(process) == -signal.SIGKILL
+
+
+def differences(found: dict[str, tuple[bytes, int]], expected: dict[str, tuple[bytes, int]]) -> list[str]:
+    """What is not as it should be, a line each."""
+    lines = [f"left over: {name}" for name in sorted(found.keys() - expected.keys())]
+    lines += [f"missing: {name}" for name in sorted(expected.keys() - found.keys())]
+    return lines + [f"other: {name}" for name in sorted(found.keys() & expected.keys()) if found[name] != expected[name]]
+
+
+@click.command(help=__doc__)
+@click.option("--kills", type=click.IntRange(1), default=200, show_default=True)
+@click.option("--photos", type=click.IntRange(6), default=300, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--network", is_flag=True, help="Use the network.")
+def killed(kills: int, photos: int, seed: int, network: bool) -> None:
+    begun = time.monotonic()
+    chance = random.Random(seed)
+    folder = Path(mkdtemp(prefix="cropper-killed-"))
+    first, later, out = folder / "in", folder / "later", folder / "out"
+    make_photos(first, photos, seed)
+    change(first, later)
+    befores = {"was": (str(first), *SMALL), "other": (str(first), *SMALL, "--quality", "50")}
+    for name, (source, *options) in befores.items():
+        ended(begin((source, str(folder / name), *options), network))
+    was, other = folder / "was", folder / "other"
+    scenes = [
+        prepare("empty", (str(first), str(out), *SMALL), out, None, network),
+        prepare("sizes", (str(first), str(out), *SMALL, "--aspect", "1:1"), out, None, network),
+        prepare("changed", (str(later), str(out), *SMALL), out, was, network),
+        prepare("settings", (str(later), str(out), *SMALL), out, other, network),
+        prepare("dry", (str(first), str(out), *SMALL, "--dry-run"), out, None, network),
+    ]
+    counts: Counter[str] = Counter()
+    attempt = 0
+    while counts["killed"] < kills:
+        scene = scenes[attempt % len(scenes)]
+        attempt += 1
+        if scene.before is not None:
+            shutil.copytree(scene.before, out)
+        counts["killed"] += kill_one(scene, network, chance)
+        while counts["killed"] < kills and chance.random() < 0.3:
+            again = kill_one(scene, network, chance)
+            counts["killed"] += again
+            counts["of these on the way again"] += again
+        counts["with temporary files left by the kill"] += any(out.rglob(".cropper-*.part"))
+        code = ended(begin(scene.arguments, network))
+        wrong = differences(tree(out), scene.undisturbed)
+        if code not in (0, 1) or wrong:
+            for line in wrong[:10]:
+                click.echo(f"{scene.name}: {line}", err=True)
+            raise click.ClickException(f"{scene.name}, attempt {attempt}: exit code {code}, {len(wrong)} differences; see {out}")
+        shutil.rmtree(out)
+        counts["compared"] += 1
+        if attempt % 20 == 0:
+            click.echo(f"{counts['killed']} of {kills} killed, {time.monotonic() - begun:.0f} s", err=True)
+    shutil.rmtree(folder)
+    spent = time.monotonic() - begun
+    click.echo(f"{', '.join(f'{count} {what}' for what, count in counts.items())}; all as undisturbed; {spent:.0f} s")
+
+
+if __name__ == "__main__":
+    killed()

@@ -1,0 +1,106 @@
+"""One run at a time in an output folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cropper import OutputError, ledger, lock
+
+HOLD = """
+import sys
+from pathlib import Path
+from cropper import lock
+taken = lock.take(Path(sys.argv[1]))
+print("has", flush=True)
+input()
+"""
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that has the lock of OUT."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path / "out/.cropper/lock"], stdin=-1, stdout=-1)
+    assert process.stdout.readline().startswith(b"has")
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_run_says_who_is_there_and_stops(other, make_photo, cropper, tmp_path):
+    make_photo(tmp_path / "in/a.jpg")
+    for options in ([], ["--dry-run"]):
+        code, out, err = cropper("batch", "in", "out", *options)
+        assert (code, out) == (2, "")
+        assert err.startswith(f"cropper: out: another run (process {other.pid}) is at work there; ")
+        assert err.count("\n") == 1
+    assert os.listdir(tmp_path / "out") == [".cropper"]
+
+
+def test_a_run_that_is_killed_leaves_no_lock_but_word_of_it(other, tmp_path):
+    path = tmp_path / "out/.cropper/lock"
+    other.kill()
+    other.communicate()
+    taken = lock.take(path)
+    assert taken.was_left
+    lock.release(taken, tidy=True)
+    taken = lock.take(path)
+    assert not taken.was_left
+    lock.release(taken, tidy=False)
+    assert path.stat().st_size > 0
+
+
+def test_two_runs_in_one_process_keep_each_other_out_too(tmp_path):
+    run = ledger.open_run(tmp_path, Path("in"), "settings")
+    with pytest.raises(OutputError, match="is at work there; wait"):
+        ledger.open_run(tmp_path, Path("in"), "settings")
+    ledger.close_run(run, complete=True)
+    ledger.close_run(ledger.open_run(tmp_path, Path("in"), "settings"), complete=True)
+    assert (tmp_path / ".cropper/lock").read_bytes() == b""
+
+
+def test_a_refused_run_lets_go_of_the_lock(tmp_path):
+    run = ledger.open_run(tmp_path, Path("in"), "old")
+    run.part.append([ledger.Row("a", "a", "ok")])
+    ledger.close_run(run, complete=True)
+    with pytest.raises(OutputError, match="other settings"):
+        ledger.open_run(tmp_path, Path("in"), "new", dry=True)
+    ledger.close_run(ledger.open_run(tmp_path, Path("in"), "old"), complete=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="open files stay there")
+def test_a_lock_on_a_file_that_is_gone_counts_for_nothing(tmp_path, monkeypatch):
+    """A dry run takes the folder away at its end, perhaps right after somebody else has opened the file."""
+    path = tmp_path / ".cropper/lock"
+    is_ours, times = lock._is_ours, []
+
+    def meanwhile(descriptor):
+        times.append(descriptor)
+        if len(times) == 1:
+            shutil.rmtree(path.parent)
+        return is_ours(descriptor)
+
+    monkeypatch.setattr(lock, "_is_ours", meanwhile)
+    taken = lock.take(path)
+    assert len(times) == 2
+    assert os.path.samestat(path.stat(), os.fstat(taken.file.fileno()))
+    lock.release(taken, tidy=True, remove=True)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_system_without_locks_is_taken_as_it_is(tmp_path, monkeypatch):
+    if os.name == "nt":
+        pytest.skip("locks are others there")
+    import errno
+    import fcntl
+
+    def none(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    lock.release(lock.take(tmp_path / ".cropper/lock"), tidy=True)

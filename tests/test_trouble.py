@@ -1,0 +1,356 @@
+"""Runs whose disk is full, whose files are too many, whose folders go away: one clear message, and on from there afterwards."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cropper import CropperError, OutputError, PhotoError, UsageError, batch, ledger
+from cropper.batch import run
+from cropper.boxes import Target
+from cropper.errors import raise_if_for_all
+from cropper.pipeline import Settings
+
+resource = pytest.importorskip("resource", reason="limits are others there")
+SIZE = Target((64, 36), (64, 36))
+MANY = 24
+
+
+@pytest.fixture
+def photos(tmp_path, make_photo) -> Path:
+    for seed in range(MANY):
+        make_photo(tmp_path / "in" / ("a", "b")[seed % 2] / f"{seed:02}.jpg", seed=seed)
+    return tmp_path / "in"
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    """A plain rule in its place: these runs are about files."""
+
+    class Plain:
+        def __init__(self, model):
+            pass
+
+        def densities(self, images):
+            bright = images[:, ::8, ::8].mean(axis=3, dtype=np.float32) + 1
+            return bright / bright.sum(axis=(1, 2), keepdims=True)
+
+    monkeypatch.setattr(batch, "Saliency", Plain)
+
+
+@pytest.fixture
+def limited():
+    """Set one of the process's limits; it is as before afterwards."""
+    before = {}
+
+    def limit(what: int, to: int) -> None:
+        before[what] = resource.getrlimit(what)
+        resource.setrlimit(what, (to, before[what][1]))
+
+    def lift() -> None:
+        for what, limits in before.items():
+            resource.setrlimit(what, limits)
+
+    limit.lift = lift
+    yield limit
+    lift()
+
+
+def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "source"]
+    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_size) for path in found}
+
+
+def process(source: Path, out: Path) -> list:
+    return list(run(source, out, Settings((SIZE,)), 2))
+
+
+def goes_on_from(photos: Path, out: Path, before: dict) -> None:
+    """The sources are as they were, nothing is half made, and the next run ends as an undisturbed one."""
+    assert tree(photos) == before
+    assert not list(out.rglob("*.part"))
+    undisturbed = out.with_name("undisturbed")
+    process(photos, undisturbed)
+    whole = tree(undisturbed)
+    assert all(path.read_bytes() == whole[str(path.relative_to(out))][0] for path in out.rglob("*.jpg"))
+    assert all(done.error is None for done in process(photos, out))
+    assert tree(out) == whole
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs to mount a disk")
+@pytest.mark.parametrize("kilobytes", [16, 32, 64])
+def test_a_full_disk_ends_a_run_with_one_message(photos, tmp_path, kilobytes):
+    before = tree(photos)
+    out = tmp_path / "out"
+    out.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", out], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("needs to mount a disk")
+    try:
+        with pytest.raises(OutputError, match=r"No space left on device.*; make room and run again"):
+            process(photos, out)
+        with pytest.raises(OutputError, match="make room"):
+            process(photos, out)
+        subprocess.run(["mount", "-o", "remount,size=50m", out], check=True)
+        goes_on_from(photos, out, before)
+    finally:
+        subprocess.run(["umount", out], check=True)
+
+
+@pytest.mark.parametrize("bytes", [100, 600, 1200])
+def test_files_that_may_not_grow_end_a_run_with_one_message(photos, tmp_path, limited, bytes):
+    before = tree(photos)
+    limited(resource.RLIMIT_FSIZE, bytes)
+    with pytest.raises(OutputError, match="File too large"):
+        process(photos, tmp_path / "out")
+    limited.lift()
+    goes_on_from(photos, tmp_path / "out", before)
+
+
+def test_too_many_open_files_end_a_run_with_one_message(photos, tmp_path, limited):
+    before = tree(photos)
+    here = run(photos, tmp_path / "out", Settings((SIZE,)), 2)
+    next(here)
+    limited(resource.RLIMIT_NOFILE, 3)
+    with pytest.raises(CropperError, match=r"[Tt]oo many .*open.*raise the limit on open files \(ulimit -n\)"):
+        list(here)
+    limited.lift()
+    here.close()
+    goes_on_from(photos, tmp_path / "out", before)
+
+
+def test_a_folder_that_takes_no_files_ends_a_run_before_it_begins(photos, tmp_path):
+    """As root permissions bind nobody, so that this has to be another user's or a disk without writing."""
+    before = tree(photos)
+    out = tmp_path / "out"
+    out.mkdir()
+    if os.geteuid() == 0:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", out], capture_output=True).returncode:
+            pytest.skip("permissions do not bind root")
+    else:
+        out.chmod(0o500)
+    try:
+        with pytest.raises(OutputError, match="the output cannot be written"):
+            process(photos, out)
+        assert os.listdir(out) == []
+    finally:
+        if os.geteuid() == 0:
+            subprocess.run(["umount", out], check=True)
+        else:
+            out.chmod(0o700)
+    goes_on_from(photos, out, before)
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["moved", "removed"])
+def test_an_out_that_goes_away_ends_a_run_with_one_message(photos, tmp_path, is_kept):
+    before = tree(photos)
+    here = run(photos, tmp_path / "out", Settings((SIZE,)), 1)
+    next(here)
+    (tmp_path / "out").rename(tmp_path / "elsewhere")  # at once, where a worker may be writing
+    if not is_kept:
+        shutil.rmtree(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match="was removed or moved while the run went on; run again"):
+        list(here)
+    goes_on_from(photos, tmp_path / "out", before)
+
+
+def test_an_in_that_goes_away_ends_a_run_and_is_not_struck_from_the_ledger(photos, tmp_path):
+    process(photos, tmp_path / "out")
+    for path in photos.rglob("*.jpg"):  # each is to be made anew
+        os.utime(path, ns=(0, 10**18))
+    here = run(photos, tmp_path / "out", Settings((SIZE,)), 1)
+    next(here)
+    photos.rename(tmp_path / "gone")
+    with pytest.raises(UsageError, match="the folder is gone; run again when it is back"):
+        list(here)
+    assert len(list(ledger.read(tmp_path / "out/boxes.csv"))) == MANY
+    (tmp_path / "gone").rename(photos)
+    goes_on_from(photos, tmp_path / "out", tree(photos))
+
+
+def test_one_folder_that_takes_no_thumbnails_costs_no_other_its_own(photos, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/a").write_bytes(b"somebody's")
+    done = process(photos, tmp_path / "out")
+    assert [d.error is not None for d in done if d.rows] == [True] * (MANY // 2) + [False] * (MANY // 2)
+
+
+# What a killed run leaves -----------------------------------------------------------------------------------------------------
+
+
+def test_temporaries_of_a_killed_run_go_and_nothing_else_does(photos, tmp_path):
+    out = tmp_path / "out"
+    process(photos, out)
+    ours = [out / ".cropper-3.part", out / "a/.cropper-17.part", out / "no more/.cropper-0.part"]
+    others = [
+        out / ".cropper-x.part",
+        out / "a/cropper-1.part",
+        out / "a/.cropper-1.partial",
+        out / "b/.cropper-5.part/photo.jpg",
+    ]
+    others += [tmp_path / "beside/.cropper-1.part", out / "another/.cropper/lock", out / "another/.cropper-1.part"]
+    for file in (*ours, *others):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"1")
+    (out / "link").symlink_to(tmp_path / "beside")
+    (out / ".cropper-9.part").symlink_to(tmp_path / "beside/.cropper-1.part")
+    process(photos, out)
+    assert all(file.exists() for file in ours)  # the last run ended well, so that none is looked for
+    (out / ".cropper/lock").write_bytes(b"1234\n")
+    process(photos, out)
+    assert not any(file.exists() for file in ours)
+    assert all(file.exists() for file in (*others, out / ".cropper-9.part"))
+
+
+def test_an_empty_thumbnail_is_made_again(photos, tmp_path):
+    """A power failure leaves it so, named and stamped, where nothing of it had come to the disk."""
+    process(photos, tmp_path / "out")
+    thumbnail = tmp_path / "out/a/00.jpg"
+    whole, times = thumbnail.read_bytes(), thumbnail.stat()
+    thumbnail.write_bytes(b"")
+    os.utime(thumbnail, ns=(times.st_atime_ns, times.st_mtime_ns))
+    process(photos, tmp_path / "out")
+    assert thumbnail.read_bytes() == whole
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forks")
+def test_runs_killed_at_random_points_end_as_undisturbed_ones(tmp_path):
+    """The short form of what tests/bench/killed.py does."""
+    harness = Path(__file__).parent / "bench/killed.py"
+    command = [sys.executable, harness, "--kills", "5", "--photos", "40"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("5 killed")
+
+
+# Interrupts -------------------------------------------------------------------------------------------------------------------
+
+SLOW = """
+import sys, time
+from cropper import photo
+decode = photo.decode
+def slow(data, *arguments):
+    pixels = decode(data, *arguments)
+    if len(data) > 30_000:
+        print("slow", flush=True)
+        time.sleep(60)
+    return pixels
+photo.decode = slow
+from cropper.cli import main
+main(["batch", "in", "out", "-j", "2"])
+"""
+
+
+@pytest.fixture
+def slow(photos, make_photo, tmp_path):
+    """A run that has come to a photo which takes a minute to decode."""
+    make_photo(photos / "a/99.jpg", 900, 600)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW],
+        cwd=tmp_path,
+        stdout=-1,
+        stderr=-1,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stdout.readline() == b"slow\n"
+    while not (tmp_path / "out/b").exists():
+        time.sleep(0.02)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_does_not_wait_for_a_slow_photo(slow, photos, cropper, tmp_path, name):
+    begun = time.monotonic()
+    slow.send_signal(getattr(signal, name))
+    err = slow.communicate(timeout=30)[1].decode()
+    assert time.monotonic() - begun < 10  # under 1 s where there is a core for it
+    assert slow.returncode == 130
+    assert "interrupted; what is finished is on disk, and the same command goes on from there" in err
+    kept = {row.output for row in ledger.read(tmp_path / "out/boxes.csv")}
+    assert {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.jpg")} == kept
+    code, _, err = cropper("batch", "in", "out")
+    assert code == 0
+    assert f"{len(kept)} unchanged, 0 failed" in err
+
+
+def test_a_second_interrupt_ends_at_once(slow, cropper, tmp_path):
+    slow.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    begun = time.monotonic()
+    slow.send_signal(signal.SIGINT)
+    err = slow.communicate(timeout=30)[1].decode()
+    assert time.monotonic() - begun < 5
+    assert slow.returncode == 130
+    assert "the same command goes on from there" in err
+    assert cropper("batch", "in", "out")[0] == 0
+
+
+# The ledger -------------------------------------------------------------------------------------------------------------------
+
+
+def row(path: str, size: str = "1:1", message: str = "") -> ledger.Row:
+    return ledger.Row(path, path, "ok", size=size, message=message)
+
+
+def test_rows_that_cannot_be_written_leave_no_half_row_before_the_next(tmp_path, limited):
+    writer = ledger.Writer(tmp_path / "part.csv")
+    writer.append([row("a.jpg")])
+    whole = (tmp_path / "part.csv").read_bytes()
+    limited(resource.RLIMIT_FSIZE, len(whole) + 10)
+    for _ in range(2):
+        with pytest.raises(OSError, match="File too large"):
+            writer.append([row("b.jpg")])
+        assert (tmp_path / "part.csv").read_bytes() == whole
+    limited.lift()
+    writer.append([row("c.jpg")])
+    writer.close()
+    assert list(ledger.read(tmp_path / "part.csv")) == [row("a.jpg"), row("c.jpg")]
+
+
+def test_a_row_torn_in_its_message_is_not_taken_up(tmp_path):
+    run = ledger.open_run(tmp_path, Path("in"), "same")
+    run.part.append([row("a", message="kept whole"), row("b", message="nothing stands out")])
+    del run
+    part = tmp_path / ".cropper/part.csv"
+    part.write_bytes(part.read_bytes()[:-9])
+    ledger.close_run(ledger.open_run(tmp_path, Path("in"), "same"), complete=False)
+    assert [r.path for r in ledger.read(tmp_path / "boxes.csv")] == ["a"]
+
+
+def test_of_a_photo_torn_between_its_sizes_the_old_rows_stay(tmp_path):
+    run = ledger.open_run(tmp_path, Path("in"), "same")
+    run.part.append([row("a", "1:1"), row("a", "4:3"), row("b")])
+    ledger.close_run(run, complete=True)
+    run = ledger.open_run(tmp_path, Path("in"), "same")
+    run.part.append([row("a", "1:1", "new")])
+    del run
+    run = ledger.open_run(tmp_path, Path("in"), "same")
+    assert run.current.of("a") == (row("a", "1:1", "new"), row("a", "4:3"))
+    ledger.close_run(run, complete=False)
+
+
+def test_a_dry_run_does_not_forget_the_thumbnails_of_a_killed_run(tmp_path):
+    run = ledger.open_run(tmp_path, Path("in"), "old")
+    run.part.append([row("a")])
+    del run
+    with pytest.raises(OutputError, match="other settings"):
+        ledger.open_run(tmp_path, Path("in"), "new", dry=True)
+
+
+def test_what_one_photo_does_is_not_for_all():
+    for error in (PhotoError("it broke"), OSError(errno.ENOENT, "gone"), ValueError("odd")):
+        outputs_error = OutputError("the thumbnail cannot be written")
+        outputs_error.__cause__ = error
+        for one in (error, outputs_error):
+            raise_if_for_all(one)
