@@ -90,15 +90,16 @@ def decide(
     """
     if focus is not None:
         return (Decision(around(focus, density, image_width, image_height, target.aspect), note=BY_HAND),)
-    first, *others = _candidates(density, image_width, image_height, target, choosing)
+    boxes = _candidates(density, image_width, image_height, target, choosing)
+    crops, best = tuple(Decision(box) for box in boxes), boxes[0]
+    if choosing.min_kept is None:
+        return crops
     flat = is_flat(normalised(density))
-    if choosing.min_kept is None or (first.kept >= choosing.min_kept and not flat):
-        return tuple(Decision(box) for box in (first, *others))
+    if best.kept >= choosing.min_kept and not flat:
+        return crops
     done = DONE[choosing.otherwise]
-    why = "nothing stands out" if flat else f"no crop keeps {choosing.min_kept:g}, the best {first.kept:.2f}"
-    return (
-        Decision(_instead(first, density, image_width, image_height, target, choosing), choosing.otherwise, f"{done}: {why}"),
-    )
+    why = "nothing stands out" if flat else f"no crop keeps {choosing.min_kept:g}, the best {best.kept:.2f}"
+    return (Decision(_instead(best, density, image_width, image_height, target, choosing), choosing.otherwise, f"{done}: {why}"),)
 
 
 def smallest_box(
@@ -132,6 +133,8 @@ def _candidates(
         best = tightest(density, *image, target, choosing.zoom)
     else:
         best = choose(density, *image, target.aspect)
+    if choosing.candidates == 1:
+        return [best]
     mass = normalised(density)
     remaining, found = mass, [best]
     while len(found) < choosing.candidates and not is_flat(mass):

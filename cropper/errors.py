@@ -64,6 +64,11 @@ def printable(path: str | os.PathLike[str]) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def unexpected(error: Exception) -> str:
+    """What is said of an error that nobody has thought of."""
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def _numbers(*names: str) -> frozenset[int]:
     """The error numbers of these names, of those that the system has."""
     return frozenset(getattr(errno, name) for name in names if hasattr(errno, name))

@@ -27,8 +27,9 @@ from pathlib import Path
 
 from cropper import lock
 from cropper.boxes import Box
-from cropper.errors import OutputError, remedy_for
+from cropper.errors import OutputError, UsageError, remedy_for
 from cropper.walk import order
+from cropper.whole import replacing
 
 NAME = "boxes.csv"
 STATE_FOLDER = ".cropper"
@@ -252,6 +253,23 @@ def source_of(out: Path) -> Path | None:
         return None
 
 
+def photos_of(out: Path, told: Path | None) -> Path:
+    """Where the photos of an output folder are: in the folder that is told, or else the one that ``source_of`` tells.
+
+    Raises:
+        UsageError: if it is not known, or not there any more.
+    """
+    if told is not None:
+        if not told.is_dir():
+            raise UsageError("the folder of the photos is not there", path=told, remedy="give it with --photos")
+        return told
+    source = source_of(out)
+    if source is None or not source.is_dir():
+        reason = "does not say where its photos are" if source is None else f"was made of photos in {source}, which is gone"
+        raise UsageError(reason, path=out, remedy="give their folder with --photos")
+    return source
+
+
 def close_run(run: Run, complete: bool, abandoned: bool = False) -> None:
     """End a run: its rows become the ledger; of an interrupted one, with the old rows of the photos it had not come to.
 
@@ -290,19 +308,15 @@ def _join(newer: Path, older: Path, state: Path) -> None:
     """
     if not newer.exists():
         return
-    joined = state / _JOINED
-    try:
-        with joined.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.writer(file)
-            writer.writerow(HEADER)
-            writer.writerows(_joined(_lines(newer, only_ended=True), _lines(older)))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(joined, older)
-    except BaseException:
-        with suppress(OSError):  # a full disk needs the room
-            joined.unlink(missing_ok=True)
-        raise
+    with (
+        replacing(older, state / _JOINED) as joined,
+        joined.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(HEADER)
+        writer.writerows(_joined(_lines(newer, only_ended=True), _lines(older)))
+        file.flush()
+        os.fsync(file.fileno())
     newer.unlink()
 
 
@@ -330,14 +344,8 @@ def _write_whole(path: Path, data: bytes) -> None:
     """Have a file hold this, and at no time half of it."""
     if path.exists() and path.read_bytes() == data:
         return
-    new = path.with_name(_NEW)
-    try:
+    with replacing(path, path.with_name(_NEW)) as new:
         new.write_bytes(data)
-        os.replace(new, path)
-    except BaseException:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
-        raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from cropper.boxes import Target
 from cropper.errors import OutputError, remedy_for
 from cropper.walk import join
+from cropper.whole import replacing
 
 # A thumbnail's time is its photo's and this much more, so that no copy of the photo itself passes for a thumbnail.
 _STAMP_NS = 2_000_000_000
@@ -126,20 +127,15 @@ def write(path: Path, data: bytes, temporary_name: str, photo_modified_ns: int, 
         OutputError: if it cannot be written, or a file stands there that no run of ours wrote: neither in the ledger, nor
             stamped, as one would be that was written just before a run was killed.
     """
-    temporary = path.with_name(temporary_name)  # not made from the name, which may be as long as names can be
     try:
         if not ours and _is_foreign(path, photo_modified_ns):
             remedy = "move it away or choose another OUT"
             raise OutputError("a file that cropper did not write is there already", path=path, remedy=remedy)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, path.with_name(temporary_name)) as temporary:
             temporary.write_bytes(data)
             if not ours:
                 stamp(temporary, photo_modified_ns)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise OutputError(f"the thumbnail cannot be written ({error.strerror})", path=path, remedy=remedy_for(error)) from error
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 from numpy.typing import NDArray
 
 from cropper.boxes import Target, aspect_ratio, central
 from cropper.opencv import cv2
-from cropper.photo import render
+from cropper.photo import fitted, render
 
 BLUR, EDGE = "blur", "edge"
 # Pixels of the long side of what is blurred, and the blur in these pixels: colours stay, things go.
@@ -27,14 +25,6 @@ def canvas_for(image_width: int, image_height: int, target: Target, enlarge: boo
         return size
     ratio = aspect_ratio(target.aspect)
     return max(image_width, round(image_height * ratio)), max(image_height, round(image_width / ratio))
-
-
-def fitted(image_width: int, image_height: int, room: tuple[int, int], enlarge: bool = True) -> tuple[int, int]:
-    """Width and height of a photo scaled to just fit into a room, each at least 1; without enlarging, at most its own."""
-    scale = min(Fraction(room[0], image_width), Fraction(room[1], image_height))
-    if not enlarge:
-        scale = min(scale, Fraction(1))
-    return max(1, round(image_width * scale)), max(1, round(image_height * scale))
 
 
 def padded(pixels: NDArray[np.uint8], picture: NDArray[np.uint8], canvas: tuple[int, int], fill: str) -> NDArray[np.uint8]:

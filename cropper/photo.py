@@ -11,6 +11,7 @@ import math
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -357,6 +358,20 @@ def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         alpha = strip[:, :, 3:].astype(np.uint16)
         laid[y : y + rows] = (strip[:, :, :3] * alpha + (_WHITE * (255 - alpha) + 127)) // 255
     return laid
+
+
+def fitted(image_width: int, image_height: int, room: tuple[int, int], enlarge: bool = True) -> tuple[int, int]:
+    """Width and height of a photo scaled to just fit into a room, each at least 1; without enlarging, at most its own."""
+    scale = min(Fraction(room[0], image_width), Fraction(room[1], image_height))
+    if not enlarge:
+        scale = min(scale, Fraction(1))
+    return max(1, round(image_width * scale)), max(1, round(image_height * scale))
+
+
+def pixels_of_share(image_width: int, image_height: int, share: Fraction | float) -> tuple[int, int]:
+    """The pixels, width and height, that a share of a photo's sides takes at least, and at most all it has."""
+    share = min(share, 1)
+    return math.ceil(image_width * share), math.ceil(image_height * share)
 
 
 def thumbnail_size(box: Box, size: tuple[int, int] | None, enlarge: bool) -> tuple[int, int]:

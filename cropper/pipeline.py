@@ -14,7 +14,6 @@ the batch it happened to share.
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 from collections import defaultdict
@@ -35,10 +34,10 @@ from numpy.typing import NDArray
 from cropper import ledger, outputs, photo
 from cropper.boxes import Target, largest_size
 from cropper.decide import Choosing, Decision, Fit, decide, smallest_box
-from cropper.errors import CropperError, PhotoError, raise_if_for_all, reading
+from cropper.errors import CropperError, PhotoError, raise_if_for_all, reading, unexpected
 from cropper.focus import Focus
 from cropper.opencv import cv2
-from cropper.pad import BLUR, canvas_for, fitted, padded
+from cropper.pad import BLUR, canvas_for, padded
 from cropper.saliency import Saliency, prepare, shape_for, share_needed
 
 WORKERS = "cropper-worker"  # what the threads' names begin with
@@ -334,23 +333,18 @@ def pixels_needed(width: int, height: int, settings: Settings, given: Sequence[F
     share = share_needed(width, height)
     for target, focus in zip(settings.targets, given or (None,) * len(settings.targets), strict=True):
         share = max(share, _share_to_fill(smallest_box(width, height, target, settings.choosing, focus), target))
-    return _pixels_of_share(width, height, share)
+    return photo.pixels_of_share(width, height, share)
 
 
 def pixels_to_fill(width: int, height: int, targets: tuple[Target, ...]) -> tuple[int, int]:
     """Of a photo of this size, the width and height to decode at least to fill the sizes asked for with the largest boxes."""
     share = max(_share_to_fill(largest_size(width, height, target.aspect), target) for target in targets)
-    return _pixels_of_share(width, height, share)
+    return photo.pixels_of_share(width, height, share)
 
 
 def _share_to_fill(box: tuple[int, int], target: Target) -> Fraction:
     size = target.size or box
     return max(Fraction(size[0], box[0]), Fraction(size[1], box[1]))
-
-
-def _pixels_of_share(width: int, height: int, share: Fraction) -> tuple[int, int]:
-    share = min(share, Fraction(1))
-    return math.ceil(width * share), math.ceil(height * share)
 
 
 def pixels_of(
@@ -372,10 +366,10 @@ def thumbnail_of(
     image = header.width, header.height
     if decision.fit is Fit.PAD:
         canvas = canvas_for(*image, target, settings.enlarge)
-        picture = photo.render(pixels, decision.box, fitted(*image, canvas), image)
+        picture = photo.render(pixels, decision.box, photo.fitted(*image, canvas), image)
         return padded(pixels, picture, canvas, settings.fill)
     if decision.fit is Fit.KEEP:
-        size = fitted(*image, target.size or image, settings.enlarge)
+        size = photo.fitted(*image, target.size or image, settings.enlarge)
     else:
         size = photo.thumbnail_size(decision.box, target.size, settings.enlarge)
     return photo.render(pixels, decision.box, size, image)
@@ -469,7 +463,7 @@ def _explained(error: Exception, job: Job) -> CropperError:
     if isinstance(error, CropperError):
         what, remedy, path = error.what, error.remedy, error.path
     else:
-        what, remedy, path = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}", "", None
+        what, remedy, path = unexpected(error), "", None
     explained = PhotoError(what, path=path or job.file, remedy=remedy)
     explained.__cause__ = error
     return explained

@@ -1,8 +1,8 @@
 """The page for looking over what a batch decided, and the pictures it shows: what ``cropper review`` writes.
 
 ``review.html`` holds all it needs but the pictures: its own style, script and the ledger as data. The pictures lie beside it in
-``review``: of each photo a preview, a small one for the list, and its heat to lay over either. They are stamped like thumbnails,
-with the time of their photo, so that a second run makes just what is missing or has changed.
+``review_files``: of each photo a preview, a small one for the list, and its heat to lay over either. They are stamped like
+thumbnails, with the time of their photo, so that a second run makes just what is missing or has changed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import base64
 import hashlib
 import html
 import json
-import math
 import os
 import re
 import shlex
@@ -31,9 +30,10 @@ from numpy.typing import NDArray
 
 from cropper import ledger, outputs, overlay, photo
 from cropper.decide import BY_HAND
-from cropper.errors import CropperError, OutputError, PhotoError, UsageError, printable, reading
+from cropper.errors import CropperError, OutputError, PhotoError, UsageError, printable, reading, unexpected
 from cropper.opencv import cv2
 from cropper.saliency import BUNDLED_MODEL, Saliency, prepare, shape_for, share_needed
+from cropper.whole import replacing
 
 PAGE = "review.html"
 FOLDER = "review_files"
@@ -82,11 +82,7 @@ def write(out: Path, source: Path | None, jobs: int) -> Generator[Seen, None, No
     table = out / ledger.NAME
     if not table.is_file():
         raise UsageError(f"there is no {ledger.NAME} in it", path=out, remedy="run 'cropper batch IN OUT' first")
-    known_source = source or ledger.source_of(out)
-    if known_source is None:
-        raise UsageError("the ledger does not say where its photos are", path=out, remedy="give their folder with --photos")
-    if not known_source.is_dir():
-        raise UsageError("the folder of the photos is not there", path=known_source, remedy="give it with --photos")
+    photos_folder = ledger.photos_of(out, source)
     next(ledger.read(table), None)  # refuses a foreign file before anything is touched
     _take_over(out)
     model = Saliency()
@@ -111,7 +107,7 @@ def write(out: Path, source: Path | None, jobs: int) -> Generator[Seen, None, No
         try:
             for path, group in photos:
                 rows = tuple(group)
-                waiting.append((path, rows, workers.submit(_view, known_source, out, path, _image_size(rows), model)))
+                waiting.append((path, rows, workers.submit(_view, photos_folder, out, path, _image_size(rows), model)))
                 if len(waiting) >= 4 * jobs:
                     yield leave()
             while waiting:
@@ -119,7 +115,7 @@ def write(out: Path, source: Path | None, jobs: int) -> Generator[Seen, None, No
         finally:
             workers.shutdown(cancel_futures=True)
     entries.sort(key=lambda entry: entry[0])
-    _write(out / PAGE, _page(out, known_source, tuple(sizes), [text for _, text in entries]))
+    _write(out / PAGE, _page(out, photos_folder, tuple(sizes), [text for _, text in entries]))
     with suppress(OSError):  # the page is there; what is left over does no harm
         _remove_others(out / FOLDER, pictures)
 
@@ -182,8 +178,7 @@ def _view(source: Path, out: Path, path: str, image_size: tuple[int, int] | None
     except CropperError as error:
         return error
     except Exception as error:  # nothing that one photo does may stop the others
-        what = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
-        return PhotoError(what, path=file)
+        return PhotoError(unexpected(error), path=file)
     return None
 
 
@@ -197,10 +192,10 @@ def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency) -> 
     size = header.width, header.height
     if image_size not in (None, size):
         raise PhotoError("it has changed since its boxes were chosen", remedy="run 'cropper batch' again")
-    preview, card = _fitting(*size, PREVIEW_SIDE), _fitting(*size, CARD_SIDE)
+    preview, card = (photo.fitted(*size, (side, side), enlarge=False) for side in (PREVIEW_SIDE, CARD_SIDE))
     # Enough for the model to see what it saw in the batch, so that the heat is what the boxes were chosen from.
-    share = min(Fraction(1), max(Fraction(preview[0], size[0]), Fraction(preview[1], size[1]), share_needed(*size)))
-    pixels = photo.decode(data, header, (math.ceil(size[0] * share), math.ceil(size[1] * share)))
+    share = max(Fraction(preview[0], size[0]), Fraction(preview[1], size[1]), share_needed(*size))
+    pixels = photo.decode(data, header, photo.pixels_of_share(*size, share))
     density = model.densities(prepare(photo.on_white(pixels), shape_for(*size))[None])[0]
     shown = photo.resized(photo.on_white(pixels), preview)
     return (
@@ -208,12 +203,6 @@ def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency) -> 
         photo.encode(photo.resized(shown, card), header, "jpg", _QUALITY),
         cv2.imencode(".png", _heat(density))[1].tobytes(),
     )
-
-
-def _fitting(width: int, height: int, side: int) -> tuple[int, int]:
-    """Width and height of a photo in a square of that side, never larger than it is."""
-    scale = min(1, side / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _heat(density: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -224,14 +213,9 @@ def _heat(density: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def _write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
-    temporary = path.with_name(f"{path.name}.part")
     try:
-        try:
+        with replacing(path, path.with_name(f"{path.name}.part")) as temporary:
             temporary.write_bytes(data)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise OutputError(f"it cannot be written ({error.strerror})", path=path, remedy="make room and run again") from error
 

@@ -133,7 +133,7 @@ def draw(selection: Selection, out: Path, source: Path, columns: int | None = No
     """
     entries = selection.entries
     labels = list(dict.fromkeys(row.size for entry in entries for row in entry.rows))
-    slots = {label: _fitted(*_shape_of(label)) for label in labels}
+    slots = {label: photo.fitted(*_shape_of(label), SLOT) for label in labels}
     pictures = 1 if model is None else 2
     cell_width = _GAP + pictures * (SLOT[0] + _GAP) + sum(width + _GAP for width, _ in slots.values())
     cell_height = _GAP + SLOT[1] + _CAPTION
@@ -211,12 +211,11 @@ def _read_original(
         header = photo.probe(data)
         size = header.width, header.height
         missing = [label for label in boxes if label not in cell.crops]
-        shown = _fitted(*size)
+        shown = photo.fitted(*size, SLOT)
         share = max([shown[0] / size[0], *(slots[label][0] / boxes[label].width for label in missing)])
         if model is not None:
             share = max(share, float(share_needed(*size)))
-        share = min(share, 1.0)
-        pixels = photo.on_white(photo.decode(data, header, (math.ceil(size[0] * share), math.ceil(size[1] * share))))
+        pixels = photo.on_white(photo.decode(data, header, photo.pixels_of_share(*size, share)))
     original = np.asarray(photo.resized(pixels, shown), np.uint8)
     if model is not None:
         density = model.densities(prepare(pixels, shape_for(*size))[None])[0]
@@ -226,7 +225,7 @@ def _read_original(
         cell.original = original
         raise PhotoError("it has another size than when its boxes were chosen", remedy="run 'cropper batch' again")
     for label in missing:
-        cell.crops[label] = photo.render(pixels, boxes[label], _fitted(boxes[label].width, boxes[label].height), size)
+        cell.crops[label] = photo.render(pixels, boxes[label], photo.fitted(boxes[label].width, boxes[label].height, SLOT), size)
     scaled = [box.scaled(shown[0] / size[0], shown[1] / size[1]) for box in boxes.values()]
     cell.original = _with_boxes(original, scaled) if scaled else original
 
@@ -246,14 +245,8 @@ def _picture(file: Path, slot: tuple[int, int]) -> Pixels:
     with reading(file):
         data = file.read_bytes()
         header = photo.probe(data)
-        size = _fitted(header.width, header.height, slot)
+        size = photo.fitted(header.width, header.height, slot)
         return np.asarray(photo.resized(photo.on_white(photo.decode(data, header, size)), size), np.uint8)
-
-
-def _fitted(width: int, height: int, slot: tuple[int, int] = SLOT) -> tuple[int, int]:
-    """Width and height of a picture of some shape that fills a slot one way."""
-    scale = min(slot[0] / width, slot[1] / height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _paste(canvas: Pixels, picture: Pixels | None, x: int, y: int, slot: tuple[int, int]) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, focus_option, jobs_option, say, settings_options
+from cropper.cli.progress import progress
 from cropper.cli.signals import end_without, held_back
 
 if TYPE_CHECKING:
@@ -59,29 +59,21 @@ def batch(source: Path, out: Path, settings: Settings, focus_file: Path | None, 
     begun = time.monotonic()
     interrupted = False
     try:
-        with libraries_muted():
-            bar = None
-            if not quiet and sys.stderr.isatty():
-                from tqdm import tqdm  # takes as long as a small photo
-
-                total = sum(len(folder.photos) for folder in walk(source, EXTENSIONS, out))
-                bar = tqdm(total=total, unit=" photos", file=sys.stderr, dynamic_ncols=True)
-            with (
-                held_back() as interrupt,
-                bar or nullcontext(),
-                closing(batches.run(source, out, settings, jobs, given, lambda: interrupt.came)) as photos,
-            ):
-                for done in photos:
-                    counts.add(done)
-                    strangers.discard(done.path)
-                    if done.error is not None:
-                        with bar.external_write_mode(sys.stderr) if bar is not None else nullcontext():
-                            say(str(done.error))
-                        if bar is not None:
-                            bar.set_postfix(failed=counts.failed)
-                    if bar is not None and done.rows:
-                        bar.update()
-                    interrupt.let_through()
+        with (
+            libraries_muted(),
+            progress(lambda: sum(len(folder.photos) for folder in walk(source, EXTENSIONS, out)), quiet) as bar,
+            held_back() as interrupt,
+            closing(batches.run(source, out, settings, jobs, given, lambda: interrupt.came)) as photos,
+        ):
+            for done in photos:
+                counts.add(done)
+                strangers.discard(done.path)
+                if done.error is not None:
+                    bar.say(str(done.error))
+                    bar.note(failed=counts.failed)
+                if done.rows:
+                    bar.step()
+                interrupt.let_through()
     except KeyboardInterrupt:
         say("interrupted; what is finished is on disk, and the same command goes on from there")
         interrupted = True

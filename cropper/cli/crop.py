@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import settings_options
+from cropper.cli.options import is_stdout, settings_options
 from cropper.errors import OutputError, UsageError, reading
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ def crop(image: Path, output: Path, settings: Settings) -> None:
 
     if len(settings.targets) != 1:
         raise UsageError("several shapes make several thumbnails", remedy="give one --size or --aspect, or use 'cropper batch'")
-    to_stdout, from_stdin = str(output) == "-", str(image) == "-"
-    if to_stdout and sys.stdout.isatty():
-        raise UsageError("a picture is nothing for a terminal", remedy="write it to a file with -o, or into a pipe")
+    to_stdout, from_stdin = is_stdout(output), str(image) == "-"
     if not to_stdout:
         if not from_stdin and output.exists() and output.samefile(image):
             raise UsageError("the thumbnail would overwrite the photo", path=output, remedy="give another name with -o")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cropper.errors import printable
+from cropper.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from cropper.boxes import Target
@@ -258,6 +259,19 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         decorated = option(decorated)
     return choosing_options(limits_options(decorated))
+
+
+def is_stdout(output: Path) -> bool:
+    """Whether a picture goes to stdout, ``-``.
+
+    Raises:
+        UsageError: if that is a terminal.
+    """
+    if str(output) != "-":
+        return False
+    if sys.stdout.isatty():
+        raise UsageError("a picture is nothing for a terminal", remedy="write it to a file with -o, or into a pipe")
+    return True
 
 
 def usable_cores() -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 
 import click
 
-from cropper.cli.options import SOME_FAILED, jobs_option, photos_option, say
+from cropper.cli.options import SOME_FAILED, jobs_option, photos_option
+from cropper.cli.progress import progress
 
 
 @click.command(short_help="Write a page to look over the boxes and correct them.")
@@ -28,7 +28,7 @@ def review(out: Path, source: Path | None, jobs: int, open_it: bool) -> int:
                              cropper batch photos/ thumbnails/ --focus focus.csv
 
     Give step 4 the same options as step 1: then just the photos that you changed are made again. The page needs no network and
-    no server; its pictures lie in OUT/review. Run it again after a batch: pictures of photos that did not change are kept.
+    no server; its pictures lie in OUT/review_files. Run it again after a batch: pictures of photos that did not change are kept.
     After a --dry-run, say where the photos are:
 
     \b
@@ -39,21 +39,16 @@ def review(out: Path, source: Path | None, jobs: int, open_it: bool) -> int:
     from cropper.opencv import libraries_muted
 
     missing = 0
-    with libraries_muted():
-        bar = None
-        if sys.stderr.isatty():
-            from tqdm import tqdm  # takes as long as a small photo
-
-            total = len({row.path for row in ledger.read(out / ledger.NAME)})
-            bar = tqdm(total=total, unit=" photos", file=sys.stderr, dynamic_ncols=True)
-        with bar or nullcontext(), closing(pages.write(out, source, jobs)) as photos:
-            for seen in photos:
-                if seen.error is not None:
-                    missing += 1
-                    with bar.external_write_mode(sys.stderr) if bar is not None else nullcontext():
-                        say(str(seen.error))
-                if bar is not None:
-                    bar.update()
+    with (
+        libraries_muted(),
+        progress(lambda: len({row.path for row in ledger.read(out / ledger.NAME)})) as bar,
+        closing(pages.write(out, source, jobs)) as photos,
+    ):
+        for seen in photos:
+            if seen.error is not None:
+                missing += 1
+                bar.say(str(seen.error))
+            bar.step()
     page = out / pages.PAGE
     click.echo(os.fsencode(page))  # as bytes: a name need not be text
     if open_it:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cropper.cli.options import photos_option
+from cropper.cli.options import is_stdout, photos_option
 from cropper.errors import UsageError
 
 
@@ -51,14 +51,9 @@ def sheet(out: Path, output: Path, most: int, sort: str, columns: int | None, he
     from cropper.saliency import Saliency
     from cropper.show import encoded, save
 
-    to_stdout = str(output) == "-"
-    if to_stdout and sys.stdout.isatty():
-        raise UsageError("a picture is nothing for a terminal", remedy="write it to a file with -o, or into a pipe")
+    to_stdout = is_stdout(output)
     selection = sheets.select(out, most, sort == "kept")
-    source = source or ledger.source_of(out)
-    if source is None or not source.is_dir():
-        reason = "does not say where its photos are" if source is None else f"was made of photos in {source}, which is gone"
-        raise UsageError(reason, path=out, remedy="give their folder with --photos")
+    source = ledger.photos_of(out, source)
     if not to_stdout and output.exists() and sheets.is_of_the_ledger(output, out, source):
         raise UsageError("the sheet would overwrite a photo or a thumbnail", path=output, remedy="give another name with -o")
     with libraries_muted():

@@ -28,6 +28,9 @@ LOG_FORMAT = "%(asctime)s %(message)s"
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
+scale_option = click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's.")
+seed_option = click.option("--seed", default=0, show_default=True)
+
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """SETS and, beside them, the photo pool and the teacher's labels."""
@@ -54,11 +57,11 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """How long and how fast a step trains, at what scale."""
     for option in (
         click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out."),
-        click.option("--seed", default=0, show_default=True),
+        seed_option,
         click.option("--rate", default=1.0, show_default=True, help="Of learning, relative to a fit from ImageNet."),
         click.option("--whole", default=fitting.Recipe.whole, show_default=True, help="How often a photo is no window of it."),
         click.option("--epochs", default=fitting.Recipe.epochs, show_default=True),
-        click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's."),
+        scale_option,
     ):
         command = option(command)
     return command
@@ -166,8 +169,8 @@ def score(members: tuple[tuple[Path, float], ...], folder: Path, every: int, bia
 @data_options
 @out_option
 @click.option("--steps", default=1500, show_default=True, help="Batches.")
-@click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's.")
-@click.option("--seed", default=0, show_default=True)
+@scale_option
+@seed_option
 def stem(
     checkpoint: Path,
     sets: tuple[Path, ...],
@@ -193,9 +196,9 @@ def stem(
 @data_options
 @out_option
 @click.option("--steps", default=5000, show_default=True, help="Batches.")
-@click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's.")
+@scale_option
 @click.option("--rate", default=1.0, show_default=True, help="Of learning.")
-@click.option("--seed", default=0, show_default=True)
+@seed_option
 def imitate(
     checkpoint: Path,
     original: Path,
@@ -225,9 +228,9 @@ def imitate(
 @click.option("--share", default=0.4, show_default=True, help="Of the blocks' cost to keep.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--steps", default=60, show_default=True, help="Batches a round, to measure and repair.")
-@click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's.")
+@scale_option
 @click.option("--rate", default=0.2, show_default=True, help="Of learning, relative to a fit from ImageNet.")
-@click.option("--seed", default=0, show_default=True)
+@seed_option
 def prune(
     checkpoint: Path,
     sets: tuple[Path, ...],

@@ -207,28 +207,26 @@ def lying() -> Files:
             ihdr = struct.pack(">II", width, height) + data[24:29]
             yield f"{kind} {size}.png", data[:8] + chunk(b"IHDR", ihdr) + data[33:]
         for kind in ("jpeg", "jpeg, progressive", "jpeg, cmyk"):
-            data = bytearray(of[kind])
-            frame = data.index(b"\xff\xc2" if "prog" in kind else b"\xff\xc0")
-            data[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
-            yield f"{kind} {size}.jpg", bytes(data)
+            frame = of[kind].index(b"\xff\xc2" if "prog" in kind else b"\xff\xc0")
+            yield f"{kind} {size}.jpg", with_bytes(of[kind], frame + 5, struct.pack(">HH", height, width))
         for kind in ("gif", "gif, transparent"):
-            data = bytearray(of[kind])
-            data[6:10] = struct.pack("<HH", width, height)
-            yield f"{kind}, canvas {size}.gif", bytes(data)
-            frame = data.index(b"\x2c\0\0\0\0" + struct.pack("<HH", *SIZE))
-            data[frame + 5 : frame + 9] = struct.pack("<HH", width, height)
-            yield f"{kind} {size}.gif", bytes(data)
+            canvas = with_bytes(of[kind], 6, struct.pack("<HH", width, height))
+            yield f"{kind}, canvas {size}.gif", canvas
+            frame = canvas.index(b"\x2c\0\0\0\0" + struct.pack("<HH", *SIZE))
+            yield f"{kind} {size}.gif", with_bytes(canvas, frame + 5, struct.pack("<HH", width, height))
         for kind in ("bmp", "bmp, palette"):
-            data = bytearray(of[kind])
-            data[18:26] = struct.pack("<ii", width, height)
-            yield f"{kind} {size}.bmp", bytes(data)
-        data = bytearray(of["webp, animated"])
-        data[24:30] = struct.pack("<I", max(width - 1, 0))[:3] + struct.pack("<I", max(height - 1, 0))[:3]
-        yield f"webp, canvas {size}.webp", bytes(data)
+            yield f"{kind} {size}.bmp", with_bytes(of[kind], 18, struct.pack("<ii", width, height))
+        canvas = struct.pack("<I", max(width - 1, 0))[:3] + struct.pack("<I", max(height - 1, 0))[:3]
+        yield f"webp, canvas {size}.webp", with_bytes(of["webp, animated"], 24, canvas)
         at = of["avif"].index(b"ispe") + 8
-        yield f"avif {size}.avif", of["avif"][:at] + struct.pack(">II", width, height) + of["avif"][at + 8 :]
+        yield f"avif {size}.avif", with_bytes(of["avif"], at, struct.pack(">II", width, height))
         for kind in ("tiff", "tiff, lzw", "tiff, jpeg", "tiff, fax"):
             yield f"{kind} {size}.tif", retagged(of[kind], {256: width, 257: height, 278: height})
+
+
+def with_bytes(data: bytes, at: int, new: bytes) -> bytes:
+    """Data with other bytes in a place."""
+    return data[:at] + new + data[at + len(new) :]
 
 
 def retagged(tiff: bytes, values: dict[int, int]) -> bytes:
