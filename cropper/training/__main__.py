@@ -15,9 +15,10 @@ from cropper.evaluation import gaze, maps
 from cropper.training import bias as biases
 from cropper.training import export as exporting
 from cropper.training import fit as fitting
+from cropper.training import imitate as imitating
 from cropper.training import label as labelling
 from cropper.training import prune as pruning
-from cropper.training import stem as stemming
+from cropper.training import restore as restoring
 from cropper.training.data import Photo, plain_photos, read_gaze_set, read_pool, with_labels
 from cropper.training.network import GazeNetwork, Shape, leaned
 
@@ -94,12 +95,12 @@ def main() -> None:
     fit     a network on gaze sets: a member of the teacher, or the student's start
     label   photos with the teacher's densities
     score   the teacher
-    stem    a light student, with a stem that imitates the trunk's own
-    imitate the features of the network that a light student was made of
     prune   the student's channels that cost more than they say
+    imitate the features of the network that a student was pruned from
     distil  the teacher's densities into the student
     bias    compare strengths of the centre bias
     export  the student to ONNX, and quantise it
+    restore a checkpoint from what was exported
     """
     logging.basicConfig(format=LOG_FORMAT)
     logging.getLogger("cropper").setLevel(logging.INFO)
@@ -168,63 +169,6 @@ def score(members: tuple[tuple[Path, float], ...], folder: Path, every: int, bia
 @click.argument("checkpoint", type=FILE)
 @data_options
 @out_option
-@click.option("--steps", default=1500, show_default=True, help="Batches.")
-@scale_option
-@seed_option
-def stem(
-    checkpoint: Path,
-    sets: tuple[Path, ...],
-    pool: Path | None,
-    labels: Path | None,
-    out: Path,
-    steps: int,
-    scale: float,
-    seed: int,
-) -> None:
-    """Make a light student of a CHECKPOINT: its stem learns on photos of gaze SETS to imitate the trunk's own: out/stem.pt."""
-    log_to(out)
-    torch.manual_seed(seed)
-    training, _ = read(sets, pool, labels)
-    network, _ = fitting.load(checkpoint)
-    recipe = fitting.Recipe(scale=scale, seed=seed)
-    fitting.save(stemming.stemmed(network, training, recipe, steps), out / "stem.pt", recipe, {"epoch": -1})
-
-
-@main.command()
-@click.argument("checkpoint", type=FILE)
-@click.argument("original", type=FILE)
-@data_options
-@out_option
-@click.option("--steps", default=5000, show_default=True, help="Batches.")
-@scale_option
-@click.option("--rate", default=1.0, show_default=True, help="Of learning.")
-@seed_option
-def imitate(
-    checkpoint: Path,
-    original: Path,
-    sets: tuple[Path, ...],
-    pool: Path | None,
-    labels: Path | None,
-    out: Path,
-    steps: int,
-    scale: float,
-    rate: float,
-    seed: int,
-) -> None:
-    """Train a light CHECKPOINT on photos of SETS to give what the ORIGINAL gives that it was made of: out/imitation.pt."""
-    log_to(out)
-    torch.manual_seed(seed)
-    training, _ = read(sets, pool, labels)
-    student, network = fitting.load(checkpoint)[0], fitting.load(original)[0]
-    recipe = fitting.Recipe(scale=scale, seed=seed).at(rate)
-    stemming.imitate(student, network, training, recipe, steps)
-    fitting.save(student, out / "imitation.pt", recipe, {"epoch": -1})
-
-
-@main.command()
-@click.argument("checkpoint", type=FILE)
-@data_options
-@out_option
 @click.option("--share", default=0.4, show_default=True, help="Of the blocks' cost to keep.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--steps", default=60, show_default=True, help="Batches a round, to measure and repair.")
@@ -251,6 +195,38 @@ def prune(
     recipe = fitting.Recipe(scale=scale, seed=seed).at(rate)
     pruned = pruning.prune(network, training, recipe, share, rounds, steps)
     fitting.save(pruned, out / "pruned.pt", recipe, {"epoch": -1})
+
+
+@main.command()
+@click.argument("checkpoint", type=FILE)
+@click.argument("original", type=FILE)
+@click.argument("sets", nargs=-1, required=True, type=FOLDER)
+@click.option("--pool", type=FOLDER, help="Photos without gaze.")
+@out_option
+@click.option("--steps", default=5000, show_default=True, help="Batches.")
+@scale_option
+@click.option("--rate", default=1.0, show_default=True, help="Of learning.")
+@seed_option
+def imitate(
+    checkpoint: Path,
+    original: Path,
+    sets: tuple[Path, ...],
+    pool: Path | None,
+    out: Path,
+    steps: int,
+    scale: float,
+    rate: float,
+    seed: int,
+) -> None:
+    """Train a pruned CHECKPOINT on photos of SETS to give what the ORIGINAL gives that it was made of: out/imitation.pt."""
+    log_to(out)
+    torch.manual_seed(seed)
+    photos, _ = read(sets, None, None)
+    photos += read_pool(pool) if pool is not None else []
+    student, network = fitting.load(checkpoint)[0], fitting.load(original)[0]
+    recipe = fitting.Recipe(scale=scale, seed=seed).at(rate)
+    imitating.imitate(student, network, photos, recipe, steps)
+    fitting.save(student, out / "imitation.pt", recipe, {"epoch": -1})
 
 
 @main.command()
@@ -310,6 +286,18 @@ def export(checkpoint: Path, onnx: Path, bias_strength: float, sharpness: float,
     """Write a CHECKPOINT as an ONNX file and check it against torch."""
     photos = [photo for folder in calibration for photo in read_gaze_set(folder)[0]]
     exporting.export(checkpoint, onnx, bias_strength, sharpness, photos)
+
+
+@main.command()
+@click.argument("onnx", type=FILE)
+@click.argument("sets", nargs=-1, required=True, type=FOLDER)
+@out_option
+def restore(onnx: Path, sets: tuple[Path, ...], out: Path) -> None:
+    """Make a checkpoint again of an exported student, to train on from; with photos of gaze SETS: out/restored.pt."""
+    log_to(out)
+    photos, _ = fitting.read_sets(list(sets))
+    few = photos[:: max(1, len(photos) // exporting.CALIBRATION_PHOTOS)]
+    fitting.save(restoring.restore(onnx, few), out / "restored.pt", fitting.Recipe(), {"epoch": -1})
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import nn
 
 from cropper.saliency import SHAPES, prepare, shape_for
 from cropper.training.data import Photo
@@ -65,13 +66,27 @@ def export(checkpoint: Path, path: Path, bias_strength: float, sharpness: float,
 
 def write_float32(model: Exported, path: Path) -> None:
     """Write a network as an ONNX file that keeps the model contract."""
+    write_graph(model, torch.zeros(2, *SHAPES[0], 3, dtype=torch.uint8), "image", ["density"], path, height=1)
+
+
+def write_graph(model: nn.Module, example: torch.Tensor, taken: str, given: list[str], path: Path, height: int = 2) -> None:
+    """Write what a module computes of one input as an ONNX file, for any number of photos of any size.
+
+    Args:
+        model: in evaluation mode.
+        example: an input.
+        taken: the name of the input.
+        given: the names of the outputs, [N, ..., h, w].
+        path: of the file.
+        height: which of the input's axes is the height; the width is the one after it.
+    """
     torch.onnx.export(
         model,
-        (torch.zeros(2, *SHAPES[0], 3, dtype=torch.uint8),),
+        (example,),
         str(path),
-        input_names=["image"],
-        output_names=["density"],
-        dynamic_axes={"image": {0: "N", 1: "H", 2: "W"}, "density": {0: "N", 1: "h", 2: "w"}},
+        input_names=[taken],
+        output_names=given,
+        dynamic_axes={taken: {0: "N", height: "H", height + 1: "W"}, "density": {0: "N", 1: "h", 2: "w"}},
         opset_version=OPSET,
         dynamo=False,  # traces the shapes as dynamic without rewriting the graph
     )

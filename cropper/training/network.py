@@ -23,12 +23,13 @@ from cropper.saliency import STRIDE
 # Strides of the features the readout sees; what comes before the first of them keeps its ImageNet weights: edges and colours are
 # the same for gaze, and half of a training step's time would go into gradients at these large maps.
 TAP_STRIDES = (8, 16, 32)
+STEM_STRIDE = 2  # of the trunk's first convolution
 
-# Neighbouring pixels of a row that a dense stem takes as channels: no byte is moved for it, and onnxruntime's int8 convolutions
-# are at their best with channels in fours.
+# Neighbouring pixels of a row that an exported stem takes as channels: no byte is moved for it, and onnxruntime's int8
+# convolutions are at their best with channels in fours.
 ROW_PATCH = 4
-# Channels that a lean readout ends with, and a light one has at the finest stride: most of a readout's time goes there.
-FINE_CHANNELS = 16
+# Channels that a lean readout ends with: most of a readout's time goes there.
+LEAN_CHANNELS = 16
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,6 @@ class Shape:
         sets: names of the gaze sets it has a centre bias for.
         hidden: channels inside each block of the trunk, where they were pruned; else None.
         lean: whether the readout ends with few channels.
-        light: whether it is a student's, made for speed: a stem of dense convolutions stands for the trunk's own layers up to the
-            first tap, and the readout has few channels there.
     """
 
     trunk: str = "lite0"
@@ -50,7 +49,6 @@ class Shape:
     sets: tuple[str, ...] = ()
     hidden: tuple[int, ...] | None = None
     lean: bool = False
-    light: bool = False
 
 
 class GazeNetwork(nn.Module):
@@ -63,31 +61,39 @@ class GazeNetwork(nn.Module):
         trunk = EfficientNet.from_name(f"efficientnet-{shape.trunk}", image_size=(256, 256))
         if pretrained:
             trunk.load_state_dict(torch.load(_imagenet_weights(shape.trunk), weights_only=True))
-        block_strides = strides(trunk._blocks, 2)
+        block_strides = strides(trunk._blocks)
         # The last block at each of the strides.
         taps = [max(i for i, stride in enumerate(block_strides) if stride == tap) for tap in TAP_STRIDES]
         tapped = [trunk._blocks[tap]._project_conv.out_channels for tap in taps]
-        if shape.light:
-            self.stem = dense_stem(tapped[0])
-            self.blocks, self.stem_stride = trunk._blocks[taps[0] + 1 :], TAP_STRIDES[0]
-            self.frozen = 0
-        else:
-            self.stem = nn.Sequential(trunk._conv_stem, trunk._bn0, nn.ReLU6())
-            self.blocks, self.stem_stride = trunk._blocks, 2
-            self.frozen = block_strides.index(TAP_STRIDES[0])
-        self.taps = [tap - len(trunk._blocks) + len(self.blocks) for tap in taps]  # -1: the stem
-        for block, hidden in zip(self.blocks, shape.hidden or (), strict=bool(shape.hidden)):
-            keep_hidden(block, torch.arange(hidden))
-        few = FINE_CHANNELS
-        fine = few if shape.light else shape.width
-        mixed, side = (few, 1) if shape.light or shape.lean else (shape.width, 3)
-        widths = (fine, shape.width, shape.width)
-        self.laterals = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels, width in zip(tapped, widths, strict=True))
-        self.narrow = nn.Sequential(*mixing(shape.width, fine)) if shape.light else nn.Sequential()
-        self.mix = nn.Sequential(*mixing(fine, mixed), nn.BatchNorm2d(mixed), nn.ReLU6())
+        self.stem = nn.Sequential(trunk._conv_stem, trunk._bn0, nn.ReLU6())
+        self.blocks = trunk._blocks
+        # Pruned, it has to learn again to do with fewer channels what it did with all.
+        self.frozen = 0 if shape.hidden else block_strides.index(TAP_STRIDES[0])
+        self.taps = taps
+        if shape.hidden:
+            self.keep_hidden([torch.arange(hidden) for hidden in shape.hidden])
+        mixed, side = (LEAN_CHANNELS, 1) if shape.lean else (shape.width, 3)
+        self.laterals = nn.ModuleList(nn.Conv2d(channels, shape.width, 1) for channels in tapped)
+        self.mix = nn.Sequential(*mixing(shape.width, mixed), nn.BatchNorm2d(mixed), nn.ReLU6())
         self.readout = nn.Conv2d(mixed, 1, side, padding=side // 2)
         # Log density falls off as a quadratic from the photo's centre, each set with its own slopes across and down.
         self.bias_slopes = nn.Parameter(torch.zeros(len(shape.sets), 2))
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """The channels inside each block of the trunk."""
+        return tuple(block._project_conv.in_channels for block in self.blocks)
+
+    def keep_hidden(self, channels: list[torch.Tensor]) -> None:
+        """Narrow each block, in place, to the given of its hidden channels (indices [k]).
+
+        Those of a block without an expansion are what comes before it; where that is the stem's first convolution, it loses them.
+        """
+        for block, kept in zip(self.blocks, channels, strict=True):
+            if len(kept) < block._project_conv.in_channels:
+                before = (block._expand_conv, block._bn0) if hasattr(block, "_expand_conv") else (self.stem[0], self.stem[1])
+                keep_hidden(block, before, kept)
+        self.shape = replace(self.shape, hidden=self.hidden)
 
     def train(self, mode: bool = True) -> GazeNetwork:
         """As in torch, but what is frozen keeps its batch statistics too."""
@@ -104,16 +110,15 @@ class GazeNetwork(nn.Module):
 
     def head_parameters(self) -> list[nn.Parameter]:
         """The layers that start from nothing."""
-        layers = (self.laterals, self.narrow, self.mix, self.readout)
+        layers = (self.laterals, self.mix, self.readout)
         return [*(parameter for layer in layers for parameter in layer.parameters()), self.bias_slopes]
 
     def normalised(self, image: torch.Tensor) -> torch.Tensor:
         """uint8 or float [N, H, W, 3] BGR in 0..255 -> what ``content`` takes.
 
-        float32 [N, 3, H, W] RGB, as the trunk was trained, or rows of patches for a dense stem.
+        float32 [N, 3, H, W] RGB, as the trunk was trained.
         """
-        image = scaled(rows_of_patches(image)) if self.shape.light else scaled(image).flip(1)
-        return image.contiguous(memory_format=torch.channels_last)
+        return scaled(image).flip(1).contiguous(memory_format=torch.channels_last)
 
     def content(self, image: torch.Tensor) -> torch.Tensor:
         """Normalised photos [N, ...] -> what they show themselves, unnormalised log density [N, H / STRIDE, W / STRIDE]."""
@@ -125,7 +130,7 @@ class GazeNetwork(nn.Module):
             x = self.stem(image)
             for block in self.blocks[: self.frozen]:
                 x = block(x)
-        features = [x] if -1 in self.taps else []
+        features = []
         for i, block in enumerate(self.blocks[self.frozen :], self.frozen):
             x = block(x)
             if i in self.taps:
@@ -135,8 +140,7 @@ class GazeNetwork(nn.Module):
     def read(self, features: list[torch.Tensor]) -> torch.Tensor:
         """The trunk's features -> what photos show themselves, unnormalised log density [N, H / STRIDE, W / STRIDE]."""
         fine, middle, coarse = (lateral(feature) for lateral, feature in zip(self.laterals, features, strict=True))
-        mixed = fine + doubled(self.narrow(middle + doubled(coarse)))
-        return self.readout(self.mix(mixed))[:, 0]
+        return self.readout(self.mix(fine + doubled(middle + doubled(coarse))))[:, 0]
 
     def centre_bias(self, grid: torch.Tensor, gaze_set: torch.Tensor) -> torch.Tensor:
         """Log centre bias of sets [N] at positions ``grid`` [N, 2, h, w] (x, y in -1..1 of the whole photo): [N, h, w]."""
@@ -179,9 +183,9 @@ def _imagenet_weights(trunk: str) -> str:
     return getattr(package, f"Efficientnet{trunk.capitalize()}ModelFile").get_model_file_path()
 
 
-def strides(blocks: Iterable[Any], stem_stride: int) -> list[int]:
+def strides(blocks: Iterable[Any]) -> list[int]:
     """The stride, in pixels of the input, of each block's output."""
-    stride, found = stem_stride, []
+    stride, found = STEM_STRIDE, []
     for block in blocks:
         stride *= block._depthwise_conv.stride[0]
         found.append(stride)
@@ -199,65 +203,20 @@ def doubled(x: torch.Tensor) -> torch.Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
-class Residual(nn.Module):
-    """What adds to its input."""
-
-    def __init__(self, *layers: nn.Module) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[N, C, H, W] -> the same."""
-        result: torch.Tensor = x + self.layers(x)
-        return result
-
-
-def dense_stem(channels: int) -> nn.Sequential:
-    """Rows of patches [N, 3 * ROW_PATCH, H, W / ROW_PATCH] -> [N, channels, H / 8, W / 8].
-
-    Few dense convolutions down to stride 8, and depth only there: of the stems tried at this cost, the two blocks at the end gave
-    more than anything added before them.
-    """
-    return nn.Sequential(
-        *convolution(3 * ROW_PATCH, 32, 3, stride=(2, 1)),
-        *convolution(32, 32, 3, stride=(2, 1)),
-        *convolution(32, 128, 3, stride=2),
-        *convolution(128, channels, 1, act=False),
-        inverted_bottleneck(channels, 128, 5),
-        inverted_bottleneck(channels, 128, 5),
-    )
-
-
-def inverted_bottleneck(channels: int, hidden: int, side: int) -> Residual:
-    """Sandler et al. 2018, https://arxiv.org/abs/1801.04381, here without the trunk's own padding of single sides."""
-    return Residual(
-        *convolution(channels, hidden, 1),
-        *convolution(hidden, hidden, side, groups=hidden),
-        *convolution(hidden, channels, 1, act=False),
-    )
-
-
-def convolution(
-    inputs: int, outputs: int, side: int, stride: int | tuple[int, int] = 1, groups: int = 1, act: bool = True
-) -> list[nn.Module]:
-    """A convolution and its normalisation, and what keeps its output in 0..6 where asked."""
-    conv = nn.Conv2d(inputs, outputs, side, stride=stride, padding=side // 2, groups=groups, bias=False)
-    return [conv, nn.BatchNorm2d(outputs), *([nn.ReLU6()] if act else [])]
-
-
 def rows_of_patches(image: torch.Tensor) -> torch.Tensor:
     """[N, H, W, 3] -> [N, H, W / ROW_PATCH, 3 * ROW_PATCH]: neighbours in a row as channels, without moving a byte."""
     return image.reshape(image.shape[0], image.shape[1], -1, 3 * ROW_PATCH)
 
 
-def keep_hidden(block: Any, channels: torch.Tensor) -> None:
-    """Narrow an inverted bottleneck, in place, to the given of its hidden channels (indices [k])."""
-    depthwise = block._depthwise_conv
-    if len(channels) == depthwise.out_channels:
-        return
-    block._expand_conv.weight = nn.Parameter(block._expand_conv.weight[channels])
-    block._expand_conv.out_channels = len(channels)
-    _keep_statistics(block._bn0, channels)
+def keep_hidden(block: Any, before: tuple[Any, Any], channels: torch.Tensor) -> None:
+    """Narrow an inverted bottleneck, in place, to the given of its hidden channels (indices [k]).
+
+    Before: the convolution that gives the hidden channels, and its normalisation.
+    """
+    depthwise, (conv, norm) = block._depthwise_conv, before
+    conv.weight = nn.Parameter(conv.weight[channels])
+    conv.out_channels = len(channels)
+    _keep_statistics(norm, channels)
     depthwise.weight = nn.Parameter(depthwise.weight[channels])
     depthwise.in_channels = depthwise.out_channels = depthwise.groups = len(channels)
     _keep_statistics(block._bn1, channels)
@@ -282,24 +241,58 @@ class Exported(nn.Module):
         super().__init__()
         self.sharpness = sharpness
         self.network = copy.deepcopy(network)
-        if not network.shape.light:  # then the stem takes BGR as it comes, so that no pixel is moved for it
-            stem: Any = self.network.stem[0]
-            stem.weight = nn.Parameter(stem.weight.flip(1))
-        laterals = self.network.laterals
-        if network.shape.light:
-            _fold_norm(self.network.narrow, [laterals[2], laterals[1]])
-            _fold_norm(self.network.mix, [self.network.narrow[-1], laterals[0]])
-        else:
-            _fold_norm(self.network.mix, [*reversed(laterals)])
+        self.network.stem = nn.Sequential(PatchedStem(network.stem[0], network.stem[1]))
+        _fold_norm(self.network.mix, [*reversed(self.network.laterals)])
         self.slopes: torch.Tensor
         self.register_buffer("slopes", network.mean_bias_slopes() * bias_strength)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """uint8 [N, H, W, 3] BGR, H and W multiples of 32 -> float32 [N, H / STRIDE, W / STRIDE], each sums to 1."""
-        logits = self.network.content(scaled(rows_of_patches(image) if self.network.shape.light else image))
+        logits = self.network.content(image)
         rows, columns = image.shape[1] // STRIDE, image.shape[2] // STRIDE
         logits = self.sharpness * logits + quadratic(self.slopes, rows, columns)
         return torch.softmax(logits.flatten(1), dim=1).view(-1, rows, columns)
+
+
+class PatchedStem(nn.Module):
+    """The trunk's stem on rows of patches: the same numbers in two thirds of the time.
+
+    Its convolution, 3 x 3 at stride 2, takes pixels one by one, three bytes each, and that is what its time goes into. Here one
+    gives the outputs of a whole patch: those are ROW_PATCH / 2, and see no more than the patch and the first pixel of the next.
+    It takes BGR as it comes, so that no pixel is moved for it.
+    """
+
+    def __init__(self, convolution: Any, norm: Any) -> None:
+        super().__init__()
+        weight = convolution.weight.detach().flip(1)  # [C, 3, 3, 3]
+        self.outputs, self.channels = ROW_PATCH // 2, len(weight)
+        patched = torch.zeros(self.outputs, self.channels, ROW_PATCH, 3, 3, 2)  # output, channel, pixel, colour, row, patch
+        for output, pixel, column in self._columns():
+            patched[output, :, pixel % ROW_PATCH, :, :, pixel // ROW_PATCH] = weight[:, :, :, column]
+        self.conv = nn.Conv2d(3 * ROW_PATCH, self.outputs * self.channels, (3, 2), stride=(2, 1), bias=False)
+        self.conv.weight = nn.Parameter(patched.flatten(0, 1).flatten(1, 2))
+        self.norm = nn.BatchNorm2d(self.outputs * self.channels, eps=norm.eps)
+        self.norm.load_state_dict({k: v.repeat(self.outputs) if v.ndim else v for k, v in norm.state_dict().items()})
+
+    @staticmethod
+    def _columns() -> list[tuple[int, int, int]]:
+        """Which pixel, from the patch's first, each output takes at each column of the convolution: (output, pixel, column)."""
+        return [(output, 2 * output + column, column) for output in range(ROW_PATCH // 2) for column in range(3)]
+
+    @staticmethod
+    def unpatched(weight: torch.Tensor) -> torch.Tensor:
+        """The trunk's own weight [C, 3, 3, 3], of RGB, of a patched one [ROW_PATCH / 2 * C, 3 * ROW_PATCH, 3, 2]."""
+        patched = weight.reshape(ROW_PATCH // 2, -1, ROW_PATCH, 3, 3, 2)
+        columns = [patched[0, :, pixel, :, :, 0] for output, pixel, _ in PatchedStem._columns() if output == 0]
+        return torch.stack(columns, dim=3).flip(1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """uint8 [N, H, W, 3] BGR -> [N, C, H / 2, W / 2]."""
+        # The trunk pads even sides behind alone. Without the value, onnxruntime keeps the padding as a step of its own.
+        patches = F.pad(scaled(rows_of_patches(image)), (0, 1, 0, 1), value=0.0)
+        x = F.relu6(self.norm(self.conv(patches))).permute(0, 2, 3, 1)
+        # In terms of the input's shape: with what it takes from x itself, onnxruntime would not keep x in bytes.
+        return x.reshape(image.shape[0], image.shape[1] // 2, image.shape[2] // 2, self.channels).permute(0, 3, 1, 2)
 
 
 def _fold_norm(layers: nn.Sequential, summed: list[Any]) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from cropper.training.data import Photo
 from cropper.training.fit import Recipe, augmented, batch_loss
-from cropper.training.network import GazeNetwork, keep_hidden, strides
+from cropper.training.network import STEM_STRIDE, GazeNetwork, strides
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +30,15 @@ CHANNEL_STEP = 16
 TOUCH_COST = 0.12
 MULTIPLY_COST = 0.002
 DEPTHWISE_COST = {3: 0.45, 5: 0.85}
+# Of a number of the stem's, beside that: its patches of 27 bytes are gathered one by one.
+STEM_COST = 0.4
 
 
 def prune(network: GazeNetwork, photos: list[Photo], recipe: Recipe, share: float, rounds: int, steps: int) -> GazeNetwork:
     """Cut hidden channels until the trunk's blocks cost a share of what they did; between the rounds the network is trained.
 
     Args:
-        network: a trained network; it is changed in place. What is frozen in it stays as it is.
+        network: a trained network; it is changed in place, and no layer of it is frozen any more.
         photos: to measure the Fisher information on, and to train.
         recipe: how to train between the rounds.
         share: of the cost to keep, 0..1.
@@ -47,14 +48,13 @@ def prune(network: GazeNetwork, photos: list[Photo], recipe: Recipe, share: floa
     Returns:
         The network, with its new shape.
     """
+    network.frozen = 0
     whole = _cost(network)
     for number in range(1, rounds + 1):
         losses, gradients = _train(network, photos, recipe, number, steps)
         keep = _chosen(gradients, _costs(network), whole * share ** (number / rounds))
-        for block, channels in zip(network.blocks, keep, strict=True):
-            keep_hidden(block, channels)
-        network.shape = replace(network.shape, hidden=tuple(len(channels) for channels in keep))
-        log.info("round %d: loss %.4f, hidden channels %s", number, losses, network.shape.hidden)
+        network.keep_hidden(keep)
+        log.info("round %d: loss %.4f, hidden channels %s", number, losses, network.hidden)
     return network
 
 
@@ -66,7 +66,7 @@ def _train(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int
         {"params": network.head_parameters(), "lr": recipe.head_rate},
     ]
     optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
-    squared = [torch.zeros(block._project_conv.in_channels) for block in network.blocks]
+    squared = [torch.zeros(hidden) for hidden in network.hidden]
     total, seen = 0.0, 0
     with _masked(network) as masks:
         batches = augmented(network, photos, recipe, epoch)
@@ -86,7 +86,7 @@ def _train(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int
 
 @contextmanager
 def _masked(network: GazeNetwork) -> Iterator[dict[int, Any]]:
-    """A mask of ones on the hidden channels of each block in training, one a photo: its latest, [N, C, 1, 1], by the block."""
+    """A mask of ones on the hidden channels of each block, one a photo: its latest, [N, C, 1, 1], by the block."""
     masks: dict[int, Any] = {}
 
     def masking(i: int) -> Any:
@@ -96,8 +96,7 @@ def _masked(network: GazeNetwork) -> Iterator[dict[int, Any]]:
 
         return hook
 
-    trained = list(enumerate(network.blocks))[network.frozen :]
-    hooks = [block._project_conv.register_forward_pre_hook(masking(i)) for i, block in trained]
+    hooks = [block._project_conv.register_forward_pre_hook(masking(i)) for i, block in enumerate(network.blocks)]
     try:
         yield masks
     finally:
@@ -108,24 +107,21 @@ def _masked(network: GazeNetwork) -> Iterator[dict[int, Any]]:
 def _costs(network: GazeNetwork) -> list[float]:
     """Of each block, what each hidden channel costs, in ns for one pixel of the input.
 
-    A block that stays as it is costs nothing: one that is frozen, or without an expansion, whose hidden channels are the block's
-    before it.
+    The hidden channels of a block without an expansion are the stem's.
     """
     costs = []
-    before = network.stem_stride
-    for i, (block, stride) in enumerate(zip(network.blocks, strides(network.blocks, network.stem_stride), strict=True)):
-        if i >= network.frozen and hasattr(block, "_expand_conv"):
-            expand = TOUCH_COST + MULTIPLY_COST * block._expand_conv.in_channels
-            project = TOUCH_COST + MULTIPLY_COST * block._project_conv.out_channels
-            costs.append(expand / before**2 + (DEPTHWISE_COST[block._depthwise_conv.kernel_size[0]] + project) / stride**2)
-        else:
-            costs.append(0.0)
+    before = STEM_STRIDE
+    for block, stride in zip(network.blocks, strides(network.blocks), strict=True):
+        expanded = MULTIPLY_COST * block._expand_conv.in_channels if hasattr(block, "_expand_conv") else STEM_COST
+        project = TOUCH_COST + MULTIPLY_COST * block._project_conv.out_channels
+        depthwise = DEPTHWISE_COST[block._depthwise_conv.kernel_size[0]]
+        costs.append((TOUCH_COST + expanded) / before**2 + (depthwise + project) / stride**2)
         before = stride
     return costs
 
 
 def _cost(network: GazeNetwork) -> float:
-    return sum(cost * block._project_conv.in_channels for cost, block in zip(_costs(network), network.blocks, strict=True))
+    return sum(cost * hidden for cost, hidden in zip(_costs(network), network.hidden, strict=True))
 
 
 def _chosen(gradients: list[torch.Tensor], costs: list[float], budget: float) -> list[torch.Tensor]:
@@ -143,8 +139,6 @@ def _chosen(gradients: list[torch.Tensor], costs: list[float], budget: float) ->
 
 def _worth(gradient: torch.Tensor, cost: float, beta: float) -> torch.Tensor:
     """The indices of a block's channels worth their cost, rounded to a multiple of CHANNEL_STEP, at least one such."""
-    if not cost:
-        return torch.arange(len(gradient))
     worth = int((gradient > beta * cost).sum())
     count = min(len(gradient), max(1, round(worth / CHANNEL_STEP)) * CHANNEL_STEP)
     return gradient.argsort(descending=True)[:count].sort().values

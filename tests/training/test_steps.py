@@ -18,8 +18,9 @@ from cropper.saliency import Saliency  # noqa: E402
 from cropper.training import fit as fitting  # noqa: E402
 from cropper.training.__main__ import main  # noqa: E402
 from cropper.training.data import EpochBatches, Photo, plain_photos  # noqa: E402
+from cropper.training.imitate import imitate  # noqa: E402
 from cropper.training.network import Exported, GazeNetwork, Shape, log_normalised  # noqa: E402
-from cropper.training.stem import imitate, lightened, stemmed  # noqa: E402
+from cropper.training.prune import prune  # noqa: E402
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 
@@ -71,9 +72,8 @@ def test_the_students_steps_make_a_smaller_model_that_keeps_the_contract(folder:
         for density in labels.values():
             assert density.astype(float).mean() == pytest.approx(1, abs=0.01)  # relative to an even density
     run("score", *members, folder / "set", "--every", 6)
-    run("stem", checkpoint, folder / "set", "--out", folder / "stem", "--steps", 2, "--scale", 0.5)
     options = ["--share", 0.5, "--rounds", 1, "--steps", 1, "--scale", 0.5]
-    run("prune", folder / "stem" / "stem.pt", folder / "set", "--out", folder / "pruned", *options)
+    run("prune", checkpoint, folder / "set", "--out", folder / "pruned", *options)
     run(
         "imitate", folder / "pruned/pruned.pt", checkpoint, folder / "set", "--out", folder / "like", "--steps", 3, "--scale", 0.5
     )
@@ -94,28 +94,58 @@ def test_the_students_steps_make_a_smaller_model_that_keeps_the_contract(folder:
 
 
 def test_fisher_information_finds_the_channels_that_say_nothing(folder: Path) -> None:
-    from cropper.training.network import keep_hidden
-    from cropper.training.prune import prune
-
     network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
-    block = network.blocks[8]
     with torch.no_grad():
-        block._project_conv.weight[:, ::2] = 0  # every other hidden channel reaches nothing
-    dead = set(range(0, block._project_conv.in_channels, 2))
-    kept: list[torch.Tensor] = []
+        for block in (network.blocks[0], network.blocks[8]):  # the first one's hidden channels are the stem's
+            block._project_conv.weight[:, ::2] = 0  # every other hidden channel reaches nothing
+    dead = network.hidden[8] / 2
     training, _ = fitting.read_sets([folder / "set"])
-    original = keep_hidden
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cropper.training.prune.keep_hidden", lambda b, c: (kept.append(c), original(b, c)))
-        prune(network, training, fitting.Recipe(scale=0.5, trunk_rate=0, head_rate=0), share=0.6, rounds=1, steps=1)
-    assert len(set(kept[8].tolist()) & dead) < 0.1 * len(dead)
+    prune(network, training, fitting.Recipe(scale=0.5, trunk_rate=0, head_rate=0), share=0.6, rounds=1, steps=1)
+    reach = [network.blocks[i]._project_conv.weight.detach().abs().amax(dim=(0, 2, 3)) for i in (0, 8)]
+    assert (reach[1] == 0).sum() < 0.1 * dead
+    assert network.hidden[0] == 16
+    assert (reach[0] == 0).sum() < 4  # of its half
+    assert network.stem[0].weight.shape[0] == 16
 
 
-@pytest.mark.parametrize("light", [False, True])
-def test_folding_the_normalisations_changes_no_density(light: bool) -> None:
+def test_a_pruned_student_learns_the_features_of_its_original(folder: Path) -> None:
+    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
+    student, _ = fitting.load(folder / "fit" / "epoch-0.pt")
+    student.keep_hidden([torch.arange(hidden // 2) for hidden in student.hidden])
+    student.frozen = 0
+    training, _ = fitting.read_sets([folder / "set"])
+    image = network.normalised(torch.from_numpy(np.stack([photo.bgr[:96, :128] for photo in training[:4]])))
+
+    def unexplained() -> float:
+        with torch.no_grad():  # in training mode: so few steps do not move the statistics far
+            pairs = zip(student.train().features(image), network.features(image), strict=True)
+            return sum(float((mine - wanted).square().mean() / wanted.var()) for mine, wanted in pairs)
+
+    before = unexplained()
+    imitate(student, network, training, fitting.Recipe(scale=0.5, batch_size=4), steps=25)
+    assert unexplained() < 0.9 * before
+
+
+def test_a_checkpoint_is_restored_from_the_file_it_became(folder: Path) -> None:
+    """Up to the rounding of its weights: to the density that the float32 graph gives, and in training mode too."""
+    checkpoint = folder / "fit" / "epoch-0.pt"
+    run("export", checkpoint, folder / "restorable.onnx", "--int8", folder / "set")
+    run("restore", folder / "restorable.onnx", folder / "set", "--out", folder / "restored")
+    original, _ = fitting.load(checkpoint)
+    network, _ = fitting.load(folder / "restored" / "restored.pt")
+    assert network.shape == original.shape
+    photo = cv2.resize(cv2.imread(str(SAMPLES / "cat.jpg")), (384, 288))
+    image = torch.from_numpy(photo)[None]
+    with torch.no_grad():
+        expected = Exported(original, 0.75, 1.2).eval()(image)
+        density = Exported(network, 0.75, 1.2).eval()(image)
+    assert np.corrcoef(density.flatten(), expected.flatten())[0, 1] > 0.97
+
+
+def test_folding_the_normalisations_changes_no_density() -> None:
     torch.manual_seed(0)
-    network = GazeNetwork(Shape(sets=("set",), light=light)).eval()
-    for norm in (network.mix[0], network.narrow[0]) if light else (network.mix[0],):
+    network = GazeNetwork(Shape(sets=("set",))).eval()
+    for norm in (network.stem[1], network.mix[0]):
         torch.nn.init.uniform_(norm.running_var, 0.5, 2)
         torch.nn.init.uniform_(norm.running_mean, -1, 1)
         torch.nn.init.uniform_(norm.bias, -1, 1)
@@ -124,41 +154,6 @@ def test_folding_the_normalisations_changes_no_density(light: bool) -> None:
         expected = log_normalised(network.content(network.normalised(image))).exp()
         density = Exported(network, bias_strength=0.0, sharpness=1.0).eval()(image)
     torch.testing.assert_close(density, expected, rtol=1e-3, atol=1e-6)
-
-
-def test_a_stem_learns_to_imitate_the_trunks_own(folder: Path) -> None:
-    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
-    training, _ = fitting.read_sets([folder / "set"])
-    recipe = fitting.Recipe(scale=0.5, batch_size=4)
-
-    def unexplained(light: GazeNetwork) -> float:
-        image = torch.from_numpy(np.stack([training[0].bgr[:96, :128], training[1].bgr[:96, :128]]))
-        with torch.no_grad():
-            wanted = torch.nn.Sequential(network.stem, *network.blocks[: -len(light.blocks)])(network.normalised(image))
-            features = light.eval().stem(light.normalised(image))
-        return float((features - wanted).square().mean() / wanted.var())
-
-    torch.manual_seed(0)
-    untrained = unexplained(lightened(network))
-    torch.manual_seed(0)
-    assert unexplained(stemmed(network, training, recipe, steps=30)) < 0.9 * untrained
-
-
-def test_a_light_student_learns_the_features_of_its_original(folder: Path) -> None:
-    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
-    training, _ = fitting.read_sets([folder / "set"])
-    image = torch.from_numpy(np.stack([photo.bgr[:96, :128] for photo in training[:4]]))
-
-    def unexplained(light: GazeNetwork) -> list[float]:
-        with torch.no_grad():  # in training mode: so few steps do not move the statistics far
-            pairs = zip(light.train().features(light.normalised(image)), network.features(network.normalised(image)), strict=True)
-            return [float((mine - wanted).square().mean() / wanted.var()) for mine, wanted in pairs]
-
-    torch.manual_seed(0)
-    student = lightened(network)
-    untrained = unexplained(student)
-    imitate(student, network, training, fitting.Recipe(scale=0.5, batch_size=4), steps=12)
-    assert sum(unexplained(student)) < 0.95 * sum(untrained)
 
 
 def test_coarse_photos_make_batches_of_their_own_at_a_smaller_scale() -> None:

@@ -1,0 +1,127 @@
+"""A pruned student learns to give, feature by feature, what the network it was made of gives.
+
+Romero et al. 2015, "FitNets", https://arxiv.org/abs/1412.6550. The original has learned from a million photos to say the same of
+photos never seen; what is left of it after pruning can only learn that from the original.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import onnxruntime
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from cropper.training.data import Photo
+from cropper.training.export import write_graph
+from cropper.training.fit import Recipe, augmented, kl
+from cropper.training.network import TAP_STRIDES, GazeNetwork, log_normalised
+
+log = logging.getLogger(__name__)
+
+# A nat of divergence counts as much as the whole variance of so many strides' features.
+DENSITY_WEIGHT = 2.0
+# Sides (height, width) of the part of each photo that is compared: a step costs less than half, and sees as much that is new.
+PART = (192, 224)
+
+
+def imitate(student: GazeNetwork, network: GazeNetwork, photos: list[Photo], recipe: Recipe, steps: int) -> None:
+    """Train a student, in place, for some batches to give the features and the density of the network it was made of.
+
+    What was narrowed lies between the features. The log says how much of their variance the student's explain at each of
+    TAP_STRIDES, and the divergence of its densities.
+    """
+    original = _Original(network)
+    student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    groups = [{"params": student.trunk_parameters()}, {"params": student.head_parameters()}]
+    optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+    rates = [2 * recipe.trunk_rate, recipe.head_rate]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps, pct_start=0.1)
+    student.train()
+    report = _Report("features explain %.3f, %.3f and %.3f of the variance, densities diverge by %.3f nats")
+    for part in tqdm(_parts(network, photos, recipe, steps), total=steps, desc="imitate"):
+        *wanted, density = original(part)
+        features = student.features(part)
+        unexplained = [_unexplained(mine, theirs) for mine, theirs in zip(features, wanted, strict=True)]
+        divergence = kl(log_normalised(student.read(features)), density).mean()
+        loss = sum(unexplained, DENSITY_WEIGHT * divergence)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 5.0)
+        optimizer.step()
+        schedule.step()
+        report.add(*(1 - each.item() for each in unexplained), divergence.item())
+    student.eval()
+
+
+class _Original:
+    """A network's features and density, by onnxruntime: three times as fast as torch."""
+
+    def __init__(self, network: GazeNetwork) -> None:
+        names = [*(f"stride{stride}" for stride in TAP_STRIDES), "density"]
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "original.onnx"
+            write_graph(_Answers(network).eval(), torch.zeros(2, 3, *PART), "image", names, path)
+            self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def __call__(self, part: torch.Tensor) -> list[torch.Tensor]:
+        answers = self.session.run(None, {"image": part.contiguous().numpy()})
+        return [torch.from_numpy(answer).contiguous(memory_format=torch.channels_last) for answer in answers[:-1]] + [
+            torch.from_numpy(answers[-1])
+        ]
+
+
+class _Answers(nn.Module):
+    def __init__(self, network: GazeNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Normalised photos -> their features at each of TAP_STRIDES, and their density."""
+        features = self.network.features(image)
+        return *features, log_normalised(self.network.read(features)).exp()
+
+
+class _Report:
+    """Logs the means of some figures every hundred steps."""
+
+    def __init__(self, words: str) -> None:
+        self.words, self.figures = words, list[tuple[float, ...]]()
+
+    def add(self, *figures: float) -> None:
+        self.figures.append(figures)
+        if len(self.figures) % 100 == 0:
+            means = torch.tensor(self.figures[-100:]).mean(dim=0).tolist()
+            log.info("step %d: " + self.words, len(self.figures), *means)
+
+
+def _unexplained(features: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """The share of the variance of what is wanted [N, C, h, w] that features do not explain, mean over the channels."""
+    of_channel = (features - wanted).square().mean(dim=(0, 2, 3))
+    return (of_channel / wanted.var(dim=(0, 2, 3)).clamp_min(1e-6)).mean()
+
+
+def _parts(network: GazeNetwork, photos: list[Photo], recipe: Recipe, steps: int) -> Iterator[torch.Tensor]:
+    """So many batches [N, 3, H, W] of parts of windows of photos, normalised for the network; two of each batch of windows."""
+    generator = torch.Generator().manual_seed(recipe.seed)
+    given = 0
+    for epoch in count():
+        for image, _ in augmented(network, photos, recipe, epoch):
+            for _ in range(2):
+                if given == steps:
+                    return
+                yield _random_part(image, generator)
+                given += 1
+
+
+def _random_part(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The same part of all photos of a batch [N, 3, H, W], at most PART, on the grid of the finest features."""
+    stride, shares = TAP_STRIDES[0], torch.rand(2, generator=generator).tolist()
+    room = [max(0, side - part) for side, part in zip(image.shape[2:], PART, strict=True)]
+    y, x = (int(share * free / stride) * stride for share, free in zip(shares, room, strict=True))
+    return image[:, :, y : y + PART[0], x : x + PART[1]]
