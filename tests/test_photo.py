@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from colour import SPACES, profile_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
@@ -685,43 +686,12 @@ def test_transparency_goes_onto_white_in_jpeg():
     assert np.asarray(opened)[:, 0].min() > 245
 
 
-# Columns of the matrix from linear RGB to XYZ, adapted to D50, and the gamma: http://www.brucelindbloom.com, Display P3 by Apple.
-SPACES = {
-    "Display P3": (((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841)), 2.2),
-    "Adobe RGB": (((0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632, 0.7446)), 2.19921875),
-    "ProPhoto": (((0.7977, 0.2880, 0.0), (0.1352, 0.7119, 0.0), (0.0313, 0.0001, 0.8249)), 1.8),
-    "sRGB, nearly": (((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7142)), 2.2),
-}
-
-
-def profile_of(space: str, grey: bool = False) -> bytes:
-    """An ICC profile of a colour space: a matrix and a gamma, or the gamma alone for grey."""
-    columns, gamma = SPACES[space]
-    fixed = [[round(number * 65536) for number in column] for column in columns]
-    curve = b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256)) + bytes(2)
-    white = b"XYZ " + struct.pack(">I3i", 0, 0xF6D6, 0x10000, 0xD32D)
-    parts = [(b"wtpt", white)]
-    if grey:
-        parts.append((b"kTRC", curve))
-    else:
-        parts += [
-            (name, b"XYZ " + struct.pack(">I3i", 0, *xyz)) for name, xyz in zip((b"rXYZ", b"gXYZ", b"bXYZ"), fixed, strict=True)
-        ]
-        parts += [(name, curve) for name in (b"rTRC", b"gTRC", b"bTRC")]
-    table, body = struct.pack(">I", len(parts)), b""
-    for name, data in parts:
-        table += struct.pack(">4sII", name, 132 + 12 * len(parts) + len(body), len(data))
-        body += data
-    size = 128 + len(table) + len(body)
-    head = struct.pack(">I4sI4s4s4s", size, b"test", 0x02400000, b"mntr", b"GRAY" if grey else b"RGB ", b"XYZ ") + bytes(12)
-    head = (head + b"acsp").ljust(68, b"\0") + struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D)
-    return head.ljust(128, b"\0") + table + body
-
-
 def to_srgb(rgb: np.ndarray, space: str) -> np.ndarray:
     """What sRGB has for colours of a space, by hand: uint8 [h, w, 3], clipped."""
     columns, gamma = SPACES[space]
-    xyz = (rgb / 255.0) ** gamma @ np.array(columns)
+    codes = rgb / 255.0
+    light = codes**gamma if gamma else np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4)
+    xyz = light @ np.array(columns)
     primaries = np.array([(0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410)])
     linear = (xyz @ np.linalg.inv(primaries)).clip(0, 1)
     return (np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055) * 255).round().astype(np.uint8)
