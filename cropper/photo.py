@@ -310,6 +310,8 @@ def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> N
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except (cv2.error, MemoryError) as error:
         raise PhotoError(f"it cannot be decoded ({_reason(error)})", remedy="export it again from its source") from error
+    if pixels is None and header.format == "AVIF":
+        return _decode_by_pillow(data, header, needed)
     if pixels is None:
         raise PhotoError("it is truncated or damaged", remedy=_COPY_AGAIN)
     return pixels  # type: ignore[return-value]
@@ -319,7 +321,8 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
     """BGRA, or BGR where there is no transparency, not turned.
 
     OpenCV loses a grey PNG's transparent shade and a grey TIFF's alpha, darkens a TIFF's colours by their alpha and refuses some
-    turned AVIFs with alpha; and it takes CMYK for the opposite of RGB, whatever the inks are.
+    turned AVIFs with alpha and those with EXIF that libheif writes; and it takes CMYK for the opposite of RGB, whatever the inks
+    are.
     """
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
@@ -327,7 +330,7 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
                 return _with_alpha(image)
             image.draft(None, needed if header.orientation < 5 else needed[::-1])
             image.load()  # here, so that what is damaged is not taken for a profile that makes no sense
-            rgb = _inks_in_srgb(image, header.icc_profile)
+            rgb = _inks_in_srgb(image, header.icc_profile) if header.is_cmyk else image.convert("RGB")
             return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
     except Exception as error:  # as in probe
         raise PhotoError(f"it is truncated or damaged ({_reason(error)})", remedy=_COPY_AGAIN) from error

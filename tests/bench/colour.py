@@ -19,6 +19,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,6 +128,7 @@ def kinds() -> list[Kind]:
         Kind("PNG, 16 bits", ".png", _by_opencv(".png", deep)),
         Kind("PNG, grey of 16 bits", ".png", _by_opencv(".png", deep[:, :, 0])),
         Kind("PNG, grey with alpha", ".png", file(sample("LA"), "PNG")),
+        Kind("PNG, grey of 16 bits with alpha", ".png", _deep_grey_with_alpha(deep)),
         Kind("PNG, grey with a profile", ".png", file(grey, "PNG", icc_profile=profile_of("ProPhoto", grey=True))),
         Kind(
             "PNG, grey with alpha and profile", ".png", file(sample("LA"), "PNG", icc_profile=profile_of("ProPhoto", grey=True))
@@ -198,6 +200,10 @@ def _by_commands(rgb: Image.Image) -> Iterator[Kind]:
             command = ["cjpeg", "-quality", "95", "-arithmetic", "-outfile", folder / "a.jpg", folder / "rgb.ppm"]
             if not subprocess.run(command, capture_output=True).returncode:
                 yield Kind("JPEG, arithmetic coding", ".jpg", (folder / "a.jpg").read_bytes())
+        if shutil.which("vips"):
+            with suppress(OSError):  # one without AVIF
+                _vips("copy", folder / "rgb.png", f"{folder}/a.avif[Q=95]")
+                yield Kind("AVIF of libheif, with EXIF", ".avif", (folder / "a.avif").read_bytes())
         if shutil.which("avifenc"):
             for depth in ("10", "12"):
                 command = ["avifenc", "--min", "0", "--max", "4", "-d", depth, folder / "rgb.png", folder / "a.avif"]
@@ -262,6 +268,19 @@ def _by_opencv(extension: str, rgb: np.ndarray, options: Sequence[int] = ()) -> 
     done, data = cv2.imencode(extension, rgb[:, :, ::-1] if rgb.ndim == 3 else rgb, options)
     assert done
     return data.tobytes()
+
+
+def _deep_grey_with_alpha(deep: np.ndarray) -> bytes:
+    """A PNG of 16 bits, grey with alpha, which neither Pillow nor OpenCV writes."""
+    height, width = deep.shape[:2]
+    alpha = np.broadcast_to(np.linspace(0, 65535, width), (height, width))
+    rows = np.dstack([deep[:, :, 1], alpha]).astype(">u2").reshape(height, -1).view(np.uint8)
+    unfiltered = np.hstack([np.zeros((height, 1), np.uint8), rows]).tobytes()
+    png = b"\x89PNG\r\n\x1a\n"
+    head = struct.pack(">IIBBBBB", width, height, 16, 4, 0, 0, 0)
+    for named in (b"IHDR" + head, b"IDAT" + zlib.compress(unfiltered), b"IEND"):
+        png += struct.pack(">I", len(named) - 4) + named + struct.pack(">I", zlib.crc32(named))
+    return png
 
 
 def by_vips(data: bytes, extension: str, folder: Path, profile: bytes | None = None) -> Image.Image:
