@@ -31,8 +31,8 @@ _OF_THE_PHOTO = frozenset(
 _NOT_OF_A_THUMBNAIL = frozenset({0x927C, 0xA001, 0xA002, 0xA003, 0xA005, 0x9101, 0x9102})
 _BYTES_OF = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
 _SHORT, _LONG, _TEXT = 3, 4, (2, 129)
-# The most of a directory's tags, and what a marker of JPEG holds after its name.
-_MOST_TAGS, _MOST_BYTES = 1000, 65_000
+# The most of a directory's tags; what a marker of JPEG holds after its name; and the most that is looked at to find what to keep.
+_MOST_TAGS, _MOST_BYTES, _MOST_READ = 1000, 65_000, 1 << 18
 # Of XMP: what says how the original is stored or turned, and of other pictures in its file: previews of the whole, gain maps,
 # depths, the film of a motion photo.
 _STORED = re.compile(
@@ -125,6 +125,7 @@ def _first(block: bytes, order: str) -> Tags:
 def _directory(block: bytes, order: str, start: int) -> Tags:
     """The tags of a directory that are whole."""
     tags: Tags = []
+    read = 0
     if start + 2 > len(block):
         return tags
     for i in range(min(struct.unpack_from(order + "H", block, start)[0], _MOST_TAGS)):
@@ -134,7 +135,10 @@ def _directory(block: bytes, order: str, start: int) -> Tags:
         number, type, count = struct.unpack_from(order + "HHI", block, at)
         length = _BYTES_OF.get(type, 0) * count
         value_at = at + 8 if length <= 4 else struct.unpack_from(order + "I", block, at + 8)[0]
-        if 0 < length <= len(block) - value_at:
+        if 0 < length <= min(_MOST_BYTES, len(block) - value_at):
+            read += length
+            if read > _MOST_READ:  # values may lie on each other
+                break
             tags.append((number, type, count, block[value_at : value_at + length]))
     return tags
 
@@ -170,7 +174,9 @@ def _packed(order: str, tags: Tags, start: int) -> bytes:
 def _holding(xmp: bytes) -> bytes:
     """A packet of XMP without what does not hold of a thumbnail; empty where it is broken."""
     try:
-        text = xmp.strip(b"\0").decode("utf-8-sig")
+        text = xmp[: _MOST_READ + 1].strip(b"\0").decode("utf-8-sig")
+        if len(text) > _MOST_READ:
+            return b""
         if "<!" in text:  # a document type: none belongs here, and its entities could grow without bounds
             return b""
         document = minidom.parseString(text).documentElement

@@ -13,6 +13,8 @@ from cropper.profiles import PRIMARIES, SRGB_PRIMARIES, Colours
 _UNSPECIFIED = 2
 # Powers that a file of some sense is coded with.
 _POWERS = (1 / 3, 4)
+# Boxes beside each other, and pictures in a file, that are looked at: a file could be made of nothing else.
+_MOST = 10_000
 
 
 def colours_of(data: bytes, format: str) -> tuple[Colours | None, bool]:
@@ -92,7 +94,7 @@ def _properties_of(data: bytes, links: tuple[int, int], item: int) -> Iterator[i
     """The numbers, from 1 on, of an item's properties, by the box ``ipma``."""
     at = links[0] + 8
     is_long, is_wide = data[links[0]] > 0, data[links[0] + 3] & 1
-    for _ in range(struct.unpack_from(">I", data, links[0] + 4)[0]):
+    for _ in range(min(struct.unpack_from(">I", data, links[0] + 4)[0], _MOST)):
         current = struct.unpack_from(">I" if is_long else ">H", data, at)[0]
         at += 4 if is_long else 2
         count = data[at]
@@ -113,7 +115,9 @@ def _find(data: bytes, path: tuple[bytes, ...], start: int, end: int) -> tuple[i
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of the content of each box, one after the other."""
-    while start + 8 <= end:
+    for _ in range(_MOST):
+        if start + 8 > end:
+            return
         length, name = struct.unpack_from(">I4s", data, start)
         inner = start + 8
         if length == 1:

@@ -234,6 +234,16 @@ def test_what_is_too_long_for_a_marker_is_left_out():
     assert 0x9286 not in kept.get_ifd(0x8769)
 
 
+def test_large_parts_of_a_tiff_are_no_reason_to_lose_its_names():
+    tags = ImageFileDirectory_v2()
+    tags[315], tags[34377] = "Ada", b"8BIM" * 200_000
+    tags.tagtype[34377] = 7
+    file = io.BytesIO()
+    image().resize((600, 440)).save(file, "TIFF", tiffinfo=tags)
+    for keep in (metadata.COPYRIGHT, metadata.ALL):
+        assert reopened(thumbnail(file.getvalue(), keep, "jpg"))[0][315] == "Ada"
+
+
 def test_keep_is_an_option_of_what_makes_thumbnails(cropper, tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jpg").write_bytes(photo_of("JPEG"))
