@@ -313,6 +313,22 @@ def test_small_photos_and_panoramas_are_read(format, size):
     assert np.abs(pixels.astype(int) - [10, 10, 200]).max() <= 4
 
 
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("size", [(649, 441), (655, 447)])
+def test_photo_decoded_smaller_covers_the_same_turned_and_not(samples, scale, size):
+    """Of sides that are no multiple of the scale the last pixels lie beyond the photo, on the other side when it is turned."""
+    with Image.open(samples / "fig.jpg") as opened:
+        upright = np.asarray(opened.convert("RGB").resize(size))
+    needed = math.ceil(size[0] / scale), math.ceil(size[1] / scale)
+    expected = cv2.resize(upright[:, :, ::-1], needed, interpolation=cv2.INTER_AREA)
+    for orientation, turn in STORED.items():
+        exif = Image.Exif()
+        exif[274] = orientation
+        data = file(Image.fromarray(np.ascontiguousarray(turn(upright))), "JPEG", quality=98, subsampling=0, exif=exif)
+        pixels = photo.decode(data, photo.probe(data), needed)
+        assert difference(pixels, expected) < 2.5
+
+
 def test_first_photo_of_an_mpo_is_decoded_scaled_too():
     large = Image.new("RGB", (640, 480))
     data = file(large, "MPO", save_all=True, append_images=[large])

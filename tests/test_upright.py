@@ -13,10 +13,10 @@ from PIL import Image
 from test_photo import STORED
 
 FORMATS = {
-    "jpg": {"quality": 98, "subsampling": 0},
+    "jpg": {"quality": 100, "subsampling": 0},
     "png": {},
     "webp": {"lossless": True},
-    "avif": {"quality": 98, "subsampling": "4:4:4"},
+    "avif": {"quality": 100, "subsampling": "4:4:4"},
     "tif": {},
 }
 
