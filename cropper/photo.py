@@ -208,7 +208,8 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
         needed: at least these pixels, upright ``(width, height)``, of the whole photo, or all it has.
 
     Returns:
-        uint8 [h, w, 3] BGR, or [h, w, 4] BGRA where the photo has transparency; 16 bits are scaled to 8.
+        uint8 [h, w, 3] BGR, or [h, w, 4] BGRA where the photo has transparency; 16 bits are scaled to 8. The pixels cover the
+        photo from edge to edge, whatever their number.
 
     Raises:
         PhotoError: if it is truncated or damaged.
@@ -217,10 +218,9 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
         pixels = _decode_by_pillow(data, header, needed)
     else:
         pixels = _decode_by_opencv(data, header, needed)
-    pixels = _upright(_edge_to_edge(pixels, header), header.orientation)
     if not _is_whole(pixels, header):
         raise PhotoError("its pixels are not as many as its header says", remedy=_COPY_AGAIN)
-    return pixels
+    return _upright(_edge_to_edge(pixels, header), header.orientation)
 
 
 def decode_or_salvage(data: bytes, header: Header, needed: tuple[int, int], limits: Limits) -> tuple[NDArray[np.uint8], bool]:
@@ -238,10 +238,8 @@ def decode_or_salvage(data: bytes, header: Header, needed: tuple[int, int], limi
         if not limits.salvage:
             raise
         pixels = _salvaged(data, header, needed)
-        if pixels is not None:
-            pixels = _upright(_edge_to_edge(pixels, header), header.orientation)
-            if _is_whole(pixels, header):
-                return pixels, True
+        if pixels is not None and _is_whole(pixels, header):
+            return _upright(_edge_to_edge(pixels, header), header.orientation), True
         raise PhotoError(f"{error.what}, and nothing of it can be salvaged", remedy=error.remedy) from error
 
 
@@ -280,10 +278,16 @@ def _extrema(image: Image.Image) -> list[tuple[float, float]]:
 
 
 def _is_whole(pixels: NDArray[np.uint8], header: Header) -> bool:
-    """Whether decoded pixels, upright, are as many as the header says, at full scale or one of JPEG's."""
+    """Whether decoded pixels, not turned, are as many as the header says, at full scale or one of JPEG's."""
     height, width = pixels.shape[:2]
+    stored = _stored_size(header)
     scales = (1, 2, 4, 8) if header.format == "JPEG" else (1,)
-    return any((width, height) == (math.ceil(header.width / scale), math.ceil(header.height / scale)) for scale in scales)
+    return any((width, height) == (math.ceil(stored[0] / scale), math.ceil(stored[1] / scale)) for scale in scales)
+
+
+def _stored_size(header: Header) -> tuple[int, int]:
+    """Width and height as a decoder gives them, before the photo is turned."""
+    return (header.width, header.height) if header.orientation < 5 else (header.height, header.width)
 
 
 def scale_of(header: Header, needed: tuple[int, int]) -> int:
@@ -369,22 +373,21 @@ def _transform(icc_profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
 
 
 def _edge_to_edge(pixels: NDArray[np.uint8], header: Header) -> NDArray[np.uint8]:
-    """Pixels of a JPEG decoded smaller, not turned, as many as before that cover the photo and nothing else.
+    """Pixels of a JPEG decoded smaller, not turned, made to cover the photo and nothing else: one more a side where they do not.
 
     Of one 1297 pixels wide an eighth has 163, seven eighths of whose last lie beyond the photo's edge: beyond the left one, when
     the photo is turned upside down.
     """
     height, width = pixels.shape[:2]
-    whole = (header.width, header.height) if header.orientation < 5 else (header.height, header.width)
-    if header.format != "JPEG" or (width, height) == whole:
+    stored = _stored_size(header)
+    scale = next(s for s in (1, *_REDUCED) if (width, height) == (math.ceil(stored[0] / s), math.ceil(stored[1] / s)))
+    if stored[0] % scale == 0 and stored[1] % scale == 0:
         return pixels
-    scale = next((s for s in _REDUCED if (width, height) == (math.ceil(whole[0] / s), math.ceil(whole[1] / s))), 0)
-    if not scale or (whole[0] % scale == 0 and whole[1] % scale == 0):
-        return pixels
-    # The factors decide where samples lie, the result is a little larger than asked for.
-    across, down = width * scale / whole[0], height * scale / whole[1]
-    larger = cv2.resize(pixels, None, fx=across, fy=down, interpolation=cv2.INTER_CUBIC)
-    return np.ascontiguousarray(larger[:height, :width], np.uint8)
+    # One more, since OpenCV only copies what is to have the size it has. The factors decide where samples lie, to the fraction.
+    wider, taller = width + (stored[0] % scale > 0), height + (stored[1] % scale > 0)
+    factors = wider * scale / stored[0], taller * scale / stored[1]
+    larger = cv2.resize(pixels, None, fx=factors[0], fy=factors[1], interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(larger[:taller, :wider], np.uint8)
 
 
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
