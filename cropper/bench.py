@@ -149,7 +149,7 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
         for file in files:
             try:
                 data = timed("read", _read, file)
-                header = timed("header", photo.probe, data)
+                header = timed("header", pipeline.header_of, data, settings)
                 needed = pipeline.pixels_needed(header.width, header.height, settings)
                 pixels = timed("decode", photo.decode, data, header, needed)
                 shape = shape_for(header.width, header.height)

@@ -1,7 +1,7 @@
 """Bytes <-> pixels: probe, decode, orientation, colour, encode.
 
 Pillow reads headers (size, orientation, transparency, colour profile); OpenCV decodes, resizes and encodes, but for what it gets
-wrong: Pillow decodes photos with transparency and CMYK with a profile, and writes JPEG.
+wrong: Pillow decodes photos with transparency and CMYK, and writes JPEG.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,7 +22,10 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from cropper.boxes import Box
 from cropper.errors import PhotoError
+from cropper.metadata import NOTHING, Metadata
 from cropper.opencv import cv2
+from cropper.profiles import ink_profile, is_srgb, profile_of
+from cropper.tags import colours_of
 
 # The formats that are read, by Pillow's names, and what their files' names end with. Content is told from the bytes, not from the
 # name.
@@ -40,6 +44,7 @@ QUALITY = {"jpg": 85, "png": 100, "webp": 80, "avif": 65}
 
 _FORMATS = list(EXTENSIONS_OF)
 _GREY_MODES = {"1", "L", "LA", "I;16", "I;16B", "I;16L"}
+_GREY_SPACE = b"GRAY"  # as profiles call it
 _ALPHA_MODES = {"RGBA", "LA", "PA", "RGBa", "La"}
 _DEEP_MODES = {"I", "F"}
 # EXIF orientation -> (transpose rows and columns first, then cv2.flip code), to get upright pixels. None: no flip.
@@ -64,6 +69,8 @@ _COPY_AGAIN = "copy it again from where it came from"
 _DEFLATE_FACTOR = 1032
 # Channels of a PNG by its colour type.
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# Bytes of a PNG up to the end of its first chunk.
+_PNG_HEADER = 33
 # Pixels that are laid onto white at a time: what it takes to do so is several times their bytes.
 _STRIP = 1 << 18
 
@@ -95,7 +102,9 @@ class Header:
         has_alpha: whether some pixels may be transparent.
         is_grey: whether there is one channel of colour only.
         is_cmyk: whether its colours are inks.
-        icc_profile: the embedded colour profile as it is, or None.
+        icc_profile: the embedded colour profile as it is, or one that says what the file's tags say of its colours; None where
+            they are sRGB's or nothing is said.
+        metadata: what goes along of the rest; nothing, unless whoever asks for more puts it here.
     """
 
     format: str
@@ -106,6 +115,7 @@ class Header:
     is_grey: bool
     is_cmyk: bool
     icc_profile: bytes | None
+    metadata: Metadata = NOTHING
 
 
 def probe(data: bytes, limits: Limits = LIMITS) -> Header:
@@ -137,16 +147,26 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
     width, height = image.size
     if orientation >= 5:
         width, height = height, width
+    format = "JPEG" if image.format == "MPO" else str(image.format)
+    is_grey = image.mode in _GREY_MODES
     return Header(
-        format="JPEG" if image.format == "MPO" else str(image.format),
+        format=format,
         width=width,
         height=height,
         orientation=orientation,
         has_alpha=image.mode in _ALPHA_MODES or "transparency" in image.info,
-        is_grey=image.mode in _GREY_MODES,
+        is_grey=is_grey,
         is_cmyk=image.mode == "CMYK",
-        icc_profile=image.info.get("icc_profile") or None,
+        icc_profile=_profile(data, format, image.info.get("icc_profile") or None, is_grey),
     )
+
+
+def _profile(data: bytes, format: str, embedded: bytes | None, is_grey: bool) -> bytes | None:
+    """The profile that a photo's colours are of: embedded, or made of its tags; None where they are sRGB's."""
+    colours, goes_first = colours_of(data, format)
+    if colours is None or (embedded is not None and not goes_first):
+        return embedded
+    return None if is_srgb(colours) else profile_of(colours, is_grey)
 
 
 def _png_bytes(data: bytes) -> int:
@@ -188,19 +208,19 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
         needed: at least these pixels, upright ``(width, height)``, of the whole photo, or all it has.
 
     Returns:
-        uint8 [h, w, 3] BGR, or [h, w, 4] BGRA where the photo has transparency; 16 bits are scaled to 8.
+        uint8 [h, w, 3] BGR, or [h, w, 4] BGRA where the photo has transparency; 16 bits are scaled to 8. The pixels cover the
+        photo from edge to edge, whatever their number.
 
     Raises:
         PhotoError: if it is truncated or damaged.
     """
-    if header.has_alpha or (header.is_cmyk and header.icc_profile):
+    if header.has_alpha or header.is_cmyk:
         pixels = _decode_by_pillow(data, header, needed)
     else:
         pixels = _decode_by_opencv(data, header, needed)
-    pixels = _upright(pixels, header.orientation)
     if not _is_whole(pixels, header):
         raise PhotoError("its pixels are not as many as its header says", remedy=_COPY_AGAIN)
-    return pixels
+    return _upright(_edge_to_edge(pixels, header), header.orientation)
 
 
 def decode_or_salvage(data: bytes, header: Header, needed: tuple[int, int], limits: Limits) -> tuple[NDArray[np.uint8], bool]:
@@ -218,10 +238,8 @@ def decode_or_salvage(data: bytes, header: Header, needed: tuple[int, int], limi
         if not limits.salvage:
             raise
         pixels = _salvaged(data, header, needed)
-        if pixels is not None:
-            pixels = _upright(pixels, header.orientation)
-            if _is_whole(pixels, header):
-                return pixels, True
+        if pixels is not None and _is_whole(pixels, header):
+            return _upright(_edge_to_edge(pixels, header), header.orientation), True
         raise PhotoError(f"{error.what}, and nothing of it can be salvaged", remedy=error.remedy) from error
 
 
@@ -247,7 +265,7 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
             if image.mode.startswith("I;16"):
                 grey = (np.asarray(image) >> 8).astype(np.uint8)
                 return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
-            rgb = (_to_srgb(image, header.icc_profile) if header.is_cmyk else None) or image.convert("RGB")
+            rgb = _inks_in_srgb(image, header.icc_profile) if header.is_cmyk else image.convert("RGB")
             return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
     except Exception:  # there is nothing to be had
         return None
@@ -260,10 +278,16 @@ def _extrema(image: Image.Image) -> list[tuple[float, float]]:
 
 
 def _is_whole(pixels: NDArray[np.uint8], header: Header) -> bool:
-    """Whether decoded pixels, upright, are as many as the header says, at full scale or one of JPEG's."""
+    """Whether decoded pixels, not turned, are as many as the header says, at full scale or one of JPEG's."""
     height, width = pixels.shape[:2]
+    stored = _stored_size(header)
     scales = (1, 2, 4, 8) if header.format == "JPEG" else (1,)
-    return any((width, height) == (math.ceil(header.width / scale), math.ceil(header.height / scale)) for scale in scales)
+    return any((width, height) == (math.ceil(stored[0] / scale), math.ceil(stored[1] / scale)) for scale in scales)
+
+
+def _stored_size(header: Header) -> tuple[int, int]:
+    """Width and height as a decoder gives them, before the photo is turned."""
+    return (header.width, header.height) if header.orientation < 5 else (header.height, header.width)
 
 
 def scale_of(header: Header, needed: tuple[int, int]) -> int:
@@ -290,6 +314,8 @@ def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> N
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except (cv2.error, MemoryError) as error:
         raise PhotoError(f"it cannot be decoded ({_reason(error)})", remedy="export it again from its source") from error
+    if pixels is None and header.format == "AVIF":
+        return _decode_by_pillow(data, header, needed)
     if pixels is None:
         raise PhotoError("it is truncated or damaged", remedy=_COPY_AGAIN)
     return pixels  # type: ignore[return-value]
@@ -299,7 +325,8 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
     """BGRA, or BGR where there is no transparency, not turned.
 
     OpenCV loses a grey PNG's transparent shade and a grey TIFF's alpha, darkens a TIFF's colours by their alpha and refuses some
-    turned AVIFs with alpha; and it takes CMYK for the opposite of RGB, whatever inks the profile says they are.
+    turned AVIFs with alpha and those with EXIF that libheif writes; and it takes CMYK for the opposite of RGB, whatever the inks
+    are.
     """
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
@@ -307,7 +334,7 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
                 return _with_alpha(image)
             image.draft(None, needed if header.orientation < 5 else needed[::-1])
             image.load()  # here, so that what is damaged is not taken for a profile that makes no sense
-            rgb = _to_srgb(image, header.icc_profile) or image.convert("RGB")
+            rgb = _inks_in_srgb(image, header.icc_profile) if header.is_cmyk else image.convert("RGB")
             return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
     except Exception as error:  # as in probe
         raise PhotoError(f"it is truncated or damaged ({_reason(error)})", remedy=_COPY_AGAIN) from error
@@ -321,6 +348,12 @@ def _with_alpha(image: Image.Image) -> NDArray[np.uint8]:
         return np.dstack([(deep >> 8).astype(np.uint8)] * 3 + [alpha])
     rgba = np.asarray(image if image.mode == "RGBA" else image.convert("RGBA"))
     return cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA)  # type: ignore[return-value]
+
+
+def _inks_in_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
+    """CMYK to the nearest colours of sRGB, RGB: by its profile, or as on coated paper where that is missing or makes no sense."""
+    rgb = _to_srgb(image, icc_profile) if icc_profile else None
+    return rgb or _to_srgb(image, ink_profile()) or image.convert("RGB")
 
 
 def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image | None:
@@ -337,6 +370,24 @@ def _transform(icc_profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
     source, target = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile)), ImageCms.createProfile("sRGB")
     # What both spaces have stays what it is, as in libvips.
     return ImageCms.buildTransform(source, target, mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC)
+
+
+def _edge_to_edge(pixels: NDArray[np.uint8], header: Header) -> NDArray[np.uint8]:
+    """Pixels of a JPEG decoded smaller, not turned, made to cover the photo and nothing else: one more a side where they do not.
+
+    Of one 1297 pixels wide an eighth has 163, seven eighths of whose last lie beyond the photo's edge: beyond the left one, when
+    the photo is turned upside down.
+    """
+    height, width = pixels.shape[:2]
+    stored = _stored_size(header)
+    scale = next(s for s in (1, *_REDUCED) if (width, height) == (math.ceil(stored[0] / s), math.ceil(stored[1] / s)))
+    if stored[0] % scale == 0 and stored[1] % scale == 0:
+        return pixels
+    # One more, since OpenCV only copies what is to have the size it has. The factors decide where samples lie, to the fraction.
+    wider, taller = width + (stored[0] % scale > 0), height + (stored[1] % scale > 0)
+    factors = wider * scale / stored[0], taller * scale / stored[1]
+    larger = cv2.resize(pixels, None, fx=factors[0], fy=factors[1], interpolation=cv2.INTER_CUBIC)
+    return np.ascontiguousarray(larger[:taller, :wider], np.uint8)
 
 
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -424,11 +475,11 @@ def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
 
 def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: int | None = None, srgb: bool = False) -> bytes:
-    """A thumbnail as a file of an output format: with the photo's colour profile, without any of its other metadata.
+    """A thumbnail as a file of an output format: with the photo's colour profile, and no other metadata than the header's.
 
     Args:
         thumbnail: uint8 [h, w, 3] BGR or [h, w, 4] BGRA; transparency goes onto white in a format that has none.
-        header: the photo's: its profile, and whether it is grey.
+        header: the photo's: its profile, what goes along of its metadata, and whether it is grey.
         format: a key of ``QUALITY``.
         quality: 1..100; the format's default if left out. PNG is lossless and takes no notice.
         srgb: whether colours are converted to sRGB, and no profile goes along: without one, that is what viewers take them for.
@@ -441,10 +492,18 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
         thumbnail = on_white(thumbnail)
     if header.is_grey and thumbnail.shape[2] == 3 and format in ("jpg", "png"):
         thumbnail = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]
-    profile = header.icc_profile if header.icc_profile is not None and _fits(header.icc_profile, thumbnail) else None
+    profile = header.icc_profile
+    if profile is not None and not _fits(profile, thumbnail):
+        # One for grey cannot go along with three channels.
+        if header.is_grey and profile[16:20] == _GREY_SPACE:
+            thumbnail = _in_srgb(thumbnail, profile)
+        profile = None
     if srgb and profile is not None:
         thumbnail, profile = _in_srgb(thumbnail, profile), None
-    file = _encode_jpeg(thumbnail, profile, quality) if format == "jpg" else _encode(thumbnail, profile, format, quality)
+    if format == "jpg":
+        file = _encode_jpeg(thumbnail, profile, header.metadata, quality)
+    else:
+        file = _encode(thumbnail, profile, header.metadata, format, quality)
     if file is None:
         raise PhotoError(f"the {format} encoder refused", remedy="try another --format or a smaller size")
     return file
@@ -452,12 +511,13 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
 
 def _in_srgb(thumbnail: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8]:
     """Grey, BGR or BGRA of a profile to the nearest colours of sRGB; as it is where the profile makes no sense."""
-    grey = thumbnail.ndim == 2
-    converted = _to_srgb(Image.fromarray(thumbnail if grey else np.ascontiguousarray(thumbnail[:, :, 2::-1])), profile)
+    is_grey = profile[16:20] == _GREY_SPACE
+    colour = thumbnail if thumbnail.ndim == 2 else thumbnail[:, :, 0] if is_grey else thumbnail[:, :, 2::-1]
+    converted = _to_srgb(Image.fromarray(np.ascontiguousarray(colour)), profile)
     if converted is None:
         return thumbnail
     rgb = np.asarray(converted)
-    if grey:  # neutral in sRGB as well, and a channel is a third of three
+    if thumbnail.ndim == 2:  # neutral in sRGB as well, and a channel is a third of three
         return np.ascontiguousarray(rgb[:, :, 1])
     return np.dstack([rgb[:, :, ::-1], thumbnail[:, :, 3:]])
 
@@ -473,29 +533,44 @@ def encoder_parameters(format: str, quality: int | None = None) -> list[int]:
     }[format]
 
 
-def _encode_jpeg(thumbnail: NDArray[np.uint8], profile: bytes | None, quality: int) -> bytes | None:
+def _encode_jpeg(thumbnail: NDArray[np.uint8], profile: bytes | None, metadata: Metadata, quality: int) -> bytes | None:
     """By Pillow: OpenCV writes the same bytes, but no profile beyond the 64 KB of one marker."""
     rgb = thumbnail if thumbnail.ndim == 2 else cv2.cvtColor(thumbnail, cv2.COLOR_BGR2RGB)
+    exif = b"Exif\0\0" + metadata.exif if metadata.exif else b""
     file = io.BytesIO()
     try:
-        Image.fromarray(rgb).save(file, "JPEG", quality=quality, icc_profile=profile)
+        Image.fromarray(rgb).save(file, "JPEG", quality=quality, icc_profile=profile, exif=exif, xmp=metadata.xmp or None)
     except (OSError, ValueError):
         return None
     return file.getvalue()
 
 
-def _encode(thumbnail: NDArray[np.uint8], profile: bytes | None, format: str, quality: int) -> bytes | None:
-    params = encoder_parameters(format, quality)
-    kinds = [int(cv2.IMAGE_METADATA_ICCP)] if profile else []
-    chunks = [np.frombuffer(profile, np.uint8)[None]] if profile else []
+def _encode(thumbnail: NDArray[np.uint8], profile: bytes | None, metadata: Metadata, format: str, quality: int) -> bytes | None:
+    parts = [
+        (int(kind), np.frombuffer(part, np.uint8)[None])
+        for kind, part in (
+            (cv2.IMAGE_METADATA_ICCP, profile),
+            (cv2.IMAGE_METADATA_EXIF, metadata.exif),
+            (cv2.IMAGE_METADATA_XMP, metadata.xmp if format != "png" else b""),
+        )
+        if part
+    ]
+    kinds, chunks = [kind for kind, _ in parts], [chunk for _, chunk in parts]
     try:
-        done, file = cv2.imencodeWithMetadata(f".{format}", thumbnail, kinds, chunks, params)
+        done, file = cv2.imencodeWithMetadata(f".{format}", thumbnail, kinds, chunks, encoder_parameters(format, quality))
     except cv2.error:
         done = False
     if done:
-        return file.tobytes()
+        return _with_xmp(file.tobytes(), metadata.xmp) if format == "png" and metadata.xmp else file.tobytes()
     # libpng refuses a malformed profile, which no viewer would heed either.
-    return _encode(thumbnail, None, format, quality) if profile else None
+    return _encode(thumbnail, None, metadata, format, quality) if profile else None
+
+
+def _with_xmp(png: bytes, xmp: bytes) -> bytes:
+    """A PNG with a packet of XMP, after its header. OpenCV would write it as text in Latin-1, and beyond its end."""
+    body = b"iTXtXML:com.adobe.xmp" + bytes(5) + xmp
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return png[:_PNG_HEADER] + chunk + png[_PNG_HEADER:]
 
 
 def _fits(icc_profile: bytes, thumbnail: NDArray[np.uint8]) -> bool:
@@ -503,7 +578,7 @@ def _fits(icc_profile: bytes, thumbnail: NDArray[np.uint8]) -> bool:
 
     The colour space stands in bytes 16-19 of a profile (ICC.1:2022, 7.2.6).
     """
-    return icc_profile[16:20] == (b"GRAY" if thumbnail.ndim == 2 else b"RGB ")
+    return icc_profile[16:20] == (_GREY_SPACE if thumbnail.ndim == 2 else b"RGB ")
 
 
 def _reason(error: BaseException) -> str:

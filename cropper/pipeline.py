@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper import ledger, outputs, photo
+from cropper import ledger, metadata, outputs, photo
 from cropper.boxes import Target, largest_size
 from cropper.decide import Choosing, Decision, Fit, decide, smallest_box
 from cropper.errors import CropperError, PhotoError, raise_if_for_all, reading, unexpected
@@ -77,6 +77,7 @@ class Settings:
         fill: what photos are padded with: ``blur``, ``edge`` or a colour as ``#rrggbb``.
         limits: which photos are accepted.
         srgb: whether colours are converted to sRGB, rather than their profile kept.
+        keep: what goes along of the photos' metadata, one of ``metadata.CHOICES``.
     """
 
     targets: tuple[Target, ...]
@@ -89,6 +90,7 @@ class Settings:
     fill: str = BLUR
     limits: photo.Limits = photo.LIMITS
     srgb: bool = False
+    keep: str = metadata.NONE
 
 
 @dataclass(frozen=True)
@@ -347,11 +349,17 @@ def _share_to_fill(box: tuple[int, int], target: Target) -> Fraction:
     return max(Fraction(size[0], box[0]), Fraction(size[1], box[1]))
 
 
+def header_of(data: bytes, settings: Settings) -> photo.Header:
+    """What a photo's header says, with what is to go along of its metadata."""
+    header = photo.probe(data, settings.limits)
+    return header if settings.keep == metadata.NONE else replace(header, metadata=metadata.of(data, header.format, settings.keep))
+
+
 def pixels_of(
     data: bytes, settings: Settings, given: Sequence[Focus | None] = ()
 ) -> tuple[photo.Header, NDArray[np.uint8], NDArray[np.uint8], bool]:
     """A photo's header, its pixels for what is asked for, what the model sees of them, and whether some were missing."""
-    header = photo.probe(data, settings.limits)
+    header = header_of(data, settings)
     needed = pixels_needed(header.width, header.height, settings, given)
     is_large = header.width * header.height > LARGE * photo.scale_of(header, needed) ** 2
     with _one_large if is_large else nullcontext():

@@ -228,11 +228,12 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         fill: str,
         limits: Limits,
         srgb: bool,
+        keep: str,
         **others: Any,
     ) -> Any:
         from cropper.pipeline import Settings
 
-        settings = Settings(targets, format, quality, enlarge, choosing=choosing, fill=fill, limits=limits, srgb=srgb)
+        settings = Settings(targets, format, quality, enlarge, choosing=choosing, fill=fill, limits=limits, srgb=srgb, keep=keep)
         return command(settings=settings, **others)
 
     decorated: Callable[..., Any] = with_settings
@@ -245,6 +246,14 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default="blur",
             show_default=True,
             help="Of padded photos: themselves, blurred, the colour of their edges, or one of yours.",
+        ),
+        click.option(
+            "--keep",
+            type=click.Choice(["none", "copyright", "all"]),
+            default="none",
+            show_default=True,
+            help="Of the photos' metadata: the photographer's name and copyright alone, or all EXIF and XMP, which tell the "
+            "place a photo was taken at too.",
         ),
         click.option("--srgb", is_flag=True, help="Convert colours to sRGB, rather than let their profile go along."),
         click.option("--enlarge", is_flag=True, help="Enlarge photos smaller than the size, rather than crop them at their own."),
