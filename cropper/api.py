@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cropper import photo
 from cropper.boxes import Box, aspect_ratio, choose
+from cropper.modelfile import refuse_external_data
 from cropper.saliency import Saliency
 
 
@@ -19,10 +20,12 @@ class Cropper:
         model: an ONNX file that keeps the model contract; the bundled student if left out.
 
     Raises:
-        ModelError: if the model cannot be loaded.
+        ModelError: if the model cannot be loaded, or keeps data in other files.
     """
 
     def __init__(self, model: str | Path | None = None) -> None:
+        if model is not None:
+            refuse_external_data(Path(model))
         self._saliency = Saliency(model)
 
     def saliency(self, image_bgr: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cropper.boxes import Target
 from cropper.errors import OutputError, remedy_for
-from cropper.walk import join
+from cropper.walk import is_inside, join
 from cropper.whole import replacing
 
 # A thumbnail's time is its photo's and this much more, so that no copy of the photo itself passes for a thumbnail.
@@ -133,11 +133,24 @@ def write(path: Path, data: bytes, temporary_name: str, photo_modified_ns: int, 
             raise OutputError("a file that cropper did not write is there already", path=path, remedy=remedy)
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, path.with_name(temporary_name)) as temporary:
-            temporary.write_bytes(data)
+            temporary.unlink(missing_ok=True)  # left over, or a link to somewhere
+            with temporary.open("xb") as file:
+                file.write(data)
             if not ours:
                 stamp(temporary, photo_modified_ns)
     except OSError as error:
         raise OutputError(f"the thumbnail cannot be written ({error.strerror})", path=path, remedy=remedy_for(error)) from error
+
+
+def check_stays_in(out: Path, output: str) -> None:
+    """Make sure that no link on the way to an output leads out of OUT.
+
+    Raises:
+        OutputError: if one does.
+    """
+    folder = (out / output).parent
+    if not is_inside(os.path.realpath(folder), os.path.realpath(out)):
+        raise OutputError("a link leads out of OUT", path=folder, remedy="remove it or choose another OUT")
 
 
 def remove(path: Path) -> None:

@@ -440,6 +440,8 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
         try:
             decisions = decide(density, *image, target, settings.choosing, focus)
             ours = output in job.ours
+            if not settings.dry_run:
+                outputs.check_stays_in(out, output)
             if settings.dry_run:
                 output = output if ours else ""  # what an earlier run left is still ours
             elif decisions[0].fit is Fit.SKIP:

@@ -64,7 +64,7 @@ class Seen:
     error: CropperError | None = None
 
 
-def write(out: Path, source: Path | None, jobs: int) -> Generator[Seen, None, None]:
+def write(out: Path, source: Path | None, jobs: int, limits: photo.Limits = photo.LIMITS) -> Generator[Seen, None, None]:
     """Write the page over the ledger of an output folder, and yield what became of each photo, in the ledger's order.
 
     The page is written last. Closed early, or interrupted, the pictures made so far are there for the next run.
@@ -73,6 +73,7 @@ def write(out: Path, source: Path | None, jobs: int) -> Generator[Seen, None, No
         out: the output folder of a batch.
         source: where its photos are, or None for where the batch took them from.
         jobs: worker threads, at least 1.
+        limits: which photos are accepted.
 
     Raises:
         UsageError: if there is no ledger, or it is not known where its photos are.
@@ -107,7 +108,7 @@ def write(out: Path, source: Path | None, jobs: int) -> Generator[Seen, None, No
         try:
             for path, group in photos:
                 rows = tuple(group)
-                waiting.append((path, rows, workers.submit(_view, photos_folder, out, path, _image_size(rows), model)))
+                waiting.append((path, rows, workers.submit(_view, photos_folder, out, path, _image_size(rows), model, limits)))
                 if len(waiting) >= 4 * jobs:
                     yield leave()
             while waiting:
@@ -160,7 +161,9 @@ def _pictures_of(path: str) -> list[str]:
     return [f"{_name_of(path)}.{picture}" for picture in _PICTURES]
 
 
-def _view(source: Path, out: Path, path: str, image_size: tuple[int, int] | None, model: Saliency) -> CropperError | None:
+def _view(
+    source: Path, out: Path, path: str, image_size: tuple[int, int] | None, model: Saliency, limits: photo.Limits
+) -> CropperError | None:
     """Worker: make a photo's pictures unless they are there, or say why it has none."""
     file, folder = source / path, out / FOLDER
     files = [folder / name for name in _pictures_of(path)]
@@ -169,7 +172,7 @@ def _view(source: Path, out: Path, path: str, image_size: tuple[int, int] | None
     try:
         with reading(file), file.open("rb") as opened:
             modified = os.fstat(opened.fileno()).st_mtime_ns
-            pictures = _drawn(opened.read(), image_size, model)
+            pictures = _drawn(opened.read(), image_size, model, limits)
         for target, data in zip(files, pictures, strict=True):
             _write(target, data)
             outputs.stamp(target, modified)
@@ -182,20 +185,20 @@ def _view(source: Path, out: Path, path: str, image_size: tuple[int, int] | None
     return None
 
 
-def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency) -> tuple[bytes, bytes, bytes]:
+def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency, limits: photo.Limits) -> tuple[bytes, bytes, bytes]:
     """A photo's preview, the small one and its heat, as files.
 
     Raises:
         PhotoError: if it cannot be decoded, or is of another size than its boxes are for.
     """
-    header = photo.probe(data)
+    header = photo.probe(data, limits)
     size = header.width, header.height
     if image_size not in (None, size):
         raise PhotoError("it has changed since its boxes were chosen", remedy="run 'cropper batch' again")
     preview, card = (photo.fitted(*size, (side, side), enlarge=False) for side in (PREVIEW_SIDE, CARD_SIDE))
     # Enough for the model to see what it saw in the batch, so that the heat is what the boxes were chosen from.
     share = max(Fraction(preview[0], size[0]), Fraction(preview[1], size[1]), share_needed(*size))
-    pixels = photo.decode(data, header, photo.pixels_of_share(*size, share))
+    pixels, _ = photo.decode_or_salvage(data, header, photo.pixels_of_share(*size, share), limits)
     density = model.densities(prepare(photo.on_white(pixels), shape_for(*size))[None])[0]
     shown = photo.resized(photo.on_white(pixels), preview)
     return (

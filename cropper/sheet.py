@@ -118,7 +118,14 @@ def is_of_the_ledger(path: Path, out: Path, source: Path) -> bool:
     return False
 
 
-def draw(selection: Selection, out: Path, source: Path, columns: int | None = None, model: Saliency | None = None) -> Pixels:
+def draw(
+    selection: Selection,
+    out: Path,
+    source: Path,
+    columns: int | None = None,
+    model: Saliency | None = None,
+    limits: photo.Limits = photo.LIMITS,
+) -> Pixels:
     """The sheet, uint8 [h, w, 3] BGR: a cell a photo, left to right, then down.
 
     Args:
@@ -127,6 +134,7 @@ def draw(selection: Selection, out: Path, source: Path, columns: int | None = No
         source: the folder of the originals. One that cannot be read does not stop the others.
         columns: cells in a row; as many as fit a page if left out.
         model: what says where people look, to show that too; or None.
+        limits: which photos are accepted.
 
     Raises:
         UsageError: if the sheet would have more pixels in a row or column than image files can hold.
@@ -153,7 +161,7 @@ def draw(selection: Selection, out: Path, source: Path, columns: int | None = No
     problems = []
     for entry, (left, top) in zip(entries, corners, strict=True):
         canvas[top : top + cell_height, left : left + cell_width] = _CELL
-        cell = _cell_of(entry, out, source, slots, model)
+        cell = _cell_of(entry, out, source, slots, model, limits)
         problems.append(cell.problem)
         _paste(canvas, cell.original, left + _GAP, top + _GAP, SLOT)
         if model is not None:
@@ -171,7 +179,9 @@ def draw(selection: Selection, out: Path, source: Path, columns: int | None = No
     return np.asarray(image, np.uint8)
 
 
-def _cell_of(entry: Entry, out: Path, source: Path, slots: dict[str, tuple[int, int]], model: Saliency | None) -> _Cell:
+def _cell_of(
+    entry: Entry, out: Path, source: Path, slots: dict[str, tuple[int, int]], model: Saliency | None, limits: photo.Limits
+) -> _Cell:
     """Read what there is to show of a photo. Whatever is wrong with it is said in its cell."""
     cell = _Cell()
     boxes: dict[str, Box] = {}
@@ -188,7 +198,7 @@ def _cell_of(entry: Entry, out: Path, source: Path, slots: dict[str, tuple[int, 
             with suppress(PhotoError):  # then it is cut out again
                 cell.crops[row.size] = _picture(out / row.output, slots[row.size])
     try:
-        _read_original(cell, entry, boxes, source, slots, model)
+        _read_original(cell, entry, boxes, source, slots, model, limits)
     except PhotoError as error:
         cell.problem = cell.problem or error.reason
     except Exception as error:  # nothing that one photo does may stop the others
@@ -203,19 +213,21 @@ def _read_original(
     source: Path,
     slots: dict[str, tuple[int, int]],
     model: Saliency | None,
+    limits: photo.Limits,
 ) -> None:
     """The original with its boxes, where people look in it, and crops cut from it where there are no thumbnails."""
     file = source / entry.path
     with reading(file):
         data = file.read_bytes()
-        header = photo.probe(data)
+        header = photo.probe(data, limits)
         size = header.width, header.height
         missing = [label for label in boxes if label not in cell.crops]
         shown = photo.fitted(*size, SLOT)
         share = max([shown[0] / size[0], *(slots[label][0] / boxes[label].width for label in missing)])
         if model is not None:
             share = max(share, float(share_needed(*size)))
-        pixels = photo.on_white(photo.decode(data, header, photo.pixels_of_share(*size, share)))
+        decoded, _ = photo.decode_or_salvage(data, header, photo.pixels_of_share(*size, share), limits)
+        pixels = photo.on_white(decoded)
     original = np.asarray(photo.resized(pixels, shown), np.uint8)
     if model is not None:
         density = model.densities(prepare(pixels, shape_for(*size))[None])[0]

@@ -28,6 +28,7 @@ class Look:
         width, height: of the upright original in pixels.
         density: float32 [h, w], where people look, summing to 1.
         boxes: label and box each, in pixels of the upright original.
+        salvaged: whether the photo was damaged, and this is what could be decoded of it.
     """
 
     bgr: NDArray[np.uint8]
@@ -35,6 +36,7 @@ class Look:
     height: int
     density: NDArray[np.float32]
     boxes: tuple[tuple[str, Box], ...]
+    salvaged: bool = False
 
 
 def look_at(
@@ -60,7 +62,7 @@ def look_at(
     with reading(path):
         data = path.read_bytes()
         header = photo.probe(data, limits)
-        pixels, _ = photo.decode_or_salvage(data, header, _size_to_draw(header.width, header.height), limits)
+        pixels, salvaged = photo.decode_or_salvage(data, header, _size_to_draw(header.width, header.height), limits)
         bgr = photo.on_white(pixels)
     density = Saliency(model).densities(prepare(bgr, shape_for(header.width, header.height))[None])[0]
     boxes = tuple(
@@ -68,7 +70,7 @@ def look_at(
         for target in targets
         for number, decision in enumerate(decide(density, header.width, header.height, target, choosing))
     )
-    return Look(bgr, header.width, header.height, density, boxes)
+    return Look(bgr, header.width, header.height, density, boxes, salvaged)
 
 
 def label_of(target: Target, number: int, decision: Decision) -> str:

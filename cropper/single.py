@@ -9,8 +9,9 @@ from cropper.pipeline import Settings, pixels_of, thumbnail_of
 from cropper.saliency import Saliency
 
 
-def thumbnail(data: bytes, settings: Settings) -> bytes:
-    """The thumbnail of a photo, in the photo's own format where that is kept and can be, else in PNG.
+def thumbnail(data: bytes, settings: Settings) -> tuple[bytes, bool]:
+    """The thumbnail of a photo, in the photo's own format where that is kept and can be, else in PNG; and whether the photo was
+    damaged, and is there in part.
 
     Args:
         data: the whole file of the photo.
@@ -21,11 +22,11 @@ def thumbnail(data: bytes, settings: Settings) -> bytes:
         ModelError: if the model cannot be loaded.
     """
     (target,) = settings.targets
-    header, pixels, model_input, _ = pixels_of(data, settings)
+    header, pixels, model_input, salvaged = pixels_of(data, settings)
     density = Saliency(settings.model).densities(model_input[None])[0]
     decision = decide(density, header.width, header.height, target, settings.choosing)[0]
     if decision.fit is Fit.SKIP:
         raise PhotoError(decision.note, remedy="ask for another --min-kept or --otherwise")
     format = outputs.format_of(f"photo.{header.format.lower()}", settings.format)
     made = thumbnail_of(pixels, header, decision, target, settings)
-    return photo.encode(made, header, format, settings.quality, settings.srgb)
+    return photo.encode(made, header, format, settings.quality, settings.srgb), salvaged

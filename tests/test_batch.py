@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import os
+import random
 import shutil
 import threading
 from contextlib import closing
@@ -556,3 +557,65 @@ def test_no_place_survives_in_any_format(cropper, tmp_path, samples, format, opt
             assert not opened.getexif().get_ifd(34853)
             assert not dict(opened.getexif())
             assert not {"exif", "xmp", "XML:com.adobe.xmp"} & set(opened.info)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_links_in_out_lead_nowhere(cropper, tmp_path, make_photo):
+    photo = make_photo(tmp_path / "in" / "sub" / "a.jpg")
+    make_photo(tmp_path / "in" / "b.jpg")
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "folder").mkdir(parents=True)
+    (elsewhere / "target.jpg").write_bytes(b"mine")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sub").symlink_to(elsewhere / "folder")
+    for number in range(4):
+        (tmp_path / "out" / f".cropper-{number}.part").symlink_to(elsewhere / "target.jpg")
+    code, _, said = cropper("batch", "in", "out")
+    assert code == 1
+    assert "out/sub: a link leads out of OUT; remove it or choose another OUT" in said
+    assert list((elsewhere / "folder").iterdir()) == []
+    assert (elsewhere / "target.jpg").read_bytes() == b"mine"
+    assert (tmp_path / "out" / "b.jpg").is_file()
+    assert photo.is_file()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="such names cannot be there")
+@pytest.mark.parametrize("name", ["..\\..\\a.jpg", "a...jpg", "\\a.jpg", "C:a.jpg", "%2e%2e%2fa.jpg", "~.jpg", "<script>.jpg"])
+def test_no_name_leads_out_of_out(cropper, tmp_path, make_photo, name):
+    make_photo(tmp_path / "here" / "in" / " .." / "x.jpg").rename(tmp_path / "here" / "in" / " .." / name)
+    before, out = set(tmp_path.rglob("*")), tmp_path / "here" / "out"
+    assert cropper("batch", "here/in", "here/out", "--size", "20x20", "--aspect", "1:1")[0] == 0
+    assert all(path == out or out in path.parents for path in {*tmp_path.rglob("*")} - before)
+    assert len(list(out.rglob("*.jpg"))) == 2
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("order", ["sorted", "reversed", "shuffled"])
+def test_the_file_systems_order_does_not_matter(cropper, samples, tmp_path, make_photo, monkeypatch, jobs, order):
+    for number in range(12):
+        make_photo(tmp_path / "in" / ("", "b", "a", "b/c")[number % 4] / f"{number}.jpg", seed=number)
+    assert cropper("batch", "in", "expected", "--size", "24x24")[0] == 0
+    scandir = os.scandir
+
+    class InOrder:
+        def __init__(self, path):
+            with scandir(path) as entries:
+                self.entries = sorted(entries, key=lambda entry: entry.name, reverse=order == "reversed")
+            if order == "shuffled":
+                random.Random(str(path)).shuffle(self.entries)
+
+        def __enter__(self):
+            return iter(self.entries)
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(os, "scandir", InOrder)
+    # Broken off, and gone on with.
+    with closing(run(tmp_path / "in", tmp_path / "out", Settings((Target((24, 24), (24, 24)),)), jobs)) as photos:
+        for _ in range(5):
+            next(photos)
+    assert cropper("batch", "in", "out", "--size", "24x24", "--jobs", jobs)[0] == 0
+    monkeypatch.undo()
+    assert len(files_of(tmp_path / "expected")) == 13
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "expected")

@@ -80,6 +80,29 @@ def test_max_pixels_holds_in_every_command(cropper, tmp_path, command):
     assert code == 0
 
 
+@pytest.mark.parametrize("command", [("sheet", "out", "-o", "s.png"), ("review", "out")])
+def test_what_looks_over_a_batch_takes_its_limits(cropper, tmp_path, command):
+    (tmp_path / "in").mkdir()
+    hostile.Image.new("RGB", (2000, 1000)).save(tmp_path / "in" / "a.jpg")
+    whole = Path(hostile.SAMPLE).read_bytes()
+    (tmp_path / "in" / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    assert cropper("batch", "in", "out", "--salvage")[0] == 0
+    code, _, said = cropper(*command, "--max-pixels", "1", "--salvage")
+    assert (code == 1 and "it has more pixels than is safe" in said) or command[0] == "sheet"
+    assert "half" not in said
+    code, _, said = cropper(*command, "--max-pixels", "2", "--salvage")
+    assert (code, said) == (0, "")
+
+
+@pytest.mark.parametrize("command", [("crop", "half.jpg", "-o", "b.jpg"), ("show", "half.jpg")])
+def test_what_is_salvaged_is_said(cropper, tmp_path, command):
+    whole = Path(hostile.SAMPLE).read_bytes()
+    (tmp_path / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    assert cropper(*command)[0] == 1
+    code, _, said = cropper(*command, "--salvage")
+    assert (code, said) == (0, "cropper: half.jpg: salvaged: part of the photo is missing\n")
+
+
 def test_raising_max_pixels_makes_just_what_failed(cropper, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "small.jpg").write_bytes(JPEG)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import is_stdout, settings_options
+from cropper.cli.options import is_stdout, say, settings_options
 from cropper.errors import OutputError, UsageError, reading
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def crop(image: Path, output: Path, settings: Settings) -> None:
     """
     from cropper import outputs
     from cropper.opencv import libraries_muted
+    from cropper.pipeline import SALVAGED
     from cropper.single import thumbnail
 
     if len(settings.targets) != 1:
@@ -52,7 +53,9 @@ def crop(image: Path, output: Path, settings: Settings) -> None:
             settings = replace(settings, format=format)
     with libraries_muted(), reading("stdin" if from_stdin else image):
         data = sys.stdin.buffer.read() if from_stdin else image.read_bytes()
-        made = thumbnail(data, settings)
+        made, salvaged = thumbnail(data, settings)
+    if salvaged:
+        say(f"{image}: {SALVAGED}")
     if to_stdout:
         sys.stdout.buffer.write(made)
         return

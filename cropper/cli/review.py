@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import SOME_FAILED, jobs_option, photos_option
+from cropper.cli.options import SOME_FAILED, jobs_option, limits_options, photos_option
 from cropper.cli.progress import progress
+
+if TYPE_CHECKING:
+    from cropper.photo import Limits
 
 
 @click.command(short_help="Write a page to look over the boxes and correct them.")
 @click.argument("out", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @photos_option
+@limits_options
 @jobs_option
 @click.option("--open", "open_it", is_flag=True, help="Open the page in the browser.")
-def review(out: Path, source: Path | None, jobs: int, open_it: bool) -> int:
+def review(out: Path, source: Path | None, jobs: int, limits: Limits, open_it: bool) -> int:
     """Write OUT/review.html, a page over the photos and boxes of a batch, and print its path.
 
     \b
@@ -42,7 +47,7 @@ def review(out: Path, source: Path | None, jobs: int, open_it: bool) -> int:
     with (
         libraries_muted(),
         progress(lambda: len({row.path for row in ledger.read(out / ledger.NAME)})) as bar,
-        closing(pages.write(out, source, jobs)) as photos,
+        closing(pages.write(out, source, jobs, limits)) as photos,
     ):
         for seen in photos:
             if seen.error is not None:

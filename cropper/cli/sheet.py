@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import is_stdout, photos_option
+from cropper.cli.options import is_stdout, limits_options, photos_option
 from cropper.errors import UsageError
+
+if TYPE_CHECKING:
+    from cropper.photo import Limits
 
 
 @click.command(short_help="Draw a contact sheet of a batch: originals, boxes, crops.")
@@ -34,7 +38,10 @@ from cropper.errors import UsageError
 @click.option("--columns", metavar="N", type=click.IntRange(1), help="Photos in a row.  [default: as many as fit a page]")
 @click.option("--heat", is_flag=True, help="Show where people look, too.")
 @photos_option
-def sheet(out: Path, output: Path, most: int, sort: str, columns: int | None, heat: bool, source: Path | None) -> None:
+@limits_options
+def sheet(
+    out: Path, output: Path, most: int, sort: str, columns: int | None, heat: bool, source: Path | None, limits: Limits
+) -> None:
     """Draw the photos of OUT/boxes.csv with their boxes, each beside its crops, on one sheet, and print its path.
 
     The crops are OUT's thumbnails, or cut from the originals where there are none. A photo that cannot be read says so in its
@@ -57,7 +64,7 @@ def sheet(out: Path, output: Path, most: int, sort: str, columns: int | None, he
     if not to_stdout and output.exists() and sheets.is_of_the_ledger(output, out, source):
         raise UsageError("the sheet would overwrite a photo or a thumbnail", path=output, remedy="give another name with -o")
     with libraries_muted():
-        picture = sheets.draw(selection, out, source, columns, Saliency() if heat else None)
+        picture = sheets.draw(selection, out, source, columns, Saliency() if heat else None, limits)
     if to_stdout:
         sys.stdout.buffer.write(encoded(picture, Path("sheet.jpg")))
     else:

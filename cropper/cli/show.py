@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import candidates_option, choosing_options, limits_options
+from cropper.cli.options import candidates_option, choosing_options, limits_options, say
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def show(
     cropper show photo.jpg --aspect 1:1 --aspect 9:16 -o heat.jpg --open
     """
     from cropper.opencv import libraries_muted
+    from cropper.pipeline import SALVAGED
     from cropper.show import look_at, picture_of, preview_of, save
 
     path = output or Path(f"{image.stem}.saliency.png")
@@ -57,6 +58,8 @@ def show(
         raise UsageError("the picture would overwrite the photo", path=path, remedy="give another name with -o")
     with libraries_muted():
         look = look_at(image, targets, replace(choosing, candidates=candidates), limits=limits)
+    if look.salvaged:
+        say(f"{image}: {SALVAGED}")
     save(picture_of(look), path)
     click.echo(os.fsencode(path))  # as bytes: a name need not be text
     if output is None and can_draw():
