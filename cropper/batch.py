@@ -13,13 +13,14 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from cropper import __version__, focus, ledger, outputs, photo
+from cropper import __version__, focus, ledger, outputs, photo, shards
 from cropper.boxes import Target
 from cropper.decide import BY_HAND
 from cropper.errors import OutputError, PhotoError, UsageError, raise_if_for_all, remedy_for
 from cropper.focus import Focus, Given
 from cropper.pipeline import Done, Finished, Job, Pipeline, Settings
 from cropper.saliency import BUNDLED_MODEL, Saliency
+from cropper.shards import Shard
 from cropper.walk import is_inside, join, walk
 
 
@@ -30,6 +31,7 @@ def run(
     jobs: int,
     given: Given | None = None,
     stop: Callable[[], bool] = lambda: False,
+    shard: Shard | None = None,
 ) -> Generator[Done, None, None]:
     """Make the thumbnails and the ledger of a folder, and yield what became of each photo, in the walk's order.
 
@@ -44,6 +46,7 @@ def run(
         given: the user's word on photos, by their paths in IN. Only what changed of it is done again.
         stop: is asked all the while whether to stop as if interrupted, soon rather than with every thread at its end: the process
             is to end then.
+        shard: takes just its photos, and may run beside the others.
 
     Raises:
         UsageError: if OUT is IN or holds it, or IN goes away.
@@ -54,12 +57,16 @@ def run(
     """
     _check_folders(source, out)
     model = Saliency(settings.model)
-    current = ledger.open_run(out, source, _fingerprint(settings), settings.dry_run)
+    label = shard.label if shard is not None else ""
+    if shard is None:
+        current = ledger.open_run(out, source, _fingerprint(settings), settings.dry_run)
+    else:
+        current = shards.open_run(out, source, _fingerprint(settings), settings.dry_run, shard)
     complete = abandoned = False
     try:
         try:
             if current.lock.was_left:
-                outputs.remove_temporaries(out, ledger.STATE_FOLDER)
+                outputs.remove_temporaries(out, ledger.STATE_FOLDER, label)
             pipeline = Pipeline(settings, out, model, jobs)
 
             def record(finished: Finished) -> None:
@@ -68,7 +75,7 @@ def run(
                 _record(current, finished)
 
             try:
-                yield from pipeline.run(_photos(source, out, settings, current, given or {}), record, stop)
+                yield from pipeline.run(_photos(source, out, settings, current, given or {}, shard), record, stop)
             finally:
                 abandoned = pipeline.abandoned
                 _record_the_rest(current, pipeline)
@@ -105,9 +112,12 @@ def _fingerprint(settings: Settings) -> str:
     return json.dumps(values, indent=1) + "\n"
 
 
-def _photos(source: Path, out: Path, settings: Settings, current: ledger.Run, given: Given) -> Iterator[Job | Finished]:
+def _photos(
+    source: Path, out: Path, settings: Settings, current: ledger.Run, given: Given, shard: Shard | None
+) -> Iterator[Job | Finished]:
     """The walk, each photo with its outputs; those that need no work as finished already."""
     number = 0
+    label = shard.label if shard is not None else ""
     for folder in walk(source, photo.EXTENSIONS, leave_out=out):
         if folder.error is not None:
             raise_if_for_all(folder.error)
@@ -117,6 +127,8 @@ def _photos(source: Path, out: Path, settings: Settings, current: ledger.Run, gi
         names = outputs.names_of(folder.photos, settings.format)
         for name in folder.photos:
             path = join(folder.path, name)
+            if shard is not None and not shard.holds(path):
+                continue
             wanted = outputs.paths_of(settings.targets, folder.path, names[name])
             known = current.current.of(path)
             outdated = current.outdated.of(path)
@@ -126,7 +138,8 @@ def _photos(source: Path, out: Path, settings: Settings, current: ledger.Run, gi
             else:
                 format = outputs.format_of(name, settings.format)
                 ours = frozenset(row.output for row in (*known, *outdated) if row.output)
-                yield Job(number, path, source / path, format, wanted, known, ours, foci)
+                temporary = outputs.temporary_name(number, label)
+                yield Job(number, path, source / path, format, wanted, known, ours, foci, temporary)
             number += 1
 
 

@@ -26,7 +26,7 @@ _CLOCK_STEPS_NS = (1, 100, 10_000_000, 1_000_000_000)
 _LONGEST_NAME = 255
 
 # What a thumbnail is called until it is whole.
-_TEMPORARY = re.compile(r"\.cropper-[0-9]+\.part")
+_TEMPORARY = re.compile(r"\.cropper-(?:([0-9]+-of-[0-9]+)\.)?[0-9]+\.part")
 
 # Extensions that already name an output format.
 FORMAT_OF = {".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".webp": "webp", ".avif": "avif"}
@@ -85,12 +85,12 @@ def _fitting(stem: str, ending: str) -> str:
     return stem + ending
 
 
-def temporary_name(number: int) -> str:
-    """What the thumbnail of a photo of this number is called until it is whole."""
-    return f".cropper-{number}.part"
+def temporary_name(number: int, shard: str = "") -> str:
+    """What the thumbnail of a photo of this number is called until it is whole; shards at work in one OUT have names apart."""
+    return f".cropper-{shard}.{number}.part" if shard else f".cropper-{number}.part"
 
 
-def remove_temporaries(out: Path, state_folder: str) -> None:
+def remove_temporaries(out: Path, state_folder: str, shard: str = "") -> None:
     """Take away what a killed run had begun to write: files under OUT that bear a name of ``temporary_name``.
 
     Links are not followed, and a folder of another run's, which may be at work, is left alone.
@@ -98,6 +98,7 @@ def remove_temporaries(out: Path, state_folder: str) -> None:
     Args:
         out: the output folder.
         state_folder: the name of the folder by which an output folder is known.
+        shard: the one that was killed, others of which may be at work; all of them if left out.
     """
     upcoming = [os.fspath(out)]
     while upcoming:
@@ -107,7 +108,11 @@ def remove_temporaries(out: Path, state_folder: str) -> None:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.name != state_folder and not os.path.lexists(os.path.join(entry.path, state_folder)):
                         upcoming.append(entry.path)
-                elif _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                elif (
+                    (match := _TEMPORARY.fullmatch(entry.name))
+                    and shard in ("", match[1])
+                    and entry.is_file(follow_symlinks=False)
+                ):
                     with suppress(OSError):
                         os.unlink(entry.path)
 

@@ -124,6 +124,7 @@ class Job:
     known: tuple[ledger.Row, ...]  # its rows in the ledger, of an earlier run with the same settings
     ours: frozenset[str]  # outputs that an earlier run wrote, with whatever settings
     given: tuple[Focus | None, ...]  # the user's word, one a target
+    temporary: str = ""  # what a thumbnail is called until it is whole: no other photo's that is under way
 
 
 @dataclass(frozen=True)
@@ -441,7 +442,7 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
             else:
                 thumbnail = thumbnail_of(decoded.pixels, header, decisions[0], target, settings)
                 data = photo.encode(thumbnail, header, job.format, settings.quality, settings.srgb)
-                outputs.write(out / output, data, outputs.temporary_name(job.number), decoded.modified_ns, ours)
+                outputs.write(out / output, data, job.temporary, decoded.modified_ns, ours)
                 if ours:
                     unstamped.append(out / output)
             for decision in decisions:
