@@ -28,6 +28,7 @@ from pathlib import Path
 from cropper import lock
 from cropper.boxes import Box
 from cropper.errors import OutputError, UsageError, remedy_for
+from cropper.storage import Place, Remote, is_url
 from cropper.walk import order
 from cropper.whole import replacing
 
@@ -56,6 +57,7 @@ class Row:
     focus_y: str = ""
     kept: str = ""
     message: str = ""
+    version: str = ""  # of the photo, for a ledger in a storage; no user's table has it
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,13 @@ class Files:
         out: the output folder.
         ledger: the ledger itself.
         state: the folder with the other files.
+        header: its columns, and those of the others that have rows.
     """
 
     out: Path
     ledger: Path
     state: Path
+    header: tuple[str, ...]
 
     @property
     def lock(self) -> Path:
@@ -103,19 +107,24 @@ class Files:
         return self.state / "source"
 
 
-def files_of(out: Path) -> Files:
-    """The ledger of an output folder."""
-    return Files(out, out / NAME, out / STATE_FOLDER)
-
-
-def files_of_shard(out: Path, folder: Path) -> Files:
-    """The ledger of one of several runs that share an output folder: all in a folder of its own."""
-    return Files(out, folder / NAME, folder)
-
-
-HEADER = tuple(field.name for field in fields(Row))
+VERSIONED = tuple(field.name for field in fields(Row))
+HEADER = VERSIONED[:-1]
 _SIZE = HEADER.index("size")
-_values_of = attrgetter(*HEADER)
+
+
+def files_of(out: Path, header: tuple[str, ...] = HEADER) -> Files:
+    """The ledger of an output folder."""
+    return Files(out, out / NAME, out / STATE_FOLDER, header)
+
+
+def files_of_shard(out: Path, folder: Path, header: tuple[str, ...] = HEADER) -> Files:
+    """The ledger of one of several runs that share an output folder: all in a folder of its own."""
+    return Files(out, folder / NAME, folder, header)
+
+
+def as_wide(line: list[str], header: tuple[str, ...]) -> list[str]:
+    """A row with as many columns as a header: without its version, or with an empty one, where that is what differs."""
+    return line[: len(header)] + [""] * (len(header) - len(line))
 
 
 def decided_row(path: str, output: str, status: str, image_size: tuple[int, int], size: str, box: Box, message: str = "") -> Row:
@@ -164,10 +173,10 @@ def lines(path: Path, only_ended: bool = False) -> Iterator[list[str]]:
         found = csv.reader(line for line in file if line.endswith("\n")) if only_ended else csv.reader(file)
         try:
             header = next(found, None)
-            if header is not None and tuple(header) != HEADER:
+            if header is not None and tuple(header) not in (HEADER, VERSIONED):
                 raise OutputError("is there already and is no ledger", path=path, remedy="move it away or choose another OUT")
             for line in found:
-                if len(line) == len(HEADER) and line[2] in (OK, SKIPPED, FAILED):
+                if header is not None and len(line) == len(header) and line[2] in (OK, SKIPPED, FAILED):
                     yield line
         except csv.Error as error:
             reason = f"is no ledger from line {found.line_num} on ({error})"
@@ -177,11 +186,12 @@ def lines(path: Path, only_ended: bool = False) -> Iterator[list[str]]:
 class Writer:
     """Appends rows to a new ledger file; each photo's rows are on their way to the disk when ``append`` returns."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, header: tuple[str, ...] = HEADER) -> None:
         self._path = path
+        self._values_of = attrgetter(*header)
         self._file = path.open("wb", buffering=0)
         self._end = 0  # of the last whole row, in bytes
-        self._write([HEADER])
+        self._write([header])
 
     def append(self, rows: Iterable[Row]) -> None:
         """Write some rows, one photo's for example: all of them, or none.
@@ -189,7 +199,7 @@ class Writer:
         Raises:
             OSError: if they cannot be written, or the file is not where it was any more.
         """
-        self._write(map(_values_of, rows))
+        self._write(map(self._values_of, rows))
         # Without its folder the system would still take rows, for nobody.
         if not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(self._path))
@@ -255,7 +265,7 @@ class Run:
     lock: lock.Lock
 
 
-def open_run(out: Path, source: Path, settings: str, dry: bool = False) -> Run:
+def open_run(out: Path, source: Place, settings: str, dry: bool = False, header: tuple[str, ...] = HEADER) -> Run:
     """Begin a run over an output folder: join what a killed run left, set rows of other settings aside.
 
     Args:
@@ -263,12 +273,13 @@ def open_run(out: Path, source: Path, settings: str, dry: bool = False) -> Run:
         source: the folder IN, which ``source_of`` will tell.
         settings: all that decides the outputs, beside the photos, as a string.
         dry: whether this run writes no outputs, but the ledger only.
+        header: the columns.
 
     Raises:
         OutputError: if the folder cannot be written, another run is at work there, it holds a ``boxes.csv`` that is no ledger, it
             is made in shards, or is dry-run over outputs made with other settings, whose ledger it would spoil.
     """
-    files = files_of(out)
+    files = files_of(out, header)
 
     def check() -> None:
         if (files.state / SHARDS).exists():
@@ -291,7 +302,7 @@ def writing_to(out: Path) -> Iterator[None]:
         raise OutputError(reason, path=error.filename or out, remedy=remedy) from error
 
 
-def begin(files: Files, source: Path, settings: str, dry: bool, prepare: Callable[[], None]) -> Run:
+def begin(files: Files, source: Place, settings: str, dry: bool, prepare: Callable[[], None]) -> Run:
     """Take the lock, let ``prepare`` look at what is there, and begin a run.
 
     Raises:
@@ -307,26 +318,26 @@ def begin(files: Files, source: Path, settings: str, dry: bool, prepare: Callabl
         raise
 
 
-def _begin(files: Files, source: Path, settings: str, dry: bool, taken: lock.Lock) -> Run:
+def _begin(files: Files, source: Place, settings: str, dry: bool, taken: lock.Lock) -> Run:
     has_outputs = any(row.output for file in (files.ledger, files.part, files.outdated) for row in read(file))
     same_settings = files.settings.exists() and files.settings.read_text(encoding="utf-8") == settings
     if dry and has_outputs and not same_settings:
         raise OutputError(
             "holds thumbnails made with other settings", path=files.out, remedy="choose another OUT for the dry run"
         )
-    write_whole(files.source, os.fsencode(os.path.abspath(source)))
+    write_whole(files.source, os.fsencode(source if isinstance(source, Remote) else os.path.abspath(source)))
     recover(files)
     if not same_settings:
-        _join(files.ledger, files.outdated, files.joined)
+        _join(files.ledger, files.outdated, files)
         write_whole(files.settings, settings.encode("utf-8"))
     files.joined.unlink(missing_ok=True)
     current, outdated = Previous(read(files.ledger)), Previous(read(files.outdated))
-    return Run(files, current, outdated, Writer(files.part), has_outputs or not dry, taken)
+    return Run(files, current, outdated, Writer(files.part, files.header), has_outputs or not dry, taken)
 
 
 def recover(files: Files) -> None:
     """Join what a killed run left to the ledger. Only for who has the lock."""
-    _join(files.part, files.ledger, files.joined)
+    _join(files.part, files.ledger, files)
 
 
 def source_of(out: Path) -> Path | None:
@@ -348,6 +359,9 @@ def photos_of(out: Path, told: Path | None) -> Path:
             raise UsageError("the folder of the photos is not there", path=told, remedy="give it with --photos")
         return told
     source = source_of(out)
+    if source is not None and is_url(os.fspath(files_of(out).source.read_text(errors="replace"))):
+        reason = f"was made of photos in {files_of(out).source.read_text(errors='replace')}"
+        raise UsageError(reason, path=out, remedy="give a folder of this machine that has them with --photos")
     if source is None or not source.is_dir():
         reason = "does not say where its photos are" if source is None else f"was made of photos in {source}, which is gone"
         raise UsageError(reason, path=out, remedy="give their folder with --photos")
@@ -385,7 +399,7 @@ def close_run(run: Run, complete: bool, abandoned: bool = False) -> None:
             lock.release(run.lock, tidy, remove=tidy and not run.leaves_state)
 
 
-def _join(newer: Path, older: Path, temporary: Path) -> None:
+def _join(newer: Path, older: Path, files: Files) -> None:
     """Put the rows of a newer run that may not have come to the end in front of an older one's rows of later photos.
 
     The older file holds both then, and the newer one is gone.
@@ -393,12 +407,13 @@ def _join(newer: Path, older: Path, temporary: Path) -> None:
     if not newer.exists():
         return
     with (
-        replacing(older, temporary) as joined,
+        replacing(older, files.joined) as joined,
         joined.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(HEADER)
-        writer.writerows(_joined(lines(newer, only_ended=True), lines(older)))
+        writer.writerow(files.header)
+        rows = _joined(lines(newer, only_ended=True), lines(older))
+        writer.writerows(as_wide(row, files.header) for row in rows)
         file.flush()
         os.fsync(file.fileno())
     newer.unlink()

@@ -27,12 +27,13 @@ _SHARES = {"kept"}
 Line = list[str]
 
 
-def merge(parts: Sequence[Path], to: Path) -> int:
+def merge(parts: Sequence[Path], to: Path, header: tuple[str, ...] = ledger.HEADER) -> int:
     """Join ledgers, each in the walk's order and no two with rows of one photo, to one file, and count its rows.
 
     Args:
         parts: of any number; none of them gives an empty ledger.
         to: a CSV as a run would have written it, or where the name ends with ``.parquet`` a Parquet file.
+        header: the columns of a CSV.
 
     Raises:
         UsageError: if a part is not there, is not in the walk's order, or has a photo that another one has.
@@ -59,16 +60,16 @@ def merge(parts: Sequence[Path], to: Path) -> int:
             groups = [files[first : first + _AT_ONCE] for first in range(0, len(files), _AT_ONCE)]
             files = [Path(scratch) / f"{level}-{number}.csv" for number in range(len(groups))]
             for group, file in zip(groups, files, strict=True):
-                write(_merged(group), file)
+                write(_merged(group), file, ledger.VERSIONED)
         merged = counted(_merged(files))
         if to.suffix.lower() == ".parquet":
             _write_parquet(merged, to)
         else:
-            write(merged, to)
+            write(merged, to, header)
     return count
 
 
-def write(lines: Iterable[Line], path: Path) -> None:
+def write(lines: Iterable[Line], path: Path, header: tuple[str, ...] = ledger.HEADER) -> None:
     """Write rows as a ledger, on the disk when it is there, and whole or not at all.
 
     Raises:
@@ -79,8 +80,8 @@ def write(lines: Iterable[Line], path: Path) -> None:
         new.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(ledger.HEADER)
-        writer.writerows(lines)
+        writer.writerow(header)
+        writer.writerows(ledger.as_wide(line, header) for line in lines)
         file.flush()
         os.fsync(file.fileno())
 
@@ -123,7 +124,7 @@ def _write_parquet(lines: Iterator[Line], path: Path) -> None:
     schema = pa.schema([(column, type_of(column)) for column in ledger.HEADER])
     with replacing(path, path.with_name(f".cropper-{os.getpid()}.new")) as new, parquet.ParquetWriter(new, schema) as writer:
         while group := list(islice(lines, _ROW_GROUP)):
-            columns = zip(*group, strict=True)
+            columns = zip(*(ledger.as_wide(line, ledger.HEADER) for line in group), strict=True)
             values = {name: [_value(name, text) for text in texts] for name, texts in zip(ledger.HEADER, columns, strict=True)}
             writer.write_table(pa.table(values, schema))
 

@@ -31,6 +31,8 @@ _TEMPORARY = re.compile(r"\.cropper-(?:([0-9]+-of-[0-9]+)\.)?[0-9]+\.part")
 # Extensions that already name an output format.
 FORMAT_OF = {".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".webp": "webp", ".avif": "avif"}
 
+_PHOTOS = {*FORMAT_OF, ".tif", ".tiff", ".bmp", ".gif"}
+
 
 def format_of(name: str, format: str) -> str:
     """The output format of a photo: its own where it is kept and can be, PNG for what has none of its own."""
@@ -71,6 +73,26 @@ def names_of(photos: tuple[str, ...], format: str) -> dict[str, str]:
             again += 1
         taken.add(_alike(output))
         result[name] = output
+    return result
+
+
+def names_one_by_one(photos: tuple[str, ...], format: str) -> dict[str, str]:
+    """As ``names_of``, but without a look at the folder's other photos, of which there are too many.
+
+    Names that stay still stay; all others get the extension after their own, ``a.gif.png``. A photo that has such a name itself
+    gets one more, so that no two are alike.
+    """
+    result = {}
+    for name in photos:
+        new = format_of(name, format)
+        ending = f".{new}"
+        stays = FORMAT_OF.get(os.path.splitext(name)[1].lower()) == new
+        stem = name
+        while stem.endswith(ending):
+            stem = stem.removesuffix(ending)
+        extension = os.path.splitext(stem)[1].lower()
+        taken = stem != name and extension in _PHOTOS and FORMAT_OF.get(extension) != new == format_of(stem, format)
+        result[name] = name if stays and not taken else _fitting(name, ending)
     return result
 
 
@@ -171,14 +193,21 @@ def stamp(path: Path, photo_modified_ns: int) -> None:
 
 
 def are_up_to_date(thumbnails: list[Path], photo: Path) -> bool:
-    """Whether all these thumbnails are there and stamped as made from the photo as it is now.
+    """Whether all these thumbnails are there and stamped as made from the photo as it is now."""
+    try:
+        return are_stamped(thumbnails, os.stat(photo).st_mtime_ns)
+    except OSError:
+        return False
+
+
+def are_stamped(thumbnails: list[Path], photo_modified_ns: int) -> bool:
+    """Whether all these thumbnails are there and stamped as made from the photo that was last modified then.
 
     An empty one is not: a power failure leaves it so, where the system had not written it yet.
     """
     try:
-        modified = os.stat(photo).st_mtime_ns
         found = [os.lstat(thumbnail) for thumbnail in thumbnails]
-        return all(status.st_size and _is_stamped(status.st_mtime_ns, modified) for status in found)
+        return all(status.st_size and _is_stamped(status.st_mtime_ns, photo_modified_ns) for status in found)
     except OSError:
         return False
 

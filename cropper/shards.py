@@ -22,6 +22,7 @@ from pathlib import Path
 
 from cropper import ledger, lock, merging
 from cropper.errors import OutputError, UsageError
+from cropper.storage import Place
 
 _LABEL = re.compile(r"([0-9]{5,})-of-([0-9]{5,})")
 # Another shard that begins holds the lock on OUT for a moment: seconds to wait for it, and between two looks.
@@ -58,32 +59,35 @@ class Shard:
         return int.from_bytes(digest, "big") % self.count == self.number - 1
 
 
-def open_run(out: Path, source: Path, settings: str, dry: bool, shard: Shard) -> ledger.Run:
+def open_run(
+    out: Path, source: Place, settings: str, dry: bool, shard: Shard, header: tuple[str, ...] = ledger.HEADER
+) -> ledger.Run:
     """Begin a run of one shard; arguments and errors are those of ``ledger.open_run``."""
-    folder = _folder(out, shard)
+    folder = folder_of(out, shard)
     with ledger.writing_to(out):
         with _locked_briefly(out):
             others = {other.count for other in _begun(out)} - {shard.count}
             if others:
                 raise _in_other_shards(out, others.pop())
-            ledger.recover(ledger.files_of(out))
+            ledger.recover(ledger.files_of(out, header))
             folder.mkdir(parents=True, exist_ok=True)
-        files = ledger.files_of_shard(out, folder)
+        files = ledger.files_of_shard(out, folder, header)
         return ledger.begin(files, source, settings, dry, lambda: _take_over(out, files, shard))
 
 
-def merge(out: Path, finish: bool = False) -> Path:
+def merge(out: Path, finish: bool = False, header: tuple[str, ...] = ledger.HEADER) -> Path:
     """Join the ledgers of all shards to ``OUT/boxes.csv``, in the walk's order, and give its path.
 
     Args:
         out: an output folder whose shards have all run.
         finish: whether the shards go afterwards, and OUT is as a run without them leaves it.
+        header: the columns.
 
     Raises:
         UsageError: if it has no shards.
         OutputError: if a shard is missing, was killed, or is at work; or the table cannot be written.
     """
-    files, main = _ended(out), ledger.files_of(out)
+    files, main = _ended(out), ledger.files_of(out, header)
     with ledger.writing_to(out):
         if not finish:
             _merge(files, main)
@@ -93,7 +97,7 @@ def merge(out: Path, finish: bool = False) -> Path:
                 for one in files:
                     locks.callback(lock.release, lock.take(one.lock, out), tidy=True)
                 _merge(files, main)
-                merging.merge([one.outdated for one in files if one.outdated.exists()], main.outdated)
+                merging.merge([one.outdated for one in files if one.outdated.exists()], main.outdated, header)
                 _copy_if_alike([one.settings for one in files], main.settings)
             done_with = main.state / "finished"
             shutil.rmtree(done_with, ignore_errors=True)
@@ -110,11 +114,12 @@ def ledgers_of(out: Path) -> list[Path]:
 def _merge(files: list[ledger.Files], main: ledger.Files) -> None:
     # First: no rows may pass for made with settings that they were not made with.
     main.settings.unlink(missing_ok=True)
-    merging.merge([one.ledger for one in files], main.ledger)
+    merging.merge([one.ledger for one in files], main.ledger, main.header)
     _copy_if_alike([one.source for one in files], main.source)
 
 
-def _folder(out: Path, shard: Shard) -> Path:
+def folder_of(out: Path, shard: Shard) -> Path:
+    """Where a shard's ledger is, and what goes with it."""
     return out / ledger.STATE_FOLDER / ledger.SHARDS / shard.label
 
 
@@ -141,7 +146,7 @@ def _ended(out: Path) -> list[ledger.Files]:
     count = begun[0].count
     found = []
     for shard in (Shard(number, count) for number in range(1, count + 1)):
-        files = ledger.files_of_shard(out, _folder(out, shard))
+        files = ledger.files_of_shard(out, folder_of(out, shard))
         with suppress(FileNotFoundError):
             if files.lock.stat().st_size:
                 reason = f"shard {shard.number}/{count} is at work or was killed"
@@ -187,6 +192,6 @@ def _take_over(out: Path, files: ledger.Files, shard: Shard) -> None:
     main = ledger.files_of(out)
     for old, new in ((main.outdated, files.outdated), (main.ledger, files.ledger)):
         if old.exists():
-            merging.write((line for line in ledger.lines(old) if shard.holds(line[0])), new)
+            merging.write((line for line in ledger.lines(old) if shard.holds(line[0])), new, files.header)
     if main.settings.exists():
         ledger.write_whole(files.settings, main.settings.read_bytes())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cropper.cli.options import INTERRUPTED, SOME_FAILED, focus_option, jobs_option, say, settings_options
+from cropper.cli.options import INTERRUPTED, SOME_FAILED, Where, focus_option, jobs_option, say, settings_options
 from cropper.cli.progress import progress
 from cropper.cli.signals import end_without, held_back
 from cropper.errors import UsageError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cropper.decide import Fit
     from cropper.pipeline import Done, Settings
     from cropper.shards import Shard
+    from cropper.storage import Place
 
 
 class Part(click.ParamType["Shard"]):
@@ -44,8 +45,8 @@ class Part(click.ParamType["Shard"]):
 
 
 @click.command(short_help="Make thumbnails of a folder of photos.")
-@click.argument("source", metavar="IN", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("out", metavar="OUT", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("source", metavar="IN", type=Where(exists=True))
+@click.argument("out", metavar="OUT", type=Where())
 @settings_options
 @focus_option
 @jobs_option
@@ -55,8 +56,8 @@ class Part(click.ParamType["Shard"]):
 @click.option("--dry-run", is_flag=True, help="Decide and write the ledger, but no thumbnails.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 def batch(
-    source: Path,
-    out: Path,
+    source: Place,
+    out: Place,
     settings: Settings,
     focus_file: Path | None,
     jobs: int,
@@ -76,22 +77,26 @@ def batch(
     cropper batch photos/ thumbnails/ --otherwise pad --pad-with white
     cropper batch photos/ thumbnails/ --focus focus.csv
     cropper batch photos/ thumbnails/ --shard 1/4          on one of four machines; see cropper ledger merge
+    cropper batch s3://bucket/photos s3://bucket/thumbs    needs the extra cloud
     """
     from cropper import batch as batches
     from cropper import focus
     from cropper.opencv import libraries_muted
     from cropper.photo import EXTENSIONS
     from cropper.pipeline import WORKERS
-    from cropper.walk import join, walk
+    from cropper.storage import folders
+    from cropper.walk import join
 
     def holds(path: str) -> bool:
         return shard is None or shard.holds(path)
 
-    def count() -> int:
-        return sum(holds(join(folder.path, name)) for folder in walk(source, EXTENSIONS, out) for name in folder.photos)
+    def count() -> int | None:
+        if not isinstance(source, Path):  # nobody pays for a second listing
+            return None
+        return sum(holds(join(folder.path, name)) for folder in folders(source, EXTENSIONS, out) for name in folder.photos)
 
     settings = replace(settings, dry_run=dry_run)
-    if focus_file is None and (source / focus.NAME).is_file():
+    if focus_file is None and isinstance(source, Path) and (source / focus.NAME).is_file():
         focus_file = source / focus.NAME
         if not quiet:
             say(f"{focus_file}: taken as --focus")
