@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from cropper import photo
 from cropper.boxes import Box, aspect_ratio, choose
-from cropper.modelfile import refuse_external_data
 from cropper.saliency import Saliency
 
 
@@ -24,8 +23,6 @@ class Cropper:
     """
 
     def __init__(self, model: str | Path | None = None) -> None:
-        if model is not None:
-            refuse_external_data(Path(model))
         self._saliency = Saliency(model)
 
     def saliency(self, image_bgr: NDArray[np.uint8]) -> NDArray[np.float32]:

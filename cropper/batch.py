@@ -9,27 +9,32 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
+from itertools import zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from cropper import __version__, focus, ledger, outputs, photo
+from cropper import __version__, focus, ledger, outputs, photo, shards, storage
 from cropper.boxes import Target
 from cropper.decide import BY_HAND
 from cropper.errors import OutputError, PhotoError, UsageError, raise_if_for_all, remedy_for
 from cropper.focus import Focus, Given
 from cropper.pipeline import Done, Finished, Job, Pipeline, Settings
 from cropper.saliency import BUNDLED_MODEL, Saliency
-from cropper.walk import is_inside, join, walk
+from cropper.shards import Shard
+from cropper.storage import Place, Remote
+from cropper.walk import Seen, is_inside, join
 
 
 def run(
-    source: Path,
-    out: Path,
+    source: Place,
+    out: Place,
     settings: Settings,
     jobs: int,
     given: Given | None = None,
     stop: Callable[[], bool] = lambda: False,
+    shard: Shard | None = None,
 ) -> Generator[Done, None, None]:
     """Make the thumbnails and the ledger of a folder, and yield what became of each photo, in the walk's order.
 
@@ -37,61 +42,83 @@ def run(
     alike, a full disk for example, ends the run in the same way.
 
     Args:
-        source: the folder IN; nothing in it is ever written to.
+        source: the folder IN, here or in a storage; nothing in it is ever written to.
         out: the folder OUT; made if it is not there.
         settings: what to make.
         jobs: worker threads, at least 1.
         given: the user's word on photos, by their paths in IN. Only what changed of it is done again.
         stop: is asked all the while whether to stop as if interrupted, soon rather than with every thread at its end: the process
             is to end then.
+        shard: takes just its photos, and may run beside the others.
 
     Raises:
         UsageError: if OUT is IN or holds it, or IN goes away.
         OutputError: if OUT or the ledger cannot be written, or another run is at work there.
+        DependencyError: if a library for a storage is not installed.
         CropperError: if the system lets us open no more files.
         ModelError: if the model cannot be loaded.
         KeyboardInterrupt: if ``stop`` said so.
     """
     _check_folders(source, out)
     model = Saliency(settings.model)
-    current = ledger.open_run(out, source, _fingerprint(settings), settings.dry_run)
-    complete = abandoned = False
-    try:
+    with TemporaryDirectory(prefix="cropper-ledger-") if isinstance(out, Remote) else nullcontext() as scratch:
+        mirror = None
+        if isinstance(out, Remote):
+            from cropper import mirror as mirrors
+
+            mirror = mirrors.fetch(out, Path(str(scratch)), shard, settings.dry_run)
+        here = Path(str(scratch)) if isinstance(out, Remote) else out  # where the ledger is
+        header = ledger.HEADER if mirror is None else ledger.VERSIONED
+        if shard is None:
+            current = ledger.open_run(here, source, _fingerprint(settings), settings.dry_run, header)
+        else:
+            current = shards.open_run(here, source, _fingerprint(settings), settings.dry_run, shard, header)
+        complete = abandoned = False
         try:
-            if current.lock.was_left:
-                outputs.remove_temporaries(out, ledger.STATE_FOLDER)
-            pipeline = Pipeline(settings, out, model, jobs)
-
-            def record(finished: Finished) -> None:
-                if finished.done.error is not None:
-                    _check_still_there(source)
-                _record(current, finished)
-
             try:
-                yield from pipeline.run(_photos(source, out, settings, current, given or {}), record, stop)
+                if mirror is not None:
+                    mirrors.begun(mirror)
+                elif current.lock.was_left:
+                    outputs.remove_temporaries(here, ledger.STATE_FOLDER, shard.label if shard is not None else "")
+                pipeline = Pipeline(settings, out, model, jobs)
+
+                def record(finished: Finished) -> None:
+                    if finished.done.error is not None:
+                        _check_still_there(source)
+                    _record(current, finished)
+                    if mirror is not None:
+                        mirrors.added(mirror, len(finished.done.rows))
+
+                try:
+                    yield from pipeline.run(_photos(source, out, settings, current, given or {}, shard), record, stop)
+                finally:
+                    abandoned = pipeline.abandoned
+                    _record_the_rest(current, pipeline)
+                complete = True
             finally:
-                abandoned = pipeline.abandoned
-                _record_the_rest(current, pipeline)
-            complete = True
-        finally:
-            ledger.close_run(current, complete, abandoned)
-    except FileNotFoundError as error:
-        raise OutputError("was removed or moved while the run went on", path=out, remedy="run again") from error
-    except OSError as error:
-        reason = f"the ledger cannot be written ({error.strerror})"
-        raise OutputError(reason, path=out, remedy=remedy_for(error, "run again: it goes on from here")) from error
+                ledger.close_run(current, complete, abandoned)
+                if mirror is not None:
+                    mirrors.ended(mirror, current.leaves_state)
+        except FileNotFoundError as error:
+            raise OutputError("was removed or moved while the run went on", path=out, remedy="run again") from error
+        except OSError as error:
+            reason = f"the ledger cannot be written ({error.strerror})"
+            raise OutputError(reason, path=out, remedy=remedy_for(error, "run again: it goes on from here")) from error
 
 
-def _check_folders(source: Path, out: Path) -> None:
-    real_source, real_out = os.path.realpath(source), os.path.realpath(out)
-    if is_inside(real_source, real_out):
+def _check_folders(source: Place, out: Place) -> None:
+    if isinstance(source, Path) and isinstance(out, Path):
+        forbidden = is_inside(os.path.realpath(source), os.path.realpath(out))
+    else:
+        forbidden = f"{source}/".startswith(f"{str(out).rstrip('/')}/")
+    if forbidden:
         remedy = "choose an OUT beside IN or inside it, so that no photo can be overwritten"
         raise UsageError("OUT is IN or holds it", path=out, remedy=remedy)
 
 
-def _check_still_there(source: Path) -> None:
+def _check_still_there(source: Place) -> None:
     """Where all photos are gone, each would fail, and be struck from the ledger."""
-    if not source.is_dir():
+    if isinstance(source, Path) and not source.is_dir():
         raise UsageError("the folder is gone", path=source, remedy="run again when it is back: it goes on from here")
 
 
@@ -105,36 +132,52 @@ def _fingerprint(settings: Settings) -> str:
     return json.dumps(values, indent=1) + "\n"
 
 
-def _photos(source: Path, out: Path, settings: Settings, current: ledger.Run, given: Given) -> Iterator[Job | Finished]:
+def _photos(
+    source: Place, out: Place, settings: Settings, current: ledger.Run, given: Given, shard: Shard | None
+) -> Iterator[Job | Finished]:
     """The walk, each photo with its outputs; those that need no work as finished already."""
     number = 0
-    for folder in walk(source, photo.EXTENSIONS, leave_out=out):
+    label = shard.label if shard is not None else ""
+    for folder in storage.folders(source, photo.EXTENSIONS, leave_out=out):
         if folder.error is not None:
             raise_if_for_all(folder.error)
         if folder.error is not None or folder.others:
             yield Finished(number, Done(folder.path, error=folder.error, passed_over=folder.others))
             number += 1
-        names = outputs.names_of(folder.photos, settings.format)
-        for name in folder.photos:
+        naming = outputs.names_one_by_one if folder.in_pieces else outputs.names_of
+        names = naming(folder.photos, settings.format)
+        for name, seen in zip_longest(folder.photos, folder.seen):
             path = join(folder.path, name)
+            if shard is not None and not shard.holds(path):
+                continue
             wanted = outputs.paths_of(settings.targets, folder.path, names[name])
             known = current.current.of(path)
             outdated = current.outdated.of(path)
             foci = tuple(focus.of(given, path, target.label) for target in settings.targets)
-            if _is_done(source, out, path, wanted, known) and _as_given(known, settings.targets, foci):
+            if _is_done(source / path, seen, out, wanted, known) and _as_given(known, settings.targets, foci):
                 yield Finished(number, Done(path, known, unchanged=True))
             else:
                 format = outputs.format_of(name, settings.format)
                 ours = frozenset(row.output for row in (*known, *outdated) if row.output)
-                yield Job(number, path, source / path, format, wanted, known, ours, foci)
+                temporary = outputs.temporary_name(number, label)
+                yield Job(number, path, source / path, format, wanted, known, ours, foci, seen, temporary)
             number += 1
 
 
-def _is_done(source: Path, out: Path, path: str, wanted: tuple[str, ...], known: tuple[ledger.Row, ...]) -> bool:
-    """Whether an earlier run with these settings made these outputs, and neither they nor the photo changed since."""
+def _is_done(file: Place, seen: Seen | None, out: Place, wanted: tuple[str, ...], known: tuple[ledger.Row, ...]) -> bool:
+    """Whether an earlier run with these settings made these outputs, and neither they nor the photo changed since.
+
+    What a storage holds is not looked at: the ledger is believed, which costs no request a photo.
+    """
     if [(row.status, row.output) for row in known] != [(ledger.OK, output) for output in wanted]:
         return False
-    return outputs.are_up_to_date([out / output for output in wanted], source / path)
+    try:
+        seen = seen or storage.seen(file)
+    except OSError:
+        return False
+    if isinstance(out, Path):
+        return outputs.are_stamped([out / output for output in wanted], seen.modified_ns)
+    return all(row.version == seen.version for row in known)
 
 
 def _as_given(known: tuple[ledger.Row, ...], targets: tuple[Target, ...], foci: tuple[Focus | None, ...]) -> bool:
@@ -154,10 +197,14 @@ def _as_given(known: tuple[ledger.Row, ...], targets: tuple[Target, ...], foci: 
 
 
 def _record(current: ledger.Run, finished: Finished) -> None:
-    current.part.append(finished.done.rows)
+    rows, seen = finished.done.rows, finished.seen
+    if seen is not None and current.files.header is ledger.VERSIONED:
+        rows = tuple(replace(row, version=seen.version) for row in rows)
+    current.part.append(rows)
     for thumbnail in finished.unstamped:
+        assert seen is not None
         with suppress(OSError):  # gone or out of reach already: the next run makes it again
-            outputs.stamp(thumbnail, finished.modified_ns)
+            outputs.stamp(thumbnail, seen.modified_ns)
 
 
 def _record_the_rest(current: ledger.Run, pipeline: Pipeline) -> None:

@@ -18,8 +18,8 @@ import csv
 import errno
 import io
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from itertools import groupby
 from operator import attrgetter
@@ -28,14 +28,14 @@ from pathlib import Path
 from cropper import lock
 from cropper.boxes import Box
 from cropper.errors import OutputError, UsageError, remedy_for
+from cropper.storage import Place, Remote, is_url
 from cropper.walk import order
 from cropper.whole import replacing
 
 NAME = "boxes.csv"
 STATE_FOLDER = ".cropper"
-# In the state folder.
-_LOCK, _PART, _JOINED, _OUTDATED = "lock", "part.csv", "joined.csv", "outdated.csv"
-_SETTINGS, _SOURCE, _NEW = "settings.json", "source", "new"
+# In the state folder, that of each shard of a run that is made in several.
+SHARDS = "shards"
 OK, SKIPPED, FAILED = "ok", "skipped", "failed"
 
 
@@ -57,11 +57,74 @@ class Row:
     focus_y: str = ""
     kept: str = ""
     message: str = ""
+    version: str = ""  # of the photo, for a ledger in a storage; no user's table has it
 
 
-HEADER = tuple(field.name for field in fields(Row))
+@dataclass(frozen=True)
+class Files:
+    """Where a ledger and what goes with it are.
+
+    Attributes:
+        out: the output folder.
+        ledger: the ledger itself.
+        state: the folder with the other files.
+        header: its columns, and those of the others that have rows.
+    """
+
+    out: Path
+    ledger: Path
+    state: Path
+    header: tuple[str, ...]
+
+    @property
+    def lock(self) -> Path:
+        """Which keeps other runs out."""
+        return self.state / "lock"
+
+    @property
+    def part(self) -> Path:
+        """The rows of the run in progress, or of one that was killed."""
+        return self.state / "part.csv"
+
+    @property
+    def joined(self) -> Path:
+        """Two files that become one, until they have."""
+        return self.state / "joined.csv"
+
+    @property
+    def outdated(self) -> Path:
+        """Rows made with other settings."""
+        return self.state / "outdated.csv"
+
+    @property
+    def settings(self) -> Path:
+        """What the ledger's rows were made with."""
+        return self.state / "settings.json"
+
+    @property
+    def source(self) -> Path:
+        """The folder IN."""
+        return self.state / "source"
+
+
+VERSIONED = tuple(field.name for field in fields(Row))
+HEADER = VERSIONED[:-1]
 _SIZE = HEADER.index("size")
-_values_of = attrgetter(*HEADER)
+
+
+def files_of(out: Path, header: tuple[str, ...] = HEADER) -> Files:
+    """The ledger of an output folder."""
+    return Files(out, out / NAME, out / STATE_FOLDER, header)
+
+
+def files_of_shard(out: Path, folder: Path, header: tuple[str, ...] = HEADER) -> Files:
+    """The ledger of one of several runs that share an output folder: all in a folder of its own."""
+    return Files(out, folder / NAME, folder, header)
+
+
+def as_wide(line: list[str], header: tuple[str, ...]) -> list[str]:
+    """A row with as many columns as a header: without its version, or with an empty one, where that is what differs."""
+    return line[: len(header)] + [""] * (len(header) - len(line))
 
 
 def decided_row(path: str, output: str, status: str, image_size: tuple[int, int], size: str, box: Box, message: str = "") -> Row:
@@ -95,11 +158,11 @@ def read(path: Path) -> Iterator[Row]:
     Raises:
         OutputError: if the file is there but is no ledger.
     """
-    for line in _lines(path):
+    for line in lines(path):
         yield Row(*line)
 
 
-def _lines(path: Path, only_ended: bool = False) -> Iterator[list[str]]:
+def lines(path: Path, only_ended: bool = False) -> Iterator[list[str]]:
     """The rows of a ledger as lists: of one that a killed run wrote only those whose last line came to its end."""
     try:
         # Bytes of a name that are no UTF-8 come back as they were; a spreadsheet may have saved it with a byte order mark.
@@ -107,27 +170,28 @@ def _lines(path: Path, only_ended: bool = False) -> Iterator[list[str]]:
     except FileNotFoundError:
         return
     with file:
-        lines = csv.reader(line for line in file if line.endswith("\n")) if only_ended else csv.reader(file)
+        found = csv.reader(line for line in file if line.endswith("\n")) if only_ended else csv.reader(file)
         try:
-            header = next(lines, None)
-            if header is not None and tuple(header) != HEADER:
+            header = next(found, None)
+            if header is not None and tuple(header) not in (HEADER, VERSIONED):
                 raise OutputError("is there already and is no ledger", path=path, remedy="move it away or choose another OUT")
-            for line in lines:
-                if len(line) == len(HEADER) and line[2] in (OK, SKIPPED, FAILED):
+            for line in found:
+                if header is not None and len(line) == len(header) and line[2] in (OK, SKIPPED, FAILED):
                     yield line
         except csv.Error as error:
-            reason = f"is no ledger from line {lines.line_num} on ({error})"
+            reason = f"is no ledger from line {found.line_num} on ({error})"
             raise OutputError(reason, path=path, remedy="move it away or choose another OUT") from error
 
 
 class Writer:
     """Appends rows to a new ledger file; each photo's rows are on their way to the disk when ``append`` returns."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, header: tuple[str, ...] = HEADER) -> None:
         self._path = path
+        self._values_of = attrgetter(*header)
         self._file = path.open("wb", buffering=0)
         self._end = 0  # of the last whole row, in bytes
-        self._write([HEADER])
+        self._write([header])
 
     def append(self, rows: Iterable[Row]) -> None:
         """Write some rows, one photo's for example: all of them, or none.
@@ -135,7 +199,7 @@ class Writer:
         Raises:
             OSError: if they cannot be written, or the file is not where it was any more.
         """
-        self._write(map(_values_of, rows))
+        self._write(map(self._values_of, rows))
         # Without its folder the system would still take rows, for nobody.
         if not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(self._path))
@@ -185,7 +249,7 @@ class Run:
     """The ledger of a run in progress.
 
     Attributes:
-        out: the output folder.
+        files: where it is.
         current: rows made with the same settings, by an earlier run.
         outdated: rows made with other settings: their outputs are ours, but not up to date.
         part: where this run's rows go.
@@ -193,7 +257,7 @@ class Run:
         lock: which keeps other runs out.
     """
 
-    out: Path
+    files: Files
     current: Previous
     outdated: Previous
     part: Writer
@@ -201,7 +265,7 @@ class Run:
     lock: lock.Lock
 
 
-def open_run(out: Path, source: Path, settings: str, dry: bool = False) -> Run:
+def open_run(out: Path, source: Place, settings: str, dry: bool = False, header: tuple[str, ...] = HEADER) -> Run:
     """Begin a run over an output folder: join what a killed run left, set rows of other settings aside.
 
     Args:
@@ -209,46 +273,77 @@ def open_run(out: Path, source: Path, settings: str, dry: bool = False) -> Run:
         source: the folder IN, which ``source_of`` will tell.
         settings: all that decides the outputs, beside the photos, as a string.
         dry: whether this run writes no outputs, but the ledger only.
+        header: the columns.
 
     Raises:
-        OutputError: if the folder cannot be written, another run is at work there, it holds a ``boxes.csv`` that is no ledger, or
-            is dry-run over outputs made with other settings, whose ledger it would spoil.
+        OutputError: if the folder cannot be written, another run is at work there, it holds a ``boxes.csv`` that is no ledger, it
+            is made in shards, or is dry-run over outputs made with other settings, whose ledger it would spoil.
     """
-    state = out / STATE_FOLDER
+    files = files_of(out, header)
+
+    def check() -> None:
+        if (files.state / SHARDS).exists():
+            remedy = "run each with --shard, or end them first with 'cropper ledger merge OUT --finish'"
+            raise OutputError("is made in shards", path=out, remedy=remedy)
+
+    with writing_to(out):
+        next(read(files.ledger), None)  # refuses a foreign file before anything is touched
+        return begin(files, source, settings, dry, check)
+
+
+@contextmanager
+def writing_to(out: Path) -> Iterator[None]:
+    """While a run begins: have the system's errors be one about the output."""
     try:
-        next(read(out / NAME), None)  # refuses a foreign file before anything is touched
-        taken = lock.take(state / _LOCK)
-        try:
-            return _begin(out, source, settings, dry, taken)
-        except BaseException:
-            lock.release(taken, tidy=not taken.was_left)
-            raise
+        yield
     except OSError as error:
         reason = f"the output cannot be written ({error.strerror})"
         remedy = remedy_for(error, "choose another OUT or check its permissions")
         raise OutputError(reason, path=error.filename or out, remedy=remedy) from error
 
 
-def _begin(out: Path, source: Path, settings: str, dry: bool, taken: lock.Lock) -> Run:
-    state, ledger = out / STATE_FOLDER, out / NAME
-    part, outdated, made_with = state / _PART, state / _OUTDATED, state / _SETTINGS
-    has_outputs = any(row.output for file in (ledger, part, outdated) for row in read(file))
-    same_settings = made_with.exists() and made_with.read_text(encoding="utf-8") == settings
+def begin(files: Files, source: Place, settings: str, dry: bool, prepare: Callable[[], None]) -> Run:
+    """Take the lock, let ``prepare`` look at what is there, and begin a run.
+
+    Raises:
+        OutputError: if another run has the lock, or it is dry-run over outputs made with other settings.
+        OSError: if the files cannot be written.
+    """
+    taken = lock.take(files.lock, files.out)
+    try:
+        prepare()
+        return _begin(files, source, settings, dry, taken)
+    except BaseException:
+        lock.release(taken, tidy=not taken.was_left)
+        raise
+
+
+def _begin(files: Files, source: Place, settings: str, dry: bool, taken: lock.Lock) -> Run:
+    has_outputs = any(row.output for file in (files.ledger, files.part, files.outdated) for row in read(file))
+    same_settings = files.settings.exists() and files.settings.read_text(encoding="utf-8") == settings
     if dry and has_outputs and not same_settings:
-        raise OutputError("holds thumbnails made with other settings", path=out, remedy="choose another OUT for the dry run")
-    _write_whole(state / _SOURCE, os.fsencode(os.path.abspath(source)))
-    _join(part, ledger, state)
+        raise OutputError(
+            "holds thumbnails made with other settings", path=files.out, remedy="choose another OUT for the dry run"
+        )
+    write_whole(files.source, os.fsencode(source if isinstance(source, Remote) else os.path.abspath(source)))
+    recover(files)
     if not same_settings:
-        _join(ledger, outdated, state)
-        _write_whole(made_with, settings.encode("utf-8"))
-    (state / _JOINED).unlink(missing_ok=True)
-    return Run(out, Previous(read(ledger)), Previous(read(outdated)), Writer(part), has_outputs or not dry, taken)
+        _join(files.ledger, files.outdated, files)
+        write_whole(files.settings, settings.encode("utf-8"))
+    files.joined.unlink(missing_ok=True)
+    current, outdated = Previous(read(files.ledger)), Previous(read(files.outdated))
+    return Run(files, current, outdated, Writer(files.part, files.header), has_outputs or not dry, taken)
+
+
+def recover(files: Files) -> None:
+    """Join what a killed run left to the ledger. Only for who has the lock."""
+    _join(files.part, files.ledger, files)
 
 
 def source_of(out: Path) -> Path | None:
     """The folder IN that the last run over an output folder took its photos from; None where none has left word of it."""
     try:
-        return Path(os.fsdecode((out / STATE_FOLDER / _SOURCE).read_bytes()))
+        return Path(os.fsdecode(files_of(out).source.read_bytes()))
     except OSError:
         return None
 
@@ -264,6 +359,9 @@ def photos_of(out: Path, told: Path | None) -> Path:
             raise UsageError("the folder of the photos is not there", path=told, remedy="give it with --photos")
         return told
     source = source_of(out)
+    if source is not None and is_url(os.fspath(files_of(out).source.read_text(errors="replace"))):
+        reason = f"was made of photos in {files_of(out).source.read_text(errors='replace')}"
+        raise UsageError(reason, path=out, remedy="give a folder of this machine that has them with --photos")
     if source is None or not source.is_dir():
         reason = "does not say where its photos are" if source is None else f"was made of photos in {source}, which is gone"
         raise UsageError(reason, path=out, remedy="give their folder with --photos")
@@ -284,24 +382,24 @@ def close_run(run: Run, complete: bool, abandoned: bool = False) -> None:
     """
     tidy = False
     try:
-        state, ledger = run.out / STATE_FOLDER, run.out / NAME
+        files = run.files
         run.part.close()
         if complete:
-            os.replace(state / _PART, ledger)
-            (state / _OUTDATED).unlink(missing_ok=True)
+            os.replace(files.part, files.ledger)
+            files.outdated.unlink(missing_ok=True)
         else:
-            _join(state / _PART, ledger, state)
-        _sync_folder(run.out)
+            recover(files)
+        _sync_folder(files.ledger.parent)
         if not run.leaves_state:
-            for name in (_PART, _OUTDATED, _SETTINGS, _SOURCE):
-                (state / name).unlink(missing_ok=True)
+            for file in (files.part, files.outdated, files.settings, files.source):
+                file.unlink(missing_ok=True)
         tidy = True
     finally:
         if not abandoned:
             lock.release(run.lock, tidy, remove=tidy and not run.leaves_state)
 
 
-def _join(newer: Path, older: Path, state: Path) -> None:
+def _join(newer: Path, older: Path, files: Files) -> None:
     """Put the rows of a newer run that may not have come to the end in front of an older one's rows of later photos.
 
     The older file holds both then, and the newer one is gone.
@@ -309,12 +407,13 @@ def _join(newer: Path, older: Path, state: Path) -> None:
     if not newer.exists():
         return
     with (
-        replacing(older, state / _JOINED) as joined,
+        replacing(older, files.joined) as joined,
         joined.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(HEADER)
-        writer.writerows(_joined(_lines(newer, only_ended=True), _lines(older)))
+        writer.writerow(files.header)
+        rows = _joined(lines(newer, only_ended=True), lines(older))
+        writer.writerows(as_wide(row, files.header) for row in rows)
         file.flush()
         os.fsync(file.fileno())
     newer.unlink()
@@ -340,11 +439,11 @@ def _joined(newer: Iterator[list[str]], older: Iterator[list[str]]) -> Iterator[
         yield line
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Have a file hold this, and at no time half of it."""
     if path.exists() and path.read_bytes() == data:
         return
-    with replacing(path, path.with_name(_NEW)) as new:
+    with replacing(path, path.with_name("new")) as new:
         new.write_bytes(data)
 
 

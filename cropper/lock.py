@@ -43,8 +43,12 @@ class Lock:
     was_left: bool
 
 
-def take(path: Path) -> Lock:
+def take(path: Path, out: Path | None = None) -> Lock:
     """Take the lock, or say who has it. The file and its folder are made where they are not there.
+
+    Args:
+        path: the file.
+        out: the output folder it is about; the one that holds the file's folder if left out.
 
     Raises:
         OutputError: if another run has it.
@@ -61,7 +65,7 @@ def take(path: Path) -> Lock:
                 process = file.read(20).decode("ascii", "replace").strip()
                 who = f"another run (process {process})" if process.isdigit() else "another run"
                 remedy = "wait for it to end, stop it, or choose another OUT"
-                raise OutputError(f"{who} is at work there", path=path.parent.parent, remedy=remedy)
+                raise OutputError(f"{who} is at work there", path=out or path.parent.parent, remedy=remedy)
             if _is_still_there(path, file.fileno()):
                 was_left = os.fstat(file.fileno()).st_size > 0
                 file.truncate(0)

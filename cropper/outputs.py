@@ -26,10 +26,12 @@ _CLOCK_STEPS_NS = (1, 100, 10_000_000, 1_000_000_000)
 _LONGEST_NAME = 255
 
 # What a thumbnail is called until it is whole.
-_TEMPORARY = re.compile(r"\.cropper-[0-9]+\.part")
+_TEMPORARY = re.compile(r"\.cropper-(?:([0-9]+-of-[0-9]+)\.)?[0-9]+\.part")
 
 # Extensions that already name an output format.
 FORMAT_OF = {".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".webp": "webp", ".avif": "avif"}
+
+_PHOTOS = {*FORMAT_OF, ".tif", ".tiff", ".bmp", ".gif"}
 
 
 def format_of(name: str, format: str) -> str:
@@ -74,6 +76,26 @@ def names_of(photos: tuple[str, ...], format: str) -> dict[str, str]:
     return result
 
 
+def names_one_by_one(photos: tuple[str, ...], format: str) -> dict[str, str]:
+    """As ``names_of``, but without a look at the folder's other photos, of which there are too many.
+
+    Names that stay still stay; all others get the extension after their own, ``a.gif.png``. A photo that has such a name itself
+    gets one more, so that no two are alike.
+    """
+    result = {}
+    for name in photos:
+        new = format_of(name, format)
+        ending = f".{new}"
+        stays = FORMAT_OF.get(os.path.splitext(name)[1].lower()) == new
+        stem = name
+        while stem.endswith(ending):
+            stem = stem.removesuffix(ending)
+        extension = os.path.splitext(stem)[1].lower()
+        taken = stem != name and extension in _PHOTOS and FORMAT_OF.get(extension) != new == format_of(stem, format)
+        result[name] = name if stays and not taken else _fitting(name, ending)
+    return result
+
+
 def _alike(name: str) -> str:
     """Equal for names that some file systems take for one: of other case, or of letters composed otherwise."""
     return unicodedata.normalize("NFC", name.casefold())
@@ -85,12 +107,12 @@ def _fitting(stem: str, ending: str) -> str:
     return stem + ending
 
 
-def temporary_name(number: int) -> str:
-    """What the thumbnail of a photo of this number is called until it is whole."""
-    return f".cropper-{number}.part"
+def temporary_name(number: int, shard: str = "") -> str:
+    """What the thumbnail of a photo of this number is called until it is whole; shards at work in one OUT have names apart."""
+    return f".cropper-{shard}.{number}.part" if shard else f".cropper-{number}.part"
 
 
-def remove_temporaries(out: Path, state_folder: str) -> None:
+def remove_temporaries(out: Path, state_folder: str, shard: str = "") -> None:
     """Take away what a killed run had begun to write: files under OUT that bear a name of ``temporary_name``.
 
     Links are not followed, and a folder of another run's, which may be at work, is left alone.
@@ -98,6 +120,7 @@ def remove_temporaries(out: Path, state_folder: str) -> None:
     Args:
         out: the output folder.
         state_folder: the name of the folder by which an output folder is known.
+        shard: the one that was killed, others of which may be at work; all of them if left out.
     """
     upcoming = [os.fspath(out)]
     while upcoming:
@@ -107,7 +130,11 @@ def remove_temporaries(out: Path, state_folder: str) -> None:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.name != state_folder and not os.path.lexists(os.path.join(entry.path, state_folder)):
                         upcoming.append(entry.path)
-                elif _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                elif (
+                    (match := _TEMPORARY.fullmatch(entry.name))
+                    and shard in ("", match[1])
+                    and entry.is_file(follow_symlinks=False)
+                ):
                     with suppress(OSError):
                         os.unlink(entry.path)
 
@@ -179,14 +206,21 @@ def stamp(path: Path, photo_modified_ns: int) -> None:
 
 
 def are_up_to_date(thumbnails: list[Path], photo: Path) -> bool:
-    """Whether all these thumbnails are there and stamped as made from the photo as it is now.
+    """Whether all these thumbnails are there and stamped as made from the photo as it is now."""
+    try:
+        return are_stamped(thumbnails, os.stat(photo).st_mtime_ns)
+    except OSError:
+        return False
+
+
+def are_stamped(thumbnails: list[Path], photo_modified_ns: int) -> bool:
+    """Whether all these thumbnails are there and stamped as made from the photo that was last modified then.
 
     An empty one is not: a power failure leaves it so, where the system had not written it yet.
     """
     try:
-        modified = os.stat(photo).st_mtime_ns
         found = [os.lstat(thumbnail) for thumbnail in thumbnails]
-        return all(status.st_size and _is_stamped(status.st_mtime_ns, modified) for status in found)
+        return all(status.st_size and _is_stamped(status.st_mtime_ns, photo_modified_ns) for status in found)
     except OSError:
         return False
 

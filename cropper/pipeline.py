@@ -14,8 +14,6 @@ the batch it happened to share.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
@@ -31,14 +29,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper import ledger, metadata, outputs, photo
+from cropper import ledger, metadata, photo, storage
 from cropper.boxes import Target, largest_size
 from cropper.decide import Choosing, Decision, Fit, decide, smallest_box
-from cropper.errors import CropperError, PhotoError, raise_if_for_all, reading, unexpected
+from cropper.errors import CropperError, PhotoError, raise_if_for_all, unexpected
 from cropper.focus import Focus
 from cropper.opencv import cv2
 from cropper.pad import BLUR, canvas_for, padded
 from cropper.saliency import Saliency, prepare, shape_for, share_needed
+from cropper.storage import Place
+from cropper.walk import Seen
 
 WORKERS = "cropper-worker"  # what the threads' names begin with
 # Larger batches gain nothing on a processor, and what the model holds while it works grows with them: in two threads 251 MB with
@@ -51,8 +51,6 @@ MAX_BYTES_IN_FLIGHT = 160 << 20
 # Photos that are decoded to more pixels than this go one at a time, so that a folder of bombs takes no more memory than one.
 LARGE = 40_000_000
 _one_large = Lock()
-# Where the system has what a process was started with, as ``<(command)``.
-_OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
 # The ledger's message of a photo that is there in part.
 SALVAGED = "salvaged: part of the photo is missing"
 # Finished rows that wait for an earlier photo's: bounds memory where one photo takes very long.
@@ -120,12 +118,14 @@ class Job:
 
     number: int
     path: str
-    file: Path
+    file: Place
     format: str
     outputs: tuple[str, ...]  # relative to OUT, one a target
     known: tuple[ledger.Row, ...]  # its rows in the ledger, of an earlier run with the same settings
     ours: frozenset[str]  # outputs that an earlier run wrote, with whatever settings
     given: tuple[Focus | None, ...]  # the user's word, one a target
+    seen: Seen | None = None  # what the listing said of it, where it did
+    temporary: str = ""  # what a thumbnail is called until it is whole: no other photo's that is under way
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Decoded:
 
     job: Job
     header: photo.Header
-    modified_ns: int
+    seen: Seen
     pixels: NDArray[np.uint8]
     model_input: NDArray[np.uint8]
     salvaged: bool
@@ -155,7 +155,7 @@ class Finished:
     was_decoded: bool = False
     bytes: int = 0  # of its decoded pixels
     unstamped: tuple[Path, ...] = ()  # thumbnails to stamp once the rows are in the ledger
-    modified_ns: int = 0  # the photo's
+    seen: Seen | None = None  # the version of the photo that it is of
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Pipeline:
         in_order: whether photos leave in the order they came, or as soon as each is finished.
     """
 
-    def __init__(self, settings: Settings, out: Path, model: Saliency, jobs: int, in_order: bool = True) -> None:
+    def __init__(self, settings: Settings, out: Place, model: Saliency, jobs: int, in_order: bool = True) -> None:
         self.settings, self.out, self.model, self.jobs, self.in_order = settings, out, model, jobs, in_order
         self.events: SimpleQueue[_Event] = SimpleQueue()
         self.tasks = 0  # handed to the workers and not yet answered
@@ -394,14 +394,11 @@ def _answer(task: Callable[..., _Event], *arguments: Any) -> _Event:
 def _decode(job: Job, settings: Settings) -> Decoded | Finished:
     """Worker: read and decode a photo, once, and cut the model's input from it."""
     try:
-        _check_file(job.file)
-        with reading(job.file), job.file.open("rb") as file:
-            modified = os.fstat(file.fileno()).st_mtime_ns
-            data = file.read()
+        data, seen = storage.read(job.file, job.seen)
         header, pixels, model_input, salvaged = pixels_of(data, settings, job.given)
         if settings.dry_run:
             pixels = np.empty((0, 0, 3), np.uint8)  # done with; a slice would hold on to them all
-        return Decoded(job, header, modified, pixels, model_input, salvaged)
+        return Decoded(job, header, seen, pixels, model_input, salvaged)
     except Exception as error:
         raise_if_for_all(error)
         explained = _explained(error, job)
@@ -409,26 +406,12 @@ def _decode(job: Job, settings: Settings) -> Decoded | Finished:
         return Finished(job.number, Done(job.path, rows, error=explained))
 
 
-def _check_file(file: Path) -> None:
-    """Refuse what would be waited for or read without an end: pipes that no one writes to, sockets, devices.
-
-    A shell's ``<(command)`` is a pipe too, but has a writer.
-
-    Raises:
-        PhotoError: if it is no regular file.
-    """
-    with reading(file):
-        mode = os.stat(file).st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode) and file.parent not in _OPEN_FILES:
-        raise PhotoError("it is no regular file but a pipe, a socket or a device", remedy="give the photo itself")
-
-
 def _infer(batch: list[Decoded], model: Saliency) -> _Inferred:
     """Worker: the densities of a batch of one shape."""
     return _Inferred(batch, model.densities(np.stack([decoded.model_input for decoded in batch])))
 
 
-def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, out: Path) -> Finished:
+def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, out: Place) -> Finished:
     """Worker: choose the boxes of a photo, render, encode and write its thumbnails."""
     job, header = decoded.job, decoded.header
     rows: list[ledger.Row] = []
@@ -441,19 +424,19 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
             decisions = decide(density, *image, target, settings.choosing, focus)
             ours = output in job.ours
             if not settings.dry_run:
-                outputs.check_stays_in(out, output)
+                storage.check_stays_in(out, output)
             if settings.dry_run:
                 output = output if ours else ""  # what an earlier run left is still ours
             elif decisions[0].fit is Fit.SKIP:
                 if ours:
-                    outputs.remove(out / output)
+                    storage.remove(out / output)
                 output = ""
             else:
                 thumbnail = thumbnail_of(decoded.pixels, header, decisions[0], target, settings)
                 data = photo.encode(thumbnail, header, job.format, settings.quality, settings.srgb)
-                outputs.write(out / output, data, outputs.temporary_name(job.number), decoded.modified_ns, ours)
-                if ours:
-                    unstamped.append(out / output)
+                file = out / output
+                if storage.write(file, data, job.temporary, decoded.seen.modified_ns, ours) and isinstance(file, Path):
+                    unstamped.append(file)
             for decision in decisions:
                 status = ledger.SKIPPED if decision.fit is Fit.SKIP else ledger.OK
                 note = decision.note or (SALVAGED if decoded.salvaged else "")
@@ -465,7 +448,7 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
             rows.append(_failed_row(job, number, settings, explained))
             first_error = first_error or explained
     done = Done(job.path, tuple(rows), error=first_error, fits=tuple(fits))
-    return Finished(job.number, done, True, decoded.pixels.nbytes, tuple(unstamped), decoded.modified_ns)
+    return Finished(job.number, done, True, decoded.pixels.nbytes, tuple(unstamped), decoded.seen)
 
 
 def _explained(error: Exception, job: Job) -> CropperError:

@@ -15,6 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from cropper.errors import ModelError
+from cropper.modelfile import refuse_external_data
 from cropper.opencv import cv2
 
 BUNDLED_MODEL = Path(__file__).parent / "model" / "student.onnx"
@@ -84,13 +85,15 @@ class Saliency:
         model: an ONNX file that keeps the contract above; the bundled student if left out.
 
     Raises:
-        ModelError: if the file is missing, is no ONNX model or has other inputs and outputs.
+        ModelError: if the file is missing, is no ONNX model, keeps data in other files or has other inputs and outputs.
     """
 
     def __init__(self, model: str | Path | None = None) -> None:
         path = Path(model) if model is not None else BUNDLED_MODEL
         if not path.is_file():
             raise ModelError("no such model file", path=path, remedy="give an ONNX file that keeps the model contract")
+        if model is not None:
+            refuse_external_data(path)
         options = onnxruntime.SessionOptions()
         # One thread a call: photos are the unit of parallel work, and a density must not depend on the number of jobs.
         options.intra_op_num_threads = 1

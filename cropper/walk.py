@@ -11,6 +11,21 @@ from cropper.errors import PhotoError
 
 
 @dataclass(frozen=True)
+class Seen:
+    """One version of a file.
+
+    Attributes:
+        size: in bytes.
+        modified_ns: when it was last modified, in nanoseconds since 1970.
+        version: another text for another content, as far as can be told without reading it.
+    """
+
+    size: int
+    modified_ns: int
+    version: str
+
+
+@dataclass(frozen=True)
 class Folder:
     """One folder of the walk.
 
@@ -19,12 +34,16 @@ class Folder:
         photos: the names of its photos, sorted.
         others: how many other files it holds that are not hidden.
         error: why it could not be listed, or None.
+        seen: of each photo what the listing said of it, where it said so.
+        in_pieces: whether other photos of the folder come apart from these.
     """
 
     path: str
     photos: tuple[str, ...] = ()
     others: int = 0
     error: PhotoError | None = None
+    seen: tuple[Seen, ...] = ()
+    in_pieces: bool = False
 
 
 def walk(root: Path, extensions: frozenset[str], leave_out: Path | None = None) -> Iterator[Folder]:

@@ -19,6 +19,7 @@ from cropper.cli.boxes import boxes
 from cropper.cli.crop import crop
 from cropper.cli.evaluate import evaluate
 from cropper.cli.formats import formats
+from cropper.cli.ledger import ledger
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, say
 from cropper.cli.review import review
 from cropper.cli.sheet import sheet
@@ -49,6 +50,7 @@ def cli(ctx: click.Context, config: Path | None) -> None:
     cropper sheet thumbnails/                  what a batch decided, on one picture
     cropper evaluate boxes gaze_set/           how good it is, measured
     cropper bench photos/                      what a folder costs
+    cropper ledger merge thumbnails/           the tables of several runs, joined
     cropper formats                            what can be read and written here
 
     Options of the commands are taken from the command line, from variables as CROPPER_BATCH_SIZE, and from the tables of the
@@ -65,6 +67,7 @@ cli.add_command(show)
 cli.add_command(sheet)
 cli.add_command(evaluate)
 cli.add_command(bench)
+cli.add_command(ledger)
 cli.add_command(formats)
 configuration.name_variables(cli, "CROPPER")
 

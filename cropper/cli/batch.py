@@ -2,33 +2,69 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cropper.cli.options import INTERRUPTED, SOME_FAILED, focus_option, jobs_option, say, settings_options
+from cropper.cli.options import INTERRUPTED, SOME_FAILED, Where, focus_option, jobs_option, say, settings_options
 from cropper.cli.progress import progress
 from cropper.cli.signals import end_without, held_back
+from cropper.errors import UsageError
 
 if TYPE_CHECKING:
     from cropper.decide import Fit
     from cropper.pipeline import Done, Settings
+    from cropper.shards import Shard
+    from cropper.storage import Place
+
+
+class Part(click.ParamType["Shard"]):
+    """One of several runs that share the photos, ``1/4``."""
+
+    name = "I/N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+        """The shard a user wrote; click says what is wrong with it otherwise."""
+        from cropper.shards import Shard
+
+        if isinstance(value, Shard):
+            return value
+        match = re.fullmatch("([0-9]{1,6})/([0-9]{1,6})", str(value))
+        if match is None:
+            self.fail(f"{value!r} is not a shard's number and how many there are, as in 1/4.", param, ctx)
+        try:
+            return Shard(int(match[1]), int(match[2]))
+        except UsageError as error:
+            self.fail(f"{error}.", param, ctx)
 
 
 @click.command(short_help="Make thumbnails of a folder of photos.")
-@click.argument("source", metavar="IN", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("out", metavar="OUT", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("source", metavar="IN", type=Where(exists=True))
+@click.argument("out", metavar="OUT", type=Where())
 @settings_options
 @focus_option
 @jobs_option
+@click.option(
+    "--shard", type=Part(), metavar=Part.name, help="Do just this share of the photos: N runs, each with its I, do all."
+)
 @click.option("--dry-run", is_flag=True, help="Decide and write the ledger, but no thumbnails.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
-def batch(source: Path, out: Path, settings: Settings, focus_file: Path | None, jobs: int, dry_run: bool, quiet: bool) -> int:
+def batch(
+    source: Place,
+    out: Place,
+    settings: Settings,
+    focus_file: Path | None,
+    jobs: int,
+    shard: Shard | None,
+    dry_run: bool,
+    quiet: bool,
+) -> int:
     """Make thumbnails of all photos in the folder IN, in the same tree under the folder OUT.
 
     OUT/boxes.csv says for every photo which box was chosen and how it went. Run it again to do just what is missing or has
@@ -40,30 +76,41 @@ def batch(source: Path, out: Path, settings: Settings, focus_file: Path | None, 
     cropper batch photos/ decisions/ --aspect 1:1 --dry-run
     cropper batch photos/ thumbnails/ --otherwise pad --pad-with white
     cropper batch photos/ thumbnails/ --focus focus.csv
+    cropper batch photos/ thumbnails/ --shard 1/4          on one of four machines; see cropper ledger merge
+    cropper batch s3://bucket/photos s3://bucket/thumbs    needs the extra cloud
     """
     from cropper import batch as batches
     from cropper import focus
     from cropper.opencv import libraries_muted
     from cropper.photo import EXTENSIONS
     from cropper.pipeline import WORKERS
-    from cropper.walk import walk
+    from cropper.storage import folders
+    from cropper.walk import join
+
+    def holds(path: str) -> bool:
+        return shard is None or shard.holds(path)
+
+    def count() -> int | None:
+        if not isinstance(source, Path):  # nobody pays for a second listing
+            return None
+        return sum(holds(join(folder.path, name)) for folder in folders(source, EXTENSIONS, out) for name in folder.photos)
 
     settings = replace(settings, dry_run=dry_run)
-    if focus_file is None and (source / focus.NAME).is_file():
+    if focus_file is None and isinstance(source, Path) and (source / focus.NAME).is_file():
         focus_file = source / focus.NAME
         if not quiet:
             say(f"{focus_file}: taken as --focus")
     given = focus.read(focus_file) if focus_file is not None else {}
-    strangers = set(given)
+    strangers = {path for path in given if holds(path)}
     counts = Counts()
     begun = time.monotonic()
     interrupted = False
     try:
         with (
             libraries_muted(),
-            progress(lambda: sum(len(folder.photos) for folder in walk(source, EXTENSIONS, out)), quiet) as bar,
+            progress(count, quiet) as bar,
             held_back() as interrupt,
-            closing(batches.run(source, out, settings, jobs, given, lambda: interrupt.came)) as photos,
+            closing(batches.run(source, out, settings, jobs, given, lambda: interrupt.came, shard)) as photos,
         ):
             for done in photos:
                 counts.add(done)

@@ -15,7 +15,6 @@ from cropper.errors import UsageError
 if TYPE_CHECKING:
     from cropper.evaluation.gaze import GazeSet
     from cropper.evaluation.report import Scored
-    from cropper.saliency import Saliency
 
 DEFAULT_ASPECTS = ((1, 1), (16, 9), (9, 16), (3, 1))
 # Names said before "and N more".
@@ -90,8 +89,9 @@ def maps(folder: Path, every: int, off_centre: bool, drop_first: bool, model: Pa
     cropper evaluate maps osie --every 4 --off-centre --model other.onnx --json
     """
     from cropper.evaluation import maps, report
+    from cropper.saliency import Saliency
 
-    predict = _loaded(model).density
+    predict = Saliency(model).density
     gaze_set = _read(folder, every, off_centre, drop_first)
     scores = maps.summary(list(_progress(maps.score(gaze_set.photos, predict), len(gaze_set.photos))))
     write = report.maps_json if as_json else report.maps_table
@@ -138,6 +138,7 @@ def boxes(
 
     from cropper.evaluation import crops, report
     from cropper.evaluation.peers import kept_by
+    from cropper.saliency import Saliency
 
     shapes = tuple(dict.fromkeys(aspects or DEFAULT_ASPECTS))
     names = [crops.OURS, *crops.REFERENCES, *(name for name, _ in peers)]
@@ -145,7 +146,7 @@ def boxes(
     if twice is not None:
         raise UsageError(f"two croppers are named {twice!r}", remedy="give --boxes another name")
 
-    predict = _loaded(model).density
+    predict = Saliency(model).density
     gaze_set = _read(folder, every, off_centre, drop_first)
     others = {name: kept_by(pattern, gaze_set.photos, shapes) for name, pattern in peers}
     rows = list(_progress(crops.score(gaze_set.photos, shapes, predict), len(gaze_set.photos)))
@@ -156,16 +157,6 @@ def boxes(
                 say(f"{name} has no {width}:{height} box for {len(missing)} of {len(rows)} photos: {_some(missing)}")
     write = report.boxes_json if as_json else report.boxes_table
     click.echo(write(_scored(gaze_set, folder, every, off_centre, drop_first, model), shapes, scores))
-
-
-def _loaded(model: Path | None) -> Saliency:
-    """The bundled model, or another that is all in its file."""
-    from cropper.modelfile import refuse_external_data
-    from cropper.saliency import Saliency
-
-    if model is not None:
-        refuse_external_data(model)
-    return Saliency(model)
 
 
 def _read(folder: Path, every: int, off_centre: bool, drop_first: bool) -> GazeSet:

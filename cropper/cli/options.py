@@ -25,6 +25,19 @@ DEFAULT_MIN_KEPT = 0.6
 MAX_SIDE = 16383  # what every output format can hold
 
 
+class Where(click.Path):
+    """A folder of this machine, or the URL of one in a storage, ``s3://bucket/photos``."""
+
+    def __init__(self, exists: bool = False, dir_okay: bool = True, file_okay: bool = False) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The place a user wrote; click says what is wrong with a path otherwise."""
+        from cropper.storage import is_url, place
+
+        return place(value) if isinstance(value, str) and is_url(value) else super().convert(value, param, ctx)
+
+
 class Pair(click.ParamType[tuple[int, int]]):
     """Two whole numbers joined by a sign, ``640x360`` or ``16:9``."""
 
@@ -180,8 +193,14 @@ def aspect_option(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 
 def jobs_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--jobs``, the same in every command that works on many photos."""
-    help = "Worker threads.  [default: the cores this process may use]"
-    return click.option("--jobs", "-j", type=click.IntRange(1), default=usable_cores, help=help)(command)
+    help = "Worker threads.  [default: the cores this process may use; four times as many for a URL, which is waited for]"
+    return click.option("--jobs", "-j", type=click.IntRange(1), default=_default_jobs, help=help)(command)
+
+
+def _default_jobs() -> int:
+    ctx = click.get_current_context(silent=True)
+    values = ctx.params.values() if ctx is not None else ()
+    return usable_cores() * (4 if any(type(value).__name__ == "Remote" for value in values) else 1)
 
 
 def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:

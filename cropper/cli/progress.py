@@ -37,11 +37,11 @@ class Progress:
 
 
 @contextmanager
-def progress(total: Callable[[], int], quiet: bool = False) -> Iterator[Progress]:
+def progress(total: Callable[[], int | None], quiet: bool = False) -> Iterator[Progress]:
     """Draw a bar while the body runs, on a terminal and unless quiet.
 
     Args:
-        total: counts the photos; is asked only where there is a bar.
+        total: counts the photos, or says None where that costs too much; is asked only where there is a bar.
         quiet: whether to draw none.
     """
     if quiet or not sys.stderr.isatty():

@@ -1,0 +1,103 @@
+"""``cropper ledger``: what can be done with ledgers once runs have written them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import click
+
+from cropper.cli.options import Where
+from cropper.errors import OutputError, UsageError, remedy_for
+
+if TYPE_CHECKING:
+    from cropper.storage import Place
+
+
+@click.group(short_help="Join the ledgers of several runs.")
+def ledger() -> None:
+    """Join the ledgers of several runs."""
+
+
+@ledger.command(short_help="Join ledgers to one, in the order of the walk.")
+@click.argument("parts", metavar="OUT|PART...", nargs=-1, required=True, type=Where(exists=True, file_okay=True))
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    type=Where(dir_okay=False, file_okay=True),
+    help="Write the table here; one called .parquet becomes Parquet.  [default: OUT/boxes.csv]",
+)
+@click.option("--finish", is_flag=True, help="The shards go: OUT is then as a run without --shard leaves it.")
+def merge(parts: tuple[Place, ...], output: Place | None, finish: bool) -> None:
+    """Join the ledgers of runs with --shard to one table, and print its path.
+
+    Of the folder OUT these are all its shards' ledgers, which must be there and ended; else the ledgers PART, which may be any
+    that share no photo. Rows come in the order of the walk: the same bytes as of one run over all photos. Shards can go on after
+    that, and be merged again.
+
+    \b
+    cropper ledger merge thumbnails/                       writes thumbnails/boxes.csv
+    cropper ledger merge thumbnails/ -o boxes.parquet
+    cropper ledger merge one/boxes.csv two/boxes.csv -o boxes.csv
+    """
+    from cropper.storage import Remote
+
+    alone = parts[0] if len(parts) == 1 else None
+    out = alone if alone is not None and (alone.is_dir() if isinstance(alone, Path) else not _is_table(alone.url)) else None
+    if out is None and (output is None or finish or any(isinstance(part, Path) and part.is_dir() for part in parts)):
+        raise UsageError("give one OUT, or several ledgers and --output", remedy="see 'cropper ledger merge --help'")
+    if out is not None and output is not None and finish:
+        raise UsageError("--finish writes OUT/boxes.csv, not --output", remedy="give one of them")
+    with TemporaryDirectory(prefix="cropper-merge-") as scratch:
+        written = _merge(parts, out, output, finish, Path(scratch))
+    click.echo(written.url if isinstance(written, Remote) else os.fsencode(written))  # as bytes: a name need not be text
+
+
+def _is_table(url: str) -> bool:
+    return url.endswith(".csv")
+
+
+def _merge(parts: tuple[Place, ...], out: Place | None, output: Place | None, finish: bool, scratch: Path) -> Place:
+    from cropper import merging, shards
+    from cropper.storage import Remote
+
+    if output is None:
+        assert out is not None
+        if isinstance(out, Path):
+            return shards.merge(out, finish)
+        from cropper import mirror
+
+        return mirror.merge(out, scratch, finish)
+    if isinstance(out, Remote):
+        from cropper import mirror
+
+        mirror.fetch_shards(out, scratch)
+        files = shards.ledgers_of(scratch)
+    elif out is not None:
+        files = shards.ledgers_of(out)
+    else:
+        files = [_here(part, scratch / f"{number}.csv") for number, part in enumerate(parts)]
+    to = output if isinstance(output, Path) else scratch / ("merged" + os.path.splitext(output.url)[1])
+    try:
+        merging.merge(files, to)
+    except OSError as error:
+        raise OutputError(f"cannot be written ({error.strerror})", path=output, remedy=remedy_for(error)) from error
+    if isinstance(output, Remote):
+        from cropper import remote
+
+        remote.send(to, output)
+    return output
+
+
+def _here(part: Place, copy: Path) -> Path:
+    """A ledger as a file of this machine."""
+    if isinstance(part, Path):
+        return part
+    from cropper import remote
+
+    if not remote.fetch(part, copy):
+        raise UsageError("there is no such ledger", path=part)
+    return copy

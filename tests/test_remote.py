@@ -1,0 +1,370 @@
+"""Photos and thumbnails in a storage: the same trees and tables as on a disk, whatever the mixture."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing, suppress
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import s3
+
+from cropper import OutputError, PhotoError, UsageError, batch, ledger, mirror, outputs, photo, remote, storage
+from cropper.batch import run
+from cropper.boxes import Target
+from cropper.pipeline import Settings
+from cropper.shards import Shard
+from cropper.storage import Place, Remote, place
+from cropper.walk import Seen, order, walk
+
+fsspec = pytest.importorskip("fsspec")
+SIZE = Target((64, 36), (64, 36))
+MANY = 10
+
+
+class Plain:
+    """A plain rule in the network's place: these runs are about files."""
+
+    def __init__(self, model):
+        pass
+
+    def densities(self, images):
+        bright = images[:, ::8, ::8].mean(axis=3, dtype=np.float32) + 1
+        return bright / bright.sum(axis=(1, 2), keepdims=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    monkeypatch.setattr(batch, "Saliency", Plain)
+    monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0, 0.0))
+
+
+@pytest.fixture
+def photos(tmp_path, make_photo) -> Path:
+    for seed in range(MANY):
+        make_photo(tmp_path / "in" / ("", "a", "a/c", "a-b", "b")[seed % 5] / f"{seed:02}.png", seed=seed)
+    make_photo(tmp_path / "in/a/01.jpg")
+    make_photo(tmp_path / "in/.hidden/a.jpg")
+    make_photo(tmp_path / "in/b/Über #1?.png")
+    (tmp_path / "in/broken.jpg").write_bytes(b"no photo")
+    (tmp_path / "in/empty.jpg").write_bytes(b"")
+    (tmp_path / "in/notes.txt").write_text("no photo either")
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def memory():
+    """A storage in this process, empty."""
+    fs = fsspec.filesystem("memory")
+    fs.store.clear()
+    fs.pseudo_dirs[:] = [""]
+    yield fs
+    fs.store.clear()
+
+
+@pytest.fixture(scope="module")
+def s3_address():
+    if not all(importlib.util.find_spec(name) for name in ("s3fs", "moto", "flask")):
+        pytest.skip("no s3fs or no moto here")
+    with s3.server() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(s3_address, monkeypatch):
+    for name, value in s3.environment(s3_address).items():
+        monkeypatch.setenv(name, value)
+    fs = fsspec.filesystem("s3", skip_instance_cache=True)
+    fs.mkdir("bucket")
+    yield fs
+    fs.rm("bucket", recursive=True)
+
+
+def upload(fs, folder: Path, to: str) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            fs.pipe_file(f"{to}/{path.relative_to(folder)}", path.read_bytes())
+
+
+def tree(out: Place) -> dict[str, bytes]:
+    """Every file under OUT that is not of the runs' own state."""
+    if isinstance(out, Path):
+        files = (path for path in out.rglob("*") if path.is_file() and ".cropper" not in path.parts)
+        return {str(path.relative_to(out)): path.read_bytes() for path in files}
+    fs, root = fsspec.core.url_to_fs(out.url)
+    found = {path[len(root) :].lstrip("/"): path for path in fs.find(root)}
+    return {name: fs.cat_file(path) for name, path in found.items() if not name.startswith(".cropper")}
+
+
+def process(source: Place, out: Place, shard: Shard | None = None, **settings) -> Counter[str]:
+    done = list(run(source, out, Settings((SIZE,), **{"format": "webp", **settings}), 2, shard=shard))
+    return Counter("failed" if one.error else "unchanged" if one.unchanged else "made" for one in done if one.rows)
+
+
+MADE = {"made": MANY + 2, "failed": 2}
+
+
+# The same everywhere ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_mixture_gives_the_same_tree_and_table(photos, tmp_path, memory):
+    upload(memory, photos, "/in")
+    process(photos, tmp_path / "out")
+    expected = tree(tmp_path / "out")
+    assert len(expected) == MANY + 3
+    for source, out in (("memory://in", "memory://out1"), ("memory://in", tmp_path / "out2"), (photos, "memory://out3")):
+        out = place(str(out))
+        assert process(place(str(source)), out) == MADE
+        assert tree(out) == expected
+        assert process(place(str(source)), out) == {"unchanged": MANY + 2, "failed": 2}
+        assert tree(out) == expected
+
+
+def test_a_bucket_gives_the_same_tree_and_table(photos, tmp_path, bucket):
+    upload(bucket, photos, "bucket/photos")
+    process(photos, tmp_path / "out")
+    source, out = place("s3://bucket/photos/"), place("s3://bucket/out")
+    assert process(source, out) == MADE
+    assert tree(out) == tree(tmp_path / "out")
+    assert process(source, out) == {"unchanged": MANY + 2, "failed": 2}
+    bucket.pipe_file("bucket/photos/a/c/02.png", bucket.cat_file("bucket/photos/00.png"))
+    bucket.rm_file("bucket/photos/a/01.jpg")
+    assert process(source, out) == {"unchanged": MANY - 1, "made": 2, "failed": 2}  # one whose name is free now
+    assert bucket.info("bucket/out/00.webp")["ContentType"] == "image/webp"
+
+
+def test_shards_of_a_bucket_merge_to_the_table_of_one_run(photos, tmp_path, bucket, cropper):
+    upload(bucket, photos, "bucket/photos")
+    process(photos, tmp_path / "out")
+    source, out = place("s3://bucket/photos"), place("s3://bucket/out")
+    with pytest.raises(OutputError, match="made in shards"):
+        process(source, out, Shard(1, 2)) and process(source, out)
+    code, _, err = cropper("ledger", "merge", out)
+    assert (code, "shard 2/2 has no ledger yet" in err) == (2, True)
+    process(source, out, Shard(2, 2))
+    assert cropper("ledger", "merge", out) == (0, "s3://bucket/out/boxes.csv\n", "")
+    assert tree(out) == tree(tmp_path / "out")
+    labels = ("00001-of-00002", "00002-of-00002")
+    parts = [f"s3://bucket/out/.cropper/shards/{label}/ledger.csv" for label in labels]
+    for to in ("s3://bucket/merged.csv", "merged.csv"):
+        assert cropper("ledger", "merge", *parts, "-o", to) == (0, f"{to}\n", "")
+    assert (tmp_path / "merged.csv").read_bytes() == bucket.cat_file("bucket/merged.csv") == tree(out)["boxes.csv"]
+    assert cropper("ledger", "merge", out, "--finish")[0] == 0
+    assert process(source, out) == {"unchanged": MANY + 2, "failed": 2}
+    assert process(source, out, Shard(1, 3))["made"] == 0
+    assert tree(out) == tree(tmp_path / "out")
+
+
+def test_the_command_takes_urls(photos, tmp_path, bucket, cropper):
+    upload(bucket, photos, "bucket/photos")
+    code, _, err = cropper("batch", "s3://bucket/photos", "s3://bucket/out", "--size", "64x36")
+    assert code == 1
+    assert err.splitlines()[0].startswith("cropper: s3://bucket/photos/broken.jpg: ")
+    assert f"{MANY + 4} photos: {MANY + 2} done, 0 unchanged, 2 failed; 1 other file passed over" in err
+    for source, out, said in (
+        ("s3://bucket/nothing", "s3://bucket/out", "there is no such folder"),
+        ("s3://nowhere/photos", "s3://bucket/out", "s3://nowhere/photos: "),
+        ("s3://bucket/photos", "s3://bucket", "OUT is IN or holds it"),
+        ("nonsense://bucket/photos", "out", "no storage is known as nonsense://"),
+        ("s3://bucket/photos", "s3://bucket/out/64", "holds objects and no ledger"),
+        ("file:///photos", "out", "give its path alone"),
+    ):
+        if out.endswith("64"):
+            bucket.pipe_file("bucket/out/64/somebody.txt", b"theirs")
+        code, _, err = cropper("batch", source, out, "--size", "64x36")
+        assert (code, err.count("\n")) == (2, 1), err
+        assert said in err
+
+
+# Runs that end early ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("taken", [0, 1, 9])
+def test_a_run_broken_off_goes_on_where_it_was(photos, tmp_path, memory, taken):
+    out = place("memory://out")
+    with closing(run(photos, out, Settings((SIZE,), format="webp"), 2)) as begun:
+        kept = [done for done in islice(begun, taken) if done.rows and not done.error]
+    again = process(photos, out)
+    assert again["unchanged"] >= len(kept)
+    process(photos, tmp_path / "out")
+    assert tree(out) == tree(tmp_path / "out")
+    assert not [path for path in memory.find("/out/.cropper") if "part" in path]
+
+
+@pytest.mark.parametrize("kill_at", [0, 2, 9, 20, 33, 40])
+def test_a_run_killed_before_any_request_goes_on_where_it_was(photos, tmp_path, memory, monkeypatch, kill_at):
+    """From then on nothing that it asks of the storage is done, as after a kill."""
+    monkeypatch.setattr(mirror, "ROWS", 3)
+    out, count = place("memory://out"), 0
+    process(photos, out, quality=30)
+    (photos / "a/06.png").write_bytes((photos / "00.png").read_bytes())
+
+    def counting(function):
+        def counted(*arguments, **named):
+            nonlocal count
+            count += 1
+            if count > kill_at:
+                raise OSError("gone")
+            return function(*arguments, **named)
+
+        return counted
+
+    with monkeypatch.context() as killing:
+        for name in ("pipe_file", "put_file", "rm_file"):
+            killing.setattr(type(memory), name, counting(getattr(type(memory), name)))
+        with suppress(OutputError):
+            process(photos, out)
+    again = process(photos, out)
+    assert again["failed"] == 2
+    assert again["made"] + again["unchanged"] == MANY + 2
+    process(photos, tmp_path / "out")
+    assert tree(out) == tree(tmp_path / "out")
+    assert process(photos, out) == {"unchanged": MANY + 2, "failed": 2}
+
+
+def test_rows_are_sent_every_so_often_as_whole_objects(photos, memory, monkeypatch):
+    monkeypatch.setattr(mirror, "ROWS", 4)
+    begun = run(photos, place("memory://out"), Settings((SIZE,)), 1)
+    for _ in islice(begun, 13):
+        pass
+    parts = sorted(path for path in memory.find("/out/.cropper") if "part-" in path)
+    assert len(parts) >= 2
+    rows = [line.split(",")[0] for path in parts for line in memory.cat_file(path).decode().splitlines()]
+    assert rows.count("path") == len(parts)  # each is a table by itself
+    begun.close()
+
+
+def test_a_storage_that_takes_nothing_ends_the_run_with_one_message(photos, memory, monkeypatch):
+    def refuse(self, path, *arguments, **named):
+        if path.endswith(".webp"):
+            raise OSError("503 slow down")
+        return pipe_file(self, path, *arguments, **named)
+
+    pipe_file = type(memory).pipe_file
+    with monkeypatch.context() as broken:
+        broken.setattr(type(memory), "pipe_file", refuse)
+        with pytest.raises(OutputError, match=r"cannot be written .503 slow down.; run again"):
+            process(photos, place("memory://out"))
+    assert process(photos, place("memory://out")) == MADE
+
+
+# Requests ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_stumbles_is_tried_again_and_what_is_hopeless_is_not(memory, monkeypatch):
+    memory.pipe_file("/a.jpg", b"data")
+    calls = []
+
+    def stumble(self, path, **named):
+        calls.append(path)
+        if "gone" in path:
+            raise FileNotFoundError(path)
+        if "never" in path or len(calls) < 3:
+            raise OSError("connection reset")
+        return cat_file(self, path, **named)
+
+    cat_file = type(memory).cat_file
+    monkeypatch.setattr(type(memory), "cat_file", stumble)
+    known = Seen(4, 0, "")
+    assert remote.read(Remote("memory://a.jpg"), known) == b"data"
+    assert len(calls) == 3
+    for name, times in (("gone.jpg", 1), ("never.jpg", 4)):
+        calls.clear()
+        with pytest.raises(PhotoError, match="cannot be read"):
+            remote.read(Remote(f"memory://{name}"), known)
+        assert len(calls) == times
+
+
+def test_a_listing_is_asked_for_page_by_page_and_in_the_walks_order(photos, bucket, monkeypatch):
+    upload(bucket, photos, "bucket/photos")
+    bucket.pipe_file("bucket/photos/a/", b"")  # as some tools mark a folder
+    monkeypatch.setattr(remote, "MAX_PHOTOS", 2)
+    pages = []
+
+    def small(self, method, **request):
+        pages.append(method)
+        return call_s3(self, method, **request, MaxKeys=2)
+
+    call_s3 = type(bucket).call_s3
+    monkeypatch.setattr(type(bucket), "call_s3", small)
+    found = list(storage.folders(place("s3://bucket/photos"), photo.EXTENSIONS))
+    assert all(len(folder.photos) <= 4 for folder in found)
+    paths = [f"{folder.path}/{name}".lstrip("/") for folder in found for name in folder.photos]
+    assert paths == sorted(paths, key=order)
+    expected = [f"{folder.path}/{name}".lstrip("/") for folder in walk(photos, photo.EXTENSIONS) for name in folder.photos]
+    assert paths == expected
+    assert len(pages) > len(paths) / 2
+    assert next(iter(storage.folders(place("s3://bucket/photos"), photo.EXTENSIONS))).photos
+    pages.clear()
+    next(iter(storage.folders(place("s3://bucket/photos"), photo.EXTENSIONS)))
+    assert len(pages) < 5  # not all of them
+
+
+def test_names_given_one_by_one_are_never_alike():
+    photos = ("a.gif", "a.gif.png", "a.gif.png.png", "a.png", "a.jpg", "a.png.jpg", "a.tif", "b.x.png", "A.GIF")
+    for format in ("keep", "png", "webp", "jpg"):
+        names = outputs.names_one_by_one(photos, format)
+        assert len(set(names.values())) == len(photos)
+        assert all(outputs.FORMAT_OF[os.path.splitext(name)[1].lower()] for name in names.values())
+    assert outputs.names_one_by_one(photos, "keep")["b.x.png"] == "b.x.png"
+
+
+def test_times_of_every_library_are_understood():
+    from datetime import datetime, timezone
+
+    moment = datetime(2018, 1, 24, 12, 0, 0, 250_000, timezone.utc)
+    for said in (moment, "2018-01-24T12:00:00.250Z", "2018-01-24T12:00:00.250000+00:00", moment.timestamp()):
+        assert remote._nanoseconds(said) == 1_516_795_200_250_000_000
+
+
+def test_in_and_out_may_not_overlap(memory):
+    memory.pipe_file("/in/a.jpg", b"")
+    for out in ("memory://in", "memory://"):
+        with pytest.raises(UsageError, match="OUT is IN or holds it"):
+            process(place("memory://in"), place(out))
+
+
+def test_an_out_inside_in_is_not_walked(photos, memory):
+    upload(memory, photos, "/in")
+    process(place("memory://in"), place("memory://in/b/out"))
+    assert process(place("memory://in"), place("memory://in/b/out")) == {"unchanged": MANY + 2, "failed": 2}
+
+
+def test_a_dry_run_leaves_the_table_alone(photos, tmp_path, memory):
+    process(photos, tmp_path / "out", dry_run=True)
+    process(photos, place("memory://out"), dry_run=True)
+    assert memory.find("/out") == ["/out/boxes.csv"]
+    assert memory.cat_file("/out/boxes.csv") == (tmp_path / "out/boxes.csv").read_bytes()
+
+
+def test_paths_never_load_fsspec(photos, tmp_path):
+    script = (
+        "import sys\nfrom cropper.cli import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        "finally:\n    print({'fsspec', 's3fs', 'cropper.remote', 'cropper.mirror', 'pyarrow', 'ray'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", script, "batch", photos, tmp_path / "out", "--size", "64x36", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "set()\n")
+
+
+def test_a_library_that_is_missing_is_an_error_in_one_line(cropper, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    code, _, err = cropper("batch", "s3://bucket/in", tmp_path / "out")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "pip install 'cropper[cloud]'" in err
+
+
+def test_a_page_over_thumbnails_of_a_bucket_says_where_photos_are_wanted(cropper, photos, tmp_path, memory):
+    upload(memory, photos, "/in")
+    process(place("memory://in"), tmp_path / "out")
+    code, _, err = cropper("review", "out")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "photos in memory://in; give a folder of this machine that has them with --photos" in err
+    assert ledger.source_of(tmp_path / "out") is not None
