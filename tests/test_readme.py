@@ -88,9 +88,17 @@ def prepared(tmp_path_factory) -> Path:
     (folder / "bin").mkdir()
     program(folder / "bin" / "cropper", f'exec "{sys.executable}" -m cropper "$@"')
     program(folder / "bin" / "curl", f'cat "{folder}/photo.jpg"')
-    if not shutil.which("magick") and shutil.which("convert"):  # ImageMagick 6 calls it so
+    if not shutil.which("magick") and is_imagemagick("convert"):  # ImageMagick 6 calls it so
         program(folder / "bin" / "magick", 'exec convert "$@"')
     return folder
+
+
+def is_imagemagick(program: str) -> bool:
+    """Whether a program is there that is ImageMagick's, and none of that name that stands in for it."""
+    if not shutil.which(program):
+        return False
+    version = subprocess.run([program, "-version"], capture_output=True, text=True)
+    return "ImageMagick" in version.stdout
 
 
 @pytest.fixture

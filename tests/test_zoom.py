@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cropper.boxes import Target, choose, largest_size
@@ -59,6 +59,8 @@ def test_box_is_never_below_the_size(density, width, height, aspect, side):
 
 @given(SPOTS, SIDES, SIDES, ASPECTS, ZOOMS)
 def test_mirrored_photo_gives_the_mirrored_box_to_a_pixel(density, width, height, aspect, zoom):
+    # Of two places that are each the other's mirror image and exactly equal, either may be taken.
+    assume(not np.allclose(density, density[:, ::-1], rtol=1e-6))
     box = tightest(density, width, height, Target(aspect), zoom)
     mirrored = tightest(density[:, ::-1], width, height, Target(aspect), zoom)
     assert abs(mirrored.width - box.width) <= 1
