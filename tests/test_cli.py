@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from cropper import __version__
+from cropper.saliency import FAST_MODEL, Saliency
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and terminals are others there")
 
@@ -96,6 +97,18 @@ def test_options_reach_the_thumbnails(cropper, photos, tmp_path):
     assert sorted(os.listdir(tmp_path / "out")) == [".cropper", "1-1", "200x100", "boxes.csv"]
     assert cv2.imread(str(tmp_path / "out/200x100/0.webp")).shape == (100, 200, 3)
     assert cv2.imread(str(tmp_path / "out/1-1/0.webp")).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("command", [("batch", "--dry-run"), ("boxes",), ("crop",)])
+def test_fast_looks_with_the_other_model(cropper, samples, command, monkeypatch):
+    loaded = []
+    original = Saliency.__init__
+    monkeypatch.setattr(Saliency, "__init__", lambda self, model=None: (loaded.append(model), original(self, model))[1])
+    places = {"batch": [samples / "trips", "out"], "boxes": [samples / "cat.jpg"], "crop": [samples / "cat.jpg", "-o", "cat.jpg"]}
+    arguments = [*command, *places[command[0]], *(["--aspect", "1:1"] if command[0] != "batch" else [])]
+    assert cropper(*arguments, "--fast")[0] == 0
+    assert cropper(*arguments)[0] == 0
+    assert loaded == [FAST_MODEL, None]
 
 
 def test_a_dry_run_writes_the_ledger_alone(cropper, photos, tmp_path):

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cropper import ModelError
-from cropper.saliency import SHAPES, Saliency, prepare, shape_for
+from cropper.saliency import BUNDLED_MODEL, FAST_MODEL, SHAPES, Saliency, prepare, shape_for
 
 
-@pytest.fixture(scope="module")
-def model():
-    return Saliency()
+@pytest.fixture(scope="module", params=[BUNDLED_MODEL, FAST_MODEL], ids=["student", "fast"])
+def model(request):
+    return Saliency(request.param)
 
 
 @given(st.integers(1, 3000), st.floats(0.1, 10))

@@ -20,6 +20,7 @@ from cropper.cli.options import (
     SOME_FAILED,
     candidates_option,
     choosing_options,
+    fast_option,
     focus_option,
     is_outranked,
     jobs_option,
@@ -47,6 +48,7 @@ TEXTS = ("path", "status", "size", "message")
 @click.argument("paths", metavar="[PATH|-]...", nargs=-1, type=click.Path(readable=False))
 @choosing_options
 @candidates_option
+@fast_option
 @limits_options
 @focus_option
 @click.option("--null", "-0", is_flag=True, help="Paths on stdin end with NUL, as those of 'find -print0' do.")
@@ -65,6 +67,7 @@ def boxes(
     targets: tuple[Target, ...],
     choosing: Choosing,
     limits: Limits,
+    model: Path | None,
     candidates: int,
     focus_file: Path | None,
     null: bool,
@@ -105,7 +108,7 @@ def boxes(
     out = sys.stdout.buffer
     failed = False
     words = focus.read(focus_file) if focus_file is not None else None
-    settings = Settings(targets, choosing=replace(choosing, candidates=candidates), limits=limits)
+    settings = Settings(targets, model=model, choosing=replace(choosing, candidates=candidates), limits=limits)
     try:
         if delimiter:
             _write(out, _joined(FIELDS, delimiter))

@@ -233,6 +233,20 @@ def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
+def fast_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which of the bundled models looks at the photos: ``model`` to the command, a path, or None for the usual one."""
+
+    @functools.wraps(command)
+    def with_model(*, fast: bool, **others: Any) -> Any:
+        from cropper.saliency import FAST_MODEL
+
+        return command(model=FAST_MODEL if fast else None, **others)
+
+    option = click.option("--fast", is_flag=True, help="Look with the lighter model, in half the time, a little less well.")
+    decorated: Callable[..., Any] = option(with_model)
+    return decorated
+
+
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What thumbnails to make and how, the same in every command that makes some: ``settings`` to the command."""
 
@@ -248,14 +262,26 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         limits: Limits,
         srgb: bool,
         keep: str,
+        model: Path | None,
         **others: Any,
     ) -> Any:
         from cropper.pipeline import Settings
 
-        settings = Settings(targets, format, quality, enlarge, choosing=choosing, fill=fill, limits=limits, srgb=srgb, keep=keep)
+        settings = Settings(
+            targets,
+            format,
+            quality,
+            enlarge,
+            model=model,
+            choosing=choosing,
+            fill=fill,
+            limits=limits,
+            srgb=srgb,
+            keep=keep,
+        )
         return command(settings=settings, **others)
 
-    decorated: Callable[..., Any] = with_settings
+    decorated: Callable[..., Any] = fast_option(with_settings)
     for option in (
         click.option(
             "--pad-with",
