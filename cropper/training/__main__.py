@@ -223,6 +223,7 @@ def imitate(
     torch.manual_seed(seed)
     photos, _ = read(sets, None, None)
     photos += read_pool(pool) if pool is not None else []
+    photos += plain_photos(PLAIN_PHOTOS, seed=0)
     student, network = fitting.load(checkpoint)[0], fitting.load(original)[0]
     recipe = fitting.Recipe(scale=scale, seed=seed).at(rate)
     imitating.imitate(student, network, photos, recipe, steps)
