@@ -56,11 +56,12 @@ def run(
         OutputError: if OUT or the ledger cannot be written, or another run is at work there.
         DependencyError: if a library for a storage is not installed.
         CropperError: if the system lets us open no more files.
+        DependencyError: if the device cannot be used here.
         ModelError: if the model cannot be loaded.
         KeyboardInterrupt: if ``stop`` said so.
     """
     _check_folders(source, out)
-    model = Saliency(settings.model)
+    model = Saliency(settings.model, settings.device)
     with TemporaryDirectory(prefix="cropper-ledger-") if isinstance(out, Remote) else nullcontext() as scratch:
         mirror = None
         if isinstance(out, Remote):

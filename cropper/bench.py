@@ -141,7 +141,7 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
                 row = ledger.decided_row(file.name, output, ledger.OK, image, target.label, decision.box)
                 timed("ledger", current.part.append, [row])
 
-    model = Saliency(settings.model)
+    model = Saliency(settings.model, settings.device)
     current = ledger.open_run(out, out, "profile\n", False)
     partial: dict[tuple[int, int], list[Any]] = defaultdict(list)
     failed = 0

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from cropper import ledger, metadata, photo, storage
 from cropper.boxes import Target, largest_size
 from cropper.decide import Choosing, Decision, Fit, decide, smallest_box
+from cropper.device import CPU
 from cropper.errors import CropperError, PhotoError, raise_if_for_all, unexpected
 from cropper.focus import Focus
 from cropper.opencv import cv2
@@ -71,6 +72,7 @@ class Settings:
         enlarge: whether photos smaller than a size are enlarged to it.
         dry_run: whether only the ledger is written.
         model: an ONNX file, or None for the bundled student.
+        device: where the model runs, ``cpu`` or ``cuda``, whose numbers differ a little.
         choosing: how the boxes are chosen.
         fill: what photos are padded with: ``blur``, ``edge`` or a colour as ``#rrggbb``.
         limits: which photos are accepted.
@@ -84,6 +86,7 @@ class Settings:
     enlarge: bool = False
     dry_run: bool = False
     model: Path | None = None
+    device: str = CPU
     choosing: Choosing = field(default_factory=Choosing)
     fill: str = BLUR
     limits: photo.Limits = photo.LIMITS

@@ -14,7 +14,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from cropper.errors import ModelError
+from cropper import device as devices
+from cropper.errors import CropperError, ModelError
 from cropper.modelfile import refuse_external_data
 from cropper.opencv import cv2
 
@@ -85,12 +86,14 @@ class Saliency:
 
     Args:
         model: an ONNX file that keeps the contract above; the bundled student if left out.
+        device: ``cpu`` or ``cuda``.
 
     Raises:
+        DependencyError: if the device cannot be used here.
         ModelError: if the file is missing, is no ONNX model, keeps data in other files or has other inputs and outputs.
     """
 
-    def __init__(self, model: str | Path | None = None) -> None:
+    def __init__(self, model: str | Path | None = None, device: str = devices.CPU) -> None:
         path = Path(model) if model is not None else BUNDLED_MODEL
         if not path.is_file():
             raise ModelError("no such model file", path=path, remedy="give an ONNX file that keeps the model contract")
@@ -102,7 +105,9 @@ class Saliency:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = devices.session(path, options, device)
+        except CropperError:
+            raise
         except Exception as error:  # onnxruntime raises classes of its own that share no public base
             reason = str(error).splitlines()[0]
             raise ModelError(f"onnxruntime cannot load it ({reason})", path=path, remedy="is it an ONNX model?") from error

@@ -19,11 +19,12 @@ def thumbnail(data: bytes, settings: Settings) -> tuple[bytes, bool]:
 
     Raises:
         PhotoError: if the photo cannot be read, decoded or encoded, or is to be skipped where no crop is good.
+        DependencyError: if the device cannot be used here.
         ModelError: if the model cannot be loaded.
     """
     (target,) = settings.targets
     header, pixels, model_input, salvaged = pixels_of(data, settings)
-    density = Saliency(settings.model).densities(model_input[None])[0]
+    density = Saliency(settings.model, settings.device).densities(model_input[None])[0]
     decision = decide(density, header.width, header.height, target, settings.choosing)[0]
     if decision.fit is Fit.SKIP:
         raise PhotoError(decision.note, remedy="ask for another --min-kept or --otherwise")

@@ -37,17 +37,18 @@ def decide(
     Args:
         paths: of photos, and of folders, whose photos come in the walk's order. They are asked for on a thread of their own, so
             that what is finished never waits for a path that is yet to come.
-        settings: of which the targets and the model count.
+        settings: of which the targets, the model and its device count.
         jobs: worker threads, at least 1.
         in_order: whether photos leave in the order of their paths, or the fastest first.
         given: the user's word on photos, by these paths.
 
     Raises:
+        DependencyError: if the device cannot be used here.
         ModelError: if the model cannot be loaded.
         OSError: if the paths cannot be read on.
     """
     settings = replace(settings, dry_run=True)
-    pipeline = Pipeline(settings, Path(), Saliency(settings.model), jobs, in_order)
+    pipeline = Pipeline(settings, Path(), Saliency(settings.model, settings.device), jobs, in_order)
     found: Queue[_Found] = Queue(_AHEAD)
     Thread(target=_find, args=(paths, found, pipeline), daemon=True, name="cropper-paths").start()
     yield from pipeline.run(_jobs(found, settings, given or {}), record=lambda finished: None)

@@ -103,7 +103,7 @@ def test_options_reach_the_thumbnails(cropper, photos, tmp_path):
 def test_fast_looks_with_the_other_model(cropper, samples, command, monkeypatch):
     loaded = []
     original = Saliency.__init__
-    monkeypatch.setattr(Saliency, "__init__", lambda self, model=None: (loaded.append(model), original(self, model))[1])
+    monkeypatch.setattr(Saliency, "__init__", lambda self, model, *rest: (loaded.append(model), original(self, model, *rest))[1])
     places = {"batch": [samples / "trips", "out"], "boxes": [samples / "cat.jpg"], "crop": [samples / "cat.jpg", "-o", "cat.jpg"]}
     arguments = [*command, *places[command[0]], *(["--aspect", "1:1"] if command[0] != "batch" else [])]
     assert cropper(*arguments, "--fast")[0] == 0

@@ -31,7 +31,7 @@ MANY = 10
 class Plain:
     """A plain rule in the network's place: these runs are about files."""
 
-    def __init__(self, model):
+    def __init__(self, model, device):
         pass
 
     def densities(self, images):

@@ -37,7 +37,7 @@ def _no_network(monkeypatch):
     """A plain rule in its place: these runs are about files."""
 
     class Plain:
-        def __init__(self, model):
+        def __init__(self, model, device):
             pass
 
         def densities(self, images):

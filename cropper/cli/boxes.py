@@ -20,6 +20,7 @@ from cropper.cli.options import (
     SOME_FAILED,
     candidates_option,
     choosing_options,
+    device_option,
     fast_option,
     focus_option,
     is_outranked,
@@ -61,6 +62,7 @@ TEXTS = ("path", "status", "size", "message")
 )
 @click.option("--template", metavar="TEXT", help=f"A line of your own, of {{{'}, {'.join(FIELDS)}}}.")
 @click.option("--unordered", is_flag=True, help="The fastest first, not in the order of the paths.")
+@device_option
 @jobs_option
 def boxes(
     paths: tuple[str, ...],
@@ -74,6 +76,7 @@ def boxes(
     format: str,
     template: str | None,
     unordered: bool,
+    device: str,
     jobs: int,
 ) -> int:
     """Print which box is chosen for each photo and size, a line each, as soon as it is known. Nothing is written.
@@ -108,7 +111,8 @@ def boxes(
     out = sys.stdout.buffer
     failed = False
     words = focus.read(focus_file) if focus_file is not None else None
-    settings = Settings(targets, model=model, choosing=replace(choosing, candidates=candidates), limits=limits)
+    choosing = replace(choosing, candidates=candidates)
+    settings = Settings(targets, model=model, device=device, choosing=choosing, limits=limits)
     try:
         if delimiter:
             _write(out, _joined(FIELDS, delimiter))

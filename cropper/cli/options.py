@@ -203,6 +203,31 @@ def _default_jobs() -> int:
     return usable_cores() * (4 if any(type(value).__name__ == "Remote" for value in values) else 1)
 
 
+def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--device``, the same in every command that makes or decides something: ``device``, cpu or cuda, to the command."""
+
+    @functools.wraps(command)
+    def with_device(*, device: str, **others: Any) -> Any:
+        if device == "auto":
+            from cropper.device import best
+            from cropper.opencv import libraries_muted
+            from cropper.saliency import BUNDLED_MODEL
+
+            with libraries_muted():
+                device, why = best(BUNDLED_MODEL)
+            if why and not others.get("quiet"):
+                say(f"--device auto: on the processor, since {why}")
+        return command(device=device, **others)
+
+    return click.option(
+        "--device",
+        type=click.Choice(["cpu", "cuda", "auto"]),
+        default="cpu",
+        show_default=True,
+        help="What the model runs on; auto is CUDA where it can be. Boxes may differ a little between them.",
+    )(with_device)
+
+
 def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which photos are accepted, the same in every command that reads some: ``limits`` to the command."""
 
@@ -263,6 +288,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         srgb: bool,
         keep: str,
         model: Path | None,
+        device: str,
         **others: Any,
     ) -> Any:
         from cropper.pipeline import Settings
@@ -273,6 +299,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
             quality,
             enlarge,
             model=model,
+            device=device,
             choosing=choosing,
             fill=fill,
             limits=limits,
@@ -312,7 +339,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
     ):
         decorated = option(decorated)
-    return choosing_options(limits_options(decorated))
+    return choosing_options(limits_options(device_option(decorated)))
 
 
 def is_stdout(output: Path) -> bool:

@@ -56,7 +56,7 @@ class Scene:
 class Plain:
     """Stands in for the network: where it is bright, people look."""
 
-    def __init__(self, model: Path | None) -> None:
+    def __init__(self, model: Path | None, device: str) -> None:
         pass
 
     def densities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,0 +1,85 @@
+"""What the model runs on, as far as it can be tried without a graphics card."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import onnxruntime
+import pytest
+
+from cropper import DependencyError
+from cropper.device import best
+from cropper.saliency import BUNDLED_MODEL, Saliency
+
+without_cuda = pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this onnxruntime has CUDA"
+)
+
+
+@pytest.fixture
+def photo(make_photo, tmp_path):
+    return make_photo(tmp_path / "in/a.png")
+
+
+@without_cuda
+def test_cuda_where_it_is_missing_is_an_error_with_the_remedy(photo, cropper):
+    with pytest.raises(DependencyError, match="is without CUDA"):
+        Saliency(device="cuda")
+    for command in (["batch", "in", "out"], ["boxes", "in"], ["crop", photo]):
+        code, out, err = cropper(*command, "--device", "cuda")
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "pip uninstall onnxruntime; pip install onnxruntime-gpu" in err
+
+
+@without_cuda
+def test_auto_falls_back_to_the_processor_with_one_line(photo, cropper, tmp_path):
+    assert cropper("batch", "in", "out", "--size", "64x36", "--quiet") == (0, "", "")
+    settings = (tmp_path / "out/.cropper/settings.json").read_bytes()
+    assert json.loads(settings)["device"] == "cpu"
+    said = "cropper: --device auto: on the processor, since this onnxruntime is without CUDA\n"
+    code, _, err = cropper("batch", "in", "out", "--size", "64x36", "--device", "auto")
+    assert (code, err.startswith(said), "1 unchanged" in err) == (0, True, True)
+    assert (tmp_path / "out/.cropper/settings.json").read_bytes() == settings
+    assert cropper("batch", "in", "out", "--size", "64x36", "--device", "auto", "--quiet") == (0, "", "")
+    for command in (["boxes", "in", "--aspect", "1:1"], ["crop", photo, "--aspect", "1:1", "-o", "a.png"]):
+        _, expected, _ = cropper(*command)
+        assert cropper(*command, "--device", "auto") == (0, expected, said)
+    picture = cv2.imread(str(tmp_path / "a.png"))
+    assert picture.shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("outcome", ["raises", "does without"])
+def test_cuda_that_is_there_and_does_not_work_is_not_used(monkeypatch, capfd, outcome):
+    """As an onnxruntime-gpu does on a machine without a card: it raises, or loads the model to the processor alone."""
+    session = onnxruntime.InferenceSession
+
+    def load(model, options, providers, **named):
+        if outcome == "raises":
+            raise RuntimeError("CUDA failure 35\nsecond line")
+        return session(model, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", load)
+    reason = "CUDA failure 35" if outcome == "raises" else "its driver or one of its libraries is missing"
+    assert best(BUNDLED_MODEL) == ("cpu", f"onnxruntime cannot use CUDA here ({reason})")
+    with pytest.raises(DependencyError, match="check the driver"):
+        Saliency(device="cuda")
+
+
+@without_cuda
+def test_thumbnails_of_another_device_are_made_again(photo, cropper, monkeypatch, tmp_path):
+    """The card is played by the processor: what counts is which thumbnails are taken for done."""
+    from cropper import batch
+
+    monkeypatch.setattr(batch, "Saliency", lambda model, device: Saliency(model))
+    for device, made in (("cpu", 1), ("cpu", 0), ("cuda", 1), ("cuda", 0), ("cpu", 1)):
+        code, _, err = cropper("batch", "in", "out", "--size", "64x36", "--device", device)
+        assert code == 0
+        assert f": {made} done, {1 - made} unchanged" in err
+
+
+def test_the_processors_densities_are_those_of_no_device_named(samples):
+    picture = cv2.imread(str(samples / "cat.jpg"))
+    assert np.array_equal(Saliency().density(picture), Saliency(device="cpu").density(picture))
