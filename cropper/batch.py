@@ -54,9 +54,8 @@ def run(
     Raises:
         UsageError: if OUT is IN or holds it, or IN goes away.
         OutputError: if OUT or the ledger cannot be written, or another run is at work there.
-        DependencyError: if a library for a storage is not installed.
+        DependencyError: if a library for a storage is not installed, or the device cannot be used here.
         CropperError: if the system lets us open no more files.
-        DependencyError: if the device cannot be used here.
         ModelError: if the model cannot be loaded.
         KeyboardInterrupt: if ``stop`` said so.
     """

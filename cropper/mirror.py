@@ -68,8 +68,8 @@ def fetch(out: Remote, scratch: Path, shard: Shard | None, dry: bool = False) ->
         remedy = "choose an OUT that is empty or that cropper made"
         raise OutputError("holds objects and no ledger of ours", path=out, remedy=remedy)
     if ledger.SHARDS in found:
-        for label in remote.names(root / ledger.SHARDS):
-            (main.files.state / ledger.SHARDS / label).mkdir(parents=True, exist_ok=True)
+        for other in shards.labelled(remote.names(root / ledger.SHARDS)):
+            shards.folder_of(scratch, other).mkdir(parents=True, exist_ok=True)
     if shard is None:
         return main
     mirror = _mirror(out, scratch, shard)
@@ -145,9 +145,8 @@ def merge(out: Remote, scratch: Path, finish: bool) -> Remote:
 def fetch_shards(out: Remote, scratch: Path) -> list[Mirror]:
     """Copy the ledgers of all shards to a scratch folder, as they would be there. Raises as ``fetch`` does."""
     mirrors = []
-    for label in remote.names(out / ledger.STATE_FOLDER / ledger.SHARDS):
-        number, count = label.split("-of-")
-        mirror = _mirror(out, scratch, Shard(int(number), int(count)))
+    for shard in shards.labelled(remote.names(out / ledger.STATE_FOLDER / ledger.SHARDS)):
+        mirror = _mirror(out, scratch, shard)
         mirror.files.state.mkdir(parents=True)
         _fetch_files(mirror)
         if mirror.parts:
@@ -173,7 +172,8 @@ def _place(mirror: Mirror, file: Path) -> Remote:
 def _fetch_files(mirror: Mirror) -> None:
     files = mirror.files
     there = remote.names(mirror.state)
-    for file in (files.ledger, files.outdated, files.settings, files.source):
+    fetched = (files.ledger, files.outdated, files.settings, files.source)
+    for file in fetched:
         if _place(mirror, file).url.rsplit("/", 1)[1] in there:
             remote.fetch(_place(mirror, file), file)
     if not files.ledger.exists() and mirror.table is not None:  # of a dry run, or somebody's
@@ -190,7 +190,7 @@ def _fetch_files(mirror: Mirror) -> None:
                     while data := rows.read(1 << 20):
                         joined.write(data)
                 piece.unlink()
-    mirror.before = {file: _mark(file) for file in (files.ledger, files.outdated, files.settings, files.source)}
+    mirror.before = {file: _mark(file) for file in fetched}
 
 
 def _mark(file: Path) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from cropper.errors import PhotoError
 from cropper.metadata import NOTHING, Metadata
 from cropper.opencv import cv2
 from cropper.profiles import ink_profile, is_srgb, profile_of
-from cropper.tags import colours_of
+from cropper.tags import chunks_of, colours_of
 
 # The formats that are read, by Pillow's names, and what their files' names end with. Content is told from the bytes, not from the
 # name.
@@ -177,13 +177,12 @@ def _png_bytes(data: bytes) -> int:
 
 def _breaks_off(png: bytes) -> bool:
     """Whether a chunk of a PNG says it is longer than what is left. OpenCV makes room for all it says, up to 2 GB."""
-    at = 8
-    while at + 8 <= len(png):
-        length, name = struct.unpack_from(">I4s", png, at)
+    end = 8
+    for name, start, length in chunks_of(png):
         if name == b"IEND":
             return False
-        at += length + 12
-    return at > len(png)
+        end = start + length + 4
+    return end > len(png)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -218,9 +217,10 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
         pixels = _decode_by_pillow(data, header, needed)
     else:
         pixels = _decode_by_opencv(data, header, needed)
-    if not _is_whole(pixels, header):
+    scale = _decoded_scale(pixels, header)
+    if scale is None:
         raise PhotoError("its pixels are not as many as its header says", remedy=_COPY_AGAIN)
-    return _upright(_edge_to_edge(pixels, header), header.orientation)
+    return _upright(_edge_to_edge(pixels, header, scale), header.orientation)
 
 
 def decode_or_salvage(data: bytes, header: Header, needed: tuple[int, int], limits: Limits) -> tuple[NDArray[np.uint8], bool]:
@@ -238,8 +238,9 @@ def decode_or_salvage(data: bytes, header: Header, needed: tuple[int, int], limi
         if not limits.salvage:
             raise
         pixels = _salvaged(data, header, needed)
-        if pixels is not None and _is_whole(pixels, header):
-            return _upright(_edge_to_edge(pixels, header), header.orientation), True
+        scale = _decoded_scale(pixels, header) if pixels is not None else None
+        if pixels is not None and scale is not None:
+            return _upright(_edge_to_edge(pixels, header, scale), header.orientation), True
         raise PhotoError(f"{error.what}, and nothing of it can be salvaged", remedy=error.remedy) from error
 
 
@@ -277,12 +278,12 @@ def _extrema(image: Image.Image) -> list[tuple[float, float]]:
     return [extrema] if isinstance(extrema[0], (int, float)) else list(extrema)
 
 
-def _is_whole(pixels: NDArray[np.uint8], header: Header) -> bool:
-    """Whether decoded pixels, not turned, are as many as the header says, at full scale or one of JPEG's."""
+def _decoded_scale(pixels: NDArray[np.uint8], header: Header) -> int | None:
+    """How many times smaller than stored these decoded pixels are, not turned; None where they are not as many as they should."""
     height, width = pixels.shape[:2]
     stored = _stored_size(header)
-    scales = (1, 2, 4, 8) if header.format == "JPEG" else (1,)
-    return any((width, height) == (math.ceil(stored[0] / scale), math.ceil(stored[1] / scale)) for scale in scales)
+    scales = (1, *_REDUCED) if header.format == "JPEG" else (1,)
+    return next((s for s in scales if (width, height) == (math.ceil(stored[0] / s), math.ceil(stored[1] / s))), None)
 
 
 def _stored_size(header: Header) -> tuple[int, int]:
@@ -372,15 +373,14 @@ def _transform(icc_profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
     return ImageCms.buildTransform(source, target, mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC)
 
 
-def _edge_to_edge(pixels: NDArray[np.uint8], header: Header) -> NDArray[np.uint8]:
-    """Pixels of a JPEG decoded smaller, not turned, made to cover the photo and nothing else: one more a side where they do not.
+def _edge_to_edge(pixels: NDArray[np.uint8], header: Header, scale: int) -> NDArray[np.uint8]:
+    """Pixels of a JPEG decoded so many times smaller, not turned, with one more a side where they would not just cover the photo.
 
     Of one 1297 pixels wide an eighth has 163, seven eighths of whose last lie beyond the photo's edge: beyond the left one, when
     the photo is turned upside down.
     """
     height, width = pixels.shape[:2]
     stored = _stored_size(header)
-    scale = next(s for s in (1, *_REDUCED) if (width, height) == (math.ceil(stored[0] / s), math.ceil(stored[1] / s)))
     if stored[0] % scale == 0 and stored[1] % scale == 0:
         return pixels
     # One more, since OpenCV only copies what is to have the size it has. The factors decide where samples lie, to the fraction.

@@ -59,6 +59,12 @@ class Shard:
         return int.from_bytes(digest, "big") % self.count == self.number - 1
 
 
+def labelled(names: list[str]) -> list[Shard]:
+    """The shards that these are the labels of; other names are passed over."""
+    found = (_LABEL.fullmatch(name) for name in names)
+    return [Shard(int(match[1]), int(match[2])) for match in found if match]
+
+
 def open_run(
     out: Path, source: Place, settings: str, dry: bool, shard: Shard, header: tuple[str, ...] = ledger.HEADER
 ) -> ledger.Run:
@@ -129,8 +135,7 @@ def _begun(out: Path) -> list[Shard]:
         names = os.listdir(out / ledger.STATE_FOLDER / ledger.SHARDS)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    found = (_LABEL.fullmatch(name) for name in sorted(names))
-    return [Shard(int(match[1]), int(match[2])) for match in found if match]
+    return labelled(sorted(names))
 
 
 def _in_other_shards(out: Path, count: int) -> OutputError:

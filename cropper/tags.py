@@ -44,7 +44,9 @@ def _of_codes(primaries: int, transfer: int) -> Colours | None:
 def _of_png(data: bytes) -> tuple[Colours | None, bool]:
     """By ``cICP``, else by ``gAMA`` and ``cHRM`` where no ``sRGB`` stands beside them (PNG, third edition, 4.3)."""
     power, primaries, is_srgb = None, SRGB_PRIMARIES, False
-    for name, start, length in _chunks(data):
+    for name, start, length in chunks_of(data):
+        if name in (b"IDAT", b"IEND"):  # colours are said before the pixels
+            break
         if name == b"cICP" and length == 4:
             return _of_codes(data[start], data[start + 1]), True
         if name == b"gAMA" and length == 4:
@@ -61,13 +63,11 @@ def _of_png(data: bytes) -> tuple[Colours | None, bool]:
     return Colours(primaries, power=power), False
 
 
-def _chunks(png: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and length of the chunks before the pixels."""
+def chunks_of(png: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start of the content and length, as it says itself, of each chunk of a PNG."""
     at = 8
     while at + 8 <= len(png):
         length, name = struct.unpack_from(">I4s", png, at)
-        if name in (b"IDAT", b"IEND"):
-            return
         yield name, at + 8, length
         at += length + 12
 

@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 import pytest
 from hypothesis import settings
+from killed import Plain
 
+from cropper import batch
 from cropper.cli import main
 
 # A busy machine is no failure.
@@ -26,6 +28,12 @@ SAMPLES = Path(__file__).parent.parent / "sample_images"
 def samples() -> Path:
     """The folder of real photos."""
     return SAMPLES
+
+
+@pytest.fixture
+def plain_rule(monkeypatch) -> None:
+    """A plain rule in the network's place, for runs that are about files."""
+    monkeypatch.setattr(batch, "Saliency", Plain)
 
 
 @pytest.fixture

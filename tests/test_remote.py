@@ -11,11 +11,10 @@ from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
 import s3
 
-from cropper import OutputError, PhotoError, UsageError, batch, ledger, mirror, outputs, photo, remote, storage
+from cropper import OutputError, PhotoError, UsageError, ledger, mirror, outputs, photo, remote, storage
 from cropper.batch import run
 from cropper.boxes import Target
 from cropper.pipeline import Settings
@@ -28,20 +27,8 @@ SIZE = Target((64, 36), (64, 36))
 MANY = 10
 
 
-class Plain:
-    """A plain rule in the network's place: these runs are about files."""
-
-    def __init__(self, model, device):
-        pass
-
-    def densities(self, images):
-        bright = images[:, ::8, ::8].mean(axis=3, dtype=np.float32) + 1
-        return bright / bright.sum(axis=(1, 2), keepdims=True)
-
-
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch):
-    monkeypatch.setattr(batch, "Saliency", Plain)
+def _no_network(plain_rule, monkeypatch):
     monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0, 0.0))
 
 

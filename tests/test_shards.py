@@ -7,12 +7,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cropper import OutputError, UsageError, batch, ledger, shards
+from cropper import OutputError, UsageError, ledger, shards
 from cropper.batch import run
 from cropper.boxes import Target
 from cropper.pipeline import Settings
@@ -20,21 +19,7 @@ from cropper.shards import Shard
 
 SIZE = Target((64, 36), (64, 36))
 MANY = 24
-
-
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch):
-    """A plain rule in its place: these runs are about files."""
-
-    class Plain:
-        def __init__(self, model, device):
-            pass
-
-        def densities(self, images):
-            bright = images[:, ::8, ::8].mean(axis=3, dtype=np.float32) + 1
-            return bright / bright.sum(axis=(1, 2), keepdims=True)
-
-    monkeypatch.setattr(batch, "Saliency", Plain)
+pytestmark = pytest.mark.usefixtures("plain_rule")
 
 
 @pytest.fixture

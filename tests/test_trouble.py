@@ -11,10 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from cropper import CropperError, OutputError, PhotoError, UsageError, batch, ledger
+from cropper import CropperError, OutputError, PhotoError, UsageError, ledger
 from cropper.batch import run
 from cropper.boxes import Target
 from cropper.errors import raise_if_for_all
@@ -23,6 +22,7 @@ from cropper.pipeline import Settings
 resource = pytest.importorskip("resource", reason="limits are others there")
 SIZE = Target((64, 36), (64, 36))
 MANY = 24
+pytestmark = pytest.mark.usefixtures("plain_rule")
 
 
 @pytest.fixture
@@ -30,21 +30,6 @@ def photos(tmp_path, make_photo) -> Path:
     for seed in range(MANY):
         make_photo(tmp_path / "in" / ("a", "b")[seed % 2] / f"{seed:02}.jpg", seed=seed)
     return tmp_path / "in"
-
-
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch):
-    """A plain rule in its place: these runs are about files."""
-
-    class Plain:
-        def __init__(self, model, device):
-            pass
-
-        def densities(self, images):
-            bright = images[:, ::8, ::8].mean(axis=3, dtype=np.float32) + 1
-            return bright / bright.sum(axis=(1, 2), keepdims=True)
-
-    monkeypatch.setattr(batch, "Saliency", Plain)
 
 
 @pytest.fixture

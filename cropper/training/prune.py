@@ -30,7 +30,7 @@ CHANNEL_STEP = 16
 TOUCH_COST = 0.12
 MULTIPLY_COST = 0.002
 DEPTHWISE_COST = {3: 0.45, 5: 0.85}
-# Of a number of the stem's, beside that: its patches of 27 bytes are gathered one by one.
+# Of a number of the stem's, beside that: gathering its patches.
 STEM_COST = 0.4
 
 
