@@ -1,13 +1,15 @@
 """Bytes <-> pixels: probe, decode, orientation, colour, encode.
 
 Pillow reads headers (size, orientation, transparency, colour profile); OpenCV decodes, resizes and encodes, but for what it gets
-wrong: Pillow decodes photos with transparency and CMYK, and writes JPEG.
+wrong: libjpeg-turbo's own interface decodes JPEGs, where OpenCV does not say that they are damaged; Pillow decodes photos with
+transparency and CMYK, and writes JPEG.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import re
 import struct
 import zlib
 from contextlib import suppress
@@ -17,6 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
@@ -64,6 +67,9 @@ _WHITE = 255
 # Pixels of the largest result that is averaged from four samples each: beyond, they would take much memory.
 _LARGEST_SAMPLED = 1 << 20
 _JPEG_END = b"\xff\xd9"
+# What libjpeg-turbo says of JPEGs that are whole but none it knows how to decode by this interface, and of one that is whole.
+_NOT_OF_DAMAGE = ("Sorry", "precision", "subsampling", "color conversion")
+_EXTRANEOUS_AT_END = re.compile("([0-9]+) extraneous bytes before marker 0xd9")
 _COPY_AGAIN = "copy it again from where it came from"
 # Deflate packs 1032 bytes into one at most: https://zlib.net/zlib_tech.html
 _DEFLATE_FACTOR = 1032
@@ -215,6 +221,8 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
     """
     if header.has_alpha or header.is_cmyk:
         pixels = _decode_by_pillow(data, header, needed)
+    elif header.format == "JPEG":
+        pixels = _decode_jpeg(data, header, needed)
     else:
         pixels = _decode_by_opencv(data, header, needed)
     scale = _decoded_scale(pixels, header)
@@ -304,6 +312,28 @@ def scale_of(header: Header, needed: tuple[int, int]) -> int:
 def reduction(header: Header, needed: tuple[int, int]) -> int:
     """OpenCV's flag for the smallest decode of a photo that has the pixels needed, upright ``(width, height)``."""
     return _REDUCED.get(scale_of(header, needed), cv2.IMREAD_COLOR)
+
+
+def _decode_jpeg(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
+    """BGR, not turned. The same pixels as OpenCV's, which uses the same library, but passes over what it says of damage."""
+    scale = scale_of(header, needed)
+    width, height = (math.ceil(side / scale) for side in _stored_size(header))
+    try:
+        return simplejpeg.decode_jpeg(data, "BGR", min_width=width, min_height=height, min_factor=scale)
+    except ValueError as error:
+        said = _reason(error)
+    if any(words in said for words in _NOT_OF_DAMAGE) or _only_padded(data, said):
+        return _decode_by_opencv(data, header, needed)
+    raise PhotoError(f"it is truncated or damaged ({said})", remedy=_COPY_AGAIN)
+
+
+def _only_padded(jpeg: bytes, warning: str) -> bool:
+    """Whether all that libjpeg warns of is bytes before the end that say nothing: some cameras fill up what they write."""
+    extraneous = _EXTRANEOUS_AT_END.search(warning)
+    if extraneous is None:
+        return False
+    end = jpeg.rfind(_JPEG_END)
+    return len(set(jpeg[max(0, end - int(extraneous[1])) : end])) == 1
 
 
 def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import shutil
 import struct
+import subprocess
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -428,6 +430,39 @@ def test_jpeg_that_lacks_its_last_bytes_is_an_error_at_every_scale():
     for needed in ((640, 480), (320, 240), (160, 120), (80, 60)):
         with pytest.raises(PhotoError, match="truncated"):
             photo.decode(data[:-200], header, needed)
+
+
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
+@pytest.mark.parametrize("sample", [p for p in SAMPLES if photo.probe(p.read_bytes()).format == "JPEG"][:4], ids=lambda p: p.name)
+def test_jpeg_damaged_within_is_an_error_and_salvaged_where_that_is_asked_for(sample, options):
+    picture = Image.open(sample).convert("RGB")
+    picture.thumbnail((640, 640))
+    whole = file(picture, "JPEG", **options)
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2 : len(whole) // 2 + 512] = bytes(512)  # a block of a disk that came back empty
+    header = photo.probe(bytes(damaged))
+    for needed in ((640, 640), (80, 80)):
+        assert photo.decode(whole, header, needed).any()
+        with pytest.raises(PhotoError, match=r"truncated or damaged \(Corrupt JPEG data"):
+            photo.decode(bytes(damaged), header, needed)
+    pixels, partial = photo.decode_or_salvage(bytes(damaged), header, (640, 640), photo.Limits(salvage=True))
+    assert partial
+    assert pixels.shape[:2] == (header.height, header.width)
+
+
+@pytest.mark.parametrize("padding", [b"\0" * 7, b"\xff" * 3])
+def test_jpeg_that_a_camera_has_filled_up_before_its_end_is_whole(padding):
+    whole = file(image(), "JPEG")
+    padded = whole.removesuffix(b"\xff\xd9") + padding + b"\xff\xd9"
+    assert (decoded(padded) == decoded(whole)).all()
+
+
+@pytest.mark.skipif(shutil.which("cjpeg") is None, reason="needs cjpeg, which subsamples colours in any way")
+@pytest.mark.parametrize("way", ["4x1", "3x1", "1x3", "4x2", "1x1,2x2,1x1", "2x2,2x1,1x2"])
+def test_jpeg_with_rare_subsampling_is_decoded(way, tmp_path):
+    image().resize((333, 333)).save(tmp_path / "a.ppm")
+    data = subprocess.run(["cjpeg", "-quality", "95", "-sample", way, tmp_path / "a.ppm"], capture_output=True, check=True).stdout
+    assert difference(decoded(data), np.asarray(image().resize((333, 333)))[:, :, ::-1]) < 3
 
 
 def test_empty_file_is_an_error():
