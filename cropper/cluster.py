@@ -19,7 +19,6 @@ import signal
 import socket
 import threading
 import uuid
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -31,7 +30,7 @@ from typing import Any
 
 from cropper import __version__, ledger, outputs
 from cropper.device import CUDA
-from cropper.errors import CropperError, DependencyError, UsageError, unexpected
+from cropper.errors import CropperError, DependencyError, UsageError, printable, unexpected
 from cropper.pipeline import WORKERS, Done, Finished, Job, Pipeline, Settings
 from cropper.saliency import BUNDLED_MODEL, Saliency
 from cropper.storage import Place, Remote
@@ -41,8 +40,8 @@ CHUNK = 32
 # A window ends with as many photos to do, for a few workers and for each of many, or with so many more that are done already.
 # Every window starts its workers anew, which takes seconds; and it is what this process holds.
 WINDOW, WINDOW_OF_ONE, UNCHANGED = 10_000, 1_000, 4
-# Times that a chunk is tried again whose worker died. A photo that brings down every worker must not keep them busy for ever.
-RETRIES = 4
+# Times that a chunk is begun, whose workers died: Ray would try again for ever, and a photo may bring down every one.
+TRIES = 5
 # Threads of a worker that waits for a storage.
 WAITING = 4
 # Answers that have come and wait for the ledger.
@@ -63,17 +62,19 @@ class Task:
     Attributes:
         source, out: the folders IN and OUT.
         settings: what to make; the model is not read from its path.
-        model: the ONNX file's content, so that all work with the same.
+        model: the ONNX file's content, so that all work with the same; or Ray's reference to it, which weighs nothing.
         version: of cropper, which must be the worker's too.
         folder: in which relative paths begin.
+        name: of this run, as no other's.
     """
 
     source: Place
     out: Place
     settings: Settings
-    model: bytes
+    model: Any
     version: str
     folder: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         from PIL import Image
-        from ray import get_runtime_context
+        from ray import get, get_runtime_context
 
         self._task, self._mark = task, uuid.uuid4().hex[:12]
         context = get_runtime_context()
@@ -98,10 +99,13 @@ class Worker:
         Image.MAX_IMAGE_PIXELS = None  # as in the command itself: the limit is ours
         try:
             self._check()
-            with TemporaryDirectory(prefix="cropper-model-") as folder:
-                file = Path(folder) / "model.onnx"
-                file.write_bytes(task.model)
-                self._model: Saliency | Exception = Saliency(file, task.settings.device)
+            with _counted(f"cropper/{task.name}/{context.get_actor_id()}") as tries:
+                if tries > TRIES:
+                    raise CropperError("a worker died again and again as it began", remedy="is there memory enough for --jobs?")
+                with TemporaryDirectory(prefix="cropper-model-") as folder:
+                    file = Path(folder) / "model.onnx"
+                    file.write_bytes(task.model if isinstance(task.model, bytes) else get(task.model))
+                    self._model: Saliency | Exception = Saliency(file, task.settings.device)
         except Exception as error:
             self._model = error
 
@@ -109,7 +113,7 @@ class Worker:
         """A table of chunks -> a table of as many answers, both pickled."""
         import pyarrow
 
-        answers = [_packed(self._answer(pickle.loads(chunk))) for chunk in chunks["jobs"].to_pylist()]
+        answers = [_packed(self._answer_or_give_up(pickle.loads(chunk))) for chunk in chunks["jobs"].to_pylist()]
         return pyarrow.table({"answer": pyarrow.array(answers, pyarrow.large_binary())})
 
     def _check(self) -> None:
@@ -126,6 +130,14 @@ class Worker:
                 remedy = "give folders of a file system that all machines share, or of a storage"
                 raise UsageError(f"the worker on {host} does not see it", path=place, remedy=remedy)
 
+    def _answer_or_give_up(self, jobs: list[Job]) -> _Answer:
+        with _counted(f"cropper/{self._task.name}/{jobs[0].number}") as tries:
+            if tries <= TRIES:
+                return self._answer(jobs)
+        reason = f"workers died again and again at photos from {printable(jobs[0].path)} to {printable(jobs[-1].path)}"
+        remedy = "move away the one that is too much for them, or run again"
+        return _Answer(error=CropperError(reason, remedy=remedy), was_lost=self._was_lost)
+
     def _answer(self, jobs: list[Job]) -> _Answer:
         if isinstance(self._model, Exception):
             return _Answer(error=self._model, was_lost=self._was_lost)
@@ -141,6 +153,21 @@ class Worker:
             error = broken
             done += pipeline.left()
         return _Answer(sorted(done, key=lambda photo: photo.number), error, self._was_lost)
+
+
+@contextmanager
+def _counted(key: str) -> Iterator[int]:
+    """How many times the body has been begun in the cluster and not ended, this one included."""
+    from ray.experimental import internal_kv
+
+    noted: Any = internal_kv  # which says no types
+    if not noted._internal_kv_initialized():  # no cluster
+        yield 1
+        return
+    tries = int(noted._internal_kv_get(key) or b"0") + 1
+    noted._internal_kv_put(key, b"%d" % tries, overwrite=True)
+    yield tries
+    noted._internal_kv_del(key)
 
 
 def _packed(answer: _Answer) -> bytes:
@@ -298,9 +325,7 @@ def _data_set(cluster: Cluster, chunks: list[bytes]) -> Any:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.target_max_block_size = _BLOCK
-    with DataContext.current(context), warnings.catch_warnings():
-        # That how often something is tried again is to have another name from Ray 2.64 on.
-        warnings.filterwarnings("ignore", message=".*ray_remote_args")
+    with DataContext.current(context):
         photos = from_items([{"jobs": chunk} for chunk in chunks], override_num_blocks=len(chunks))
         return photos.map_batches(
             Worker,
@@ -310,17 +335,12 @@ def _data_set(cluster: Cluster, chunks: list[bytes]) -> Any:
             fn_constructor_args=(cluster.task,),
             num_cpus=1,
             num_gpus=cluster.gpus,
-            max_restarts=-1,
-            max_task_retries=RETRIES,
         )
 
 
 def _explained(error: Exception) -> CropperError:
     """Why Ray could not go on, in one line."""
     text = str(error)
-    if "Died" in type(error).__name__ or "ActorDiedError" in text:
-        remedy = "a photo may be more than a worker can take: look at the first ones that are not in the ledger, or run again"
-        return CropperError("workers of the cluster died again and again", remedy=remedy)
     if "ModuleNotFoundError" in text or "ImportError" in text:
         reason = next(line for line in reversed(text.splitlines()) if "Error" in line).strip()
         return DependencyError(f"cropper cannot be loaded on the cluster ({reason})", remedy="install it on all machines")
@@ -346,8 +366,6 @@ def cluster(
         UsageError: if the cluster cannot be reached, or has no graphics card for a device that needs one.
     """
     Saliency(settings.model)  # that it is one is said here, once, rather than by each worker
-    model = (settings.model or BUNDLED_MODEL).read_bytes()
-    task = Task(source, out, replace(settings, model=None), model, __version__, os.getcwd())
     ray = _ray()
     begun = not ray.is_initialized()
     if begun:
@@ -362,7 +380,9 @@ def cluster(
             if not cards:
                 raise UsageError("the cluster has no graphics card", remedy="take --device cpu")
             gpus = 1 / -(-jobs // cards)
-        yield Cluster(task, jobs, gpus)
+        model = ray.put((settings.model or BUNDLED_MODEL).read_bytes())
+        name = uuid.uuid4().hex
+        yield Cluster(Task(source, out, replace(settings, model=None), model, __version__, os.getcwd(), name), jobs, gpus)
     finally:
         if begun:
             ray.shutdown()
@@ -381,6 +401,7 @@ def _ray() -> Any:
 
 def _begin(ray: Any, jobs: int, address: str | None) -> None:
     """Connect to a cluster, or start one, without a word."""
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # or a thread that comes late would begin another one
     silent = logging.CRITICAL + 1
     for handler in logging.getLogger("ray.data").handlers:
         if isinstance(handler, logging.StreamHandler):

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from cropper import __version__, batch, ledger, outputs
 from cropper import cluster as clusters
 from cropper.boxes import Target
 from cropper.cluster import Task, Worker, cluster
+from cropper.errors import CropperError, UsageError
 from cropper.pipeline import Done, Job, Settings
 from cropper.saliency import BUNDLED_MODEL
 
@@ -156,7 +158,7 @@ def task(samples, tmp_path) -> Task:
     pytest.importorskip("pyarrow")
     (tmp_path / "out" / ledger.STATE_FOLDER).mkdir(parents=True)
     settings = Settings(SIZES[:1])
-    return Task(samples / "trips", tmp_path / "out", settings, BUNDLED_MODEL.read_bytes(), __version__, os.getcwd())
+    return Task(samples / "trips", tmp_path / "out", settings, BUNDLED_MODEL.read_bytes(), __version__, os.getcwd(), "test")
 
 
 def answer_of(worker: Worker, jobs: list[Job]):
@@ -209,9 +211,23 @@ def test_a_chunk_that_two_workers_have_at_once_is_made_as_by_one(task, ours):
     ],
 )
 def test_a_worker_that_cannot_work_says_why(task, change, reason):
-    answer = answer_of(Worker(replace(task, **change)), [])
+    answer = answer_of(
+        Worker(replace(task, **change)), [Job(0, "a.jpg", Path("a.jpg"), "jpg", ("a.jpg",), (), frozenset(), (None,))]
+    )
     assert answer.photos == []
     with pytest.raises(type(answer.error), match=reason):
+        raise answer.error
+
+
+def test_photos_that_brought_down_their_workers_are_given_up(task, monkeypatch):
+    worker = Worker(task)
+    jobs = [
+        Job(n, name, task.source / name, "jpg", (name,), (), frozenset(), (None,)) for n, name in enumerate(("a.jpg", "b.jpg"))
+    ]
+    monkeypatch.setattr(clusters, "_counted", lambda key: nullcontext(clusters.TRIES + 1))
+    answer = answer_of(worker, jobs)
+    assert answer.photos == []
+    with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to b\.jpg; move away the one"):
         raise answer.error
 
 
@@ -248,5 +264,5 @@ def test_an_address_without_the_engine_is_refused(cropper, samples):
 
 def test_no_card_for_cuda_is_an_error(photos, tmp_path, address):
     engine = partial(cluster, address=None)
-    with pytest.raises(clusters.UsageError, match="no graphics card"):
+    with pytest.raises(UsageError, match="no graphics card"):
         list(batch.run(photos, tmp_path / "out", Settings(SIZES, device="cuda"), 2, engine=engine))
