@@ -193,6 +193,7 @@ class Cluster:
         self.untidy = False  # whether a worker that died may have left files half made
         self._order: deque[Finished | None] = deque()  # of the window; None for a photo whose answer is to come
         self._received: deque[Finished | Job] = deque()  # these answers, those that have come
+        self._broken = False  # whether one has an error: what comes behind it would be taken for others
         self._chunks: list[bytes] = []
         self._jobs: list[Job] = []  # of the chunk that fills
 
@@ -266,23 +267,22 @@ class Cluster:
         try:
             while self._order:
                 yield from self._leave(record)
-                if self._order:
-                    self._take(_next(answers, stop))
+                if self._order and (error := self._receive(_next(answers, stop))):
+                    raise error
             whole = True
         finally:
             ended.set()
-            if not whole:
-                with suppress(Empty):
-                    while True:
-                        self._received.extend(answers.get_nowait().photos)
+            with suppress(Empty):
+                while not (whole or self._broken):
+                    self._receive(answers.get_nowait())
             carrier.join(None if whole else _GRACE)
             self.abandoned = not whole
 
-    def _take(self, answer: _Answer) -> None:
+    def _receive(self, answer: _Answer) -> Exception | None:
         self.untidy = self.untidy or answer.was_lost
         self._received.extend(answer.photos)
-        if answer.error is not None:
-            raise answer.error
+        self._broken = answer.error is not None
+        return answer.error
 
 
 def _next(answers: Queue[_Answer], stop: Callable[[], bool]) -> _Answer:

@@ -23,9 +23,9 @@ import ray_faults
 from cropper import __version__, batch, ledger, outputs
 from cropper import cluster as clusters
 from cropper.boxes import Target
-from cropper.cluster import Task, Worker, cluster
-from cropper.errors import CropperError, UsageError
-from cropper.pipeline import Done, Job, Settings
+from cropper.cluster import Cluster, Task, Worker, _Answer, cluster
+from cropper.errors import CropperError, OutputError, UsageError
+from cropper.pipeline import Done, Finished, Job, Settings
 from cropper.saliency import BUNDLED_MODEL
 
 SIZES = Target((96, 64), (96, 64)), Target((1, 1))
@@ -229,6 +229,24 @@ def test_photos_that_brought_down_their_workers_are_given_up(task, monkeypatch):
     assert answer.photos == []
     with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to b\.jpg; move away the one"):
         raise answer.error
+
+
+def test_nothing_behind_an_error_is_recorded(task, monkeypatch):
+    """Else rows of an earlier run, of photos between it and the next ones, would be lost."""
+    jobs = [Job(n, f"{n}.jpg", Path(f"{n}.jpg"), "jpg", (f"{n}.jpg",), (), frozenset(), (None,)) for n in range(6)]
+    done = [Finished(job.number, Done(job.path)) for job in jobs]
+    answers = [_Answer(done[:2]), _Answer([done[2], jobs[3]], OutputError("the disk is full")), _Answer(done[4:])]
+
+    def carry(engine, chunks, queue, ended):
+        for answer in answers:
+            queue.put(answer)
+
+    monkeypatch.setattr(clusters, "_carry", carry)
+    engine, recorded = Cluster(task, 1, 0), []
+    with pytest.raises(OutputError, match="the disk is full"):
+        list(engine.run(iter(jobs), recorded.append))
+    assert [one.number for one in recorded] == [0, 1]
+    assert [one.number for one in engine.left()] == [2, 3]
 
 
 def test_names_that_workers_write_under_are_taken_away_after_a_kill(tmp_path):
