@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Generator, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -20,11 +20,21 @@ from cropper.boxes import Target
 from cropper.decide import BY_HAND
 from cropper.errors import OutputError, PhotoError, UsageError, raise_if_for_all, remedy_for
 from cropper.focus import Focus, Given
-from cropper.pipeline import Done, Finished, Job, Pipeline, Settings
+from cropper.pipeline import Begin, Done, Engine, Finished, Job, Pipeline, Settings
 from cropper.saliency import BUNDLED_MODEL, Saliency
 from cropper.shards import Shard
 from cropper.storage import Place, Remote
 from cropper.walk import Seen, is_inside, join
+
+
+def threads(source: Place, out: Place, settings: Settings, jobs: int) -> AbstractContextManager[Engine]:
+    """The engine of one machine: threads of this process.
+
+    Raises:
+        DependencyError: if the device cannot be used here.
+        ModelError: if the model cannot be loaded.
+    """
+    return nullcontext(Pipeline(settings, out, Saliency(settings.model, settings.device), jobs))
 
 
 def run(
@@ -35,6 +45,7 @@ def run(
     given: Given | None = None,
     stop: Callable[[], bool] = lambda: False,
     shard: Shard | None = None,
+    engine: Begin = threads,
 ) -> Generator[Done, None, None]:
     """Make the thumbnails and the ledger of a folder, and yield what became of each photo, in the walk's order.
 
@@ -45,11 +56,12 @@ def run(
         source: the folder IN, here or in a storage; nothing in it is ever written to.
         out: the folder OUT; made if it is not there.
         settings: what to make.
-        jobs: worker threads, at least 1.
+        jobs: workers, at least 1.
         given: the user's word on photos, by their paths in IN. Only what changed of it is done again.
         stop: is asked all the while whether to stop as if interrupted, soon rather than with every thread at its end: the process
             is to end then.
         shard: takes just its photos, and may run beside the others.
+        engine: what takes photos through the stages: ``threads``, or ``cropper.cluster.cluster``.
 
     Raises:
         UsageError: if OUT is IN or holds it, or IN goes away.
@@ -60,8 +72,10 @@ def run(
         KeyboardInterrupt: if ``stop`` said so.
     """
     _check_folders(source, out)
-    model = Saliency(settings.model, settings.device)
-    with TemporaryDirectory(prefix="cropper-ledger-") if isinstance(out, Remote) else nullcontext() as scratch:
+    with (
+        engine(source, out, settings, jobs) as workers,
+        TemporaryDirectory(prefix="cropper-ledger-") if isinstance(out, Remote) else nullcontext() as scratch,
+    ):
         mirror = None
         if isinstance(out, Remote):
             from cropper import mirror as mirrors
@@ -80,7 +94,6 @@ def run(
                     mirrors.begun(mirror)
                 elif current.lock.was_left:
                     outputs.remove_temporaries(here, ledger.STATE_FOLDER, shard.label if shard is not None else "")
-                pipeline = Pipeline(settings, out, model, jobs)
 
                 def record(finished: Finished) -> None:
                     if finished.done.error is not None:
@@ -90,10 +103,12 @@ def run(
                         mirrors.added(mirror, len(finished.done.rows))
 
                 try:
-                    yield from pipeline.run(_photos(source, out, settings, current, given or {}, shard), record, stop)
+                    yield from workers.run(_photos(source, out, settings, current, given or {}, shard), record, stop)
                 finally:
-                    abandoned = pipeline.abandoned
-                    _record_the_rest(current, pipeline)
+                    abandoned = workers.abandoned
+                    _record_the_rest(current, workers)
+                    if workers.untidy and mirror is None:
+                        outputs.remove_temporaries(here, ledger.STATE_FOLDER, shard.label if shard is not None else "")
                 complete = True
             finally:
                 ledger.close_run(current, complete, abandoned)
@@ -207,9 +222,9 @@ def _record(current: ledger.Run, finished: Finished) -> None:
             outputs.stamp(thumbnail, seen.modified_ns)
 
 
-def _record_the_rest(current: ledger.Run, pipeline: Pipeline) -> None:
+def _record_the_rest(current: ledger.Run, engine: Engine) -> None:
     """Into the ledger with all that is on disk: what is finished, and what is there from before of what is not."""
-    for left in pipeline.left():
+    for left in engine.left():
         if isinstance(left, Finished):
             _record(current, left)
         else:

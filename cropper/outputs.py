@@ -26,7 +26,7 @@ _CLOCK_STEPS_NS = (1, 100, 10_000_000, 1_000_000_000)
 _LONGEST_NAME = 255
 
 # What a thumbnail is called until it is whole.
-_TEMPORARY = re.compile(r"\.cropper-(?:([0-9]+-of-[0-9]+)\.)?[0-9]+\.part")
+_TEMPORARY = re.compile(r"\.cropper-(?:([0-9]+-of-[0-9]+)\.)?[0-9]+(?:\.[0-9a-f]+)?\.part")
 
 # Extensions that already name an output format.
 FORMAT_OF = {".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".webp": "webp", ".avif": "avif"}
@@ -110,6 +110,11 @@ def _fitting(stem: str, ending: str) -> str:
 def temporary_name(number: int, shard: str = "") -> str:
     """What the thumbnail of a photo of this number is called until it is whole; shards at work in one OUT have names apart."""
     return f".cropper-{shard}.{number}.part" if shard else f".cropper-{number}.part"
+
+
+def marked(temporary_name: str, mark: str) -> str:
+    """A temporary name for one of several processes that may be at the same photo; the mark is of hexadecimal digits."""
+    return f"{temporary_name.removesuffix('.part')}.{mark}.part"
 
 
 def remove_temporaries(out: Path, state_folder: str, shard: str = "") -> None:

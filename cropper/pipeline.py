@@ -18,13 +18,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,6 +176,33 @@ class _Woken:
 _Event = Decoded | _Inferred | Finished | _Broken | _Woken
 
 
+class Engine(Protocol):
+    """What takes a batch's photos through all stages: threads of this process, or workers on a cluster.
+
+    Attributes:
+        abandoned: after a run, whether workers may still be at photos: the lock on OUT stays then.
+        untidy: after a run, whether a worker that was lost may have left files half made.
+    """
+
+    abandoned: bool
+    untidy: bool
+
+    def run(
+        self,
+        photos: Iterator[Job | Finished | None],
+        record: Callable[[Finished], None],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Done]:
+        """Take photos through all stages, as ``Pipeline.run`` does."""
+
+    def left(self) -> Iterator[Job | Finished]:
+        """After a run that was interrupted, in their order: what has not left it and may need a row."""
+
+
+# An engine for a batch of IN, OUT, settings and so many workers.
+Begin = Callable[[Place, Place, Settings, int], AbstractContextManager[Engine]]
+
+
 class Pipeline:
     """Photos on their way. Only ``run`` and what it calls touch the state; the workers get frozen values and give back others.
 
@@ -186,6 +213,8 @@ class Pipeline:
         jobs: worker threads, at least 1.
         in_order: whether photos leave in the order they came, or as soon as each is finished.
     """
+
+    untidy = False
 
     def __init__(self, settings: Settings, out: Place, model: Saliency, jobs: int, in_order: bool = True) -> None:
         self.settings, self.out, self.model, self.jobs, self.in_order = settings, out, model, jobs, in_order

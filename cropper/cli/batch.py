@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, nullcontext, redirect_stdout
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from cropper.cli.options import INTERRUPTED, SOME_FAILED, Where, focus_option, jobs_option, say, settings_options
+from cropper.cli.options import INTERRUPTED, SOME_FAILED, Where, focus_option, jobs_option, say, settings_options, usable_cores
 from cropper.cli.progress import progress
 from cropper.cli.signals import end_without, held_back
 from cropper.errors import UsageError
@@ -53,15 +56,31 @@ class Part(click.ParamType["Shard"]):
 @click.option(
     "--shard", type=Part(), metavar=Part.name, help="Do just this share of the photos: N runs, each with its I, do all."
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="What does the work: threads of this process, or a Ray cluster, with as many workers as --jobs says, a core each.",
+)
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="A running cluster for --engine ray; all its cores, unless --jobs says how many.  [default: one here, for this run]",
+)
 @click.option("--dry-run", is_flag=True, help="Decide and write the ledger, but no thumbnails.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+@click.pass_context
 def batch(
+    ctx: click.Context,
     source: Place,
     out: Place,
     settings: Settings,
     focus_file: Path | None,
     jobs: int,
     shard: Shard | None,
+    engine: str,
+    address: str | None,
     dry_run: bool,
     quiet: bool,
 ) -> int:
@@ -78,6 +97,7 @@ def batch(
     cropper batch photos/ thumbnails/ --focus focus.csv
     cropper batch photos/ thumbnails/ --shard 1/4          on one of four machines; see cropper ledger merge
     cropper batch s3://bucket/photos s3://bucket/thumbs    needs the extra cloud
+    cropper batch photos/ thumbnails/ --engine ray         needs the extra ray
     """
     from cropper import batch as batches
     from cropper import focus
@@ -95,6 +115,16 @@ def batch(
             return None
         return sum(holds(join(folder.path, name)) for folder in folders(source, EXTENSIONS, out) for name in folder.photos)
 
+    if address is not None and engine != "ray":
+        raise UsageError("--address is for --engine ray", remedy="give both or none")
+    begin = batches.threads
+    if engine == "ray":
+        from cropper.cluster import cluster
+
+        given_jobs = ctx.get_parameter_source("jobs") is not ParameterSource.DEFAULT
+        # Its workers are processes, and those that wait for a storage have threads.
+        jobs = jobs if given_jobs else usable_cores()
+        begin = partial(cluster, address=address, every_core=not given_jobs)
     settings = replace(settings, dry_run=dry_run)
     if focus_file is None and isinstance(source, Path) and (source / focus.NAME).is_file():
         focus_file = source / focus.NAME
@@ -108,9 +138,11 @@ def batch(
     try:
         with (
             libraries_muted(),
+            # Ray prints there, and a batch has nothing to.
+            redirect_stdout(io.StringIO()) if engine == "ray" else nullcontext(),
             progress(count, quiet) as bar,
             held_back() as interrupt,
-            closing(batches.run(source, out, settings, jobs, given, lambda: interrupt.came, shard)) as photos,
+            closing(batches.run(source, out, settings, jobs, given, lambda: interrupt.came, shard, begin)) as photos,
         ):
             for done in photos:
                 counts.add(done)

@@ -1,0 +1,437 @@
+"""The engine for several machines: Ray Data carries photos to workers on a cluster, or to processes of this machine.
+
+The batch stays here: the walk, the ledger and the order. What there is to do goes out in *windows*, each a Ray data set of
+chunks of ``Job``s; a pool of actors, each with the model loaded and one core, takes chunks through the same ``Pipeline`` that
+threads do here, writes the thumbnails, and sends back what became of each photo. Ray streams: chunks leave a worker in their
+order, no more are under way than workers have room for, and what this process holds is one window at most.
+
+A chunk may be done twice, where a worker or its machine is lost before its answer has come. That makes the same files and the
+same answer again: a photo's bytes depend on nothing else, thumbnails are written under a name that each worker has for itself
+and renamed, and rows are written here alone, once, when the answer is there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+import socket
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from queue import Empty, Full, Queue
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from cropper import __version__, ledger, outputs
+from cropper.device import CUDA
+from cropper.errors import CropperError, DependencyError, UsageError, printable, unexpected
+from cropper.pipeline import WORKERS, Done, Finished, Job, Pipeline, Settings
+from cropper.saliency import BUNDLED_MODEL, Saliency
+from cropper.storage import Place, Remote
+
+# Photos in a chunk: what a lost worker does again, and what each costs Ray is shared among.
+CHUNK = 32
+# A window ends with as many photos to do, for a few workers and for each of many, or with so many more that are done already.
+# Every window starts its workers anew, which takes seconds; and it is what this process holds.
+WINDOW, WINDOW_OF_ONE, UNCHANGED = 10_000, 1_000, 4
+# Times that a chunk is begun, whose workers died: Ray would try again for ever, and a photo may bring down every one.
+TRIES = 5
+# Threads of a worker that waits for a storage.
+WAITING = 4
+# Answers that have come and wait for the ledger.
+_AHEAD = 8
+# Chunks and answers are small, and Ray reckons with outputs as large as it allows.
+_STORE, _BLOCK = 128 << 20, 1 << 20
+# Seconds between two looks at whether to stop, and for a data set to come to its end then.
+_ATTENTION, _GRACE = 0.1, 2.0
+# Seconds until an address where nobody answers is given up.
+_PATIENCE = 10.0
+_GOES_ON = "run again: it goes on from here"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker knows before the first photo.
+
+    Attributes:
+        source, out: the folders IN and OUT.
+        settings: what to make; the model is not read from its path.
+        model: the ONNX file's content, so that all work with the same; or Ray's reference to it, which weighs nothing.
+        version: of cropper, which must be the worker's too.
+        folder: in which relative paths begin.
+        name: of this run, as no other's.
+    """
+
+    source: Place
+    out: Place
+    settings: Settings
+    model: Any
+    version: str
+    folder: str
+    name: str
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What became of a chunk, in the photos' order; if there is an error, of its beginning, with photos that were begun."""
+
+    photos: list[Finished | Job] = field(default_factory=list)
+    error: Exception | None = None
+    was_lost: bool = False  # whether the worker stands in for one that died
+
+
+class Worker:
+    """An actor: the model, loaded once, and a pipeline of one thread. It raises nothing; errors are in the answers."""
+
+    def __init__(self, task: Task) -> None:
+        from PIL import Image
+        from ray import get, get_runtime_context
+
+        self._task, self._mark = task, uuid.uuid4().hex[:12]
+        context = get_runtime_context()
+        self._was_lost = context.get_actor_id() is not None and bool(context.was_current_actor_reconstructed)
+        Image.MAX_IMAGE_PIXELS = None  # as in the command itself: the limit is ours
+        try:
+            self._check()
+            with _counted(f"cropper/{task.name}/{context.get_actor_id()}") as tries:
+                if tries > TRIES:
+                    raise CropperError("a worker died again and again as it began", remedy="is there memory enough for --jobs?")
+                with TemporaryDirectory(prefix="cropper-model-") as folder:
+                    file = Path(folder) / "model.onnx"
+                    file.write_bytes(task.model if isinstance(task.model, bytes) else get(task.model))
+                    self._model: Saliency | Exception = Saliency(file, task.settings.device)
+        except Exception as error:
+            self._model = error
+
+    def __call__(self, chunks: Any) -> Any:
+        """A table of chunks -> a table of as many answers, both pickled."""
+        import pyarrow
+
+        answers = [_packed(self._answer_or_give_up(pickle.loads(chunk))) for chunk in chunks["jobs"].to_pylist()]
+        return pyarrow.table({"answer": pyarrow.array(answers, pyarrow.large_binary())})
+
+    def _check(self) -> None:
+        """Make sure that work here is as good as there."""
+        task, host = self._task, socket.gethostname()
+        if task.version != __version__:
+            reason = f"the worker on {host} has cropper {__version__}, and this is {task.version}"
+            raise DependencyError(reason, remedy="install the same version on all machines")
+        with suppress(OSError):  # needed for relative paths only
+            os.chdir(task.folder)
+        # The state folder tells this OUT from another of the same path.
+        for place, proof in ((task.source, task.source), (task.out, task.out / ledger.STATE_FOLDER)):
+            if isinstance(proof, Path) and not proof.is_dir():
+                remedy = "give folders of a file system that all machines share, or of a storage"
+                raise UsageError(f"the worker on {host} does not see it", path=place, remedy=remedy)
+
+    def _answer_or_give_up(self, jobs: list[Job]) -> _Answer:
+        with _counted(f"cropper/{self._task.name}/{jobs[0].number}") as tries:
+            if tries <= TRIES:
+                return self._answer(jobs)
+        reason = f"workers died again and again at photos from {printable(jobs[0].path)} to {printable(jobs[-1].path)}"
+        remedy = "move away the one that is too much for them, or run again"
+        return _Answer(error=CropperError(reason, remedy=remedy), was_lost=self._was_lost)
+
+    def _answer(self, jobs: list[Job]) -> _Answer:
+        if isinstance(self._model, Exception):
+            return _Answer(error=self._model, was_lost=self._was_lost)
+        mine = (replace(job, temporary=outputs.marked(job.temporary, self._mark)) for job in jobs)
+        threads = WAITING if isinstance(self._task.source, Remote) or isinstance(self._task.out, Remote) else 1
+        pipeline = Pipeline(self._task.settings, self._task.out, self._model, threads, in_order=False)
+        done: list[Finished | Job] = []
+        error = None
+        try:
+            for _ in pipeline.run(mine, done.append):
+                pass
+        except Exception as broken:
+            error = broken
+            done += pipeline.left()
+        return _Answer(sorted(done, key=lambda photo: photo.number), error, self._was_lost)
+
+
+@contextmanager
+def _counted(key: str) -> Iterator[int]:
+    """How many times the body has been begun in the cluster and not ended, this one included."""
+    from ray.experimental import internal_kv
+
+    noted: Any = internal_kv  # which says no types
+    if not noted._internal_kv_initialized():  # no cluster
+        yield 1
+        return
+    tries = int(noted._internal_kv_get(key) or b"0") + 1
+    noted._internal_kv_put(key, b"%d" % tries, overwrite=True)
+    yield tries
+    noted._internal_kv_del(key)
+
+
+def _packed(answer: _Answer) -> bytes:
+    try:
+        return pickle.dumps(answer)
+    except Exception:  # an error that holds what cannot travel
+        assert answer.error is not None
+        return pickle.dumps(replace(answer, error=CropperError(unexpected(answer.error))))
+
+
+class Cluster:
+    """Photos on their way through a cluster; it does what ``Pipeline`` does, and leaves the photos in their order.
+
+    Args:
+        task: what to do.
+        workers: how many actors, at least 1.
+        gpus: the share of a graphics card that each has.
+    """
+
+    def __init__(self, task: Task, workers: int, gpus: float) -> None:
+        self.task, self.workers, self.gpus = task, workers, gpus
+        self.abandoned = False  # whether workers may still be at photos at the end
+        self.untidy = False  # whether a worker that died may have left files half made
+        self._order: deque[Finished | None] = deque()  # of the window; None for a photo whose answer is to come
+        self._received: deque[Finished | Job] = deque()  # these answers, those that have come
+        self._broken = False  # whether one has an error: what comes behind it would be taken for others
+        self._chunks: list[bytes] = []
+        self._jobs: list[Job] = []  # of the chunk that fills
+
+    def run(
+        self,
+        photos: Iterator[Job | Finished | None],
+        record: Callable[[Finished], None],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Done]:
+        """Take photos through all stages; arguments are those of ``Pipeline.run``.
+
+        Raises:
+            CropperError: what would meet every photo alike, of the workers too; or the cluster fails.
+            KeyboardInterrupt: if ``stop`` said so.
+        """
+        most = max(WINDOW, WINDOW_OF_ONE * self.workers)
+        jobs = 0
+        for upcoming in photos:
+            if stop():
+                raise KeyboardInterrupt
+            if isinstance(upcoming, Finished):
+                self._order.append(upcoming)
+                if not jobs:
+                    yield from self._leave(record)
+            elif upcoming is not None:
+                self._order.append(None)
+                self._jobs.append(upcoming)
+                jobs += 1
+                if len(self._jobs) == CHUNK:
+                    self._end_chunk()
+            if jobs == most or len(self._order) == most * (1 + UNCHANGED):
+                yield from self._through(record, stop)
+                jobs = 0
+        if jobs:
+            yield from self._through(record, stop)
+
+    def left(self) -> Iterator[Job | Finished]:
+        """After a run that was interrupted, in their order: what had come back and has not left it.
+
+        What had not come back is no loss: its old rows are those behind the last one that was recorded.
+        """
+        while self._order and (self._order[0] is not None or self._received):
+            finished = self._order.popleft()
+            yield finished if finished is not None else self._received.popleft()
+
+    def _end_chunk(self) -> None:
+        if self._jobs:
+            self._chunks.append(pickle.dumps(self._jobs))
+            self._jobs = []
+
+    def _leave(self, record: Callable[[Finished], None]) -> Iterator[Done]:
+        """What is finished and first goes to the record and to the caller."""
+        while self._order and (self._order[0] is not None or self._received):
+            finished = self._order[0] or self._received[0]
+            assert isinstance(finished, Finished)
+            record(finished)
+            if self._order.popleft() is None:
+                self._received.popleft()
+            yield finished.done
+
+    def _through(self, record: Callable[[Finished], None], stop: Callable[[], bool]) -> Iterator[Done]:
+        """A window: out to the workers and, as answers come, to the record and to the caller."""
+        self._end_chunk()
+        chunks, self._chunks = self._chunks, []
+        answers: Queue[_Answer] = Queue(_AHEAD)
+        ended = threading.Event()
+        # On a thread of its own, since nothing else could be looked at while Ray is waited for.
+        carrier = threading.Thread(target=_carry, args=(self, chunks, answers, ended), daemon=True, name=f"{WORKERS}-ray")
+        carrier.start()
+        whole = False
+        try:
+            while self._order:
+                yield from self._leave(record)
+                if self._order and (error := self._receive(_next(answers, stop))):
+                    raise error
+            whole = True
+        finally:
+            ended.set()
+            with suppress(Empty):
+                while not (whole or self._broken):
+                    self._receive(answers.get_nowait())
+            carrier.join(None if whole else _GRACE)
+            self.abandoned = not whole
+
+    def _receive(self, answer: _Answer) -> Exception | None:
+        self.untidy = self.untidy or answer.was_lost
+        self._received.extend(answer.photos)
+        self._broken = answer.error is not None
+        return answer.error
+
+
+def _next(answers: Queue[_Answer], stop: Callable[[], bool]) -> _Answer:
+    while not stop():
+        with suppress(Empty):
+            return answers.get(timeout=_ATTENTION)
+    raise KeyboardInterrupt
+
+
+def _carry(cluster: Cluster, chunks: list[bytes], answers: Queue[_Answer], ended: threading.Event) -> None:
+    """On a thread of its own: chunks to the workers, and their answers back in the same order."""
+    with suppress(_EndedError):
+        try:
+            for table in _data_set(cluster, chunks).iter_batches(batch_size=None, batch_format="pyarrow"):
+                for answer in table["answer"].to_pylist():
+                    _put(answers, pickle.loads(answer), ended)
+        except _EndedError:
+            raise
+        except Exception as error:
+            _put(answers, _Answer(error=_explained(error)), ended)
+
+
+class _EndedError(Exception):
+    """Nobody waits for answers any more."""
+
+
+def _put(answers: Queue[_Answer], answer: _Answer, ended: threading.Event) -> None:
+    while not ended.is_set():
+        with suppress(Full):
+            return answers.put(answer, timeout=_ATTENTION)
+    raise _EndedError
+
+
+def _data_set(cluster: Cluster, chunks: list[bytes]) -> Any:
+    """The photos as a data set, a chunk a block, and the workers that it goes through."""
+    from ray.data import ActorPoolStrategy, DataContext, from_items
+
+    context = DataContext.get_current().copy()
+    context.execution_options.preserve_order = True
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.target_max_block_size = _BLOCK
+    with DataContext.current(context):
+        photos = from_items([{"jobs": chunk} for chunk in chunks], override_num_blocks=len(chunks))
+        return photos.map_batches(
+            Worker,
+            batch_size=None,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(size=min(cluster.workers, len(chunks))),
+            fn_constructor_args=(cluster.task,),
+            num_cpus=1,
+            num_gpus=cluster.gpus,
+        )
+
+
+def _explained(error: Exception) -> CropperError:
+    """Why Ray could not go on, in one line."""
+    text = str(error)
+    if "ModuleNotFoundError" in text or "ImportError" in text:
+        reason = next(line for line in reversed(text.splitlines()) if "Error" in line).strip()
+        return DependencyError(f"cropper cannot be loaded on the cluster ({reason})", remedy="install it on all machines")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return CropperError(f"the cluster failed ({type(error).__name__}: {lines[-1] if lines else ''})", remedy=_GOES_ON)
+
+
+@contextmanager
+def cluster(
+    source: Place, out: Place, settings: Settings, jobs: int, address: str | None = None, every_core: bool = False
+) -> Iterator[Cluster]:
+    """The engine, with Ray begun: in a program that has begun Ray already, just that; else it is ended with the engine.
+
+    Args:
+        source, out, settings: of the batch.
+        jobs: workers, a core each, at least 1.
+        address: of a running cluster, ``host:6379`` or ``auto``; one on this machine, for this run alone, if left out.
+        every_core: whether a cluster of an address gets a worker for each of its cores rather than ``jobs``.
+
+    Raises:
+        DependencyError: if Ray is not installed.
+        ModelError: if the model cannot be loaded.
+        UsageError: if the cluster cannot be reached, or has no graphics card for a device that needs one.
+    """
+    Saliency(settings.model)  # that it is one is said here, once, rather than by each worker
+    ray = _ray()
+    begun = not ray.is_initialized()
+    if begun:
+        _begin(ray, jobs, address)
+    try:
+        resources = ray.cluster_resources()
+        if address is not None and every_core:
+            jobs = max(1, int(resources.get("CPU", 1)))
+        gpus = 0.0
+        if settings.device == CUDA:
+            cards = int(resources.get("GPU", 0))
+            if not cards:
+                raise UsageError("the cluster has no graphics card", remedy="take --device cpu")
+            gpus = 1 / -(-jobs // cards)
+        model = ray.put((settings.model or BUNDLED_MODEL).read_bytes())
+        name = uuid.uuid4().hex
+        yield Cluster(Task(source, out, replace(settings, model=None), model, __version__, os.getcwd(), name), jobs, gpus)
+    finally:
+        if begun:
+            ray.shutdown()
+
+
+def _ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no photo's fate is anybody's business
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or each worker announces that it will be so
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise DependencyError(f"--engine ray needs a library ({error})", remedy="pip install 'cropper[ray]'") from error
+    return ray
+
+
+def _begin(ray: Any, jobs: int, address: str | None) -> None:
+    """Connect to a cluster, or start one, without a word."""
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # or a thread that comes late would begin another one
+    silent = logging.CRITICAL + 1
+    for handler in logging.getLogger("ray.data").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setLevel(silent)
+    own: dict[str, Any] = {"num_cpus": jobs, "object_store_memory": _STORE, "include_dashboard": False}
+    if address is not None:
+        _check_reachable(address)
+    # Ray takes SIGTERM for itself.
+    ours = signal.getsignal(signal.SIGTERM) if threading.current_thread() is threading.main_thread() else None
+    try:
+        ray.init(address or "local", log_to_driver=False, logging_level=silent, **(own if address is None else {}))
+    except Exception as error:
+        reason = " ".join(str(error).split()).split(". ")[0] or type(error).__name__
+        if address is None:
+            raise CropperError(f"Ray cannot be started here ({reason})", remedy="take --engine local") from error
+        raise _unreachable(address, reason) from error
+    finally:
+        if ours is not None:
+            signal.signal(signal.SIGTERM, ours)
+
+
+def _check_reachable(address: str) -> None:
+    """Make sure that somebody listens there: Ray itself would try for minutes."""
+    host, _, port = address.rsplit("/", 1)[-1].rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+        except (OSError, OverflowError) as error:
+            raise _unreachable(address, str(error)) from error
+
+
+def _unreachable(address: str, reason: str) -> UsageError:
+    return UsageError(f"no Ray cluster can be reached at {address} ({reason})", remedy="check --address")

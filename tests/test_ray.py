@@ -1,0 +1,286 @@
+"""The engine for clusters against the one of threads: the same trees and tables, whoever is killed meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import killed
+import pytest
+import ray_faults
+
+from cropper import __version__, batch, ledger, outputs
+from cropper import cluster as clusters
+from cropper.boxes import Target
+from cropper.cluster import Cluster, Task, Worker, _Answer, cluster
+from cropper.errors import CropperError, OutputError, UsageError
+from cropper.pipeline import Done, Finished, Job, Settings
+from cropper.saliency import BUNDLED_MODEL
+
+SIZES = Target((96, 64), (96, 64)), Target((1, 1))
+PATIENCE = 120.0  # seconds, on a busy machine
+
+
+@pytest.fixture(scope="module")
+def address():
+    """A cluster of this machine for all tests here, and its address."""
+    ray = pytest.importorskip("ray")
+    pytest.importorskip("ray.data")
+    ray.init(
+        "local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.CRITICAL,
+        object_store_memory=100 << 20,
+    )
+    yield ray.get_runtime_context().gcs_address
+    ray.shutdown()
+
+
+@pytest.fixture
+def small(monkeypatch) -> None:
+    """Chunks and windows so small that a few photos make several."""
+    monkeypatch.setattr(clusters, "CHUNK", 4)
+    monkeypatch.setattr(clusters, "WINDOW", 12)
+    monkeypatch.setattr(clusters, "WINDOW_OF_ONE", 1)
+
+
+@pytest.fixture
+def photos(samples, make_photo, tmp_path) -> Path:
+    """Real photos in subfolders, small ones, a broken one, and a folder without any."""
+    source = tmp_path / "in"
+    shutil.copytree(samples, source)
+    (source / "trips" / "broken.jpg").write_bytes(b"no photo")
+    (source / "empty").mkdir()
+    make_photo(source / "zoo" / "a.png", seed=1)
+    make_photo(source / "zoo" / "b.webp", 64, 96, seed=2)
+    return source
+
+
+def process(source: Path, out: Path, engine=batch.threads, stop=lambda: False) -> list[Done]:
+    return list(batch.run(source, out, Settings(SIZES), 2, stop=stop, engine=engine))
+
+
+def many(folder: Path, samples: Path, count: int) -> Path:
+    """Copies of real photos, which take a worker some time."""
+    folder.mkdir()
+    originals = sorted(samples.glob("*.jpg"))
+    for number in range(count):
+        shutil.copy(originals[number % len(originals)], folder / f"{number:03}.jpg")
+    return folder
+
+
+def wait_for(what) -> None:
+    end = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_trees_and_tables_are_those_of_threads_and_a_second_run_goes_on(photos, tmp_path, address, small, make_photo):
+    out, reference = tmp_path / "out", tmp_path / "reference"
+    done = process(photos, out, cluster)
+    expected = process(photos, reference)
+    assert [(one.path, one.rows, one.fits, str(one.error)) for one in done] == [
+        (one.path, one.rows, one.fits, str(one.error)) for one in expected
+    ]
+    assert sum(one.error is not None for one in done) == 1
+    assert killed.tree(out) == killed.tree(reference)
+
+    make_photo(photos / "zoo" / "a.png", seed=3)
+    later = time.time() + 10
+    os.utime(photos / "zoo" / "a.png", (later, later))
+    (photos / "zoo" / "b.webp").unlink()
+    make_photo(photos / "zoo" / "new.jpg", seed=4)
+    done = process(photos, out, cluster)
+    process(photos, reference)
+    made = [one.path for one in done if one.rows and not one.unchanged]
+    assert made == ["trips/broken.jpg", "zoo/a.png", "zoo/new.jpg"]
+    assert killed.tree(out) == killed.tree(reference)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_a_worker_that_is_killed_loses_and_doubles_nothing(samples, tmp_path, address, monkeypatch):
+    monkeypatch.setattr(clusters, "CHUNK", 3)
+    source, out, reference = many(tmp_path / "in", samples, 36), tmp_path / "out", tmp_path / "reference"
+    process(source, reference)
+    hit = []
+
+    def kill_one() -> None:
+        wait_for(lambda: any(out.rglob("*.jpg")))
+        hit.append(ray_faults.workers_of(os.getpid())[0])
+        os.kill(hit[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    done = process(source, out, cluster)
+    killer.join()
+    assert hit
+    assert max(Counter(one.path for one in done).values()) == 1
+    assert killed.tree(out) == killed.tree(reference)
+    assert not list(out.rglob("*.part"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has no such signals")
+def test_an_interrupt_keeps_what_is_finished_and_the_next_run_goes_on(samples, tmp_path, address, cropper_process):
+    source, out = many(tmp_path / "in", samples, 150), tmp_path / "out"
+    options = ("--size", "96x64", "--aspect", "1:1", "--engine", "ray", "--address", address)
+    running = cropper_process("batch", source, out, *options)
+    part = out / ledger.STATE_FOLDER / "part.csv"
+    wait_for(lambda: running.poll() is not None or (part.exists() and part.read_bytes().count(b"\n") > 20))
+    running.send_signal(signal.SIGTERM)
+    stdout, stderr = running.communicate(timeout=PATIENCE)
+    assert (running.returncode, stdout) == (130, b"")
+    assert b"cropper: interrupted; what is finished is on disk" in stderr
+    finished = sum(1 for _ in ledger.read(out / ledger.NAME)) // 2
+    assert 0 < finished < 150
+    done = process(source, out)
+    assert sum(one.unchanged for one in done) == finished
+    process(source, tmp_path / "reference")
+    assert killed.tree(out) == killed.tree(tmp_path / "reference")
+
+
+@pytest.fixture
+def task(samples, tmp_path) -> Task:
+    pytest.importorskip("ray")
+    pytest.importorskip("pyarrow")
+    (tmp_path / "out" / ledger.STATE_FOLDER).mkdir(parents=True)
+    settings = Settings(SIZES[:1])
+    return Task(samples / "trips", tmp_path / "out", settings, BUNDLED_MODEL.read_bytes(), __version__, os.getcwd(), "test")
+
+
+def answer_of(worker: Worker, jobs: list[Job]):
+    import pyarrow
+
+    (answer,) = worker(pyarrow.table({"jobs": [pickle.dumps(jobs)]}))["answer"].to_pylist()
+    return pickle.loads(answer)
+
+
+@pytest.mark.parametrize("ours", [False, True])
+def test_a_chunk_that_two_workers_have_at_once_is_made_as_by_one(task, ours):
+    """One that was taken for lost, and the one in its place: whoever is last, the files are whole and the answers alike."""
+    names = sorted(path.name for path in task.source.glob("*.jpg"))
+    jobs = [
+        Job(
+            number,
+            name,
+            task.source / name,
+            "jpg",
+            (name,),
+            (),
+            frozenset([name] if ours else []),
+            (None,),
+            temporary=outputs.temporary_name(number),
+        )
+        for number, name in enumerate(names)
+    ]
+    answers = []
+    workers = [Worker(task) for _ in range(3)]
+    threads = [threading.Thread(target=lambda one=one: answers.append(answer_of(one, jobs))) for one in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    first = killed.tree(task.out)
+    assert {name for name in first if not name.startswith(".")} == set(names)
+    again = answer_of(workers[0], jobs)
+    assert [one.error for one in answers] == [None] * 3
+    assert all(one.photos == again.photos for one in answers)
+    assert {name: data for name, (data, _) in killed.tree(task.out).items()} == {name: data for name, (data, _) in first.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"source": Path("nowhere")}, "nowhere: the worker on .* does not see it; give folders of a file system that all"),
+        ({"out": Path("nowhere")}, "nowhere: the worker on .* does not see it"),
+        ({"version": "0"}, "has cropper .*, and this is 0; install the same version"),
+        ({"model": b"none"}, "onnxruntime cannot load it"),
+    ],
+)
+def test_a_worker_that_cannot_work_says_why(task, change, reason):
+    answer = answer_of(
+        Worker(replace(task, **change)), [Job(0, "a.jpg", Path("a.jpg"), "jpg", ("a.jpg",), (), frozenset(), (None,))]
+    )
+    assert answer.photos == []
+    with pytest.raises(type(answer.error), match=reason):
+        raise answer.error
+
+
+def test_photos_that_brought_down_their_workers_are_given_up(task, monkeypatch):
+    worker = Worker(task)
+    jobs = [
+        Job(n, name, task.source / name, "jpg", (name,), (), frozenset(), (None,)) for n, name in enumerate(("a.jpg", "b.jpg"))
+    ]
+    monkeypatch.setattr(clusters, "_counted", lambda key: nullcontext(clusters.TRIES + 1))
+    answer = answer_of(worker, jobs)
+    assert answer.photos == []
+    with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to b\.jpg; move away the one"):
+        raise answer.error
+
+
+def test_nothing_behind_an_error_is_recorded(task, monkeypatch):
+    """Else rows of an earlier run, of photos between it and the next ones, would be lost."""
+    jobs = [Job(n, f"{n}.jpg", Path(f"{n}.jpg"), "jpg", (f"{n}.jpg",), (), frozenset(), (None,)) for n in range(6)]
+    done = [Finished(job.number, Done(job.path)) for job in jobs]
+    answers = [_Answer(done[:2]), _Answer([done[2], jobs[3]], OutputError("the disk is full")), _Answer(done[4:])]
+
+    def carry(engine, chunks, queue, ended):
+        for answer in answers:
+            queue.put(answer)
+
+    monkeypatch.setattr(clusters, "_carry", carry)
+    engine, recorded = Cluster(task, 1, 0), []
+    with pytest.raises(OutputError, match="the disk is full"):
+        list(engine.run(iter(jobs), recorded.append))
+    assert [one.number for one in recorded] == [0, 1]
+    assert [one.number for one in engine.left()] == [2, 3]
+
+
+def test_names_that_workers_write_under_are_taken_away_after_a_kill(tmp_path):
+    for name in ("", "00001-of-00002"):
+        (tmp_path / outputs.marked(outputs.temporary_name(7, name), "0a1b2c3d4e5f")).touch()
+    outputs.remove_temporaries(tmp_path, ledger.STATE_FOLDER, "00001-of-00002")
+    assert [path.name for path in tmp_path.iterdir()] == [".cropper-7.0a1b2c3d4e5f.part"]
+    outputs.remove_temporaries(tmp_path, ledger.STATE_FOLDER)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_ray_is_an_error_in_one_line(cropper, samples, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    code, out, err = cropper("batch", samples, "out", "--engine", "ray")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "pip install 'cropper[ray]'" in err
+    assert not Path("out").exists()
+
+
+def test_a_cluster_that_is_not_there_is_an_error_in_one_line(cropper_process, samples, tmp_path):
+    pytest.importorskip("ray")
+    running = cropper_process("batch", samples, "out", "--engine", "ray", "--address", "127.0.0.1:1")
+    out, err = running.communicate(timeout=PATIENCE)
+    assert (running.returncode, out, err.count(b"\n")) == (2, b"", 1)
+    assert b"cropper: no Ray cluster can be reached at 127.0.0.1:1 (" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_address_without_the_engine_is_refused(cropper, samples):
+    code, _, err = cropper("batch", samples, "out", "--address", "auto")
+    assert (code, err) == (2, "cropper: --address is for --engine ray; give both or none\n")
+
+
+def test_no_card_for_cuda_is_an_error(photos, tmp_path, address):
+    engine = partial(cluster, address=None)
+    with pytest.raises(UsageError, match="no graphics card"):
+        list(batch.run(photos, tmp_path / "out", Settings(SIZES, device="cuda"), 2, engine=engine))
