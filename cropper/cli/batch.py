@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import json
+import os
 import re
+import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,10 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cropper import supervise
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, Where, focus_option, jobs_option, say, settings_options
 from cropper.cli.progress import progress
 from cropper.cli.signals import end_without, held_back
 from cropper.errors import UsageError
+from cropper.supervise import Attempt
+from cropper.walk import order
 
 if TYPE_CHECKING:
     from cropper.decide import Fit
@@ -44,9 +52,55 @@ class Part(click.ParamType["Shard"]):
             self.fail(f"{error}.", param, ctx)
 
 
+_INTERRUPTED = "interrupted; what is finished is on disk, and the same command goes on from there"
+
+
+def supervised(command: Callable[..., int]) -> Callable[..., int]:
+    """Have the command run in a child where that can be: ``attempt`` to the command, and what it is to do.
+
+    All that loads a library has to be below it.
+    """
+
+    @functools.wraps(command)
+    def with_supervisor(*, source: Place, focus_file: Path | None, deadline: float, quiet: bool, **others: Any) -> int:
+        if not supervise.possible():
+            return command(attempt=Attempt(), source=source, focus_file=focus_file, quiet=quiet, **others)
+        if focus_file is not None and not focus_file.is_file():  # a pipe, which gives what it has but once
+            kept = os.memfd_create("focus")
+            with open(kept, "wb", closefd=False) as copy:
+                copy.write(focus_file.read_bytes())
+            focus_file = Path(f"/proc/self/fd/{kept}")
+
+        def work(attempt: Attempt) -> int:
+            return command(attempt=attempt, source=source, focus_file=focus_file, quiet=quiet, **others)
+
+        def tell(message: str) -> None:
+            if sys.stderr.isatty():
+                click.echo("\r\x1b[K", nl=False, err=True)  # the bar of the one that died
+            if not quiet:
+                say(message)
+
+        try:
+            return supervise.supervise(work, source, deadline, tell)
+        except KeyboardInterrupt:
+            say(_INTERRUPTED)
+            return INTERRUPTED
+
+    option = click.option(
+        "--deadline",
+        metavar="SECONDS",
+        type=click.FloatRange(0),
+        default=120,
+        show_default=True,
+        help="A photo whose pixels take longer fails; 0 for no limit. On Linux only.",
+    )
+    return option(with_supervisor)
+
+
 @click.command(short_help="Make thumbnails of a folder of photos.")
 @click.argument("source", metavar="IN", type=Where(exists=True))
 @click.argument("out", metavar="OUT", type=Where())
+@supervised
 @settings_options
 @focus_option
 @jobs_option
@@ -64,6 +118,7 @@ def batch(
     shard: Shard | None,
     dry_run: bool,
     quiet: bool,
+    attempt: Attempt,
 ) -> int:
     """Make thumbnails of all photos in the folder IN, in the same tree under the folder OUT.
 
@@ -98,37 +153,56 @@ def batch(
     settings = replace(settings, dry_run=dry_run)
     if focus_file is None and isinstance(source, Path) and (source / focus.NAME).is_file():
         focus_file = source / focus.NAME
-        if not quiet:
+        if not quiet and not attempt.state:
             say(f"{focus_file}: taken as --focus")
     given = focus.read(focus_file) if focus_file is not None else {}
+    if attempt.alone is not None:
+        batches.try_alone(source, attempt.alone, settings, given, attempt.journal)
+        return 0
     strangers = {path for path in given if holds(path)}
-    counts = Counts()
-    begun = time.monotonic()
+    counts, passed = Counts.after(attempt.state)
     interrupted = False
     try:
         with (
             libraries_muted(),
             progress(count, quiet) as bar,
             held_back() as interrupt,
-            closing(batches.run(source, out, settings, jobs, given, lambda: interrupt.came, shard)) as photos,
+            closing(
+                batches.run(
+                    source,
+                    out,
+                    settings,
+                    jobs,
+                    given,
+                    lambda: interrupt.came,
+                    shard,
+                    attempt.condemned,
+                    attempt.journal,
+                )
+            ) as photos,
         ):
             for done in photos:
-                counts.add(done)
                 strangers.discard(done.path)
-                if done.error is not None:
-                    bar.say(str(done.error))
-                    bar.note(failed=counts.failed)
+                if passed is not None and _place_of(done) > passed:
+                    passed = None
+                if passed is None:  # else an earlier attempt has counted and said it
+                    counts.add(done)
+                    if done.error is not None:
+                        bar.say(str(done.error))
+                        bar.note(failed=counts.failed)
+                    if not done.unchanged:
+                        attempt.journal.save(counts.until(done))
                 if done.rows:
                     bar.step()
                 interrupt.let_through()
     except KeyboardInterrupt:
-        say("interrupted; what is finished is on disk, and the same command goes on from there")
+        say(_INTERRUPTED)
         interrupted = True
     if strangers and not interrupted:
         others = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
         say(f"{focus_file}: no photo in IN is called {min(strangers)}{others}; give paths as boxes.csv does")
     if not quiet:
-        say(counts.summary(time.monotonic() - begun, "decided" if dry_run else "done"))
+        say(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done"))
     if interrupted:
         end_without(WORKERS, INTERRUPTED)
         return INTERRUPTED
@@ -164,6 +238,22 @@ class Counts:
         else:
             self.made += 1
 
+    def until(self, done: Done) -> bytes:
+        """The counts up to a photo, and which that is, for ``after``."""
+        fits = {fit.value: count for fit, count in self.fits.items()}
+        return json.dumps([{**vars(self), "fits": fits}, _place_of(done)]).encode()
+
+    @staticmethod
+    def after(state: bytes) -> tuple[Counts, list[tuple[bool, str]] | None]:
+        """The counts of an earlier attempt, and the place in the walk up to which they are; none at its begin."""
+        from cropper.decide import Fit
+
+        if not state:
+            return Counts(), None
+        counts, place = json.loads(state)
+        fits = Counter({Fit(fit): count for fit, count in counts.pop("fits").items()})
+        return Counts(**counts, fits=fits), [(is_folder, name) for is_folder, name in place]
+
     def summary(self, seconds: float, verb: str) -> str:
         """One line for the end."""
         from cropper.decide import DONE
@@ -182,6 +272,13 @@ class Counts:
             line += f"; {_count(self.passed_over, 'other file')} passed over"
         line += f"; {seconds:.1f} s"
         return f"{line}, {self.made / seconds:.0f} photos/s" if self.made else line
+
+
+def _place_of(done: Done) -> list[tuple[bool, str]]:
+    """The key that sorts what a run gives as the walk does: what there is to say of a folder before its photos."""
+    if done.rows:
+        return order(done.path)
+    return [(True, name) for name in done.path.split("/") if name]
 
 
 def _count(number: int, noun: str) -> str:
