@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
@@ -141,14 +141,15 @@ class _Run:
     signals: _Signals
     begun: float = field(default_factory=time.monotonic)
     condemned: dict[str, PhotoError] = field(default_factory=dict)
-    innocent: dict[str, float] = field(default_factory=dict)  # photos that came through alone, and seconds they now have
+    innocent: set[str] = field(default_factory=set)  # photos that came through alone
+    patience: dict[str, float] = field(default_factory=dict)  # seconds for photos that took too long, but not alone
     state: bytes = b""
     deaths: int = 0  # in a row, with nothing gained
     is_sound: bool = False  # whether a photo that is known to be good came through
 
     def allowed(self, path: str) -> float:
         """Seconds that a photo may take."""
-        return self.innocent.get(path, self.deadline)
+        return self.patience.get(path, self.deadline)
 
     def look_into(self, end: _End, journal: Journal) -> None:
         """Find out of what a child died.
@@ -159,10 +160,14 @@ class _Run:
         self.deaths += 1
         if journal.saved not in (b"", self.state):
             self.state, self.deaths = journal.saved, 1
-        # What was in hand, the photos that were worked on first. One that did harm earlier is looked for where that led nowhere.
-        photos = sorted(journal.photos, key=lambda entry: (not entry.in_hand, not entry.clocked))
-        suspects = end.overdue or tuple(entry.path for entry in photos if entry.in_hand or self.deaths > 1)
-        condemned = {path: error for path in suspects if (error := self._error_of(path)) is not None}
+        # What was in hand, the photos that were worked on first. Where that led nowhere, those on their way as well, which may
+        # have done harm earlier.
+        photos = sorted(journal.photos, key=lambda photo: not photo.clocked)
+        suspects = end.overdue or tuple(photo.path for photo in photos if photo.in_hand)
+        others = [photo.path for photo in photos if not photo.in_hand and photo.path not in self.innocent]
+        condemned = self._errors_of(suspects)
+        if not condemned and self.deaths > 1 and not end.overdue:
+            condemned = self._errors_of(others)
         if condemned:
             if not end.overdue and not self.is_sound:
                 self._check_soundness(end)
@@ -172,7 +177,7 @@ class _Run:
         names = " and ".join(str(self.source / path) for path in suspects[:3]) or "no photo"
         names += f" and {len(suspects) - 3} more" if len(suspects) > 3 else ""
         for path in end.overdue:
-            self.innocent[path] = 2 * self.allowed(path)
+            self.patience[path] = 2 * self.allowed(path)
         why = f"died ({_with_guess(end.how)})" if end.how else f"was ended after {self.deadline:g} s"
         if self.deaths == MAX_DEATHS:
             remedy = "run again with fewer --jobs, or move these photos away" if suspects else "see 'cropper formats'"
@@ -184,6 +189,16 @@ class _Run:
             remedy = "install opencv-python, pillow and onnxruntime anew; 'cropper formats' says their versions"
             raise CropperError(f"the run dies of any photo ({end.how})", remedy=remedy)
         self.is_sound = True
+
+    def _errors_of(self, paths: Iterable[str]) -> dict[str, PhotoError]:
+        found = {}
+        for path in paths:
+            error = self._error_of(path)
+            if error is None:
+                self.innocent.add(path)
+            else:
+                found[path] = error
+        return found
 
     def _error_of(self, path: str) -> PhotoError | None:
         """What becomes of a photo alone, if it is deadly or takes too long."""
