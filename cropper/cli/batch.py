@@ -6,13 +6,16 @@ import functools
 import json
 import os
 import re
+import shutil
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,9 +65,12 @@ def supervised(command: Callable[..., int]) -> Callable[..., int]:
     """
 
     @functools.wraps(command)
-    def with_supervisor(*, source: Place, focus_file: Path | None, deadline: float, quiet: bool, **others: Any) -> int:
+    def with_supervisor(
+        *, source: Place, out: Place, focus_file: Path | None, deadline: float, quiet: bool, **others: Any
+    ) -> int:
+        others = {**others, "source": source, "out": out, "quiet": quiet}
         if not supervise.possible():
-            return command(attempt=Attempt(), source=source, focus_file=focus_file, quiet=quiet, **others)
+            return command(attempt=Attempt(), focus_file=focus_file, **others)
         if focus_file is not None and not focus_file.is_file():  # a pipe, which gives what it has but once
             kept = os.memfd_create("focus")
             with open(kept, "wb", closefd=False) as copy:
@@ -72,7 +78,9 @@ def supervised(command: Callable[..., int]) -> Callable[..., int]:
             focus_file = Path(f"/proc/self/fd/{kept}")
 
         def work(attempt: Attempt) -> int:
-            return command(attempt=attempt, source=source, focus_file=focus_file, quiet=quiet, **others)
+            if scratch is not None:
+                _use_scratch(scratch)
+            return command(attempt=attempt, focus_file=focus_file, **others)
 
         def tell(message: str) -> None:
             if sys.stderr.isatty():
@@ -80,11 +88,13 @@ def supervised(command: Callable[..., int]) -> Callable[..., int]:
             if not quiet:
                 say(message)
 
-        try:
-            return supervise.supervise(work, source, deadline, tell)
-        except KeyboardInterrupt:
-            say(_INTERRUPTED)
-            return INTERRUPTED
+        # Of an OUT in a storage a child keeps a ledger here, which stays behind where it dies.
+        with nullcontext() if isinstance(out, Path) else TemporaryDirectory(prefix="cropper-") as scratch:
+            try:
+                return supervise.supervise(work, source, deadline, tell)
+            except KeyboardInterrupt:
+                say(_INTERRUPTED)
+                return INTERRUPTED
 
     option = click.option(
         "--deadline",
@@ -95,6 +105,13 @@ def supervised(command: Callable[..., int]) -> Callable[..., int]:
         help="A photo whose pixels take longer fails; 0 for no limit. On Linux only.",
     )
     return option(with_supervisor)
+
+
+def _use_scratch(folder: str) -> None:
+    """Have temporary files go to a folder, after what the last process left there has gone."""
+    tempfile.tempdir = folder
+    for name in os.listdir(folder):
+        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 @click.command(short_help="Make thumbnails of a folder of photos.")
