@@ -160,35 +160,53 @@ class _Run:
         self.deaths += 1
         if journal.saved not in (b"", self.state):
             self.state, self.deaths = journal.saved, 1
-        # What was in hand, the photos that were worked on first. Where that led nowhere, those on their way as well, which may
-        # have done harm earlier.
-        photos = sorted(journal.photos, key=lambda photo: not photo.clocked)
-        suspects = end.overdue or tuple(photo.path for photo in photos if photo.in_hand)
-        others = [photo.path for photo in photos if not photo.in_hand and photo.path not in self.innocent]
-        condemned = self._errors_of(suspects)
-        if not condemned and self.deaths > 1 and not end.overdue:
-            condemned = self._errors_of(others)
+        condemned: dict[str, PhotoError] = {}
+        for suspects in [end.overdue] if end.overdue else self._suspects(journal):
+            condemned = self._errors_of(suspects)
+            if condemned:
+                break
         if condemned:
             if not end.overdue and not self.is_sound:
                 self._check_soundness(end)
             self.condemned.update(condemned)
             self.deaths = 0
             return
-        names = " and ".join(str(self.source / path) for path in suspects[:3]) or "no photo"
-        names += f" and {len(suspects) - 3} more" if len(suspects) > 3 else ""
         for path in end.overdue:
             self.patience[path] = 2 * self.allowed(path)
+        self._go_on(end, end.overdue or tuple(photo.path for photo in journal.photos if photo.in_hand))
+
+    def _go_on(self, end: _End, at: tuple[str, ...]) -> None:
+        """Say that the run died for no photo's reason, and where; too often, and it does not go on."""
         why = f"died ({_with_guess(end.how)})" if end.how else f"was ended after {self.deadline:g} s"
+        where = "with no photo in hand"
+        if at:
+            more = f" and {len(at) - 3} more" if len(at) > 3 else ""
+            where = f"at {' and '.join(str(self.source / path) for path in at[:3])}{more}, which alone does no harm"
         if self.deaths == MAX_DEATHS:
-            remedy = "run again with fewer --jobs, or move these photos away" if suspects else "see 'cropper formats'"
-            raise CropperError(f"the run {why} {self.deaths} times in a row, at {names}; alone no photo does it", remedy=remedy)
-        self.say(f"the run {why} at {names}, which alone does no harm; it goes on")
+            remedy = (
+                "run again with fewer --jobs, or without these photos" if at else "'cropper formats' says what works here"
+            )
+            raise CropperError(f"the run {why} {MAX_DEATHS} times in a row {where}", remedy=remedy)
+        self.say(f"the run {why} {where}; it goes on")
 
     def _check_soundness(self, end: _End) -> None:
         if self._error_of("") is not None:
             remedy = "install opencv-python, pillow and onnxruntime anew; 'cropper formats' says their versions"
+            if end.how == "SIGKILL":
+                remedy = "give it more memory, or fewer --jobs"
             raise CropperError(f"the run dies of any photo ({end.how})", remedy=remedy)
         self.is_sound = True
+
+    def _suspects(self, journal: Journal) -> list[list[str]]:
+        """The photos that a child may have died of: if it was none of the first ones, one of the next ones."""
+        photos = journal.photos
+        found = [
+            [photo.path for photo in photos if photo.clocked],
+            [photo.path for photo in photos if photo.in_hand > photo.clocked],
+        ]
+        if self.deaths > 1:  # one that was no more in hand when the harm showed
+            found.append([photo.path for photo in photos if not photo.in_hand and photo.path not in self.innocent])
+        return found
 
     def _errors_of(self, paths: Iterable[str]) -> dict[str, PhotoError]:
         found = {}
@@ -306,7 +324,7 @@ def _watched(
     assert child is not None
     ages: dict[int, float] = {}
     overdue: tuple[str, ...] = ()
-    attention = min(_ATTENTION, allowed("") / 8) if allowed("") else None
+    attention = min(_ATTENTION, max(allowed("") / 8, 0.01)) if allowed("") else None
     ours: list[tuple[int, float]] = []  # signals that came to this process alone so far, and when
     theirs: list[float] = []  # when the child got one that did not come here so far
     sent = 0
