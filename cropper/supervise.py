@@ -183,9 +183,7 @@ class _Run:
             more = f" and {len(at) - 3} more" if len(at) > 3 else ""
             where = f"at {' and '.join(str(self.source / path) for path in at[:3])}{more}, which alone does no harm"
         if self.deaths == MAX_DEATHS:
-            remedy = (
-                "run again with fewer --jobs, or without these photos" if at else "'cropper formats' says what works here"
-            )
+            remedy = "run again with fewer --jobs, or without these photos" if at else "'cropper formats' says what works here"
             raise CropperError(f"the run {why} {MAX_DEATHS} times in a row {where}", remedy=remedy)
         self.say(f"the run {why} {where}; it goes on")
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import os
 import re
-import shutil
-import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cropper import supervise
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, Where, focus_option, jobs_option, say, settings_options
 from cropper.cli.progress import progress
 from cropper.cli.signals import end_without, held_back
+from cropper.cli.supervised import STOPPED, supervised
 from cropper.errors import UsageError
 from cropper.supervise import Attempt
 from cropper.walk import order
@@ -53,65 +46,6 @@ class Part(click.ParamType["Shard"]):
             return Shard(int(match[1]), int(match[2]))
         except UsageError as error:
             self.fail(f"{error}.", param, ctx)
-
-
-_INTERRUPTED = "interrupted; what is finished is on disk, and the same command goes on from there"
-
-
-def supervised(command: Callable[..., int]) -> Callable[..., int]:
-    """Have the command run in a child where that can be: ``attempt`` to the command, and what it is to do.
-
-    All that loads a library has to be below it.
-    """
-
-    @functools.wraps(command)
-    def with_supervisor(
-        *, source: Place, out: Place, focus_file: Path | None, deadline: float, quiet: bool, **others: Any
-    ) -> int:
-        others = {**others, "source": source, "out": out, "quiet": quiet}
-        if not supervise.possible():
-            return command(attempt=Attempt(), focus_file=focus_file, **others)
-        if focus_file is not None and not focus_file.is_file():  # a pipe, which gives what it has but once
-            kept = os.memfd_create("focus")
-            with open(kept, "wb", closefd=False) as copy:
-                copy.write(focus_file.read_bytes())
-            focus_file = Path(f"/proc/self/fd/{kept}")
-
-        def work(attempt: Attempt) -> int:
-            if scratch is not None:
-                _use_scratch(scratch)
-            return command(attempt=attempt, focus_file=focus_file, **others)
-
-        def tell(message: str) -> None:
-            if sys.stderr.isatty():
-                click.echo("\r\x1b[K", nl=False, err=True)  # the bar of the one that died
-            if not quiet:
-                say(message)
-
-        # Of an OUT in a storage a child keeps a ledger here, which stays behind where it dies.
-        with nullcontext() if isinstance(out, Path) else TemporaryDirectory(prefix="cropper-") as scratch:
-            try:
-                return supervise.supervise(work, source, deadline, tell)
-            except KeyboardInterrupt:
-                say(_INTERRUPTED)
-                return INTERRUPTED
-
-    option = click.option(
-        "--deadline",
-        metavar="SECONDS",
-        type=click.FloatRange(0),
-        default=120,
-        show_default=True,
-        help="A photo whose pixels take longer fails; 0 for no limit. On Linux only.",
-    )
-    return option(with_supervisor)
-
-
-def _use_scratch(folder: str) -> None:
-    """Have temporary files go to a folder, after what the last process left there has gone."""
-    tempfile.tempdir = folder
-    for name in os.listdir(folder):
-        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 @click.command(short_help="Make thumbnails of a folder of photos.")
@@ -213,7 +147,7 @@ def batch(
                     bar.step()
                 interrupt.let_through()
     except KeyboardInterrupt:
-        say(_INTERRUPTED)
+        say(STOPPED)
         interrupted = True
     if strangers and not interrupted:
         others = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
