@@ -273,7 +273,7 @@ def test_a_second_interrupt_ends_at_once(photos, start, tmp_path, to_all):
 
 def test_an_interrupt_while_a_photo_is_tried_alone_ends_the_run(photos, start, tmp_path):
     does(photos / "b/11.jpg", "hang")
-    process = start("--deadline", "4")
+    process = start("--deadline", "2.5")
     wait_for((tmp_path / "hangs").exists)
     (tmp_path / "hangs").unlink()
     wait_for((tmp_path / "hangs").exists)
