@@ -8,33 +8,39 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, replace
 from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from cropper import __version__, focus, ledger, outputs, photo, shards, storage
 from cropper.boxes import Target
 from cropper.decide import BY_HAND
 from cropper.errors import OutputError, PhotoError, UsageError, raise_if_for_all, remedy_for
 from cropper.focus import Focus, Given
-from cropper.pipeline import Begin, Done, Engine, Finished, Job, Pipeline, Settings
+from cropper.journal import Journal
+from cropper.opencv import cv2
+from cropper.pipeline import Begin, Done, Engine, Finished, Job, Pipeline, Settings, failed, rehearse
 from cropper.saliency import BUNDLED_MODEL, Saliency
 from cropper.shards import Shard
 from cropper.storage import Place, Remote
 from cropper.walk import Seen, is_inside, join
 
 
-def threads(source: Place, out: Place, settings: Settings, jobs: int) -> AbstractContextManager[Engine]:
-    """The engine of one machine: threads of this process.
+def threads(
+    source: Place, out: Place, settings: Settings, jobs: int, journal: Journal | None = None
+) -> AbstractContextManager[Engine]:
+    """The engine of one machine: threads of this process, which write to the journal, if there is one, what they are at.
 
     Raises:
         DependencyError: if the device cannot be used here.
         ModelError: if the model cannot be loaded.
     """
-    return nullcontext(Pipeline(settings, out, Saliency(settings.model, settings.device), jobs))
+    return nullcontext(Pipeline(settings, out, Saliency(settings.model, settings.device), jobs, journal=journal))
 
 
 def run(
@@ -46,11 +52,15 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     shard: Shard | None = None,
     engine: Begin = threads,
+    condemned: Mapping[str, PhotoError] | None = None,
 ) -> Generator[Done, None, None]:
     """Make the thumbnails and the ledger of a folder, and yield what became of each photo, in the walk's order.
 
     Closed early, or interrupted, it keeps all that is finished: a second run goes on from there. What would meet every photo
     alike, a full disk for example, ends the run in the same way.
+
+    Photos are decoded in this process. A decoder that crashes ends it: ``cropper batch`` alone has a supervisor that begins again
+    then, and without one no photo has a deadline.
 
     Args:
         source: the folder IN, here or in a storage; nothing in it is ever written to.
@@ -62,6 +72,7 @@ def run(
             is to end then.
         shard: takes just its photos, and may run beside the others.
         engine: what takes photos through the stages: ``threads``, or ``cropper.cluster.cluster``.
+        condemned: photos that fail at once, by their paths in IN, and why.
 
     Raises:
         UsageError: if OUT is IN or holds it, or IN goes away.
@@ -103,7 +114,8 @@ def run(
                         mirrors.added(mirror, len(finished.done.rows))
 
                 try:
-                    yield from workers.run(_photos(source, out, settings, current, given or {}, shard), record, stop)
+                    photos = _photos(source, out, settings, current, given or {}, shard, condemned or {})
+                    yield from workers.run(photos, record, stop)
                 finally:
                     abandoned = workers.abandoned
                     _record_the_rest(current, workers)
@@ -119,6 +131,29 @@ def run(
         except OSError as error:
             reason = f"the ledger cannot be written ({error.strerror})"
             raise OutputError(reason, path=out, remedy=remedy_for(error, "run again: it goes on from here")) from error
+
+
+def try_alone(source: Place, path: str, settings: Settings, given: Given, journal: Journal) -> None:
+    """Take one photo the whole way as ``run`` would, and write nothing.
+
+    Args:
+        source: the folder IN.
+        path: of the photo in it; empty for a small one that is known to be good.
+        settings: what to make.
+        given: the user's word on photos.
+        journal: where to write what it is at.
+
+    Raises:
+        CropperError: as a run would, or if the photo cannot be read, decoded or encoded.
+    """
+    model = Saliency(settings.model, settings.device)
+    if path:
+        data, _ = storage.read(source / path, Seen(-1, 0, ""))
+    else:
+        data = cv2.imencode(".jpg", np.full((64, 96, 3), 128, np.uint8))[1].tobytes()
+    format = outputs.format_of(path or "good.jpg", settings.format)
+    foci = tuple(focus.of(given, path, target.label) for target in settings.targets)
+    rehearse(Job(0, path, source / path, format, (), (), frozenset(), foci), data, settings, model, journal)
 
 
 def _check_folders(source: Place, out: Place) -> None:
@@ -148,7 +183,13 @@ def _fingerprint(settings: Settings) -> str:
 
 
 def _photos(
-    source: Place, out: Place, settings: Settings, current: ledger.Run, given: Given, shard: Shard | None
+    source: Place,
+    out: Place,
+    settings: Settings,
+    current: ledger.Run,
+    given: Given,
+    shard: Shard | None,
+    condemned: Mapping[str, PhotoError],
 ) -> Iterator[Job | Finished]:
     """The walk, each photo with its outputs; those that need no work as finished already."""
     number = 0
@@ -175,7 +216,8 @@ def _photos(
                 format = outputs.format_of(name, settings.format)
                 ours = frozenset(row.output for row in (*known, *outdated) if row.output)
                 temporary = outputs.temporary_name(number, label)
-                yield Job(number, path, source / path, format, wanted, known, ours, foci, seen, temporary)
+                job = Job(number, path, source / path, format, wanted, known, ours, foci, seen, temporary)
+                yield failed(job, settings, condemned[path]) if path in condemned else job
             number += 1
 
 

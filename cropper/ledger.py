@@ -24,13 +24,16 @@ from dataclasses import dataclass, fields
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cropper import lock
-from cropper.boxes import Box
 from cropper.errors import OutputError, UsageError, remedy_for
 from cropper.storage import Place, Remote, is_url
 from cropper.walk import order
 from cropper.whole import replacing
+
+if TYPE_CHECKING:  # with it is numpy, which a supervisor does without
+    from cropper.boxes import Box
 
 NAME = "boxes.csv"
 STATE_FOLDER = ".cropper"

@@ -12,11 +12,14 @@ import unicodedata
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cropper.boxes import Target
 from cropper.errors import OutputError, remedy_for
 from cropper.walk import is_inside, join
 from cropper.whole import replacing
+
+if TYPE_CHECKING:  # with it is numpy, which a supervisor does without
+    from cropper.boxes import Target
 
 # A thumbnail's time is its photo's and this much more, so that no copy of the photo itself passes for a thumbnail.
 _STAMP_NS = 2_000_000_000

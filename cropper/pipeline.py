@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -35,6 +35,7 @@ from cropper.decide import Choosing, Decision, Fit, decide, smallest_box
 from cropper.device import CPU
 from cropper.errors import CropperError, PhotoError, raise_if_for_all, unexpected
 from cropper.focus import Focus
+from cropper.journal import Journal
 from cropper.opencv import cv2
 from cropper.pad import BLUR, canvas_for, padded
 from cropper.saliency import Saliency, prepare, shape_for, share_needed
@@ -212,12 +213,22 @@ class Pipeline:
         model: the loaded model.
         jobs: worker threads, at least 1.
         in_order: whether photos leave in the order they came, or as soon as each is finished.
+        journal: where it writes what it is at.
     """
 
     untidy = False
 
-    def __init__(self, settings: Settings, out: Place, model: Saliency, jobs: int, in_order: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        out: Place,
+        model: Saliency,
+        jobs: int,
+        in_order: bool = True,
+        journal: Journal | None = None,
+    ) -> None:
         self.settings, self.out, self.model, self.jobs, self.in_order = settings, out, model, jobs, in_order
+        self.journal = journal or Journal()
         self.events: SimpleQueue[_Event] = SimpleQueue()
         self.tasks = 0  # handed to the workers and not yet answered
         self.decoding = 0  # of these, the ones whose pixels are not counted in ``bytes`` yet
@@ -262,8 +273,9 @@ class Pipeline:
                         self.waiting[upcoming.number] = upcoming
                     else:
                         self.begun[upcoming.number] = upcoming
+                        self.journal.begin(upcoming.number, upcoming.path)
                         self.decoding += 1
-                        self._start(_decode, upcoming, self.settings)
+                        self._start((upcoming.number,), _decode, upcoming, self.settings, self.journal)
                     yield from self._leave(record)
                 # No worker idles while a batch could go, even one that is not full.
                 while self.tasks < self.jobs and self.partial:
@@ -301,9 +313,17 @@ class Pipeline:
             and len(self.waiting) < MAX_WAITING_ROWS
         )
 
-    def _start(self, task: Callable[..., Any], *arguments: Any) -> None:
+    def _start(self, numbers: Sequence[int], task: Callable[..., Any], *arguments: Any) -> None:
+        """Hand a task to the workers that is about the photos of these numbers."""
+
+        def work() -> None:
+            self.journal.take(numbers)
+            answer = _answer(task, *arguments)
+            self.journal.rest(numbers)
+            self.events.put(answer)
+
         self.tasks += 1
-        running = self.workers.submit(lambda: self.events.put(_answer(task, *arguments)))
+        running = self.workers.submit(work)
         self.running.add(running)
         running.add_done_callback(self.running.discard)
 
@@ -330,7 +350,7 @@ class Pipeline:
                 self._infer(shape)
         elif isinstance(event, _Inferred):
             for decoded, density in zip(event.batch, event.densities, strict=True):
-                self._start(_finish, decoded, density, self.settings, self.out)
+                self._start((decoded.job.number,), _finish, decoded, density, self.settings, self.out, self.journal)
         else:
             if not event.was_decoded:
                 self.decoding -= 1
@@ -338,11 +358,13 @@ class Pipeline:
             self._set_aside(event)
 
     def _infer(self, shape: tuple[int, int]) -> None:
-        self._start(_infer, self.partial.pop(shape), self.model)
+        batch = self.partial.pop(shape)
+        self._start([decoded.job.number for decoded in batch], _infer, batch, self.model, self.journal)
 
     def _set_aside(self, finished: Finished) -> None:
         self.waiting[finished.number] = finished
         del self.begun[finished.number]
+        self.journal.end(finished.number)
 
     def _leave(self, record: Callable[[Finished], None]) -> Iterator[Done]:
         """Whatever is finished and may leave goes to the record and to the caller."""
@@ -388,15 +410,30 @@ def header_of(data: bytes, settings: Settings) -> photo.Header:
 
 
 def pixels_of(
-    data: bytes, settings: Settings, given: Sequence[Focus | None] = ()
+    data: bytes, settings: Settings, given: Sequence[Focus | None] = (), clock: Callable[[bool], None] = lambda runs: None
 ) -> tuple[photo.Header, NDArray[np.uint8], NDArray[np.uint8], bool]:
-    """A photo's header, its pixels for what is asked for, what the model sees of them, and whether some were missing."""
+    """A photo's header, its pixels for what is asked for, what the model sees of them, and whether some were missing.
+
+    ``clock`` is told False when the photo begins to wait for another one, and True when it goes on.
+    """
     header = header_of(data, settings)
     needed = pixels_needed(header.width, header.height, settings, given)
     is_large = header.width * header.height > LARGE * photo.scale_of(header, needed) ** 2
-    with _one_large if is_large else nullcontext():
+    with _alone(is_large, clock):
         pixels, salvaged = photo.decode_or_salvage(data, header, needed, settings.limits)
         return header, pixels, prepare(photo.on_white(pixels), shape_for(header.width, header.height)), salvaged
+
+
+@contextmanager
+def _alone(is_large: bool, clock: Callable[[bool], None]) -> Iterator[None]:
+    """Have a large photo wait until no other one is under way."""
+    if not is_large:
+        yield
+        return
+    clock(False)
+    with _one_large:
+        clock(True)
+        yield
 
 
 def thumbnail_of(
@@ -423,27 +460,35 @@ def _answer(task: Callable[..., _Event], *arguments: Any) -> _Event:
         return _Broken(error)
 
 
-def _decode(job: Job, settings: Settings) -> Decoded | Finished:
+def _decode(job: Job, settings: Settings, journal: Journal) -> Decoded | Finished:
     """Worker: read and decode a photo, once, and cut the model's input from it."""
     try:
         data, seen = storage.read(job.file, job.seen)
-        header, pixels, model_input, salvaged = pixels_of(data, settings, job.given)
-        if settings.dry_run:
-            pixels = np.empty((0, 0, 3), np.uint8)  # done with; a slice would hold on to them all
-        return Decoded(job, header, seen, pixels, model_input, salvaged)
+        return _decoded(job, data, seen, settings, journal)
     except Exception as error:
         raise_if_for_all(error)
-        explained = _explained(error, job)
-        rows = tuple(_failed_row(job, number, settings, explained) for number in range(len(settings.targets)))
-        return Finished(job.number, Done(job.path, rows, error=explained))
+        return failed(job, settings, error)
 
 
-def _infer(batch: list[Decoded], model: Saliency) -> _Inferred:
+def _decoded(job: Job, data: bytes, seen: Seen, settings: Settings, journal: Journal) -> Decoded:
+    def clock(runs: bool) -> None:
+        journal.clock(job.number, runs)
+
+    clock(True)
+    header, pixels, model_input, salvaged = pixels_of(data, settings, job.given, clock)
+    if settings.dry_run:
+        pixels = np.empty((0, 0, 3), np.uint8)  # done with; a slice would hold on to them all
+    return Decoded(job, header, seen, pixels, model_input, salvaged)
+
+
+def _infer(batch: list[Decoded], model: Saliency, journal: Journal) -> _Inferred:
     """Worker: the densities of a batch of one shape."""
+    for decoded in batch:
+        journal.clock(decoded.job.number, True)
     return _Inferred(batch, model.densities(np.stack([decoded.model_input for decoded in batch])))
 
 
-def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, out: Place) -> Finished:
+def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, out: Place, journal: Journal) -> Finished:
     """Worker: choose the boxes of a photo, render, encode and write its thumbnails."""
     job, header = decoded.job, decoded.header
     rows: list[ledger.Row] = []
@@ -453,6 +498,7 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
     image = header.width, header.height
     for number, (target, output, focus) in enumerate(zip(settings.targets, job.outputs, job.given, strict=True)):
         try:
+            journal.clock(job.number, True)
             decisions = decide(density, *image, target, settings.choosing, focus)
             ours = output in job.ours
             if not settings.dry_run:
@@ -464,9 +510,9 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
                     storage.remove(out / output)
                 output = ""
             else:
-                thumbnail = thumbnail_of(decoded.pixels, header, decisions[0], target, settings)
-                data = photo.encode(thumbnail, header, job.format, settings.quality, settings.srgb)
+                data = _encoded(decoded, decisions[0], target, settings)
                 file = out / output
+                journal.clock(job.number, False)  # what a disk or a storage takes is no fault of the photo's
                 if storage.write(file, data, job.temporary, decoded.seen.modified_ns, ours) and isinstance(file, Path):
                     unstamped.append(file)
             for decision in decisions:
@@ -481,6 +527,35 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
             first_error = first_error or explained
     done = Done(job.path, tuple(rows), error=first_error, fits=tuple(fits))
     return Finished(job.number, done, True, decoded.pixels.nbytes, tuple(unstamped), decoded.seen)
+
+
+def _encoded(decoded: Decoded, decision: Decision, target: Target, settings: Settings) -> bytes:
+    thumbnail = thumbnail_of(decoded.pixels, decoded.header, decision, target, settings)
+    return photo.encode(thumbnail, decoded.header, decoded.job.format, settings.quality, settings.srgb)
+
+
+def rehearse(job: Job, data: bytes, settings: Settings, model: Saliency, journal: Journal) -> None:
+    """Take one photo the whole way on this thread, as a pipeline would, and write nothing: to see whether it comes through.
+
+    Raises:
+        CropperError: as any photo may.
+    """
+    cv2.setNumThreads(1)
+    journal.begin(job.number, job.path)
+    journal.take((job.number,))
+    decoded = _decoded(job, data, Seen(len(data), 0, ""), settings, journal)
+    density = _infer([decoded], model, journal).densities[0]
+    for target, focus in zip(settings.targets, job.given, strict=True):
+        decision = decide(density, decoded.header.width, decoded.header.height, target, settings.choosing, focus)[0]
+        if not settings.dry_run and decision.fit is not Fit.SKIP:
+            _encoded(decoded, decision, target, settings)
+
+
+def failed(job: Job, settings: Settings, error: Exception) -> Finished:
+    """A photo that is done with before it has pixels."""
+    explained = _explained(error, job)
+    rows = tuple(_failed_row(job, number, settings, explained) for number in range(len(settings.targets)))
+    return Finished(job.number, Done(job.path, rows, error=explained))
 
 
 def _explained(error: Exception, job: Job) -> CropperError:

@@ -24,6 +24,7 @@ from cropper.batch import run
 from cropper.boxes import Target
 from cropper.decide import Choosing, Fit
 from cropper.focus import Focus
+from cropper.journal import Journal
 from cropper.pipeline import Settings
 from cropper.zoom import Zoom
 
@@ -327,7 +328,7 @@ def test_a_dry_run_over_thumbnails_forgets_none_of_them(photos, tmp_path, make_p
 
 def test_a_dry_run_lets_go_of_the_pixels(photos):
     job = pipeline.Job(0, "a.jpg", photos / "a.jpg", "jpg", ("a.jpg",), (), frozenset(), (None,))
-    decoded = pipeline._decode(job, Settings((SIZE,), dry_run=True))
+    decoded = pipeline._decode(job, Settings((SIZE,), dry_run=True), Journal())
     assert isinstance(decoded, pipeline.Decoded)
     assert decoded.pixels.nbytes == 0
     assert decoded.pixels.base is None

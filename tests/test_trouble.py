@@ -23,6 +23,7 @@ resource = pytest.importorskip("resource", reason="limits are others there")
 SIZE = Target((64, 36), (64, 36))
 MANY = 24
 pytestmark = pytest.mark.usefixtures("plain_rule")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="a run has a supervisor on Linux only")
 
 
 @pytest.fixture
@@ -208,10 +209,11 @@ def test_an_empty_thumbnail_is_made_again(photos, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forks")
-def test_runs_killed_at_random_points_end_as_undisturbed_ones(tmp_path):
+@pytest.mark.parametrize("options", [(), pytest.param(("--supervised",), marks=linux_only)], ids=["alone", "supervised"])
+def test_runs_killed_at_random_points_end_as_undisturbed_ones(tmp_path, options):
     """The short form of what tests/bench/killed.py does."""
     harness = Path(__file__).parent / "bench/killed.py"
-    command = [sys.executable, harness, "--kills", "5", "--photos", "40"]
+    command = [sys.executable, harness, "--kills", "5", "--photos", "40", *options]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("5 killed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import time
 from collections import Counter
@@ -18,11 +19,14 @@ from click.core import ParameterSource
 from cropper.cli.options import INTERRUPTED, SOME_FAILED, Where, focus_option, jobs_option, say, settings_options, usable_cores
 from cropper.cli.progress import progress
 from cropper.cli.signals import end_without, held_back
+from cropper.cli.supervised import STOPPED, supervised
 from cropper.errors import UsageError
+from cropper.supervise import Attempt
+from cropper.walk import order
 
 if TYPE_CHECKING:
     from cropper.decide import Fit
-    from cropper.pipeline import Done, Settings
+    from cropper.pipeline import Begin, Done, Settings
     from cropper.shards import Shard
     from cropper.storage import Place
 
@@ -50,6 +54,7 @@ class Part(click.ParamType["Shard"]):
 @click.command(short_help="Make thumbnails of a folder of photos.")
 @click.argument("source", metavar="IN", type=Where(exists=True))
 @click.argument("out", metavar="OUT", type=Where())
+@supervised
 @settings_options
 @focus_option
 @jobs_option
@@ -70,9 +75,7 @@ class Part(click.ParamType["Shard"]):
 )
 @click.option("--dry-run", is_flag=True, help="Decide and write the ledger, but no thumbnails.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
-@click.pass_context
 def batch(
-    ctx: click.Context,
     source: Place,
     out: Place,
     settings: Settings,
@@ -83,6 +86,7 @@ def batch(
     address: str | None,
     dry_run: bool,
     quiet: bool,
+    attempt: Attempt,
 ) -> int:
     """Make thumbnails of all photos in the folder IN, in the same tree under the folder OUT.
 
@@ -117,23 +121,25 @@ def batch(
 
     if address is not None and engine != "ray":
         raise UsageError("--address is for --engine ray", remedy="give both or none")
-    begin = batches.threads
+    begin: Begin = partial(batches.threads, journal=attempt.journal)
     if engine == "ray":
         from cropper.cluster import cluster
 
-        given_jobs = ctx.get_parameter_source("jobs") is not ParameterSource.DEFAULT
+        given_jobs = click.get_current_context().get_parameter_source("jobs") is not ParameterSource.DEFAULT
         # Its workers are processes, and those that wait for a storage have threads.
         jobs = jobs if given_jobs else usable_cores()
         begin = partial(cluster, address=address, every_core=not given_jobs)
     settings = replace(settings, dry_run=dry_run)
     if focus_file is None and isinstance(source, Path) and (source / focus.NAME).is_file():
         focus_file = source / focus.NAME
-        if not quiet:
+        if not quiet and not attempt.state:
             say(f"{focus_file}: taken as --focus")
     given = focus.read(focus_file) if focus_file is not None else {}
+    if attempt.alone is not None:
+        batches.try_alone(source, attempt.alone, settings, given, attempt.journal)
+        return 0
     strangers = {path for path in given if holds(path)}
-    counts = Counts()
-    begun = time.monotonic()
+    counts, passed = Counts.after(attempt.state)
     interrupted = False
     try:
         with (
@@ -142,25 +148,32 @@ def batch(
             redirect_stdout(io.StringIO()) if engine == "ray" else nullcontext(),
             progress(count, quiet) as bar,
             held_back() as interrupt,
-            closing(batches.run(source, out, settings, jobs, given, lambda: interrupt.came, shard, begin)) as photos,
+            closing(
+                batches.run(source, out, settings, jobs, given, lambda: interrupt.came, shard, begin, attempt.condemned)
+            ) as photos,
         ):
             for done in photos:
-                counts.add(done)
                 strangers.discard(done.path)
-                if done.error is not None:
-                    bar.say(str(done.error))
-                    bar.note(failed=counts.failed)
+                if passed is not None and _place_of(done) > passed:
+                    passed = None
+                if passed is None:  # else an earlier attempt has counted and said it
+                    counts.add(done)
+                    if done.error is not None:
+                        bar.say(str(done.error))
+                        bar.note(failed=counts.failed)
+                    if not done.unchanged:
+                        attempt.journal.save(counts.until(done))
                 if done.rows:
                     bar.step()
                 interrupt.let_through()
     except KeyboardInterrupt:
-        say("interrupted; what is finished is on disk, and the same command goes on from there")
+        say(STOPPED)
         interrupted = True
     if strangers and not interrupted:
         others = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
         say(f"{focus_file}: no photo in IN is called {min(strangers)}{others}; give paths as boxes.csv does")
     if not quiet:
-        say(counts.summary(time.monotonic() - begun, "decided" if dry_run else "done"))
+        say(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done"))
     if interrupted:
         end_without(WORKERS, INTERRUPTED)
         return INTERRUPTED
@@ -196,6 +209,22 @@ class Counts:
         else:
             self.made += 1
 
+    def until(self, done: Done) -> bytes:
+        """The counts up to a photo, and which that is, for ``after``."""
+        fits = {fit.value: count for fit, count in self.fits.items()}
+        return json.dumps([{**vars(self), "fits": fits}, _place_of(done)]).encode()
+
+    @staticmethod
+    def after(state: bytes) -> tuple[Counts, list[tuple[bool, str]] | None]:
+        """The counts of an earlier attempt, and the place in the walk up to which they are; none at its begin."""
+        from cropper.decide import Fit
+
+        if not state:
+            return Counts(), None
+        counts, place = json.loads(state)
+        fits = Counter({Fit(fit): count for fit, count in counts.pop("fits").items()})
+        return Counts(**counts, fits=fits), [(is_folder, name) for is_folder, name in place]
+
     def summary(self, seconds: float, verb: str) -> str:
         """One line for the end."""
         from cropper.decide import DONE
@@ -214,6 +243,13 @@ class Counts:
             line += f"; {_count(self.passed_over, 'other file')} passed over"
         line += f"; {seconds:.1f} s"
         return f"{line}, {self.made / seconds:.0f} photos/s" if self.made else line
+
+
+def _place_of(done: Done) -> list[tuple[bool, str]]:
+    """The key that sorts what a run gives as the walk does: what there is to say of a folder before its photos."""
+    if done.rows:
+        return order(done.path)
+    return [(True, name) for name in done.path.split("/") if name]
 
 
 def _count(number: int, noun: str) -> str:

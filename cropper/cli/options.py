@@ -82,11 +82,11 @@ class Fill(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The fill in lower case; click says what is wrong otherwise."""
-        from PIL import ImageColor
-
         text = str(value).lower()
         if text in ("blur", "edge"):
             return text
+        from PIL import ImageColor
+
         try:
             red, green, blue = ImageColor.getrgb(text)[:3]
         except ValueError:

@@ -43,10 +43,9 @@ SAMPLE = Path(__file__).parents[2] / "sample_images" / "cat.jpg"
 SIZE = (160, 120)
 # Half of the flips are among the first bytes, where the structure is.
 HEAD = 600
-# The command itself, with a clock on the stages that touch a photo's bytes.
+# The command itself, with its supervisor and a clock on the stages that touch a photo's bytes.
 CLOCKED = """
-import sys, time
-from cropper import pipeline
+import os, sys, time
 
 def clocked(stage):
     def run(*arguments):
@@ -58,7 +57,14 @@ def clocked(stage):
         return result
     return run
 
-pipeline._decode, pipeline._finish = clocked(pipeline._decode), clocked(pipeline._finish)
+def clock():
+    from cropper import pipeline
+    pipeline._decode, pipeline._finish = clocked(pipeline._decode), clocked(pipeline._finish)
+
+if sys.platform == "linux":  # a supervisor has no pipeline, but its child
+    os.register_at_fork(after_in_child=clock)
+else:
+    clock()
 from cropper.cli import main
 main(sys.argv[2:])
 """
@@ -423,6 +429,8 @@ def run(source: Path, out: Path, jobs: int, patience: float, *options: str) -> R
     if process.returncode not in (0, 1):
         how = "was killed: it hangs" if seconds >= patience else f"ended with {process.returncode}"
         complaints.append(f"the run {how}; {words[-300:]}")
+    if "the run died" in words:
+        complaints.append(words[words.index("the run died") :][:300])
     if "Traceback" in words:
         complaints.append(f"a traceback: {words[words.index('Traceback') :][:600]}")
     photos = Counter(f"{f.path}/{name}" if f.path else name for f in walk(source, photo.EXTENSIONS) for name in f.photos)
@@ -434,7 +442,7 @@ def run(source: Path, out: Path, jobs: int, patience: float, *options: str) -> R
             photos[row["path"]] -= 1
             if row["status"] != "ok" and not row["message"]:
                 complaints.append(f"{row['path']!a}: {row['status']} without a reason")
-            if row["message"].startswith("unexpected"):
+            if row["message"].startswith(("unexpected", "the decoder died", "it took longer")):
                 complaints.append(f"{row['path']!a}: {row['message']}")
     complaints += [f"{path!a}: {1 - left} rows" for path, left in photos.items() if left]
     longest, longest_path = 0.0, ""

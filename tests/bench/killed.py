@@ -1,6 +1,6 @@
 """Kills `cropper batch` at random points, lets it run again to its end, and compares with a run that nobody disturbed.
 
-    python tests/bench/killed.py [--kills 200] [--photos 300] [--seed 1] [--network]
+    python tests/bench/killed.py [--kills 200] [--photos 300] [--seed 1] [--network] [--supervised]
 
 Every file and every byte under OUT has to be the same, boxes.csv and the thumbnails' times with them, and nothing left over.
 Half of the runs are killed at a random time; the others right before an operation on a file, many of them among the first and
@@ -9,10 +9,14 @@ empty OUT, two sizes, photos that changed since the last run, other settings tha
 
 Runs are forks of this process, which has all modules loaded, and a plain rule stands in for the network, so that most of a run is
 files; --network takes the network. Needs a system that can fork.
+
+With --supervised each run has the supervisor that it has for a user, on Linux. Killed is its child, and the run has to go on by
+itself to the same end; or now and then the supervisor, and the child has to go too.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 import shutil
@@ -31,8 +35,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper import batch
+from cropper import batch, lock, supervise
 from cropper.cli import main
+from cropper.errors import OutputError
 
 SMALL = ("--size", "48x32")
 # What Python announces before it does it. It opens files, for reading and for writing, under the first name.
@@ -97,18 +102,28 @@ def tree(out: Path) -> dict[str, tuple[bytes, int]]:
     }
 
 
-def begin(arguments: tuple[str, ...], network: bool, count_to: int | None = None, report: int | None = None) -> int:
+def begin(
+    arguments: tuple[str, ...],
+    network: bool,
+    count_to: int | None = None,
+    report: int | None = None,
+    supervised: bool = False,
+) -> int:
     """Start a run in a process of its own, and give the process.
 
     Args:
         arguments: of ``cropper batch``; the second is OUT.
         network: whether the network is used.
-        count_to: the operation under OUT before which it kills itself, from 1 on.
+        count_to: the operation under OUT before which it kills itself, once, from 1 on.
         report: where to write how many there were.
+        supervised: whether it has a supervisor, which begins again what kills itself.
     """
+    is_killed = mmap.mmap(-1, 1)
     process = os.fork()
     if process:
         return process
+    if supervised:
+        supervise.possible = lambda: True
     if not network:
         batch.Saliency = Plain  # type: ignore[misc,assignment]
     count, lock, out = 0, threading.Lock(), arguments[1]
@@ -118,7 +133,8 @@ def begin(arguments: tuple[str, ...], network: bool, count_to: int | None = None
         if event in OPERATIONS and str(values[0]).startswith(out):
             with lock:
                 count += 1
-            if count == count_to:
+            if count == count_to and not is_killed[0]:
+                is_killed[0] = 1
                 os.kill(os.getpid(), signal.SIGKILL)
 
     code = 70
@@ -157,18 +173,45 @@ def prepare(name: str, arguments: tuple[str, ...], out: Path, before: Path | Non
     return Scene(name, arguments, before, out, undisturbed, seconds, operations)
 
 
-def kill_one(scene: Scene, network: bool, chance: random.Random) -> bool:
-    """Start a run and kill it at a random point; whether that was before its end."""
+def kill_one(scene: Scene, network: bool, chance: random.Random, supervised: bool) -> tuple[bool, bool]:
+    """Start a run and kill it at a random point; whether that was before its end, and whether it came to its end all the same."""
     if chance.random() < 0.5:
-        process = begin(scene.arguments, network)
+        process = begin(scene.arguments, network, supervised=supervised)
         time.sleep(chance.uniform(0, scene.seconds))
+        victim = child_of(process) if supervised and chance.random() < 0.7 else process
         with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
+            os.kill(victim, signal.SIGKILL)
     else:
         last = scene.operations
         first, end = chance.choice([(1, EDGE), (last - EDGE, last), (1, last)])
-        process = begin(scene.arguments, network, count_to=chance.randint(first, end))
-    return ended(process) == -signal.SIGKILL
+        process = victim = begin(scene.arguments, network, chance.randint(first, end), supervised=supervised)
+    code = ended(process)
+    if code == -signal.SIGKILL:
+        if supervised:
+            await_lock(scene.out)
+        return True, False
+    if code not in (0, 1):
+        raise click.ClickException(f"{scene.name}: exit code {code}")
+    return supervised, True
+
+
+def child_of(process: int) -> int:
+    """The child of a process; the process itself if it has none yet or no more."""
+    with suppress(OSError, IndexError):
+        return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
+    return process
+
+
+def await_lock(out: Path) -> None:
+    """Wait until the child of a killed supervisor is gone, which takes it a moment."""
+    patience = time.monotonic() + 5
+    while (out / ".cropper/lock").exists():
+        try:
+            return lock.release(lock.take(out / ".cropper/lock"), tidy=False)
+        except OutputError as error:
+            if time.monotonic() > patience:
+                raise click.ClickException(f"a child outlives its supervisor: {error}") from error
+            time.sleep(0.005)
 
 
 def differences(found: dict[str, tuple[bytes, int]], expected: dict[str, tuple[bytes, int]]) -> list[str]:
@@ -183,7 +226,8 @@ def differences(found: dict[str, tuple[bytes, int]], expected: dict[str, tuple[b
 @click.option("--photos", type=click.IntRange(6), default=300, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--network", is_flag=True, help="Use the network.")
-def killed(kills: int, photos: int, seed: int, network: bool) -> None:
+@click.option("--supervised", is_flag=True, help="Kill what has a supervisor.")
+def killed(kills: int, photos: int, seed: int, network: bool, supervised: bool) -> None:
     begun = time.monotonic()
     chance = random.Random(seed)
     folder = Path(mkdtemp(prefix="cropper-killed-"))
@@ -208,13 +252,18 @@ def killed(kills: int, photos: int, seed: int, network: bool) -> None:
         attempt += 1
         if scene.before is not None:
             shutil.copytree(scene.before, out)
-        counts["killed"] += kill_one(scene, network, chance)
-        while counts["killed"] < kills and chance.random() < 0.3:
-            again = kill_one(scene, network, chance)
+        was_killed, is_whole = kill_one(scene, network, chance, supervised)
+        counts["killed"] += was_killed
+        while not is_whole and counts["killed"] < kills and chance.random() < 0.3:
+            again, is_whole = kill_one(scene, network, chance, supervised)
             counts["killed"] += again
             counts["of these on the way again"] += again
         counts["with temporary files left by the kill"] += any(out.rglob(".cropper-*.part"))
-        code = ended(begin(scene.arguments, network))
+        if supervised and is_whole:
+            counts["that went on by themselves"] += 1
+            code = 0
+        else:
+            code = ended(begin(scene.arguments, network))
         wrong = differences(tree(out), scene.undisturbed)
         if code not in (0, 1) or wrong:
             for line in wrong[:10]:

@@ -1,0 +1,363 @@
+"""Decoders that crash and hang, and processes that are killed: each costs its own photo at most, and the run goes on by itself.
+
+A photo says itself what is to happen when it is decoded, behind its last byte. Processes, signals and deaths are real.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cropper import ledger, lock
+from cropper.errors import OutputError
+from cropper.journal import SLOTS, Journal
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a run has a supervisor on Linux only")
+
+COUNT = 12
+# A decoder of its own in every process that is forked, and a plain rule in the network's place.
+DRIVER = """
+import ctypes, os, sys, threading, time
+
+def decode(data, *rest):
+    what = data.rpartition(b"ACT:")[2].decode() if b"ACT:" in data else ""
+    if what == "hang":
+        open("hangs", "w").close()
+        time.sleep(1000)
+    elif what == "slow":
+        open("slow", "w").close()
+        time.sleep(0.5)
+    elif what == "exit":
+        os._exit(3)
+    elif what == "once":
+        if not os.path.exists("died"):
+            open("died", "w").close()
+            os.abort()
+    elif what == "company":
+        if threading.current_thread() is not threading.main_thread():
+            os.abort()
+    elif what == "SIGSEGV":
+        ctypes.string_at(0)
+    elif what == "SIGABRT":
+        os.abort()
+    if os.path.exists("anything kills"):
+        os.abort()
+    return ours(data, *rest)
+
+def load():
+    global ours
+    from cropper import batch, photo
+    from killed import Plain
+    ours, photo.decode_or_salvage, batch.Saliency = photo.decode_or_salvage, decode, Plain
+
+os.register_at_fork(after_in_child=load)
+from cropper.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def photos(tmp_path, make_photo) -> Path:
+    for seed in range(COUNT):
+        make_photo(tmp_path / "in" / ("", "b")[seed % 2] / f"{seed:02}.jpg", seed=seed)
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def undisturbed(cropper, photos, plain_rule, tmp_path) -> dict[str, bytes]:
+    """What there is to be after a run, made before any photo does harm."""
+    assert cropper("batch", photos, "undisturbed", "--size", "48x32")[0] == 0
+    return tree(tmp_path / "undisturbed")
+
+
+@pytest.fixture
+def start(photos, tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    begun = []
+
+    def start(*options: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", DRIVER, "batch", photos, "out", "--size", "48x32", "-j", "2", *options]
+        path = os.pathsep.join([str(Path(__file__).parent / "bench"), os.environ.get("PYTHONPATH", "")])
+        process = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            # Where the tests themselves run in the background, an interrupt would be ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        begun.append(process)
+        return process
+
+    yield start
+    for process in begun:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def does(photo: Path, act: str) -> None:
+    """Have a photo do this when it is decoded. It is as it was otherwise, its time too."""
+    times = photo.stat()
+    with photo.open("ab") as file:
+        file.write(f"ACT:{act}".encode())
+    os.utime(photo, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def differs(out: Path, undisturbed: dict[str, bytes], *failed: str) -> dict[str, str]:
+    """Make sure that all is as undisturbed but for some photos, which have no thumbnail, and give the reasons why."""
+    found = tree(out)
+    rows = {row.path: row for row in ledger.read(out / "boxes.csv")}
+    assert {path for path, row in rows.items() if row.status != "ok"} == set(failed)
+    lines = [line for line in found["boxes.csv"].splitlines(True) if line.split(b",")[0].decode() not in failed]
+    assert lines == [line for line in undisturbed["boxes.csv"].splitlines(True) if line.split(b",")[0].decode() not in failed]
+    expected = {name: data for name, data in undisturbed.items() if name not in (*failed, "boxes.csv")}
+    assert {name: data for name, data in found.items() if name != "boxes.csv"} == expected
+    return {path: rows[path].message for path in failed}
+
+
+def wait_for(there: Callable[[], object], seconds: float = 60) -> None:
+    patience = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < patience
+        time.sleep(0.02)
+
+
+def child_of(process: subprocess.Popen[str]) -> int:
+    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
+
+
+def is_free(out: Path) -> bool:
+    try:
+        lock.release(lock.take(out / ".cropper/lock"), tidy=False)
+    except OutputError:
+        return False
+    return True
+
+
+def test_decoders_that_die_cost_their_own_photos(photos, undisturbed, start, tmp_path):
+    (photos / "02.jpg").write_bytes(b"no photo")  # fails before any other dies, and once
+    for name, act in (("04.jpg", "SIGSEGV"), ("06.jpg", "SIGABRT"), ("b/09.jpg", "exit")):
+        does(photos / name, act)
+    process = start()
+    said = process.communicate(timeout=120)[1].splitlines()
+    assert process.returncode == 1
+    reasons = differs(tmp_path / "out", undisturbed, "02.jpg", "04.jpg", "06.jpg", "b/09.jpg")
+    assert list(reasons.values())[1:] == [
+        f"the decoder died of it ({how}); export it again" for how in ("SIGSEGV", "SIGABRT", "exit code 3")
+    ]
+    assert [line.split(": ")[1] for line in said[:4]] == [str(photos / path) for path in reasons]
+    assert len(said) == 5
+    assert said[4].startswith("cropper: 12 photos: 8 done, 0 unchanged, 4 failed; ")
+    # A later run tries them again, and what was done is done.
+    (photos / "b/09.jpg").write_bytes((photos / "b/07.jpg").read_bytes())
+    process = start()
+    assert "12 photos: 1 done, 8 unchanged, 3 failed" in process.communicate(timeout=120)[1]
+    assert process.returncode == 1
+
+
+def test_a_photo_that_takes_too_long_fails_and_its_neighbour_does_not(photos, undisturbed, start, tmp_path):
+    does(photos / "00.jpg", "hang")
+    does(photos / "02.jpg", "slow")
+    process = start("--deadline", "2")
+    said = process.communicate(timeout=120)[1].splitlines()
+    assert process.returncode == 1
+    reasons = differs(tmp_path / "out", undisturbed, "00.jpg")
+    assert reasons == {"00.jpg": "it took longer than 2 s; export it again, or give it a longer --deadline"}
+    assert [line.split("; ")[0] for line in said] == [
+        f"cropper: {photos}/00.jpg: it took longer than 2 s",
+        "cropper: 12 photos: 11 done, 0 unchanged, 1 failed",
+    ]
+
+
+def test_a_death_that_does_not_come_again_costs_nothing(photos, undisturbed, start, tmp_path):
+    does(photos / "b/05.jpg", "once")
+    process = start()
+    said = process.communicate(timeout=120)[1].splitlines()
+    assert process.returncode == 0
+    assert differs(tmp_path / "out", undisturbed) == {}
+    assert said[0].startswith("cropper: the run died (SIGABRT) at ")
+    assert f"{photos}/b/05.jpg" in said[0]
+    assert said[0].endswith(", which alone does no harm; it goes on")
+    assert "12 photos: 12 done, 0 unchanged, 0 failed" in said[1]
+
+
+def test_a_run_that_dies_again_and_again_for_no_photos_reason_gives_up(photos, undisturbed, start, tmp_path):
+    does(photos / "00.jpg", "company")
+    process = start("--quiet")
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 2
+    assert said.startswith("cropper: the run died (SIGABRT) 3 times in a row at ")
+    assert f"{photos}/00.jpg" in said
+    assert said.count("\n") == 1
+    assert is_free(tmp_path / "out")
+
+
+def test_where_any_photo_kills_the_run_none_is_condemned(photos, start, tmp_path):
+    (tmp_path / "anything kills").touch()
+    process = start()
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 2
+    assert said.startswith("cropper: the run dies of any photo (SIGABRT); install opencv-python")
+    assert said.count("\n") == 1
+
+
+def test_a_child_killed_from_outside_is_begun_again(photos, undisturbed, start, tmp_path):
+    does(photos / "b/11.jpg", "slow")
+    process = start()
+    wait_for((tmp_path / "slow").exists)
+    os.kill(child_of(process), signal.SIGKILL)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 0
+    assert differs(tmp_path / "out", undisturbed) == {}
+    assert "the run died (SIGKILL, perhaps for want of memory)" in said
+    assert "12 photos: 12 done, 0 unchanged, 0 failed" in said
+
+
+def test_a_killed_run_leaves_no_child_behind(photos, start, tmp_path):
+    does(photos / "b/11.jpg", "hang")
+    process = start()
+    wait_for((tmp_path / "hangs").exists)
+    assert not is_free(tmp_path / "out")
+    process.kill()
+    process.wait()
+    wait_for(lambda: is_free(tmp_path / "out"), 5)
+
+
+@pytest.mark.parametrize("to_all", [True, False], ids=["to all", "to the parent"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_comes_once_however_it_comes(photos, start, tmp_path, name, to_all):
+    does(photos / "b/11.jpg", "hang")
+    process = start()
+    wait_for((tmp_path / "hangs").exists)
+    wait_for((tmp_path / "out/b/09.jpg").exists)
+    (os.killpg if to_all else os.kill)(process.pid, getattr(signal, name))
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert said.count("interrupted; what is finished is on disk, and the same command goes on from there") == 1
+    assert "11 photos" in said or "10 photos" in said
+    assert said.count("\n") == 2
+    assert len(list(ledger.read(tmp_path / "out/boxes.csv"))) >= COUNT - 2
+
+
+@pytest.mark.parametrize("to_all", [True, False], ids=["to all", "to the parent"])
+def test_a_second_interrupt_ends_at_once(photos, start, tmp_path, to_all):
+    """The run would wait for its worker, but for the second one; the grace of half a second is shorter than a busy machine is."""
+    does(photos / "b/11.jpg", "hang")
+    process = start()
+    wait_for((tmp_path / "hangs").exists)
+    child = child_of(process)
+    os.kill(child, signal.SIGSTOP)  # so that both find it before it has dealt with the first
+    for _ in range(2):
+        (os.killpg if to_all else os.kill)(process.pid, signal.SIGINT)
+        time.sleep(0.3)
+    os.kill(child, signal.SIGCONT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    wait_for(lambda: is_free(tmp_path / "out"), 5)
+
+
+def test_an_interrupt_while_a_photo_is_tried_alone_ends_the_run(photos, start, tmp_path):
+    does(photos / "b/11.jpg", "hang")
+    process = start("--deadline", "2.5")
+    wait_for((tmp_path / "hangs").exists)
+    (tmp_path / "hangs").unlink()
+    wait_for((tmp_path / "hangs").exists)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert said == "cropper: interrupted; what is finished is on disk, and the same command goes on from there\n"
+    assert is_free(tmp_path / "out")
+
+
+def test_a_job_that_is_stopped_takes_no_time(photos, undisturbed, start, tmp_path):
+    does(photos / "b/11.jpg", "slow")
+    process = start("--deadline", "2.5")
+    wait_for((tmp_path / "slow").exists)
+    os.killpg(process.pid, signal.SIGSTOP)
+    time.sleep(3)
+    os.killpg(process.pid, signal.SIGCONT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 0
+    assert said.startswith("cropper: 12 photos: 12 done")
+    assert differs(tmp_path / "out", undisturbed) == {}
+
+
+@pytest.mark.skipif(not shutil.which("mkfifo"), reason="no pipes here")
+def test_a_focus_from_a_pipe_outlives_its_first_reader(photos, start, tmp_path):
+    does(photos / "04.jpg", "SIGSEGV")
+    os.mkfifo(tmp_path / "focus")
+    process = start("--focus", "focus")
+    (tmp_path / "focus").write_text("path,x,y\nb/11.jpg,20,30\n")
+    assert "1 crop as given" in process.communicate(timeout=120)[1]
+    assert [row.path for row in ledger.read(tmp_path / "out/boxes.csv") if row.message == "focus given"] == ["b/11.jpg"]
+
+
+# The journal ------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_journal_has_what_is_on_its_way():
+    journal = Journal()
+    journal.begin(7, "a/\udcff.jpg")
+    journal.begin(9, "b.jpg")
+    journal.take([7, 8])
+    journal.clock(7, True)
+    first = {photo.path: (photo.in_hand, photo.clocked) for photo in journal.photos}
+    assert first == {"a/\udcff.jpg": (True, True), "b.jpg": (False, False)}
+    journal.rest([7])
+    journal.end(9)
+    journal.end(9)
+    assert [(photo.path, photo.in_hand, photo.clocked) for photo in journal.photos] == [("a/\udcff.jpg", False, False)]
+
+
+def test_a_journal_that_is_full_forgets_and_goes_on():
+    journal = Journal()
+    for number in range(SLOTS + 3):
+        journal.begin(number, f"{number}.jpg")
+    journal.begin(1000, "long" * 2000)
+    assert len(journal.photos) == SLOTS
+    births = {photo.birth for photo in journal.photos}
+    for number in range(SLOTS + 3):
+        journal.take([number])
+        journal.rest([number])
+        journal.end(number)
+    assert journal.photos == []
+    journal.begin(1, "again.jpg")
+    assert journal.photos[0].birth not in births
+
+
+def test_the_journal_keeps_the_last_state_and_the_end():
+    journal = Journal()
+    assert (journal.saved, journal.code) == (b"", None)
+    for state in (b"one", b"another, which is longer", b"3", b"x" * 40_000):
+        journal.save(state)
+    assert journal.saved == b"3"  # the last one is too long
+    journal.close(0)
+    assert journal.code == 0
+
+
+def test_the_journal_of_a_killed_process_is_read_by_its_parent():
+    journal = Journal()
+    process = os.fork()
+    if not process:
+        journal.begin(1, "a.jpg")
+        journal.take([1])
+        journal.save(b"so far")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(process, 0)
+    assert [photo.path for photo in journal.photos if photo.in_hand] == ["a.jpg"]
+    assert journal.saved == b"so far"
