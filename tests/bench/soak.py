@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 
 import click
 import hostile
+from killed import child_of
 
 from cropper import photo
 
@@ -89,7 +90,7 @@ def run(source: Path, out: Path, jobs: int) -> tuple[float, int, list[tuple[floa
     begun = time.monotonic()
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            if bytes_now := resident(process.pid):
+            if bytes_now := resident(child_of(process.pid)):  # which does the work
                 samples.append((time.monotonic() - begun, bytes_now))
             time.sleep(min(1.0, 0.05 * (len(samples) + 1)))
     return time.monotonic() - begun, process.returncode, samples
