@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnxruntime
-
 from cropper.errors import DependencyError
+from cropper.runtime import onnxruntime
 
 CPU, CUDA = "cpu", "cuda"
 _PROVIDER = "CUDAExecutionProvider"

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import PIL
 from numpy.typing import NDArray
 from PIL import Image
@@ -17,6 +16,7 @@ from PIL import Image
 from cropper import __version__, photo
 from cropper.opencv import cv2
 from cropper.outputs import FORMAT_OF
+from cropper.runtime import onnxruntime
 from cropper.saliency import BUNDLED_MODEL, Saliency
 
 _SIDE = 16

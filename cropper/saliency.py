@@ -11,13 +11,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from cropper import device as devices
 from cropper.errors import CropperError, ModelError
 from cropper.modelfile import refuse_external_data
 from cropper.opencv import cv2
+from cropper.runtime import onnxruntime
 
 BUNDLED_MODEL = Path(__file__).parent / "model" / "student.onnx"
 # The same pruned: less than half the time, and boxes that keep a little less. MODEL_CARD.md has the figures of both.

@@ -2,3 +2,5 @@
 
 Run it as ``python -m cropper.training``. Needs the extra ``train`` (torch); nothing else in cropper imports this package.
 """
+
+from cropper import runtime as runtime  # before any module here loads onnxruntime by itself
