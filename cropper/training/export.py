@@ -163,4 +163,7 @@ def _take_bytes_as_they_are(path: Path) -> None:
         node.input[:] = [chain[-1].input[0] if name == quantise.output[0] else name for name in node.input]
     for node in [quantise, *chain]:
         model.graph.node.remove(node)
+    taken = {name for node in model.graph.node for name in node.input}
+    for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in taken]:
+        model.graph.initializer.remove(tensor)  # onnxruntime would warn of it at every start
     onnx.save(model, path)
