@@ -12,6 +12,7 @@ import math
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -67,9 +68,19 @@ _WHITE = 255
 # Pixels of the largest result that is averaged from four samples each: beyond, they would take much memory.
 _LARGEST_SAMPLED = 1 << 20
 _JPEG_END = b"\xff\xd9"
-# What libjpeg-turbo says of JPEGs that are whole but none it knows how to decode by this interface, and of one that is whole.
-_NOT_OF_DAMAGE = ("Sorry", "precision", "subsampling", "color conversion")
+# What libjpeg-turbo says of JPEGs that this interface does not decode, and of those whose header is odd: nothing of damage.
+_NOT_OF_DAMAGE = (
+    "Sorry",
+    "precision",
+    "subsampling",
+    "color conversion",
+    "ICC marker",
+    "JFIF revision",
+    "Adobe color transform",
+    "SOS parameters",
+)
 _EXTRANEOUS_AT_END = re.compile("([0-9]+) extraneous bytes before marker 0xd9")
+_MOST_TRIES = 8
 _COPY_AGAIN = "copy it again from where it came from"
 # Deflate packs 1032 bytes into one at most: https://zlib.net/zlib_tech.html
 _DEFLATE_FACTOR = 1032
@@ -318,22 +329,37 @@ def _decode_jpeg(data: bytes, header: Header, needed: tuple[int, int]) -> NDArra
     """BGR, not turned. The same pixels as OpenCV's, which uses the same library, but passes over what it says of damage."""
     scale = scale_of(header, needed)
     width, height = (math.ceil(side / scale) for side in _stored_size(header))
+
+    def decoded(jpeg: bytes) -> NDArray[np.uint8]:
+        return simplejpeg.decode_jpeg(jpeg, "BGR", min_width=width, min_height=height, min_factor=scale)
+
     try:
-        return simplejpeg.decode_jpeg(data, "BGR", min_width=width, min_height=height, min_factor=scale)
+        return decoded(data)
+    except MemoryError as error:
+        raise PhotoError(f"it cannot be decoded ({_reason(error)})", remedy="export it again from its source") from error
     except ValueError as error:
         said = _reason(error)
-    if any(words in said for words in _NOT_OF_DAMAGE) or _only_padded(data, said):
+    if any(words in said for words in _NOT_OF_DAMAGE):
         return _decode_by_opencv(data, header, needed)
+    for unpadded in _without_padding(data, said):
+        with suppress(ValueError):
+            return decoded(unpadded)
     raise PhotoError(f"it is truncated or damaged ({said})", remedy=_COPY_AGAIN)
 
 
-def _only_padded(jpeg: bytes, warning: str) -> bool:
-    """Whether all that libjpeg warns of is bytes before the end that say nothing: some cameras fill up what they write."""
+def _without_padding(jpeg: bytes, warning: str) -> Iterator[bytes]:
+    """A JPEG without the bytes before its end that libjpeg warns of, where they are fill: some cameras write it.
+
+    Further pictures may lie behind the first one's end, so there is one try for each place that may be it.
+    """
     extraneous = _EXTRANEOUS_AT_END.search(warning)
-    if extraneous is None:
-        return False
-    end = jpeg.rfind(_JPEG_END)
-    return len(set(jpeg[max(0, end - int(extraneous[1])) : end])) == 1
+    count = int(extraneous[1]) if extraneous else 0
+    tries, end = 0, -1
+    while count and tries < _MOST_TRIES and (end := jpeg.find(_JPEG_END, end + 1)) >= 0:
+        padding = jpeg[max(0, end - count) : end]
+        if len(padding) == count == padding.count(padding[:1]):
+            tries += 1
+            yield jpeg[: end - count] + jpeg[end:]
 
 
 def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:

@@ -450,11 +450,31 @@ def test_jpeg_damaged_within_is_an_error_and_salvaged_where_that_is_asked_for(sa
     assert pixels.shape[:2] == (header.height, header.width)
 
 
-@pytest.mark.parametrize("padding", [b"\0" * 7, b"\xff" * 3])
-def test_jpeg_that_a_camera_has_filled_up_before_its_end_is_whole(padding):
+@pytest.mark.parametrize("behind", [b"", b"behind\xff\xd9", file(image(), "JPEG")], ids=["nothing", "bytes", "another picture"])
+@pytest.mark.parametrize("padding", [b"\0", b"\0" * 7, b"\x20" * 5000, b"\xff" * 3], ids=len)
+def test_jpeg_that_a_camera_has_filled_up_before_its_end_is_whole(padding, behind):
     whole = file(image(), "JPEG")
-    padded = whole.removesuffix(b"\xff\xd9") + padding + b"\xff\xd9"
+    padded = whole.removesuffix(b"\xff\xd9") + padding + b"\xff\xd9" + behind
     assert (decoded(padded) == decoded(whole)).all()
+
+
+def test_jpeg_whose_end_came_back_empty_is_no_padded_one():
+    whole = bytearray(file(image().resize((640, 480)), "JPEG", restart_marker_rows=1))
+    whole[-600:-2] = bytes(598)
+    with pytest.raises(PhotoError, match="damaged"):
+        decoded(bytes(whole))
+
+
+def test_jpeg_with_an_odd_header_is_whole():
+    whole = file(image(), "JPEG", icc_profile=SRGB)
+    revision = whole.index(b"JFIF\0") + 5
+    numbered = whole.index(b"ICC_PROFILE\0") + 12
+    for odd in (
+        whole[:revision] + b"\2" + whole[revision + 1 :],
+        whole[: numbered + 1] + b"\2" + whole[numbered + 2 :],  # says that the profile has another part
+    ):
+        header = photo.probe(odd)
+        assert (photo.decode(odd, header, (header.width, header.height)) == decoded(file(image(), "JPEG"))).all()
 
 
 @pytest.mark.skipif(shutil.which("cjpeg") is None, reason="needs cjpeg, which subsamples colours in any way")
