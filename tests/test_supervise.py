@@ -60,7 +60,7 @@ def load():
 
 os.register_at_fork(after_in_child=load)
 from cropper.cli import main
-main(sys.argv[1:])
+main()
 """
 
 
