@@ -208,7 +208,8 @@ def test_a_death_that_does_not_come_again_costs_nothing(photos, undisturbed, sta
     assert "12 photos: 12 done, 0 unchanged, 0 failed" in said[1]
 
 
-def test_a_run_that_dies_again_and_again_for_no_photos_reason_gives_up(photos, undisturbed, start, tmp_path):
+def test_a_run_that_dies_again_and_again_for_no_photos_reason_gives_up(photos, start, tmp_path):
+    shutil.rmtree(photos / "b")  # each suspect takes its time
     does(photos / "00.jpg", "company")
     process = start("--quiet")
     said = process.communicate(timeout=120)[1]
@@ -256,14 +257,14 @@ def test_an_interrupt_comes_once_however_it_comes(photos, start, tmp_path, name,
     does(photos / "b/11.jpg", "hang")
     process = start()
     wait_for((tmp_path / "hangs").exists)
-    wait_for((tmp_path / "out/b/09.jpg").exists)
+    wait_for(lambda: b"b/09.jpg" in (tmp_path / "out/.cropper/part.csv").read_bytes())
     (os.killpg if to_all else os.kill)(process.pid, getattr(signal, name))
     said = process.communicate(timeout=30)[1]
     assert process.returncode == 130
     assert said.count("interrupted; what is finished is on disk, and the same command goes on from there") == 1
-    assert "11 photos" in said or "10 photos" in said
+    assert "11 photos" in said
     assert said.count("\n") == 2
-    assert len(list(ledger.read(tmp_path / "out/boxes.csv"))) >= COUNT - 2
+    assert len(list(ledger.read(tmp_path / "out/boxes.csv"))) == COUNT - 1
 
 
 @pytest.mark.parametrize("to_all", [True, False], ids=["to all", "to the parent"])
