@@ -168,15 +168,19 @@ def batch(
                     bar.step()
                 interrupt.let_through()
     except KeyboardInterrupt:
-        say(STOPPED)
         interrupted = True
-    if strangers and not interrupted:
-        others = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
-        say(f"{focus_file}: no photo in IN is called {min(strangers)}{others}; give paths as boxes.csv does")
-    if not quiet:
-        say(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done"))
+    try:
+        if interrupted:
+            say(STOPPED)
+        elif strangers:
+            others = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
+            say(f"{focus_file}: no photo in IN is called {min(strangers)}{others}; give paths as boxes.csv does")
+        if not quiet:
+            say(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done"))
+    finally:  # a second interrupt may come right here
+        if interrupted:
+            end_without(WORKERS, INTERRUPTED)
     if interrupted:
-        end_without(WORKERS, INTERRUPTED)
         return INTERRUPTED
     return SOME_FAILED if counts.failed or counts.folders_failed else 0
 
