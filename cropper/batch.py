@@ -25,10 +25,10 @@ from cropper.focus import Focus, Given
 from cropper.journal import Journal
 from cropper.opencv import cv2
 from cropper.pipeline import Begin, Done, Engine, Finished, Job, Pipeline, Settings, failed, rehearse
-from cropper.saliency import BUNDLED_MODEL, Saliency
+from cropper.saliency import BUNDLED_MODEL, Saliency, shape_for
 from cropper.shards import Shard
 from cropper.storage import Place, Remote
-from cropper.walk import Seen, is_inside, join
+from cropper.walk import Seen, is_inside, join, order
 
 
 def threads(
@@ -53,6 +53,7 @@ def run(
     shard: Shard | None = None,
     engine: Begin = threads,
     condemned: Mapping[str, PhotoError] | None = None,
+    passed: list[tuple[bool, str]] | None = None,
 ) -> Generator[Done, None, None]:
     """Make the thumbnails and the ledger of a folder, and yield what became of each photo, in the walk's order.
 
@@ -73,6 +74,8 @@ def run(
         shard: takes just its photos, and may run beside the others.
         engine: what takes photos through the stages: ``threads``, or ``cropper.cluster.cluster``.
         condemned: photos that fail at once, by their paths in IN, and why.
+        passed: the place in the walk (``walk.order``) that an earlier run, which was killed just now, has come to: photos up to
+            there that have rows are not begun again, whatever became of them. None at the begin.
 
     Raises:
         UsageError: if OUT is IN or holds it, or IN goes away.
@@ -114,7 +117,7 @@ def run(
                         mirrors.added(mirror, len(finished.done.rows))
 
                 try:
-                    photos = _photos(source, out, settings, current, given or {}, shard, condemned or {})
+                    photos = _photos(source, out, settings, current, given or {}, shard, condemned or {}, passed)
                     yield from workers.run(photos, record, stop)
                 finally:
                     abandoned = workers.abandoned
@@ -147,6 +150,7 @@ def try_alone(source: Place, path: str, settings: Settings, given: Given, journa
         CropperError: as a run would, or if the photo cannot be read, decoded or encoded.
     """
     model = Saliency(settings.model, settings.device)
+    model.densities(np.zeros((1, *shape_for(64, 96), 3), np.uint8))  # the first time takes longer, and no photo's clock runs yet
     if path:
         data, _ = storage.read(source / path, Seen(-1, 0, ""))
     else:
@@ -190,6 +194,7 @@ def _photos(
     given: Given,
     shard: Shard | None,
     condemned: Mapping[str, PhotoError],
+    passed: list[tuple[bool, str]] | None,
 ) -> Iterator[Job | Finished]:
     """The walk, each photo with its outputs; those that need no work as finished already."""
     number = 0
@@ -210,7 +215,9 @@ def _photos(
             known = current.current.of(path)
             outdated = current.outdated.of(path)
             foci = tuple(focus.of(given, path, target.label) for target in settings.targets)
-            if _is_done(source / path, seen, out, wanted, known) and _as_given(known, settings.targets, foci):
+            # Of an OUT in a storage the rows may be older than the run: what was sent last is all that is left of them.
+            was_left = passed is not None and isinstance(out, Path) and bool(known) and order(path) <= passed
+            if was_left or (_is_done(source / path, seen, out, wanted, known) and _as_given(known, settings.targets, foci)):
                 yield Finished(number, Done(path, known, unchanged=True))
             else:
                 format = outputs.format_of(name, settings.format)

@@ -44,15 +44,15 @@ class Focus:
 Given = Mapping[str, Mapping[str, Focus]]
 
 
-def read(path: Path) -> Given:
-    """The table in a focus file.
+def read(path: Path, copy: Path | None = None) -> Given:
+    """The table in a focus file; read from its copy, if there is one.
 
     Raises:
         UsageError: if it cannot be read or is no such table; it names the line.
     """
     given: dict[str, dict[str, Focus]] = {}
     try:
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        with (copy or path).open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             lines = csv.DictReader(file)
             missing = {"path", "x", "y"} - set(lines.fieldnames or ())
             if missing:

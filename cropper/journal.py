@@ -112,9 +112,10 @@ class Journal:
             birth = self._numbers[_BIRTH + slot]
             if birth:
                 start = _PATHS + slot * _LONGEST_PATH
-                path = self._memory[start : start + self._numbers[_LENGTH + slot]].decode("utf-8", "surrogatepass")
+                path = self._memory[start : start + self._numbers[_LENGTH + slot]]
                 in_hand, clocked = bool(self._numbers[_IN_HAND + slot]), bool(self._numbers[_CLOCK + slot])
-                found.append(Entry(path, birth, in_hand, clocked))
+                if self._numbers[_BIRTH + slot] == birth:  # else another photo took the slot meanwhile
+                    found.append(Entry(path.decode("utf-8", "surrogatepass"), birth, in_hand, clocked))
         return found
 
     @property

@@ -289,6 +289,8 @@ class Pipeline:
             self.workers.shutdown(wait=False, cancel_futures=True)
             at_work = [task for task in list(self.running) if not task.done()]
             self.abandoned = bool(futures.wait(at_work, _GRACE if stop() else None).not_done)
+            for number in self.begun:  # nobody waits for them any more
+                self.journal.end(number)
             if not self.abandoned:
                 self.workers.shutdown()
 
@@ -500,6 +502,7 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
         try:
             journal.clock(job.number, True)
             decisions = decide(density, *image, target, settings.choosing, focus)
+            journal.clock(job.number, False)  # what a disk or a storage takes is no fault of the photo's
             ours = output in job.ours
             if not settings.dry_run:
                 storage.check_stays_in(out, output)
@@ -510,9 +513,10 @@ def _finish(decoded: Decoded, density: NDArray[np.float32], settings: Settings, 
                     storage.remove(out / output)
                 output = ""
             else:
+                journal.clock(job.number, True)
                 data = _encoded(decoded, decisions[0], target, settings)
+                journal.clock(job.number, False)
                 file = out / output
-                journal.clock(job.number, False)  # what a disk or a storage takes is no fault of the photo's
                 if storage.write(file, data, job.temporary, decoded.seen.modified_ns, ours) and isinstance(file, Path):
                     unstamped.append(file)
             for decision in decisions:

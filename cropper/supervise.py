@@ -4,7 +4,8 @@ The work is done in a child, forked before any library is loaded. If it dies, as
 is out of memory, the journal says which photos it was at. Each of them is tried alone, in a child of its own, with nothing
 written. A photo that this kills is *condemned*: it fails at once when the run is begun again, which goes on from the ledger as
 after any kill. A photo that takes longer than the deadline comes the same way: the child is ended, and the photo alone must
-come through in that time. So a photo is condemned only for what it does by itself, never for its neighbours or a busy machine.
+come through in that time, if the machine lets one that is known to be good. So a photo is condemned only for what it does by
+itself, never for its neighbours or a busy machine.
 
 The child goes with its parent, however that ends, and leaves with its exit code. Linux only: elsewhere a process cannot go with
 its parent, or may not fork once the system's libraries are in use.
@@ -12,6 +13,7 @@ its parent, or may not fork once the system's libraries are in use.
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -35,9 +37,16 @@ _DEADLY = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSY
 _STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
 # How often in a row a run may die with no photo more finished or condemned.
 MAX_DEATHS = 3
+# A photo that takes too long gets more time, up to so many deadlines, where one that is known to be good, and small, takes more
+# than this share of a deadline.
+MOST_PATIENCE = 8
+SHARE_OF_GOOD = 0.1
 # Seconds between two looks at the clocks; and for a signal to come to the child as well, before it is sent on.
 _ATTENTION = 0.5
 _TOGETHER = 0.2
+# Seconds before a process is tried again that the system had no room for, or that it may have killed for want of memory.
+_PAUSES = tuple(0.25 * 2**n for n in range(8))
+_BREATH = 2.0
 _SET_DEATH_SIGNAL = 1  # of Linux's prctl
 _AGAIN = "export it again"
 
@@ -84,21 +93,36 @@ def supervise(work: Callable[[Attempt], int], source: Place, deadline: float, sa
 
     Raises:
         KeyboardInterrupt: if a signal came while no child was there to take it.
-        CropperError: if the run dies again and again for no photo's reason, or no process can be begun.
+        CropperError: if the run dies again and again for no photo's reason, or cannot be begun again.
         Exception: what ``work`` raises, in its child.
     """
-    with _signals() as signals:
-        run = _Run(work, source, deadline, say, signals)
-        while True:
-            journal = Journal()
-            attempt = Attempt(journal, run.begun, run.condemned, run.state)
-            child = _forked(signals)
-            if child is None:
-                return _worked(work, attempt)
-            end = _watched(child, journal, signals, run.allowed)
-            if end.code is not None:
-                return end.code
-            run.look_into(end, journal)
+    has_begun = False
+    try:
+        with _signals() as signals:
+            run = _Run(work, source, deadline, say, signals)
+            while True:
+                journal = Journal()
+                attempt = Attempt(journal, run.begun, run.condemned, run.state)
+                child = _forked(signals, at_once=not has_begun)
+                has_begun = True
+                if child is None:
+                    return _worked(work, attempt)
+                end = _watched(child, journal, signals, run.allowed)
+                if end.code is not None:
+                    return end.code
+                run.look_into(end, journal)
+    except _NoProcessError as error:
+        if has_begun:
+            raise
+        say(f"{error.what}, so that nobody watches this run: a decoder that crashes ends it, and no photo has a deadline")
+    return work(Attempt())
+
+
+class _NoProcessError(CropperError):
+    """The system has no room for one more process."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"no process can be begun ({error.strerror})", remedy="run again with fewer others")
 
 
 @dataclass(frozen=True)
@@ -146,6 +170,7 @@ class _Run:
     state: bytes = b""
     deaths: int = 0  # in a row, with nothing gained
     is_sound: bool = False  # whether a photo that is known to be good came through
+    is_slow: bool = False  # whether one took long when the last child was ended
 
     def allowed(self, path: str) -> float:
         """Seconds that a photo may take."""
@@ -157,22 +182,25 @@ class _Run:
         Raises:
             CropperError: if there is no use in another one.
         """
-        self.deaths += 1
+        self.is_slow = False
+        # More patience with a photo is a gain as well, the first time.
+        counts = all(path in self.patience for path in end.overdue)
+        self.deaths += counts
         if journal.saved not in (b"", self.state):
-            self.state, self.deaths = journal.saved, 1
+            self.state, self.deaths = journal.saved, int(counts)
         condemned: dict[str, PhotoError] = {}
         for suspects in [end.overdue] if end.overdue else self._suspects(journal):
             condemned = self._errors_of(suspects)
             if condemned:
                 break
+        for path in end.overdue:
+            self.patience[path] = 2 * self.allowed(path)
         if condemned:
             if not end.overdue and not self.is_sound:
                 self._check_soundness(end)
             self.condemned.update(condemned)
             self.deaths = 0
             return
-        for path in end.overdue:
-            self.patience[path] = 2 * self.allowed(path)
         self._go_on(end, end.overdue or tuple(photo.path for photo in journal.photos if photo.in_hand))
 
     def _go_on(self, end: _End, at: tuple[str, ...]) -> None:
@@ -181,7 +209,8 @@ class _Run:
         where = "with no photo in hand"
         if at:
             more = f" and {len(at) - 3} more" if len(at) > 3 else ""
-            where = f"at {' and '.join(str(self.source / path) for path in at[:3])}{more}, which alone does no harm"
+            excuse = "while any photo takes long" if self.is_slow else "which alone does no harm"
+            where = f"at {' and '.join(str(self.source / path) for path in at[:3])}{more}, {excuse}"
         if self.deaths == MAX_DEATHS:
             remedy = "run again with fewer --jobs, or without these photos" if at else "'cropper formats' says what works here"
             raise CropperError(f"the run {why} {MAX_DEATHS} times in a row {where}", remedy=remedy)
@@ -218,16 +247,27 @@ class _Run:
 
     def _error_of(self, path: str) -> PhotoError | None:
         """What becomes of a photo alone, if it is deadly or takes too long."""
+        end = self._tried(path, self.deadline)
+        if end.how == "SIGKILL":  # perhaps a neighbour had the memory
+            _pause(self.signals, _BREATH)
+            end = self._tried(path, self.deadline)
+        if end.code is not None:
+            return None
+        if end.overdue:
+            # On a machine that is slow for any photo it says nothing; but no photo has all the time there is.
+            if self.allowed(path) < MOST_PATIENCE * self.deadline and self._tried("", SHARE_OF_GOOD * self.deadline).code is None:
+                self.is_slow = True
+                return None
+            return PhotoError(f"it took longer than {self.deadline:g} s", remedy=f"{_AGAIN}, or give it a longer --deadline")
+        return PhotoError(f"the decoder died of it ({_with_guess(end.how)})", remedy=_AGAIN)
+
+    def _tried(self, path: str, seconds: float) -> _End:
+        """What becomes of a photo alone, or of one that is known to be good, in so many seconds."""
         journal = Journal()
         child = _forked(self.signals, is_trial=True)
         if child is None:
             _try(self.work, Attempt(journal, alone=path))
-        end = _watched(child, journal, self.signals, lambda path: self.deadline, is_trial=True)
-        if end.code is not None:
-            return None
-        if end.overdue:
-            return PhotoError(f"it took longer than {self.deadline:g} s", remedy=f"{_AGAIN}, or give it a longer --deadline")
-        return PhotoError(f"the decoder died of it ({_with_guess(end.how)})", remedy=_AGAIN)
+        return _watched(child, journal, self.signals, lambda path: seconds, is_trial=True)
 
 
 def _with_guess(how: str) -> str:
@@ -268,24 +308,63 @@ def _signals() -> Iterator[_Signals]:
 
     numbers = [getattr(signal, name) for name in _STOPPING]
     held = tuple(number for number in numbers if signal.getsignal(number) is signal.default_int_handler)
-    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    for number in held:
-        signal.signal(number, note)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    # Ignored, as it is where whoever began us had it so, a child's end would never be told to us.
+    is_deaf = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
     here = os.getpid()
     try:
+        reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise _NoProcessError(error) from error
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)  # first, so that none is noted but not written
+    try:
+        for number in held:
+            signal.signal(number, note)
+        if is_deaf:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         yield _Signals(held, reading)
     finally:
         if os.getpid() == here:  # a child has its own by now
-            signal.set_wakeup_fd(-1)
             for number in held:
                 signal.signal(number, signal.default_int_handler)
+            if is_deaf:
+                signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            signal.set_wakeup_fd(before)
         os.close(reading)
         os.close(writing)
 
 
-def _forked(signals: _Signals, is_trial: bool = False) -> _Child | None:
-    """Begin a child; None in it. It has the signals as they were, or in a trial none, and dies with this process."""
+def _pause(signals: _Signals, seconds: float) -> None:
+    """Wait, or raise KeyboardInterrupt if a signal comes."""
+    if _ready([signals.reading], seconds):
+        raise KeyboardInterrupt
+
+
+def _ready(descriptors: list[int], seconds: float | None) -> set[int]:
+    """Those that can be read, or have come to their end, as soon as there is one or the time is up."""
+    poll = select.poll()  # where many files are open, select cannot take their numbers
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(None if seconds is None else math.ceil(seconds * 1000))}
+
+
+def _forked(signals: _Signals, is_trial: bool = False, at_once: bool = False) -> _Child | None:
+    """Begin a child; None in it. It has the signals as they were, or in a trial none, and dies with this process.
+
+    Raises:
+        KeyboardInterrupt: if a signal came in a pause.
+        _NoProcessError: if there is no room for it, after all pauses or at once.
+    """
+    left = [] if at_once else list(_PAUSES)
+    while True:
+        try:
+            return _fork(signals, is_trial)
+        except OSError as error:
+            if not left:
+                raise _NoProcessError(error) from error
+        _pause(signals, left.pop(0))
+
+
+def _fork(signals: _Signals, is_trial: bool) -> _Child | None:
     import ctypes
 
     reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -297,7 +376,12 @@ def _forked(signals: _Signals, is_trial: bool = False) -> _Child | None:
     # What comes in between waits, and meets the child with its own handlers.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.held)
     try:
-        process = os.fork()
+        try:
+            process = os.fork()
+        except OSError:
+            os.close(reading)
+            os.close(writing)
+            raise
         if process:
             os.close(writing)
             return _Child(process, reading)
@@ -309,8 +393,6 @@ def _forked(signals: _Signals, is_trial: bool = False) -> _Child | None:
             signal.signal(number, signal.SIG_IGN if is_trial else signal.default_int_handler)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         return None
-    except OSError as error:
-        raise CropperError(f"no process can be begun ({error.strerror})", remedy="run again with fewer others") from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -329,7 +411,7 @@ def _watched(
     interrupted = False
     last = time.monotonic()
     while True:
-        ready = select.select([child.reading, signals.reading], [], [], _TOGETHER if ours else attention)[0]
+        ready = _ready([child.reading, signals.reading], _TOGETHER if ours else attention)
         now = time.monotonic()
         if signals.reading in ready:
             ours += [(number, now) for number in os.read(signals.reading, 100)]

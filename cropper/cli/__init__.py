@@ -20,11 +20,12 @@ from cropper.cli.crop import crop
 from cropper.cli.evaluate import evaluate
 from cropper.cli.formats import formats
 from cropper.cli.ledger import ledger
-from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, say
+from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, open_closed_streams, say
 from cropper.cli.review import review
 from cropper.cli.sheet import sheet
 from cropper.cli.show import show
 from cropper.cli.signals import end_as_interrupted
+from cropper.cli.supervised import Caller
 from cropper.errors import CropperError, PhotoError
 
 
@@ -73,10 +74,17 @@ configuration.name_variables(cli, "CROPPER")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 all done, 1 some photos failed, 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit: 0 all done, 1 some photos failed, 2 wrong usage, 130 interrupted.
+
+    Without arguments it takes the process's own, and the process to be all for it: a batch may fork then. Another program, which
+    gives some, is never forked.
+    """
+    is_program = arguments is None
+    if is_program:
+        open_closed_streams()
     end_as_interrupted()
     try:
-        code = cli.main(args=arguments, prog_name="cropper", standalone_mode=False) or 0
+        code = cli.main(args=arguments, prog_name="cropper", standalone_mode=False, obj=Caller(is_program)) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         code = WRONG_USAGE

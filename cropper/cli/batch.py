@@ -87,6 +87,7 @@ def batch(
     dry_run: bool,
     quiet: bool,
     attempt: Attempt,
+    focus_copy: Path | None = None,
 ) -> int:
     """Make thumbnails of all photos in the folder IN, in the same tree under the folder OUT.
 
@@ -134,7 +135,7 @@ def batch(
         focus_file = source / focus.NAME
         if not quiet and not attempt.state:
             say(f"{focus_file}: taken as --focus")
-    given = focus.read(focus_file) if focus_file is not None else {}
+    given = focus.read(focus_file, focus_copy) if focus_file is not None else {}
     if attempt.alone is not None:
         batches.try_alone(source, attempt.alone, settings, given, attempt.journal)
         return 0
@@ -149,7 +150,7 @@ def batch(
             progress(count, quiet) as bar,
             held_back() as interrupt,
             closing(
-                batches.run(source, out, settings, jobs, given, lambda: interrupt.came, shard, begin, attempt.condemned)
+                batches.run(source, out, settings, jobs, given, lambda: interrupt.came, shard, begin, attempt.condemned, passed)
             ) as photos,
         ):
             for done in photos:
@@ -167,15 +168,19 @@ def batch(
                     bar.step()
                 interrupt.let_through()
     except KeyboardInterrupt:
-        say(STOPPED)
         interrupted = True
-    if strangers and not interrupted:
-        others = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
-        say(f"{focus_file}: no photo in IN is called {min(strangers)}{others}; give paths as boxes.csv does")
-    if not quiet:
-        say(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done"))
+    try:
+        if interrupted:
+            say(STOPPED)
+        elif strangers:
+            others = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
+            say(f"{focus_file}: no photo in IN is called {min(strangers)}{others}; give paths as boxes.csv does")
+        if not quiet:
+            say(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done"))
+    finally:  # a second interrupt may come right here
+        if interrupted:
+            end_without(WORKERS, INTERRUPTED)
     if interrupted:
-        end_without(WORKERS, INTERRUPTED)
         return INTERRUPTED
     return SOME_FAILED if counts.failed or counts.folders_failed else 0
 

@@ -389,5 +389,18 @@ def is_outranked(name: str, by: str) -> bool:
 
 
 def say(message: str) -> None:
-    """One line to the user, on stderr."""
-    click.echo(f"cropper: {printable(message)}", err=True)
+    """One line to the user, on stderr, if anybody reads it: a run that lasts does not end because the reader has."""
+    try:
+        click.echo(f"cropper: {printable(message)}", err=True)
+    except BrokenPipeError:
+        with open(os.devnull, "w") as nowhere:  # for what waits in Python's buffer too
+            os.dup2(nowhere.fileno(), sys.stderr.fileno())
+
+
+def open_closed_streams() -> None:
+    """Have nothing in place of standard streams that were closed, so that no file takes their numbers: libraries print there."""
+    for stream in range(3):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free

@@ -44,7 +44,7 @@ def progress(total: Callable[[], int | None], quiet: bool = False) -> Iterator[P
         total: counts the photos, or says None where that costs too much; is asked only where there is a bar.
         quiet: whether to draw none.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield Progress(None)
         return
     from tqdm import tqdm  # takes as long as a small photo

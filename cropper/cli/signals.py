@@ -74,6 +74,6 @@ def end_without(threads: str, code: int) -> None:
     """End the process at once if threads whose names begin so are still at work, which Python would wait for."""
     if any(thread.name.startswith(threads) for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError):
+            with suppress(OSError, AttributeError):  # None where it was closed
                 stream.flush()
         os._exit(code)

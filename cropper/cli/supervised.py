@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,25 @@ from cropper.supervise import Attempt
 if TYPE_CHECKING:
     from cropper.storage import Place
 
+
+@dataclass(frozen=True)
+class Caller:
+    """What the command line is run by, click's ``obj``.
+
+    Attributes:
+        is_program: whether the process is for nothing else. Another program's is not forked: its own code would go on twice.
+    """
+
+    is_program: bool = False
+
+
 STOPPED = "interrupted; what is finished is on disk, and the same command goes on from there"
 
 
 def supervised(command: Callable[..., int]) -> Callable[..., int]:
     """Have the command run in a child where that can be: ``attempt`` to the command, and what it is to do.
+
+    Where ``focus_file`` can be read but once, ``focus_copy`` to the command is where it can be read again.
 
     All that loads a library has to be below it.
     """
@@ -35,22 +50,23 @@ def supervised(command: Callable[..., int]) -> Callable[..., int]:
     def with_supervisor(
         *, source: Place, out: Place, focus_file: Path | None, deadline: float, quiet: bool, **others: Any
     ) -> int:
-        others = {**others, "source": source, "out": out, "quiet": quiet}
-        if not supervise.possible():
-            return command(attempt=Attempt(), focus_file=focus_file, **others)
+        others = {**others, "source": source, "out": out, "focus_file": focus_file, "quiet": quiet}
+        caller = click.get_current_context().obj or Caller()
+        if not caller.is_program or not supervise.possible():
+            return command(attempt=Attempt(), **others)
         if focus_file is not None and not focus_file.is_file():  # a pipe, which gives what it has but once
             kept = os.memfd_create("focus")
             with open(kept, "wb", closefd=False) as copy:
                 copy.write(focus_file.read_bytes())
-            focus_file = Path(f"/proc/self/fd/{kept}")
+            others["focus_copy"] = Path(f"/proc/self/fd/{kept}")
 
         def work(attempt: Attempt) -> int:
             if scratch is not None:
                 _use_scratch(scratch)
-            return command(attempt=attempt, focus_file=focus_file, **others)
+            return command(attempt=attempt, **others)
 
         def tell(message: str) -> None:
-            if sys.stderr.isatty():
+            if sys.stderr is not None and sys.stderr.isatty():
                 click.echo("\r\x1b[K", nl=False, err=True)  # the bar of the one that died
             if not quiet:
                 say(message)

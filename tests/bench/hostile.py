@@ -47,12 +47,14 @@ HEAD = 600
 CLOCKED = """
 import os, sys, time
 
+times = sys.argv.pop(1)
+
 def clocked(stage):
     def run(*arguments):
         start = time.perf_counter()
         result = stage(*arguments)
         job = getattr(arguments[0], "job", arguments[0])
-        with open(sys.argv[1], "ab") as file:
+        with open(times, "ab") as file:
             file.write(b"%f %s\\n" % (time.perf_counter() - start, repr(job.path).encode("ascii", "backslashreplace")))
         return result
     return run
@@ -66,7 +68,7 @@ if sys.platform == "linux":  # a supervisor has no pipeline, but its child
 else:
     clock()
 from cropper.cli import main
-main(sys.argv[2:])
+main()
 """
 
 Files = Iterator[tuple[str | bytes, bytes]]  # name and content

@@ -141,7 +141,8 @@ def begin(
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # there is a broken photo to complain of
         sys.addaudithook(note)
-        main(["batch", *arguments, "--quiet", "--jobs", "2"])
+        sys.argv = ["cropper", "batch", *arguments, "--quiet", "--jobs", "2"]
+        main()  # as from a shell, without arguments, or it would have no supervisor
     except SystemExit as ended:
         code = int(ended.code or 0)
     finally:
