@@ -103,6 +103,7 @@ class Worker:
         from ray import get, get_runtime_context
 
         self._task, self._mark = task, uuid.uuid4().hex[:12]
+        self._parent = os.getppid()
         self._is_sound = False  # whether a photo that is known to be good came through here
         context = get_runtime_context()
         self._was_lost = context.get_actor_id() is not None and bool(context.was_current_actor_reconstructed)
@@ -196,7 +197,8 @@ class Worker:
         try:
             with _watched(journal, self._task.deadline, note):
                 for _ in pipeline.run(mine, done.append):
-                    pass
+                    if os.getppid() != self._parent:  # who began us is dead, and OUT perhaps another run's by now
+                        os._exit(1)
         except Exception as broken:
             error = broken
             done += pipeline.left()
