@@ -8,6 +8,9 @@ order, no more are under way than workers have room for, and what this process h
 A chunk may be done twice, where a worker or its machine is lost before its answer has come. That makes the same files and the
 same answer again: a photo's bytes depend on nothing else, thumbnails are written under a name that each worker has for itself
 and renamed, and rows are written here alone, once, when the answer is there.
+
+It may be a photo that a worker died of, or was ended for since it took too long. So a chunk that is begun again goes one photo at
+a time, the cluster's memory says how often each was begun, and one that does harm alone fails, in its row.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import pickle
 import signal
 import socket
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -28,10 +32,11 @@ from queue import Empty, Full, Queue
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cropper import __version__, ledger, outputs
+from cropper import __version__, batch, ledger, outputs
 from cropper.device import CUDA
-from cropper.errors import CropperError, DependencyError, UsageError, printable, unexpected
-from cropper.pipeline import WORKERS, Done, Finished, Job, Pipeline, Settings
+from cropper.errors import CropperError, DependencyError, PhotoError, UsageError, printable, unexpected
+from cropper.journal import Journal
+from cropper.pipeline import WORKERS, Done, Finished, Job, Pipeline, Settings, failed
 from cropper.saliency import BUNDLED_MODEL, Saliency
 from cropper.storage import Place, Remote
 
@@ -40,8 +45,8 @@ CHUNK = 32
 # A window ends with as many photos to do, for a few workers and for each of many, or with so many more that are done already.
 # Every window starts its workers anew, which takes seconds; and it is what this process holds.
 WINDOW, WINDOW_OF_ONE, UNCHANGED = 10_000, 1_000, 4
-# Times that a chunk is begun, whose workers died: Ray would try again for ever, and a photo may bring down every one.
-TRIES = 5
+# Deaths of workers at a chunk that are no photo's of it, and at a photo alone, until it is given up: Ray would try for ever.
+TRIES, TRIES_ALONE = 5, 2
 # Threads of a worker that waits for a storage.
 WAITING = 4
 # Answers that have come and wait for the ledger.
@@ -50,6 +55,8 @@ _AHEAD = 8
 _STORE, _BLOCK = 128 << 20, 1 << 20
 # Seconds between two looks at whether to stop, and for a data set to come to its end then.
 _ATTENTION, _GRACE = 0.1, 2.0
+# Seconds between two looks at the photos' clocks.
+_CLOCKS = 0.5
 # Seconds until an address where nobody answers is given up.
 _PATIENCE = 10.0
 _GOES_ON = "run again: it goes on from here"
@@ -66,6 +73,7 @@ class Task:
         version: of cropper, which must be the worker's too.
         folder: in which relative paths begin.
         name: of this run, as no other's.
+        deadline: seconds that a photo's pixels may take; 0 for as long as they want.
     """
 
     source: Place
@@ -75,6 +83,7 @@ class Task:
     version: str
     folder: str
     name: str
+    deadline: float = 0
 
 
 @dataclass(frozen=True)
@@ -94,12 +103,14 @@ class Worker:
         from ray import get, get_runtime_context
 
         self._task, self._mark = task, uuid.uuid4().hex[:12]
+        self._parent = os.getppid()
+        self._is_sound = False  # whether a photo that is known to be good came through here
         context = get_runtime_context()
         self._was_lost = context.get_actor_id() is not None and bool(context.was_current_actor_reconstructed)
         Image.MAX_IMAGE_PIXELS = None  # as in the command itself: the limit is ours
         try:
             self._check()
-            with _counted(f"cropper/{task.name}/{context.get_actor_id()}") as tries:
+            with _counted(f"{task.name}/{context.get_actor_id()}") as tries:
                 if tries > TRIES:
                     raise CropperError("a worker died again and again as it began", remedy="is there memory enough for --jobs?")
                 with TemporaryDirectory(prefix="cropper-model-") as folder:
@@ -131,24 +142,63 @@ class Worker:
                 raise UsageError(f"the worker on {host} does not see it", path=place, remedy=remedy)
 
     def _answer_or_give_up(self, jobs: list[Job]) -> _Answer:
-        with _counted(f"cropper/{self._task.name}/{jobs[0].number}") as tries:
-            if tries <= TRIES:
+        with _counted(f"{self._task.name}/chunk/{jobs[0].number}") as tries:
+            if tries == 1 or isinstance(self._model, Exception):
                 return self._answer(jobs)
+            # What is counted beside the chunk are deaths that a photo of it was alone at.
+            if tries - sum(_count(self._alone(job)) for job in jobs) <= TRIES:
+                return self._one_by_one(jobs)
         reason = f"workers died again and again at photos from {printable(jobs[0].path)} to {printable(jobs[-1].path)}"
         remedy = "move away the one that is too much for them, or run again"
         return _Answer(error=CropperError(reason, remedy=remedy), was_lost=self._was_lost)
 
-    def _answer(self, jobs: list[Job]) -> _Answer:
+    def _one_by_one(self, jobs: list[Job]) -> _Answer:
+        """A chunk that workers died at: each photo alone, but not one that they died of."""
+        if not self._is_sound:
+            with suppress(Exception):  # only its death would tell
+                batch.try_alone(self._task.source, "", self._task.settings, {}, Journal())
+            self._is_sound = True
+        photos: list[Finished | Job] = []
+        for job in jobs:
+            key = self._alone(job)
+            if _count(key + _LATE):
+                reason = f"it took longer than {self._task.deadline:g} s"
+                error = PhotoError(reason, remedy="export it again, or give it a longer --deadline")
+                photos.append(failed(job, self._task.settings, error))
+            elif _count(key) >= TRIES_ALONE:
+                error = PhotoError("the decoder died of it", remedy="export it again")
+                photos.append(failed(job, self._task.settings, error))
+            else:
+                with _counted(key):
+                    answer = self._answer([job], key)
+                photos += answer.photos
+                if answer.error is not None:
+                    return replace(answer, photos=photos)
+        return _Answer(photos, was_lost=self._was_lost)
+
+    def _alone(self, job: Job) -> str:
+        """What the cluster counts a photo's begins alone under."""
+        return f"{self._task.name}/photo/{job.number}"
+
+    def _answer(self, jobs: list[Job], alone: str = "") -> _Answer:
         if isinstance(self._model, Exception):
             return _Answer(error=self._model, was_lost=self._was_lost)
         mine = (replace(job, temporary=outputs.marked(job.temporary, self._mark)) for job in jobs)
         threads = WAITING if isinstance(self._task.source, Remote) or isinstance(self._task.out, Remote) else 1
-        pipeline = Pipeline(self._task.settings, self._task.out, self._model, threads, in_order=False)
+        journal = Journal()
+
+        def note() -> None:
+            if alone:
+                _put_count(alone + _LATE, 1)
+
+        pipeline = Pipeline(self._task.settings, self._task.out, self._model, threads, in_order=False, journal=journal)
         done: list[Finished | Job] = []
         error = None
         try:
-            for _ in pipeline.run(mine, done.append):
-                pass
+            with _watched(journal, self._task.deadline, note):
+                for _ in pipeline.run(mine, done.append):
+                    if os.getppid() != self._parent:  # who began us is dead, and OUT perhaps another run's by now
+                        os._exit(1)
         except Exception as broken:
             error = broken
             done += pipeline.left()
@@ -156,26 +206,73 @@ class Worker:
 
 
 @contextmanager
-def _counted(key: str) -> Iterator[int]:
-    """How many times the body has been begun in the cluster and not ended, this one included."""
+def _watched(journal: Journal, deadline: float, note: Callable[[], None]) -> Iterator[None]:
+    """While photos are under way: end this process if one takes longer than it may, with a note before."""
+    ended = threading.Event()
+    if deadline:
+        threading.Thread(target=_end_if_late, args=(journal, deadline, note, ended), daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def _end_if_late(journal: Journal, deadline: float, note: Callable[[], None], ended: threading.Event) -> None:
+    ages: dict[int, float] = {}
+    attention = min(_CLOCKS, deadline / 8)
+    last = time.monotonic()
+    while not ended.wait(attention):
+        now = time.monotonic()
+        passed, last = min(now - last, 2 * attention), now  # while the machine sleeps no clock runs
+        ages = {entry.birth: ages.get(entry.birth, 0.0) + passed * entry.clocked for entry in journal.photos}
+        if any(age > deadline for age in ages.values()):
+            note()
+            os._exit(1)  # nothing else ends a decoder
+
+
+# Numbers in the memory of the cluster, which outlive a worker. Keys begin with the run's name.
+_PREFIX, _LATE = "cropper/", "/late"
+
+
+def _memory() -> Any:
+    """The cluster's; None where there is no cluster."""
     from ray.experimental import internal_kv
 
-    noted: Any = internal_kv  # which says no types
-    if not noted._internal_kv_initialized():  # no cluster
-        yield 1
-        return
-    tries = int(noted._internal_kv_get(key) or b"0") + 1
-    noted._internal_kv_put(key, b"%d" % tries, overwrite=True)
+    memory: Any = internal_kv  # which says no types
+    return memory if memory._internal_kv_initialized() else None
+
+
+def _count(key: str) -> int:
+    memory = _memory()
+    return int(memory._internal_kv_get(_PREFIX + key) or b"0") if memory else 0
+
+
+def _put_count(key: str, count: int) -> None:
+    if memory := _memory():
+        memory._internal_kv_put(_PREFIX + key, b"%d" % count, overwrite=True)
+
+
+def _forget(key: str, with_all_below: bool = False) -> None:
+    if memory := _memory():
+        memory._internal_kv_del(_PREFIX + key, del_by_prefix=with_all_below)
+
+
+@contextmanager
+def _counted(key: str) -> Iterator[int]:
+    """How many times the body has been begun in the cluster and not ended, this one included."""
+    tries = _count(key) + 1
+    _put_count(key, tries)
     yield tries
-    noted._internal_kv_del(key)
+    _forget(key)
 
 
 def _packed(answer: _Answer) -> bytes:
     try:
-        return pickle.dumps(answer)
-    except Exception:  # an error that holds what cannot travel
-        assert answer.error is not None
-        return pickle.dumps(replace(answer, error=CropperError(unexpected(answer.error))))
+        packed = pickle.dumps(answer)
+        pickle.loads(packed)
+        return packed
+    except Exception:  # an error that holds what cannot travel, or not back
+        return pickle.dumps(replace(answer, error=CropperError(unexpected(answer.error)) if answer.error else None))
 
 
 class Cluster:
@@ -193,6 +290,7 @@ class Cluster:
         self.untidy = False  # whether a worker that died may have left files half made
         self._order: deque[Finished | None] = deque()  # of the window; None for a photo whose answer is to come
         self._received: deque[Finished | Job] = deque()  # these answers, those that have come
+        self._sent: deque[int] = deque()  # numbers of the window's photos whose answers are to come
         self._broken = False  # whether one has an error: what comes behind it would be taken for others
         self._chunks: list[bytes] = []
         self._jobs: list[Job] = []  # of the chunk that fills
@@ -221,6 +319,7 @@ class Cluster:
             elif upcoming is not None:
                 self._order.append(None)
                 self._jobs.append(upcoming)
+                self._sent.append(upcoming.number)
                 jobs += 1
                 if len(self._jobs) == CHUNK:
                     self._end_chunk()
@@ -280,9 +379,13 @@ class Cluster:
 
     def _receive(self, answer: _Answer) -> Exception | None:
         self.untidy = self.untidy or answer.was_lost
-        self._received.extend(answer.photos)
-        self._broken = answer.error is not None
-        return answer.error
+        error = answer.error
+        if [photo.number for photo in answer.photos] == [self._sent.popleft() for _ in answer.photos[: len(self._sent)]]:
+            self._received.extend(answer.photos)
+        else:
+            error = CropperError("the cluster gave an answer about other photos than it was asked about", remedy=_GOES_ON)
+        self._broken = error is not None
+        return error
 
 
 def _next(answers: Queue[_Answer], stop: Callable[[], bool]) -> _Answer:
@@ -296,12 +399,15 @@ def _carry(cluster: Cluster, chunks: list[bytes], answers: Queue[_Answer], ended
     """On a thread of its own: chunks to the workers, and their answers back in the same order."""
     with suppress(_EndedError):
         try:
-            for table in _data_set(cluster, chunks).iter_batches(batch_size=None, batch_format="pyarrow"):
+            # None ahead: else an answer would wait here for the next one.
+            for table in _data_set(cluster, chunks).iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 for answer in table["answer"].to_pylist():
                     _put(answers, pickle.loads(answer), ended)
+            # Nobody looks at it where all are there.
+            _put(answers, _Answer(error=CropperError("the cluster gave too few answers", remedy=_GOES_ON)), ended)
         except _EndedError:
             raise
-        except Exception as error:
+        except BaseException as error:
             _put(answers, _Answer(error=_explained(error)), ended)
 
 
@@ -338,7 +444,7 @@ def _data_set(cluster: Cluster, chunks: list[bytes]) -> Any:
         )
 
 
-def _explained(error: Exception) -> CropperError:
+def _explained(error: BaseException) -> CropperError:
     """Why Ray could not go on, in one line."""
     text = str(error)
     if "ModuleNotFoundError" in text or "ImportError" in text:
@@ -350,7 +456,13 @@ def _explained(error: Exception) -> CropperError:
 
 @contextmanager
 def cluster(
-    source: Place, out: Place, settings: Settings, jobs: int, address: str | None = None, every_core: bool = False
+    source: Place,
+    out: Place,
+    settings: Settings,
+    jobs: int,
+    address: str | None = None,
+    every_core: bool = False,
+    deadline: float = 0,
 ) -> Iterator[Cluster]:
     """The engine, with Ray begun: in a program that has begun Ray already, just that; else it is ended with the engine.
 
@@ -359,6 +471,7 @@ def cluster(
         jobs: workers, a core each, at least 1.
         address: of a running cluster, ``host:6379`` or ``auto``; one on this machine, for this run alone, if left out.
         every_core: whether a cluster of an address gets a worker for each of its cores rather than ``jobs``.
+        deadline: seconds that a photo's pixels may take; 0 for as long as they want.
 
     Raises:
         DependencyError: if Ray is not installed.
@@ -382,7 +495,9 @@ def cluster(
             gpus = 1 / -(-jobs // cards)
         model = ray.put((settings.model or BUNDLED_MODEL).read_bytes())
         name = uuid.uuid4().hex
-        yield Cluster(Task(source, out, replace(settings, model=None), model, __version__, os.getcwd(), name), jobs, gpus)
+        task = Task(source, out, replace(settings, model=None), model, __version__, os.getcwd(), name, deadline)
+        yield Cluster(task, jobs, gpus)
+        _forget(f"{name}/", with_all_below=True)
     finally:
         if begun:
             ray.shutdown()
@@ -414,13 +529,21 @@ def _begin(ray: Any, jobs: int, address: str | None) -> None:
     try:
         ray.init(address or "local", log_to_driver=False, logging_level=silent, **(own if address is None else {}))
     except Exception as error:
-        reason = " ".join(str(error).split()).split(". ")[0] or type(error).__name__
+        reason = _reason(error)
         if address is None:
             raise CropperError(f"Ray cannot be started here ({reason})", remedy="take --engine local") from error
         raise _unreachable(address, reason) from error
     finally:
         if ours is not None:
             signal.signal(signal.SIGTERM, ours)
+
+
+def _reason(error: BaseException) -> str:
+    """The first sentence of what an error is about at bottom, which Ray may keep in the text of a traceback."""
+    while (below := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
+        error = below
+    text = " ".join(str(error).rpartition("Error: ")[2].split())
+    return text.split(". ")[0] or type(error).__name__
 
 
 def _check_reachable(address: str) -> None:
@@ -434,4 +557,7 @@ def _check_reachable(address: str) -> None:
 
 
 def _unreachable(address: str, reason: str) -> UsageError:
-    return UsageError(f"no Ray cluster can be reached at {address} ({reason})", remedy="check --address")
+    remedy = "check --address"
+    if "token" in reason.lower():
+        remedy = "set RAY_AUTH_MODE=token, with the cluster's token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
+    return UsageError(f"no Ray cluster can be reached at {address} ({reason})", remedy=remedy)

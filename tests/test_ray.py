@@ -7,6 +7,7 @@ import os
 import pickle
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -153,8 +154,7 @@ def test_an_interrupt_keeps_what_is_finished_and_the_next_run_goes_on(samples, t
 
 
 @pytest.fixture
-def task(samples, tmp_path) -> Task:
-    pytest.importorskip("ray")
+def task(samples, tmp_path, address) -> Task:
     pytest.importorskip("pyarrow")
     (tmp_path / "out" / ledger.STATE_FOLDER).mkdir(parents=True)
     settings = Settings(SIZES[:1])
@@ -229,6 +229,134 @@ def test_photos_that_brought_down_their_workers_are_given_up(task, monkeypatch):
     assert answer.photos == []
     with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to b\.jpg; move away the one"):
         raise answer.error
+
+
+class Died(BaseException):
+    """In place of a worker's death: what was begun has not ended."""
+
+
+class Fragile(Worker):
+    """A worker that dies of a photo called so."""
+
+    deadly = "b.jpg"
+
+    def _answer(self, jobs, alone=""):
+        if any(job.path == self.deadly for job in jobs):
+            raise Died
+        return super()._answer(jobs, alone)
+
+
+def answers_and_deaths(task: Task, jobs: list[Job]):
+    """What Ray does: another worker begins the chunk again."""
+    deaths = 0
+    while True:
+        try:
+            return answer_of(Fragile(task), jobs), deaths
+        except Died:
+            deaths += 1
+
+
+@pytest.fixture
+def three(task) -> list[Job]:
+    files = sorted(task.source.glob("*.jpg"))[:3]
+    return [
+        Job(n, name, file, "jpg", (name,), (), frozenset(), (None,), temporary=outputs.temporary_name(n))
+        for n, (name, file) in enumerate(zip(("a.jpg", "b.jpg", "c.jpg"), files, strict=True))
+    ]
+
+
+def test_a_photo_that_workers_die_of_fails_and_the_others_are_made(task, three):
+    answer, deaths = answers_and_deaths(task, three)
+    assert (answer.error, deaths) == (None, 1 + clusters.TRIES_ALONE)
+    assert [[row.status for row in photo.done.rows] for photo in answer.photos] == [["ok"], ["failed"], ["ok"]]
+    assert answer.photos[1].done.rows[0].message == "the decoder died of it; export it again"
+    assert {path.name for path in task.out.iterdir()} == {ledger.STATE_FOLDER, "a.jpg", "c.jpg"}
+
+
+def test_workers_that_die_of_any_photo_are_given_up(task, three, monkeypatch):
+    def die(*arguments):
+        raise Died
+
+    monkeypatch.setattr(batch, "try_alone", die)
+    answer, deaths = answers_and_deaths(replace(task, name="unsound"), three)
+    assert deaths == clusters.TRIES
+    with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to c\.jpg"):
+        raise answer.error
+
+
+@pytest.mark.parametrize(("seconds", "code", "said"), [(0.3, 1, "late"), (60, 0, "")])
+def test_a_worker_is_ended_when_a_photo_takes_longer_than_its_deadline(seconds, code, said):
+    script = f"""
+import time
+from cropper.cluster import _watched
+from cropper.journal import Journal
+journal = Journal()
+journal.begin(3, "a.jpg")
+with _watched(journal, {seconds}, lambda: print("late", end="", flush=True)):
+    time.sleep(0.5)  # is no photo's
+    journal.clock(3, True)
+    time.sleep(min(20, 1 / {seconds}))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (code, said)
+
+
+class UnloadableError(Exception):
+    """An error that can be packed, and not unpacked: its argument is not what it was made with."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one + two)
+
+
+def test_an_error_that_cannot_travel_loses_no_photo():
+    photo = Finished(0, Done("a.jpg"))
+    answer = pickle.loads(clusters._packed(_Answer([photo], UnloadableError("no ", "way"))))
+    assert answer.photos == [photo]
+    assert str(answer.error) == "unexpected UnloadableError: no way"
+
+
+@pytest.mark.parametrize(
+    ("tables", "reason"),
+    [([[0, 1]], "too few answers"), ([[0], [2, 3]], "about other photos"), ([[0, 1], [3, 2]], "about other photos")],
+)
+def test_answers_that_are_not_those_that_were_asked_for_are_an_error(task, monkeypatch, tables, reason):
+    class Tables:
+        def iter_batches(self, **options):
+            import pyarrow
+
+            for numbers in tables:
+                answer = pickle.dumps(_Answer([Finished(number, Done(f"{number}.jpg")) for number in numbers]))
+                yield pyarrow.table({"answer": [answer]})
+
+    monkeypatch.setattr(clusters, "_data_set", lambda engine, chunks: Tables())
+    jobs = [Job(n, f"{n}.jpg", Path(f"{n}.jpg"), "jpg", (f"{n}.jpg",), (), frozenset(), (None,)) for n in range(4)]
+    recorded = []
+    with pytest.raises(CropperError, match=reason):
+        list(Cluster(task, 1, 0).run(iter(jobs), recorded.append))
+    assert [one.number for one in recorded] == list(range(len(recorded)))
+
+
+def test_a_cluster_that_dies_with_no_error_of_the_usual_kind_is_not_waited_for(task, monkeypatch):
+    def end(*arguments):
+        raise SystemExit("out")
+
+    monkeypatch.setattr(clusters, "_data_set", end)
+    with pytest.raises(CropperError, match=r"the cluster failed \(SystemExit: out\)"):
+        list(Cluster(task, 1, 0).run(iter([Job(0, "a.jpg", Path("a.jpg"), "jpg", ("a.jpg",), (), frozenset(), (None,))]), list))
+
+
+def test_the_reason_of_a_failed_connection_is_the_one_at_bottom():
+    try:
+        try:
+            raise RuntimeError("no connection. Traceback (most recent):\n  ray.AuthenticationError: token missing. Note: x")
+        except RuntimeError as error:
+            raise ConnectionError("Failed to connect") from error
+    except ConnectionError as error:
+        reason = clusters._reason(error)
+    assert str(clusters._unreachable("10.0.0.5:6379", reason)) == (
+        "no Ray cluster can be reached at 10.0.0.5:6379 (token missing); "
+        "set RAY_AUTH_MODE=token, with the cluster's token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
+    )
 
 
 def test_nothing_behind_an_error_is_recorded(task, monkeypatch):

@@ -126,10 +126,11 @@ def batch(
     if engine == "ray":
         from cropper.cluster import cluster
 
-        given_jobs = click.get_current_context().get_parameter_source("jobs") is not ParameterSource.DEFAULT
+        context = click.get_current_context()
+        given_jobs = context.get_parameter_source("jobs") is not ParameterSource.DEFAULT
         # Its workers are processes, and those that wait for a storage have threads.
         jobs = jobs if given_jobs else usable_cores()
-        begin = partial(cluster, address=address, every_core=not given_jobs)
+        begin = partial(cluster, address=address, every_core=not given_jobs, deadline=context.params["deadline"])
     settings = replace(settings, dry_run=dry_run)
     if focus_file is None and isinstance(source, Path) and (source / focus.NAME).is_file():
         focus_file = source / focus.NAME

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
+from cropper.runtime import onnxruntime
 from cropper.saliency import SHAPES, prepare, shape_for
 from cropper.training.data import Photo
 from cropper.training.fit import load

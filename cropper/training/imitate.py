@@ -12,11 +12,11 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import onnxruntime
 import torch
 from torch import nn
 from tqdm import tqdm
 
+from cropper.runtime import onnxruntime
 from cropper.training.data import Photo
 from cropper.training.export import write_graph
 from cropper.training.fit import Recipe, augmented, kl

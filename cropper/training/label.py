@@ -9,10 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from cropper.runtime import onnxruntime
 from cropper.saliency import STRIDE, prepare, shape_for
 from cropper.training.data import WHOLE, Photo, resampled, scaled_shape
 from cropper.training.export import write_float32

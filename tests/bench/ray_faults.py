@@ -4,8 +4,8 @@
 
 A run meets so many kills (SIGKILL), each when a random number of thumbnails is there; every other run is the second one over an
 OUT whose photos have changed since. Every file and every byte under OUT has to be the same, boxes.csv and the thumbnails' times
-with them, and nothing left over: so no photo is lost, and none is in the table twice. Needs Linux, whose /proc says which
-processes are whose.
+with them, and nothing left over: so no photo is lost, and none is in the table twice. Exits with 1 otherwise, and if there were
+fewer kills than asked for. Needs Linux, whose /proc says which processes are whose.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def disturbed(source: Path, out: Path, moments: list[int], chance: random.Random
         if fresh_since(out, begun) >= upcoming[0]:
             workers = workers_of(process.pid)
             if workers:
-                upcoming.pop(0)
                 with suppress(ProcessLookupError):
                     os.kill(chance.choice(workers), signal.SIGKILL)
+                    upcoming.pop(0)
                     kills += 1
         time.sleep(0.02)
     said = process.communicate()[0]
@@ -112,8 +112,8 @@ def trial(photos: int, runs: int, kills: int, seed: int) -> Counter[str]:
             begun = time.monotonic()
             code, met, said = disturbed(source, out, moments, chance)
             wrong = killed.differences(killed.tree(out), expected[source]) + [f"exit code {code}: {said}"] * (code != 1)
-            counts.update(runs=1, kills=met, differences=len(wrong))
-            for line in wrong[:20] or [f"as undisturbed, {met} kills, {time.monotonic() - begun:.0f} s"]:
+            counts.update(runs=1, kills=met, differences=len(wrong), missed=kills - met)
+            for line in wrong[:20] or [f"as undisturbed, {met} of {kills} kills, {time.monotonic() - begun:.0f} s"]:
                 click.echo(f"{source.name}: {line}", err=True)
             shutil.rmtree(out)
     return counts
@@ -127,7 +127,9 @@ def trial(photos: int, runs: int, kills: int, seed: int) -> Counter[str]:
 def ray_faults(photos: int, runs: int, kills: int, seed: int) -> None:
     counts = trial(photos, runs, kills, seed)
     click.echo(", ".join(f"{counts[name]} {name}" for name in ("runs", "kills", "differences")))
-    sys.exit(1 if counts["differences"] else 0)
+    if counts["missed"]:
+        click.echo(f"{counts['missed']} kills met no worker: take more --photos or fewer --kills", err=True)
+    sys.exit(1 if counts["differences"] or counts["missed"] else 0)
 
 
 if __name__ == "__main__":

@@ -112,6 +112,8 @@ def run(source: Path, out: Path, jobs: int, longest: float = math.inf) -> tuple[
 def wrongs(out: Path, count: int, broken: set[int], is_interrupted: bool) -> tuple[Counter[str], list[str]]:
     """How many rows there are of each status, and what is wrong with them and the thumbnails."""
     numbers, outputs, found, statuses = set(), set(), [], Counter[str]()
+    if not (out / ledger.NAME).exists():
+        return statuses, ["there is no table"]
     with (out / ledger.NAME).open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             number = int(Path(row["path"]).stem)
@@ -122,6 +124,8 @@ def wrongs(out: Path, count: int, broken: set[int], is_interrupted: bool) -> tup
                 found.append(f"{row['path']} is {row['status']}")
             numbers.add(number)
             outputs.add(row["output"])
+    if not numbers:
+        return statuses, ["the table has no row"]
     end = max(numbers) + 1 if is_interrupted else count
     missing = end - len(numbers)
     if missing > (UNDER_WAY if is_interrupted else 0):
@@ -133,12 +137,14 @@ def wrongs(out: Path, count: int, broken: set[int], is_interrupted: bool) -> tup
 
 
 def drift_of(samples: list[tuple[float, int]], seconds: float) -> tuple[float, float, float]:
-    """The median memory soon after the first part and at the end, in bytes, and the share it grew by."""
+    """The median memory soon after the first part and at the end, in bytes, and the share it grew by; infinite if unknown."""
     first = min(FIRST_PART, seconds / 10)
     fifth = (seconds - first) / 5
-    early = statistics.median(size for at, size in samples if first <= at < first + fifth)
-    late = statistics.median(size for at, size in samples if at >= seconds - fifth)
-    return early, late, late / early - 1
+    early = [size for at, size in samples if first <= at < first + fifth]
+    late = [size for at, size in samples if at >= seconds - fifth]
+    if not (early and late):
+        return 0.0, 0.0, math.inf
+    return statistics.median(early), statistics.median(late), statistics.median(late) / statistics.median(early) - 1
 
 
 @click.command(help=__doc__)
@@ -165,7 +171,7 @@ def main(minutes: float, jobs: int, bad: float, table: Path | None) -> None:
         f"{rows.total()} photos, {rows[ledger.FAILED]} of them broken, in {seconds / 60:.1f} minutes; exit code {code}\n"
         f"{'; '.join(wrong[:10]) if wrong else 'nothing lost'}\n"
         f"memory: {early / 1e6:.0f} MB after the first part, {late / 1e6:.0f} MB at the end, "
-        f"{max(size for _, size in samples) / 1e6:.0f} MB at most; drift {drift:+.1%}"
+        f"{max((size for _, size in samples), default=0) / 1e6:.0f} MB at most; drift {drift:+.1%}"
     )
     sys.exit(1 if wrong or drift >= MOST_DRIFT else 0)
 
