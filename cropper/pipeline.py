@@ -22,7 +22,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from threading import Lock
 from typing import Any, Protocol
 
@@ -229,7 +229,8 @@ class Pipeline:
     ) -> None:
         self.settings, self.out, self.model, self.jobs, self.in_order = settings, out, model, jobs, in_order
         self.journal = journal or Journal()
-        self.events: SimpleQueue[_Event] = SimpleQueue()
+        # No SimpleQueue: its get waits for ever where a signal comes when the timeout is over, as after a stop by Ctrl-Z.
+        self.events: Queue[_Event] = Queue()
         self.tasks = 0  # handed to the workers and not yet answered
         self.decoding = 0  # of these, the ones whose pixels are not counted in ``bytes`` yet
         self.bytes = 0  # of decoded pixels they hold
