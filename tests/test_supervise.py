@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import socket
@@ -160,6 +161,14 @@ def is_free(out: Path) -> bool:
     return True
 
 
+def counts(summary: str, done: int, failed: int, deaths: int) -> bool:
+    """Whether that many are done and failed: killed between a photo's row and its count, the next process finds it unchanged."""
+    found = re.search("12 photos: ([0-9]+) done, ([0-9]+) unchanged, ([0-9]+) failed", summary)
+    assert found is not None, summary
+    made, unchanged, broken = map(int, found.groups())
+    return (made + unchanged, broken) == (done, failed) and unchanged <= deaths
+
+
 def test_decoders_that_die_cost_their_own_photos(photos, undisturbed, start, tmp_path):
     (photos / "02.jpg").write_bytes(b"no photo")  # fails before any other dies, and once
     for name, act in (("04.jpg", "SIGSEGV"), ("06.jpg", "SIGABRT"), ("b/09.jpg", "exit")):
@@ -173,7 +182,7 @@ def test_decoders_that_die_cost_their_own_photos(photos, undisturbed, start, tmp
     ]
     assert [line.split(": ")[1] for line in said[:4]] == [str(photos / path) for path in reasons]
     assert len(said) == 5
-    assert said[4].startswith("cropper: 12 photos: 8 done, 0 unchanged, 4 failed; ")
+    assert counts(said[4], 8, 4, deaths=3)
     # A later run tries them again, and what was done is done.
     for name in ("06.jpg", "b/09.jpg"):
         (photos / name).write_bytes((photos / "b/07.jpg").read_bytes())
@@ -190,10 +199,9 @@ def test_a_photo_that_takes_too_long_fails_and_its_neighbour_does_not(photos, un
     assert process.returncode == 1
     reasons = differs(tmp_path / "out", undisturbed, "00.jpg")
     assert reasons == {"00.jpg": "it took longer than 2 s; export it again, or give it a longer --deadline"}
-    assert [line.split("; ")[0] for line in said] == [
-        f"cropper: {photos}/00.jpg: it took longer than 2 s",
-        "cropper: 12 photos: 11 done, 0 unchanged, 1 failed",
-    ]
+    assert said[0].startswith(f"cropper: {photos}/00.jpg: it took longer than 2 s; ")
+    assert len(said) == 2
+    assert counts(said[1], 11, 1, deaths=1)
 
 
 def test_a_death_that_does_not_come_again_costs_nothing(photos, undisturbed, start, tmp_path):
@@ -205,7 +213,7 @@ def test_a_death_that_does_not_come_again_costs_nothing(photos, undisturbed, sta
     assert said[0].startswith("cropper: the run died (SIGABRT) at ")
     assert f"{photos}/b/05.jpg" in said[0]
     assert said[0].endswith(", which alone does no harm; it goes on")
-    assert "12 photos: 12 done, 0 unchanged, 0 failed" in said[1]
+    assert counts(said[1], 12, 0, deaths=1)
 
 
 def test_a_run_that_dies_again_and_again_for_no_photos_reason_gives_up(photos, start, tmp_path):
@@ -238,7 +246,7 @@ def test_a_child_killed_from_outside_is_begun_again(photos, undisturbed, start, 
     assert process.returncode == 0
     assert differs(tmp_path / "out", undisturbed) == {}
     assert "the run died (SIGKILL, perhaps for want of memory)" in said
-    assert "12 photos: 12 done, 0 unchanged, 0 failed" in said
+    assert counts(said, 12, 0, deaths=1)
 
 
 def test_a_killed_run_leaves_no_child_behind(photos, start, tmp_path):
