@@ -86,6 +86,7 @@ def run(
         KeyboardInterrupt: if ``stop`` said so.
     """
     _check_folders(source, out)
+    label = shard.label if shard is not None else ""
     with (
         engine(source, out, settings, jobs) as workers,
         TemporaryDirectory(prefix="cropper-ledger-") if isinstance(out, Remote) else nullcontext() as scratch,
@@ -107,7 +108,7 @@ def run(
                 if mirror is not None:
                     mirrors.begun(mirror)
                 elif current.lock.was_left:
-                    outputs.remove_temporaries(here, ledger.STATE_FOLDER, shard.label if shard is not None else "")
+                    outputs.remove_temporaries(here, ledger.STATE_FOLDER, label)
 
                 def record(finished: Finished) -> None:
                     if finished.done.error is not None:
@@ -123,7 +124,7 @@ def run(
                     abandoned = workers.abandoned
                     _record_the_rest(current, workers)
                     if workers.untidy and mirror is None:
-                        outputs.remove_temporaries(here, ledger.STATE_FOLDER, shard.label if shard is not None else "")
+                        outputs.remove_temporaries(here, ledger.STATE_FOLDER, label)
                 complete = True
             finally:
                 ledger.close_run(current, complete, abandoned)

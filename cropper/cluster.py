@@ -21,7 +21,6 @@ import pickle
 import signal
 import socket
 import threading
-import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -34,11 +33,12 @@ from typing import Any
 
 from cropper import __version__, batch, ledger, outputs
 from cropper.device import CUDA
-from cropper.errors import CropperError, DependencyError, PhotoError, UsageError, printable, unexpected
-from cropper.journal import Journal
+from cropper.errors import CropperError, DependencyError, UsageError, printable, unexpected
+from cropper.journal import Clocks, Journal
 from cropper.pipeline import WORKERS, Done, Finished, Job, Pipeline, Settings, failed
 from cropper.saliency import BUNDLED_MODEL, Saliency
 from cropper.storage import Place, Remote
+from cropper.supervise import deadly, took_too_long
 
 # Photos in a chunk: what a lost worker does again, and what each costs Ray is shared among.
 CHUNK = 32
@@ -55,8 +55,6 @@ _AHEAD = 8
 _STORE, _BLOCK = 128 << 20, 1 << 20
 # Seconds between two looks at whether to stop, and for a data set to come to its end then.
 _ATTENTION, _GRACE = 0.1, 2.0
-# Seconds between two looks at the photos' clocks.
-_CLOCKS = 0.5
 # Seconds until an address where nobody answers is given up.
 _PATIENCE = 10.0
 _GOES_ON = "run again: it goes on from here"
@@ -162,12 +160,9 @@ class Worker:
         for job in jobs:
             key = self._alone(job)
             if _count(key + _LATE):
-                reason = f"it took longer than {self._task.deadline:g} s"
-                error = PhotoError(reason, remedy="export it again, or give it a longer --deadline")
-                photos.append(failed(job, self._task.settings, error))
+                photos.append(failed(job, self._task.settings, took_too_long(self._task.deadline)))
             elif _count(key) >= TRIES_ALONE:
-                error = PhotoError("the decoder died of it", remedy="export it again")
-                photos.append(failed(job, self._task.settings, error))
+                photos.append(failed(job, self._task.settings, deadly()))
             else:
                 with _counted(key):
                     answer = self._answer([job], key)
@@ -218,14 +213,9 @@ def _watched(journal: Journal, deadline: float, note: Callable[[], None]) -> Ite
 
 
 def _end_if_late(journal: Journal, deadline: float, note: Callable[[], None], ended: threading.Event) -> None:
-    ages: dict[int, float] = {}
-    attention = min(_CLOCKS, deadline / 8)
-    last = time.monotonic()
-    while not ended.wait(attention):
-        now = time.monotonic()
-        passed, last = min(now - last, 2 * attention), now  # while the machine sleeps no clock runs
-        ages = {entry.birth: ages.get(entry.birth, 0.0) + passed * entry.clocked for entry in journal.photos}
-        if any(age > deadline for age in ages.values()):
+    clocks = Clocks(journal, deadline)
+    while not ended.wait(clocks.attention):
+        if clocks.late(lambda path: deadline):
             note()
             os._exit(1)  # nothing else ends a decoder
 

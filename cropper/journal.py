@@ -9,7 +9,8 @@ write needs another one to have been finished: a process may die between any two
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 # More than a pipeline has on their way. A photo that finds no room is not watched.
@@ -25,6 +26,8 @@ _STATE_LENGTH = _ENDED + 2  # and one more, of the other state
 _PATHS = (_ENDED + 4) * 4  # where they begin, in bytes
 _STATES = _PATHS + SLOTS * _LONGEST_PATH
 _SIZE = _STATES + 2 * _LONGEST_STATE
+# Seconds between two looks at the photos' clocks, at most.
+_ATTENTION = 0.5
 
 
 @dataclass(frozen=True)
@@ -132,3 +135,29 @@ class Journal:
         """The exit code that the run has come to its end with, or None if it has not."""
         ended = self._numbers[_ENDED]
         return ended - 1 if ended else None
+
+
+class Clocks:
+    """How long the photos of a journal have been worked on, for whoever looks at it again and again.
+
+    Args:
+        journal: the photos on their way.
+        deadline: seconds that a photo may take, more than 0.
+
+    Attributes:
+        attention: seconds between two looks.
+    """
+
+    def __init__(self, journal: Journal, deadline: float) -> None:
+        self.attention = min(_ATTENTION, max(deadline / 8, 0.01))
+        self._journal, self._last = journal, time.monotonic()
+        self._ages: dict[int, float] = {}  # birth -> seconds
+
+    def late(self, allowed: Callable[[str], float]) -> tuple[str, ...]:
+        """The photos that are worked on for longer than they may be, by their paths."""
+        now = time.monotonic()
+        # While a job is stopped, or the machine sleeps, nobody looks, and no clock runs.
+        passed, self._last = min(now - self._last, 2 * self.attention), now
+        photos = self._journal.photos
+        self._ages = {photo.birth: self._ages.get(photo.birth, 0.0) + passed * photo.clocked for photo in photos}
+        return tuple(photo.path for photo in photos if photo.clocked and self._ages[photo.birth] > allowed(photo.path))

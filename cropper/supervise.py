@@ -27,7 +27,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from cropper.errors import CropperError, PhotoError
-from cropper.journal import Journal
+from cropper.journal import Clocks, Journal
 
 if TYPE_CHECKING:
     from cropper.storage import Place
@@ -41,8 +41,7 @@ MAX_DEATHS = 3
 # than this share of a deadline.
 MOST_PATIENCE = 8
 SHARE_OF_GOOD = 0.1
-# Seconds between two looks at the clocks; and for a signal to come to the child as well, before it is sent on.
-_ATTENTION = 0.5
+# Seconds for a signal to come to the child as well, before it is sent on.
 _TOGETHER = 0.2
 # Seconds before a process is tried again that the system had no room for, or that it may have killed for want of memory.
 _PAUSES = tuple(0.25 * 2**n for n in range(8))
@@ -258,8 +257,8 @@ class _Run:
             if self.allowed(path) < MOST_PATIENCE * self.deadline and self._tried("", SHARE_OF_GOOD * self.deadline).code is None:
                 self.is_slow = True
                 return None
-            return PhotoError(f"it took longer than {self.deadline:g} s", remedy=f"{_AGAIN}, or give it a longer --deadline")
-        return PhotoError(f"the decoder died of it ({_with_guess(end.how)})", remedy=_AGAIN)
+            return took_too_long(self.deadline)
+        return deadly(f" ({_with_guess(end.how)})")
 
     def _tried(self, path: str, seconds: float) -> _End:
         """What becomes of a photo alone, or of one that is known to be good, in so many seconds."""
@@ -268,6 +267,16 @@ class _Run:
         if child is None:
             _try(self.work, Attempt(journal, alone=path))
         return _watched(child, journal, self.signals, lambda path: seconds, is_trial=True)
+
+
+def took_too_long(deadline: float) -> PhotoError:
+    """Of a photo whose pixels took longer than so many seconds, alone."""
+    return PhotoError(f"it took longer than {deadline:g} s", remedy=f"{_AGAIN}, or give it a longer --deadline")
+
+
+def deadly(how: str = "") -> PhotoError:
+    """Of a photo whose decoder died of it, alone; how it did, in brackets, where that is known."""
+    return PhotoError(f"the decoder died of it{how}", remedy=_AGAIN)
 
 
 def _with_guess(how: str) -> str:
@@ -402,15 +411,14 @@ def _watched(
 ) -> _End:
     """Wait for a child's end: send signals on, and end it if a photo takes longer than it may."""
     assert child is not None
-    ages: dict[int, float] = {}
     overdue: tuple[str, ...] = ()
-    attention = min(_ATTENTION, max(allowed("") / 8, 0.01)) if allowed("") else None
+    clocks = Clocks(journal, allowed("")) if allowed("") else None
     ours: list[tuple[int, float]] = []  # signals that came to this process alone so far, and when
     theirs: list[float] = []  # when the child got one that did not come here so far
     sent = 0
     interrupted = False
-    last = time.monotonic()
     while True:
+        attention = clocks.attention if clocks is not None else None
         ready = _ready([child.reading, signals.reading], _TOGETHER if ours else attention)
         now = time.monotonic()
         if signals.reading in ready:
@@ -431,12 +439,8 @@ def _watched(
         while ours and now - ours[0][1] >= _TOGETHER:
             os.kill(child.process, ours.pop(0)[0])
             sent += 1
-        if attention is not None and not overdue:
-            # While a job is stopped, or the machine sleeps, nobody looks, and no clock runs.
-            passed, last = min(now - last, 2 * attention), now
-            photos = journal.photos
-            ages = {photo.birth: ages.get(photo.birth, 0.0) + passed * photo.clocked for photo in photos}
-            overdue = tuple(photo.path for photo in photos if photo.clocked and ages[photo.birth] > allowed(photo.path))
+        if clocks is not None and not overdue:
+            overdue = clocks.late(allowed)
             if overdue:
                 os.kill(child.process, signal.SIGKILL)
     os.close(child.reading)

@@ -85,7 +85,7 @@ def supervised(command: Callable[..., int]) -> Callable[..., int]:
         type=click.FloatRange(0),
         default=120,
         show_default=True,
-        help="A photo whose pixels take longer fails; 0 for no limit. On Linux only.",
+        help="A photo whose pixels take longer fails; 0 for no limit. On Linux, or on a cluster.",
     )
     return option(with_supervisor)
 
