@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -22,6 +22,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import click
+import cv2
 
 from cropper import photo
 from cropper.cli.options import Pair
@@ -133,6 +134,21 @@ def fill(folder: Path, originals: list[Path], count: int) -> None:
     """Copy the originals under new names, over and over, until there are so many."""
     for number, original in zip(range(count), cycle(originals), strict=False):
         shutil.copyfile(original, folder / f"{number:06}{original.suffix}")
+
+
+def scaled_copies(originals: Sequence[Path], folder: Path, count: int, megapixels: float, quality: int = 95) -> None:
+    """The photos at that size as JPEGs, and copies of them, as many as asked for, a thousand in a folder."""
+    files = []
+    for path in originals:
+        picture = cv2.imread(str(path))
+        scale = (megapixels * 1e6 / (picture.shape[0] * picture.shape[1])) ** 0.5
+        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        scaled = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=way)
+        files.append(cv2.imencode(".jpg", scaled, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
+    for number, data in zip(range(count), cycle(files), strict=False):
+        path = folder / f"{number // 1000:04}" / f"{number:06}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 @click.command()

@@ -19,27 +19,10 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import click
-import cv2
 import killed
+from compare import scaled_copies
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
-
-
-def make_photos(folder: Path, count: int, megapixels: float) -> None:
-    """The sample photos at that size, and copies of them, a thousand in a folder."""
-    originals = []
-    for number, path in enumerate(sorted(SAMPLES.glob("*.jpg"))):
-        picture = cv2.imread(str(path))
-        scale = (megapixels * 1e6 / (picture.shape[0] * picture.shape[1])) ** 0.5
-        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        originals.append(folder / f"{number:02}.jpg")
-        folder.mkdir(exist_ok=True)
-        cv2.imwrite(str(originals[-1]), cv2.resize(picture, None, fx=scale, fy=scale, interpolation=way))
-    photos = folder / "photos"
-    for number in range(count):
-        path = photos / f"{number // 1000:03}" / f"{number:06}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(originals[number % len(originals)], path)
 
 
 def seconds(source: Path, out: Path, jobs: int, *options: str) -> float:
@@ -59,9 +42,9 @@ def seconds(source: Path, out: Path, jobs: int, *options: str) -> float:
 def engines(photos: int, megapixels: float, jobs: int, rounds: int) -> None:
     with TemporaryDirectory(prefix="cropper-engines-") as scratch:
         folder = Path(scratch)
-        make_photos(folder / "in", photos, megapixels)
-        make_photos(folder / "few", jobs, megapixels)
-        source, few, out = folder / "in/photos", folder / "few/photos", folder / "out"
+        source, few, out = folder / "in", folder / "few", folder / "out"
+        for place, count in ((source, photos), (few, jobs)):
+            scaled_copies(sorted(SAMPLES.glob("*.jpg")), place, count, megapixels)
         local, ray, start = [], [], []
         for number in range(rounds):
             local.append(seconds(source, out, jobs))

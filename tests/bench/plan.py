@@ -23,16 +23,14 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
-import cv2
+from compare import scaled_copies
 
 from cropper import ledger, photo, shards
 
-MEGAPIXEL = 1_000_000
 CROPPER = [sys.executable, "-m", "cropper", "batch"]
 SIZE = ("--size", "640x360", "--quiet")
 KEYS_A_PAGE = 1000  # of S3's listings
@@ -76,21 +74,6 @@ def run(*commands: Sequence[str | Path]) -> Cost:
     return Cost(time.perf_counter() - begun, processor, sum(peaks))
 
 
-def copies(photos: Path, count: int, folder: Path) -> None:
-    """As many photos of about a megapixel, a thousand a folder."""
-    files = []
-    for file in sorted(photos.rglob("*")):
-        if file.suffix.lower() in photo.EXTENSIONS_OF["JPEG"]:
-            pixels = cv2.imread(str(file))
-            scale = (MEGAPIXEL / (pixels.shape[0] * pixels.shape[1])) ** 0.5
-            scaled = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            files.append(cv2.imencode(".jpg", scaled, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
-    for i, data in zip(range(count), cycle(files), strict=False):
-        target = folder / f"{i // 1000:04}" / f"{i:06}.jpg"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-
-
 def bytes_in(folder: Path) -> int:
     """Of all files in it."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
@@ -98,12 +81,13 @@ def bytes_in(folder: Path) -> int:
 
 def measured(photos: Path, counts: Sequence[int], scratch: Path) -> Cost:
     """Print what numbers of photos take, and the last in one worker and in two; give one worker's cost a photo."""
+    originals = [file for file in sorted(photos.rglob("*")) if file.suffix.lower() in photo.EXTENSIONS_OF["JPEG"]]
     columns = ("photos", "seconds", "ms each", "processor", "peak MB", "KB read", "written")
     click.echo(" ".join(f"{column:>9}" for column in columns))
     for count in counts:
         source, out = scratch / f"in{count}", scratch / f"out{count}"
         with ProcessPoolExecutor(1) as pool:  # what this process holds counts as its children's peak
-            pool.submit(copies, photos, count, source).result()
+            pool.submit(scaled_copies, originals, source, count, 1, 85).result()
         cost = run([*CROPPER, source, out, *SIZE, "--jobs", "2"])
         each = 1000 / count
         sizes = bytes_in(source) / count / 1024, bytes_in(out) / count / 1024
