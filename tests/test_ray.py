@@ -26,7 +26,7 @@ from cropper import cluster as clusters
 from cropper.boxes import Target
 from cropper.cluster import Cluster, Task, Worker, _Answer, cluster
 from cropper.errors import CropperError, OutputError, UsageError
-from cropper.pipeline import Done, Finished, Job, Settings
+from cropper.pipeline import BATCH_SIZE, Done, Finished, Job, Settings
 from cropper.saliency import BUNDLED_MODEL
 
 SIZES = Target((96, 64), (96, 64)), Target((1, 1))
@@ -112,6 +112,18 @@ def test_trees_and_tables_are_those_of_threads_and_a_second_run_goes_on(photos, 
     assert killed.tree(out) == killed.tree(reference)
 
 
+@pytest.mark.parametrize("workers", [1, 2, 16, 300])
+@pytest.mark.parametrize("photos", [0, 1, 5, 100, 10_000])
+def test_chunks_become_small_so_that_all_workers_have_one_and_end_together(photos, workers):
+    sizes = list(clusters.chunk_sizes(photos, workers))
+    assert sum(sizes) == photos
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(0 < size <= clusters.CHUNK for size in sizes)
+    assert len(sizes) >= min(workers, photos // BATCH_SIZE)
+    # Whoever takes the next one when the others have ended makes them wait for a small part of all, or a batch.
+    assert all(size <= max(BATCH_SIZE, (photos - sum(sizes[:at])) / (4 * workers)) for at, size in enumerate(sizes))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_a_worker_that_is_killed_loses_and_doubles_nothing(samples, tmp_path, address, monkeypatch):
     monkeypatch.setattr(clusters, "CHUNK", 3)
@@ -164,7 +176,7 @@ def task(samples, tmp_path, address) -> Task:
 def answer_of(worker: Worker, jobs: list[Job]):
     import pyarrow
 
-    (answer,) = worker(pyarrow.table({"jobs": [pickle.dumps(jobs)]}))["answer"].to_pylist()
+    (answer,) = worker(pyarrow.table({"jobs": [[pickle.dumps(job) for job in jobs]]}))["answer"].to_pylist()
     return pickle.loads(answer)
 
 

@@ -2,9 +2,9 @@
 
     python tests/bench/engines.py [--photos 10000] [--megapixels 1] [--jobs 2] [--rounds 1]
 
-Whole commands in turn, with their start: Ray's own and what every photo costs more are in the overhead alike. To tell them
-apart, Ray's start is timed as well, with a run over as many photos as there are workers. The trees have to be the same byte for
-byte.
+Whole commands in turn, now the one first and now the other, with their start: Ray's own and what every photo costs more are in
+the overhead alike. To tell them apart, Ray's start is timed as well, with a run over as many photos as there are workers. The
+trees have to be the same byte for byte.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ SAMPLES = Path(__file__).parents[2] / "sample_images"
 
 
 def seconds(source: Path, out: Path, jobs: int, *options: str) -> float:
-    """Of a whole command."""
+    """Of a whole command, once what the one before has written is on the disk: each begins alike."""
     shutil.rmtree(out, ignore_errors=True)
+    os.sync()
     command = [sys.executable, "-m", "cropper", "batch", source, out, "--jobs", str(jobs), "--quiet", *options]
     begun = time.monotonic()
     subprocess.run(command, check=True)
@@ -46,12 +47,13 @@ def engines(photos: int, megapixels: float, jobs: int, rounds: int) -> None:
         for place, count in ((source, photos), (few, jobs)):
             scaled_copies(sorted(SAMPLES.glob("*.jpg")), place, count, megapixels)
         local, ray, start = [], [], []
+        expected = None
         for number in range(rounds):
-            local.append(seconds(source, out, jobs))
-            expected = killed.tree(out)
-            ray.append(seconds(source, out, jobs, "--engine", "ray"))
-            if killed.tree(out) != expected:
-                raise click.ClickException("the trees differ")
+            for times, options in [(local, ()), (ray, ("--engine", "ray"))][:: 1 if number % 2 == 0 else -1]:
+                times.append(seconds(source, out, jobs, *options))
+                expected = expected or killed.tree(out)
+                if killed.tree(out) != expected:
+                    raise click.ClickException("the trees differ")
             start.append(seconds(few, folder / "few-out", jobs, "--engine", "ray") - seconds(few, folder / "few-out", jobs))
             click.echo(f"round {number + 1}: local {local[-1]:.1f} s, ray {ray[-1]:.1f} s", err=True)
     here, there, begin = median(local), median(ray), median(start)
