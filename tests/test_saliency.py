@@ -32,6 +32,11 @@ def test_a_photo_on_its_side_gets_the_shape_on_its_side(width, height):
         assert shape_for(height, width) == shape_for(width, height)[::-1]
 
 
+def test_the_bundled_models_are_small_to_install():
+    assert BUNDLED_MODEL.stat().st_size <= 3_000_000
+    assert FAST_MODEL.stat().st_size <= 1_000_000
+
+
 def test_shapes_suit_the_model_and_cost_about_the_same():
     assert all(height % 32 == 0 and width % 32 == 0 for height, width in SHAPES)
     areas = [height * width for height, width in SHAPES]

@@ -139,16 +139,19 @@ def _quantised(float32: Path, photos: list[Photo]) -> Path:
         # The whole range: what averaging or percentiles cut off are the peaks, and with them a tenth of NSS.
         calibrate_method=CalibrationMethod.MinMax,
     )
-    _take_bytes_as_they_are(int8)
+    graph = onnx.load(int8)
+    _take_bytes_as_they_are(graph)
+    _leave_out_zeros(graph)
+    _leave_out_what_nobody_takes(graph)
+    onnx.save(graph, int8)
     return int8
 
 
-def _take_bytes_as_they_are(path: Path) -> None:
+def _take_bytes_as_they_are(model: Any) -> None:
     """Drop the normalisation from a quantised graph: what it makes of a byte quantises to that very byte again.
 
     ``(byte - 127) / 128`` at scale 1 / 128 and zero point 127, which is what calibration finds, is the byte.
     """
-    model = onnx.load(path)
     made_by = {output: node for node in model.graph.node for output in node.output}
     taken_by = {name: node for node in model.graph.node for name in node.input}
     values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
@@ -163,7 +166,19 @@ def _take_bytes_as_they_are(path: Path) -> None:
         node.input[:] = [chain[-1].input[0] if name == quantise.output[0] else name for name in node.input]
     for node in [quantise, *chain]:
         model.graph.node.remove(node)
+
+
+def _leave_out_zeros(model: Any) -> None:
+    """Drop the zero points of weights and their sums from a quantised graph: each channel's is 0, which is what none means."""
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and len(node.input) == 3 and values[node.input[2]].ndim == 1:
+            assert not values[node.input[2]].any(), node.name
+            del node.input[2]
+
+
+def _leave_out_what_nobody_takes(model: Any) -> None:
+    """Drop numbers that no node takes: onnxruntime would warn of them at every start."""
     taken = {name for node in model.graph.node for name in node.input}
     for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in taken]:
-        model.graph.initializer.remove(tensor)  # onnxruntime would warn of it at every start
-    onnx.save(model, path)
+        model.graph.initializer.remove(tensor)

@@ -1,7 +1,9 @@
 """A checkpoint again of an exported student, to train on from the file that ships when the checkpoint it came from is gone.
 
-Export folds every normalisation into the convolution before it, and quantisation rounds the weights. Both can be undone up to the
-rounding: each normalisation is made anew from the statistics of its input over some photos, and does what the file's does.
+Export folds every normalisation into the convolution before it, and the last block's projection into the one of the readout that
+takes it; and quantisation rounds the weights. That can be undone up to the rounding. Each normalisation is made anew from the
+statistics of its input over some photos, and does what the file's does. The last block gives, in some of its channels, what that
+convolution shall, which just hands it on.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ def restore(path: Path, photos: list[Photo]) -> GazeNetwork:
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     convolutions = _convolutions(model)
     network = GazeNetwork(_shape(convolutions, tuple(metadata["sets"].split()))).eval()
+    _unfold_projection(network, convolutions)
     modules: dict[str, Any] = dict(network.named_modules())
     norms = {name: norm for name, norm in modules.items() if isinstance(norm, nn.BatchNorm2d)}
     for norm in norms.values():
@@ -73,6 +76,18 @@ def _convolutions(model: Any) -> dict[str, tuple[NDArray[np.float32], NDArray[np
     return found
 
 
+def _unfold_projection(network: GazeNetwork, convolutions: dict[str, tuple[NDArray[np.float32], Any]]) -> None:
+    """Take the last block's projection out of the convolution that it was folded into."""
+    name = f"laterals.{len(network.laterals) - 1}"
+    weight, bias = convolutions[name]
+    projection: Any = network.blocks[-1]._project_conv
+    projected = np.zeros(projection.weight.shape, np.float32)
+    projected[: len(weight)] = weight
+    handing_on = np.eye(len(weight), len(projected), dtype=np.float32)[:, :, None, None]
+    convolutions[name] = handing_on, bias
+    convolutions[f"blocks.{len(network.blocks) - 1}._project_conv"] = projected, None
+
+
 def _module_name(node_name: str) -> str:
     """``/stem/stem.0/conv/Conv`` -> ``stem.0.conv``."""
     scopes = node_name.strip("/").split("/")[:-1]
@@ -80,8 +95,8 @@ def _module_name(node_name: str) -> str:
 
 
 def _shape(convolutions: dict[str, tuple[NDArray[np.float32], Any]], sets: tuple[str, ...]) -> Shape:
-    blocks = sum(name.endswith("._project_conv") for name in convolutions)
-    hidden = tuple(convolutions[f"blocks.{i}._project_conv"][0].shape[1] for i in range(blocks))
+    blocks = sum(name.endswith("._depthwise_conv") for name in convolutions)
+    hidden = tuple(len(convolutions[f"blocks.{i}._depthwise_conv"][0]) for i in range(blocks))
     whole = GazeNetwork(Shape()).hidden
     return Shape(
         width=len(convolutions["laterals.1"][0]),
