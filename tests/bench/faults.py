@@ -51,7 +51,7 @@ FAULTS = ("dropped before", "dropped after", "dropped within", "refused", "delay
 
 
 @contextmanager
-def proxy(server: str, share: float, seed: int) -> Iterator[tuple[str, Counter[str]]]:
+def proxy(server: str, share: float, seed: int, delay: float) -> Iterator[tuple[str, Counter[str]]]:
     """Stand in front of a server, and give the address and the counts of what was done to requests."""
     counts: Counter[str] = Counter()
     numbers = itertools.count()
@@ -69,7 +69,7 @@ def proxy(server: str, share: float, seed: int) -> Iterator[tuple[str, Counter[s
             if fault == "refused":
                 return self.reply(503, [("Content-Type", "application/xml")], BUSY)
             if fault == "delayed":
-                time.sleep(1)
+                time.sleep(delay)
             there = http.client.HTTPConnection(server.removeprefix("http://"))
             there.request(self.command, self.path, body, dict(self.headers.items()))
             answered = there.getresponse()
@@ -148,10 +148,10 @@ def differences(fs: Any, expected: dict[str, bytes]) -> list[str]:
     return lines + [f"{number} times in the ledger: {path!r}" for path, number in rows.items() if number > 1]
 
 
-def trial(photos: int, kills: int, share: float, seed: int) -> Counter[str]:
-    """All of it; the counts, and under ``differences`` how much was wrong, each said on stderr."""
+def trial(photos: int, kills: int, share: float, seed: int, delay: float = 1) -> Counter[str]:
+    """All of it, with so many seconds of delay; the counts, and under ``differences`` how much was wrong, each said on stderr."""
     chance = random.Random(seed)
-    with TemporaryDirectory() as scratch, s3.server() as server, proxy(server, share, seed) as (address, counts):
+    with TemporaryDirectory() as scratch, s3.server() as server, proxy(server, share, seed, delay) as (address, counts):
         folder, fs = Path(scratch), fsspec.filesystem("s3", endpoint_url=server, key="-", secret="-", use_listings_cache=False)
         make_photos(folder / "first", folder / "later", photos, seed)
         fs.mkdir(BUCKET)
