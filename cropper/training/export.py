@@ -124,14 +124,15 @@ def _quantised(float32: Path, photos: list[Photo]) -> Path:
     """
     prepared, int8 = float32.with_name("prepared.onnx"), float32.with_name("int8.onnx")
     quant_pre_process(str(float32), str(prepared), skip_symbolic_shape=True)
-    convolutions = [node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"]
+    nodes = list(onnx.load(prepared).graph.node)
+    last = max(place for place, node in enumerate(nodes) if node.op_type == "Conv")
     quantize_static(
         str(prepared),
         str(int8),
         _Photos(photos),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=["Conv", "Add", "Resize", "Clip"],
-        nodes_to_exclude=[convolutions[-1]],
+        nodes_to_exclude=[node.name for node in nodes[last:]],
         per_channel=True,
         reduce_range=True,
         activation_type=QuantType.QUInt8,
