@@ -42,7 +42,7 @@ from cropper.storage import Place, Remote
 from cropper.supervise import deadly, took_too_long
 
 # Photos in a chunk at most: what a lost worker does again. Between two chunks a worker's memory goes back to the system, and to
-# get it anew costs as much as 1 ms of a photo's 17 with 32 in a chunk.
+# get it anew costs half a millisecond of a photo's 17 with 32 in a chunk.
 CHUNK = 128
 # A window ends with as many photos to do, for a few workers and for each of many, or with so many more that are done already.
 # Every window starts its workers anew, which takes seconds; and it is what this process holds.
