@@ -46,10 +46,10 @@ WORKERS = "cropper-worker"  # what the threads' names begin with
 # Larger batches gain nothing on a processor, and what the model holds while it works grows with them: in two threads 251 MB with
 # 16 photos, 61 MB with 4, at 7.3 and 6.9 ms a photo.
 BATCH_SIZE = 4
-# Photos begun and not yet finished, for each two jobs, and bytes of decoded pixels they may hold before no new one is begun:
-# enough that several shapes fill their batches while both ends of the pipeline stay busy. Twice as many photos save no time, and
-# of 2 MP they take 30 MB more.
-MAX_IN_FLIGHT = 16
+# Photos begun and not yet finished, at most and of one or two jobs, and bytes of decoded pixels they may hold before no new one
+# is begun: enough that several shapes fill their batches while both ends of the pipeline stay busy. Two jobs gain no time from
+# more, which take 30 MB of photos of 2 MP. The journal has room for as many as there may be.
+MAX_IN_FLIGHT, IN_FLIGHT_OF_TWO = 32, 16
 MAX_BYTES_IN_FLIGHT = 160 << 20
 # Photos that are decoded to more pixels than this go one at a time, so that a folder of bombs takes no more memory than one.
 LARGE = 40_000_000
@@ -312,7 +312,7 @@ class Pipeline:
     def _has_room(self) -> bool:
         return (
             self.decoding < 2 * self.jobs
-            and len(self.begun) < MAX_IN_FLIGHT * -(-self.jobs // 2)
+            and len(self.begun) < (MAX_IN_FLIGHT if self.jobs > 2 else min(MAX_IN_FLIGHT, IN_FLIGHT_OF_TWO))
             and self.bytes < MAX_BYTES_IN_FLIGHT
             and len(self.waiting) < MAX_WAITING_ROWS
         )

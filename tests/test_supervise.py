@@ -26,7 +26,7 @@ from cropper import batch, ledger, lock, photo, supervise
 from cropper.boxes import Target
 from cropper.errors import CropperError, OutputError, PhotoError
 from cropper.journal import SLOTS, Journal
-from cropper.pipeline import Settings
+from cropper.pipeline import MAX_IN_FLIGHT, Settings
 from cropper.walk import order
 
 fcntl = pytest.importorskip("fcntl", reason="a run has a supervisor on Linux only")
@@ -558,6 +558,10 @@ def test_a_journal_is_read_whole_while_it_is_written():
     journal._memory = InBetween()
     assert journal.photos == []
     assert [entry.path for entry in journal.photos] == ["aaü.jpg"]
+
+
+def test_the_journal_has_room_for_all_that_a_pipeline_has_on_its_way():
+    assert MAX_IN_FLIGHT <= SLOTS
 
 
 def test_a_journal_that_is_full_forgets_and_goes_on():

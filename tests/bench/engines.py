@@ -51,8 +51,9 @@ def engines(photos: int, megapixels: float, jobs: int, rounds: int) -> None:
         for number in range(rounds):
             for times, options in [(local, ()), (ray, ("--engine", "ray"))][:: 1 if number % 2 == 0 else -1]:
                 times.append(seconds(source, out, jobs, *options))
-                expected = expected or killed.tree(out)
-                if killed.tree(out) != expected:
+                found = killed.tree(out)
+                expected = expected or found
+                if found != expected:
                     raise click.ClickException("the trees differ")
             start.append(seconds(few, folder / "few-out", jobs, "--engine", "ray") - seconds(few, folder / "few-out", jobs))
             click.echo(f"round {number + 1}: local {local[-1]:.1f} s, ray {ray[-1]:.1f} s", err=True)
