@@ -46,11 +46,13 @@ WORKERS = "cropper-worker"  # what the threads' names begin with
 # Larger batches gain nothing on a processor, and what the model holds while it works grows with them: in two threads 251 MB with
 # 16 photos, 61 MB with 4, at 7.3 and 6.9 ms a photo.
 BATCH_SIZE = 4
-# Photos begun and not yet finished, at most and of one or two jobs, and bytes of decoded pixels they may hold before no new one
-# is begun: enough that several shapes fill their batches while both ends of the pipeline stay busy. Two jobs gain no time from
-# more, which take 30 MB of photos of 2 MP. The journal has room for as many as there may be.
-MAX_IN_FLIGHT, IN_FLIGHT_OF_TWO = 32, 16
+# Photos begun and not yet finished, and bytes of decoded pixels they hold, at most before no new one is begun. The journal has
+# room for as many photos as there may be.
+MAX_IN_FLIGHT = 32
 MAX_BYTES_IN_FLIGHT = 160 << 20
+# So many bytes a job keep all workers busy, and so do a batch and a photo more for each: beyond both no new one is begun either.
+# Twice as much gains no time, and takes 50 MB in two jobs at photos of 1 or 2 MP.
+ENOUGH_BYTES = 5 << 20
 # Photos that are decoded to more pixels than this go one at a time, so that a folder of bombs takes no more memory than one.
 LARGE = 40_000_000
 _one_large = Lock()
@@ -312,8 +314,9 @@ class Pipeline:
     def _has_room(self) -> bool:
         return (
             self.decoding < 2 * self.jobs
-            and len(self.begun) < (MAX_IN_FLIGHT if self.jobs > 2 else min(MAX_IN_FLIGHT, IN_FLIGHT_OF_TWO))
+            and len(self.begun) < MAX_IN_FLIGHT
             and self.bytes < MAX_BYTES_IN_FLIGHT
+            and (self.bytes < ENOUGH_BYTES * self.jobs or len(self.begun) < BATCH_SIZE + self.jobs)
             and len(self.waiting) < MAX_WAITING_ROWS
         )
 

@@ -406,7 +406,8 @@ def test_a_model_that_fails_ends_the_run_and_keeps_what_is_finished(many, tmp_pa
     assert {row["output"] for row in rows_of(tmp_path / "out")} == thumbnails
 
 
-def test_photos_under_way_are_bounded_in_number(many, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("limit", "value", "bound"), [("MAX_IN_FLIGHT", 5, 5), ("ENOUGH_BYTES", 1, pipeline.BATCH_SIZE + 3)])
+def test_photos_under_way_are_bounded_in_number(many, tmp_path, monkeypatch, limit, value, bound):
     lock, under_way, most = threading.Lock(), 0, 0
 
     def begin(*arguments):
@@ -425,12 +426,12 @@ def test_photos_under_way_are_bounded_in_number(many, tmp_path, monkeypatch):
     decode, write = photo.decode, batch.outputs.write
     monkeypatch.setattr(photo, "decode", begin)
     monkeypatch.setattr(batch.outputs, "write", end)
-    monkeypatch.setattr(pipeline, "MAX_IN_FLIGHT", 5)
+    monkeypatch.setattr(pipeline, limit, value)
     assert len(process(many, tmp_path / "out", jobs=3)) == MANY
-    assert 1 < most <= 5
+    assert 1 < most <= bound
 
 
-@pytest.mark.parametrize("limit", ["MAX_IN_FLIGHT", "MAX_BYTES_IN_FLIGHT", "MAX_WAITING_ROWS"])
+@pytest.mark.parametrize("limit", ["MAX_IN_FLIGHT", "MAX_BYTES_IN_FLIGHT", "ENOUGH_BYTES", "MAX_WAITING_ROWS"])
 def test_the_tightest_bounds_still_let_all_through(many, tmp_path, monkeypatch, limit):
     monkeypatch.setattr(pipeline, limit, 1)
     assert set(statuses(process(many, tmp_path / "out", jobs=3)).values()) == {"made"}
