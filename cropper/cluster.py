@@ -33,6 +33,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cropper import __version__, batch, ledger, outputs
+from cropper.allocator import keep_memory
 from cropper.device import CUDA
 from cropper.errors import CropperError, DependencyError, UsageError, printable, unexpected
 from cropper.journal import Clocks, Journal
@@ -108,6 +109,7 @@ class Worker:
         context = get_runtime_context()
         self._was_lost = context.get_actor_id() is not None and bool(context.was_current_actor_reconstructed)
         Image.MAX_IMAGE_PIXELS = None  # as in the command itself: the limit is ours
+        keep_memory(1)
         try:
             self._check()
             with _counted(f"{task.name}/{context.get_actor_id()}") as tries:

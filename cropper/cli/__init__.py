@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from cropper import __version__
+from cropper.allocator import keep_memory
 from cropper.cli import config as configuration
 from cropper.cli.batch import batch
 from cropper.cli.bench import bench
@@ -20,7 +21,7 @@ from cropper.cli.crop import crop
 from cropper.cli.evaluate import evaluate
 from cropper.cli.formats import formats
 from cropper.cli.ledger import ledger
-from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, open_closed_streams, say
+from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, open_closed_streams, say, usable_cores
 from cropper.cli.review import review
 from cropper.cli.sheet import sheet
 from cropper.cli.show import show
@@ -82,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     is_program = arguments is None
     if is_program:
         open_closed_streams()
+        keep_memory(usable_cores())
     end_as_interrupted()
     try:
         code = cli.main(args=arguments, prog_name="cropper", standalone_mode=False, obj=Caller(is_program)) or 0
