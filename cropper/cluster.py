@@ -42,8 +42,8 @@ from cropper.saliency import BUNDLED_MODEL, Saliency
 from cropper.storage import Place, Remote
 from cropper.supervise import deadly, took_too_long
 
-# Photos in a chunk at most: what a lost worker does again. Between two chunks a worker's memory goes back to the system, and to
-# get it anew costs half a millisecond of a photo's 17 with 32 in a chunk.
+# Photos in a chunk at most: what a lost worker does again. With 32 a photo cost half a millisecond of 17 more, when workers gave
+# their memory back to the system between two chunks; since they keep it that has not been measured again.
 CHUNK = 128
 # A window ends with as many photos to do, for a few workers and for each of many, or with so many more that are done already.
 # Every window starts its workers anew, which takes seconds; and it is what this process holds.
