@@ -20,7 +20,7 @@ from cropper.training import label as labelling
 from cropper.training import prune as pruning
 from cropper.training import restore as restoring
 from cropper.training.data import Photo, plain_photos, read_gaze_set, read_pool, with_labels
-from cropper.training.network import GazeNetwork, Shape, leaned
+from cropper.training.network import GazeNetwork, Shape, densified, leaned
 
 BIAS_STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
 # About one in a hundred.
@@ -96,7 +96,7 @@ def main() -> None:
     label   photos with the teacher's densities
     score   the teacher
     prune   the student's channels that cost more than they say
-    imitate the features of the network that a student was pruned from
+    imitate the features of the network that a student was made of
     distil  the teacher's densities into the student
     bias    compare strengths of the centre bias
     export  the student to ONNX, and quantise it
@@ -203,6 +203,7 @@ def prune(
 @click.argument("sets", nargs=-1, required=True, type=FOLDER)
 @click.option("--pool", type=FOLDER, help="Photos without gaze.")
 @out_option
+@click.option("--dense", is_flag=True, help="Put dense layers in the place of the first ones, and train these alone.")
 @click.option("--steps", default=5000, show_default=True, help="Batches.")
 @scale_option
 @click.option("--rate", default=1.0, show_default=True, help="Of learning.")
@@ -213,12 +214,13 @@ def imitate(
     sets: tuple[Path, ...],
     pool: Path | None,
     out: Path,
+    dense: bool,
     steps: int,
     scale: float,
     rate: float,
     seed: int,
 ) -> None:
-    """Train a pruned CHECKPOINT on photos of SETS to give what the ORIGINAL gives that it was made of: out/imitation.pt."""
+    """Train a CHECKPOINT on photos of SETS to give what the ORIGINAL gives that it was made of: out/imitation.pt."""
     log_to(out)
     torch.manual_seed(seed)
     photos, _ = read(sets, None, None)
@@ -226,7 +228,11 @@ def imitate(
     photos += plain_photos(PLAIN_PHOTOS, seed=0)
     student, network = fitting.load(checkpoint)[0], fitting.load(original)[0]
     recipe = fitting.Recipe(scale=scale, seed=seed).at(rate)
-    imitating.imitate(student, network, photos, recipe, steps)
+    if dense:
+        student = densified(student)
+        imitating.imitate_early(student, network, photos, recipe, steps)
+    else:
+        imitating.imitate(student, network, photos, recipe, steps)
     fitting.save(student, out / "imitation.pt", recipe, {"epoch": -1})
 
 

@@ -1,7 +1,8 @@
-"""A pruned student learns to give, feature by feature, what the network it was made of gives.
+"""A student learns to give, feature by feature, what the network it was made of gives.
 
 Romero et al. 2015, "FitNets", https://arxiv.org/abs/1412.6550. The original has learned from a million photos to say the same of
-photos never seen; what is left of it after pruning can only learn that from the original.
+photos never seen; what is left of it after pruning, and layers that were put in the place of its first ones, can only learn that
+from the original.
 """
 
 from __future__ import annotations
@@ -30,19 +31,39 @@ DENSITY_WEIGHT = 2.0
 PART = (192, 224)
 
 
+def imitate_early(student: GazeNetwork, network: GazeNetwork, photos: list[Photo], recipe: Recipe, steps: int) -> None:
+    """Train a student's layers down to the first of TAP_STRIDES alone, in place, to give a network's features there.
+
+    The log says how much of their variance they explain.
+    """
+    original = _Original(_FirstFeatures(network), ["features"])
+    student.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(student.early_parameters(), weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.head_rate, total_steps=steps, pct_start=0.1)
+    report = _Report("features explain %.3f of the variance")
+    for part in tqdm(_parts(network, photos, recipe, steps), total=steps, desc="imitate"):
+        loss = _unexplained(student.first_features(part), *original(part))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        report.add(1 - loss.item())
+    student.eval()
+
+
 def imitate(student: GazeNetwork, network: GazeNetwork, photos: list[Photo], recipe: Recipe, steps: int) -> None:
     """Train a student, in place, for some batches to give the features and the density of the network it was made of.
 
     What was narrowed lies between the features. The log says how much of their variance the student's explain at each of
-    TAP_STRIDES, and the divergence of its densities.
+    TAP_STRIDES, and the divergence of its densities. Normalisations keep their statistics: those of a batch of parts, a few cells
+    each at stride 32, are so far from the original's that little of its features there could be explained (MODEL_CARD.md).
     """
-    original = _Original(network)
-    student.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    original = _Original(_Answers(network), [*(f"stride{stride}" for stride in TAP_STRIDES), "density"])
+    student.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     groups = [{"params": student.trunk_parameters()}, {"params": student.head_parameters()}]
     optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
     rates = [2 * recipe.trunk_rate, recipe.head_rate]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps, pct_start=0.1)
-    student.train()
     report = _Report("features explain %.3f, %.3f and %.3f of the variance, densities diverge by %.3f nats")
     for part in tqdm(_parts(network, photos, recipe, steps), total=steps, desc="imitate"):
         *wanted, density = original(part)
@@ -56,24 +77,31 @@ def imitate(student: GazeNetwork, network: GazeNetwork, photos: list[Photo], rec
         optimizer.step()
         schedule.step()
         report.add(*(1 - each.item() for each in unexplained), divergence.item())
-    student.eval()
 
 
 class _Original:
-    """A network's features and density, by onnxruntime: three times as fast as torch."""
+    """What a module makes of a batch of parts of photos, by onnxruntime: three times as fast as torch."""
 
-    def __init__(self, network: GazeNetwork) -> None:
-        names = [*(f"stride{stride}" for stride in TAP_STRIDES), "density"]
+    def __init__(self, model: nn.Module, names: list[str]) -> None:
         with TemporaryDirectory() as folder:
             path = Path(folder) / "original.onnx"
-            write_graph(_Answers(network).eval(), torch.zeros(2, 3, *PART), "image", names, path)
+            write_graph(model.eval(), torch.zeros(2, 3, *PART), "image", names, path)
             self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
     def __call__(self, part: torch.Tensor) -> list[torch.Tensor]:
-        answers = self.session.run(None, {"image": part.contiguous().numpy()})
-        return [torch.from_numpy(answer).contiguous(memory_format=torch.channels_last) for answer in answers[:-1]] + [
-            torch.from_numpy(answers[-1])
-        ]
+        answers = map(torch.from_numpy, self.session.run(None, {"image": part.contiguous().numpy()}))
+        # Maps of features are compared with those of torch, which have the channels last.
+        return [a.contiguous(memory_format=torch.channels_last) if a.ndim == 4 else a for a in answers]
+
+
+class _FirstFeatures(nn.Module):
+    def __init__(self, network: GazeNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Normalised photos -> their features at the first of TAP_STRIDES."""
+        return self.network.first_features(image)
 
 
 class _Answers(nn.Module):

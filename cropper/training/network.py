@@ -2,7 +2,8 @@
 
 Teacher and student are the same class at other sizes. EfficientNet: Tan and Le 2019, https://arxiv.org/abs/1905.11946. A readout
 over pretrained features, with the centre bias as its own term of the log density, follows DeepGaze: Kümmerer et al. 2016,
-https://arxiv.org/abs/1610.01563.
+https://arxiv.org/abs/1610.01563. In a dense student, convolutions as in EfficientNetV2's fused blocks stand for the trunk's first
+ones: Tan and Le 2021, https://arxiv.org/abs/2104.00298.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ STEM_STRIDE = 2  # of the trunk's first convolution
 # Neighbouring pixels of a row that an exported stem takes as channels: no byte is moved for it, and onnxruntime's int8
 # convolutions are at their best with channels in fours.
 ROW_PATCH = 4
+# The dense layers down to stride 8: channels of the stem; and of each block those it takes, those it makes of their surroundings,
+# those it gives (the same where None: it has no projection), and its stride. One for each block of Lite0's that they replace. In
+# int8 a dense convolution costs little more than the numbers it gives, and a depthwise one four times that for each of them.
+DENSE_STEM = 16
+DENSE_BLOCKS = ((16, 32, None, 2), (32, 32, None, 1), (32, 96, 40, 2), (40, 96, 40, 1), (40, 96, 40, 1))
 # Channels that a lean readout ends with: most of a readout's time goes there.
 LEAN_CHANNELS = 16
 
@@ -40,8 +46,9 @@ class Shape:
         trunk: ``lite0``, ``lite1`` or ``lite2``.
         width: channels of the readout.
         sets: names of the gaze sets it has a centre bias for.
-        hidden: channels inside each block of the trunk, where they were pruned; else None.
+        hidden: channels inside each block of the trunk after the first of TAP_STRIDES, where they were pruned; else None.
         lean: whether the readout ends with few channels.
+        dense: whether dense convolutions stand for the trunk's layers down to the first of TAP_STRIDES; of Lite0's only.
     """
 
     trunk: str = "lite0"
@@ -49,6 +56,7 @@ class Shape:
     sets: tuple[str, ...] = ()
     hidden: tuple[int, ...] | None = None
     lean: bool = False
+    dense: bool = False
 
 
 class GazeNetwork(nn.Module):
@@ -61,15 +69,18 @@ class GazeNetwork(nn.Module):
         trunk = EfficientNet.from_name(f"efficientnet-{shape.trunk}", image_size=(256, 256))
         if pretrained:
             trunk.load_state_dict(torch.load(_imagenet_weights(shape.trunk), weights_only=True))
-        block_strides = strides(trunk._blocks)
+        self.strides = strides(trunk._blocks)
         # The last block at each of the strides.
-        taps = [max(i for i, stride in enumerate(block_strides) if stride == tap) for tap in TAP_STRIDES]
-        tapped = [trunk._blocks[tap]._project_conv.out_channels for tap in taps]
+        self.taps = [max(i for i, stride in enumerate(self.strides) if stride == tap) for tap in TAP_STRIDES]
+        tapped = [trunk._blocks[tap]._project_conv.out_channels for tap in self.taps]
+        self.early = self.taps[0] + 1
         self.stem = nn.Sequential(trunk._conv_stem, trunk._bn0, nn.ReLU6())
         self.blocks = trunk._blocks
-        # Pruned, it has to learn again to do with fewer channels what it did with all.
-        self.frozen = 0 if shape.hidden else block_strides.index(TAP_STRIDES[0])
-        self.taps = taps
+        if shape.dense:
+            keep_outputs(self.stem[0], self.stem[1], torch.arange(DENSE_STEM))
+            self.blocks = nn.ModuleList([*(DenseBlock(*sizes) for sizes in DENSE_BLOCKS), *self.blocks[self.early :]])
+        # Pruned or made anew, it has to learn again what it did with all channels.
+        self.frozen = 0 if shape.hidden or shape.dense else self.strides.index(TAP_STRIDES[0])
         if shape.hidden:
             self.keep_hidden([torch.arange(hidden) for hidden in shape.hidden])
         mixed, side = (LEAN_CHANNELS, 1) if shape.lean else (shape.width, 3)
@@ -81,18 +92,14 @@ class GazeNetwork(nn.Module):
 
     @property
     def hidden(self) -> tuple[int, ...]:
-        """The channels inside each block of the trunk."""
-        return tuple(block._project_conv.in_channels for block in self.blocks)
+        """The channels inside each block of the trunk after the first of TAP_STRIDES."""
+        return tuple(block._project_conv.in_channels for block in self.blocks[self.early :])
 
     def keep_hidden(self, channels: list[torch.Tensor]) -> None:
-        """Narrow each block, in place, to the given of its hidden channels (indices [k]).
-
-        Those of a block without an expansion are what comes before it; where that is the stem's first convolution, it loses them.
-        """
-        for block, kept in zip(self.blocks, channels, strict=True):
+        """Narrow each block after the first of TAP_STRIDES, in place, to the given of its hidden channels (indices [k])."""
+        for block, kept in zip(self.blocks[self.early :], channels, strict=True):
             if len(kept) < block._project_conv.in_channels:
-                before = (block._expand_conv, block._bn0) if hasattr(block, "_expand_conv") else (self.stem[0], self.stem[1])
-                keep_hidden(block, before, kept)
+                keep_hidden(block, kept)
         self.shape = replace(self.shape, hidden=self.hidden)
 
     def train(self, mode: bool = True) -> GazeNetwork:
@@ -107,6 +114,15 @@ class GazeNetwork(nn.Module):
         """The pretrained layers that are trained."""
         stem = [] if self.frozen else [*self.stem.parameters()]
         return [*stem, *self.blocks[self.frozen :].parameters()]
+
+    def early_parameters(self) -> list[nn.Parameter]:
+        """The layers down to the first of TAP_STRIDES."""
+        return [*self.stem.parameters(), *self.blocks[: self.early].parameters()]
+
+    def is_early(self, name: str) -> bool:
+        """Whether a parameter or statistic, by its name, belongs to them."""
+        parts = name.split(".")
+        return parts[0] == "stem" or (parts[0] == "blocks" and int(parts[1]) < self.early)
 
     def head_parameters(self) -> list[nn.Parameter]:
         """The layers that start from nothing."""
@@ -126,16 +142,23 @@ class GazeNetwork(nn.Module):
 
     def features(self, image: torch.Tensor) -> list[torch.Tensor]:
         """Normalised photos [N, ...] -> the trunk's features [N, C, H / stride, W / stride] at each of TAP_STRIDES."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            x = self.stem(image)
-            for block in self.blocks[: self.frozen]:
-                x = block(x)
-        features = []
-        for i, block in enumerate(self.blocks[self.frozen :], self.frozen):
+        features = [self.first_features(image)]
+        x = features[0]
+        for i, block in enumerate(self.blocks[self.early :], self.early):
             x = block(x)
             if i in self.taps:
                 features.append(x)
         return features
+
+    def first_features(self, image: torch.Tensor) -> torch.Tensor:
+        """Normalised photos [N, ...] -> the trunk's features at the first of TAP_STRIDES."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            x = self.stem(image)
+            for block in self.blocks[: self.frozen]:
+                x = block(x)
+        for block in self.blocks[self.frozen : self.early]:
+            x = block(x)
+        return x
 
     def read(self, features: list[torch.Tensor]) -> torch.Tensor:
         """The trunk's features -> what photos show themselves, unnormalised log density [N, H / STRIDE, W / STRIDE]."""
@@ -155,6 +178,33 @@ class GazeNetwork(nn.Module):
         return quadratic(self.mean_bias_slopes(), rows, columns)
 
 
+class DenseBlock(nn.Module):
+    """What stands for an inverted bottleneck: a 3 x 3 convolution that mixes channels as well, and maybe a projection.
+
+    It adds what it takes where that has the shape of what it gives. Its layers have the names that a bottleneck's have.
+    """
+
+    def __init__(self, inputs: int, hidden: int, outputs: int | None, stride: int) -> None:
+        super().__init__()
+        self.adds = stride == 1 and outputs == inputs
+        # As the trunk does, even sides are padded behind alone where every other pixel is left out.
+        self.padding = (2 - stride, 1, 2 - stride, 1)
+        self._expand_conv = nn.Conv2d(inputs, hidden, 3, stride, bias=False)
+        self._bn0 = nn.BatchNorm2d(hidden, momentum=0.01, eps=1e-3)
+        self.projects = outputs is not None
+        if outputs is not None:
+            self._project_conv = nn.Conv2d(hidden, outputs, 1, bias=False)
+            self._bn2 = nn.BatchNorm2d(outputs, momentum=0.01, eps=1e-3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[N, inputs, H, W] -> [N, outputs, H / stride, W / stride]."""
+        # Without the value, onnxruntime keeps the padding as a step of its own.
+        y = F.relu6(self._bn0(self._expand_conv(F.pad(x, self.padding, value=0.0))))
+        if self.projects:
+            y = self._bn2(self._project_conv(y))
+        return x + y if self.adds else y
+
+
 def leaned(network: GazeNetwork) -> GazeNetwork:
     """A copy of a network with a lean readout, of its weightiest channels."""
     lean = GazeNetwork(replace(network.shape, lean=True))
@@ -166,6 +216,14 @@ def leaned(network: GazeNetwork) -> GazeNetwork:
         state[f"mix.{name}"] = state[f"mix.{name}"][kept]
     lean.load_state_dict(state)
     return lean
+
+
+def densified(network: GazeNetwork) -> GazeNetwork:
+    """A copy of a network with dense layers, yet untrained, in the place of those down to the first of TAP_STRIDES."""
+    dense = GazeNetwork(replace(network.shape, dense=True))
+    state = {name: value for name, value in network.state_dict().items() if not network.is_early(name)}
+    dense.load_state_dict({**dense.state_dict(), **state})
+    return dense
 
 
 def scaled(image: torch.Tensor) -> torch.Tensor:
@@ -208,20 +266,22 @@ def rows_of_patches(image: torch.Tensor) -> torch.Tensor:
     return image.reshape(image.shape[0], image.shape[1], -1, 3 * ROW_PATCH)
 
 
-def keep_hidden(block: Any, before: tuple[Any, Any], channels: torch.Tensor) -> None:
-    """Narrow an inverted bottleneck, in place, to the given of its hidden channels (indices [k]).
-
-    Before: the convolution that gives the hidden channels, and its normalisation.
-    """
-    depthwise, (conv, norm) = block._depthwise_conv, before
-    conv.weight = nn.Parameter(conv.weight[channels])
-    conv.out_channels = len(channels)
-    _keep_statistics(norm, channels)
+def keep_hidden(block: Any, channels: torch.Tensor) -> None:
+    """Narrow an inverted bottleneck, in place, to the given of its hidden channels (indices [k])."""
+    keep_outputs(block._expand_conv, block._bn0, channels)
+    depthwise = block._depthwise_conv
     depthwise.weight = nn.Parameter(depthwise.weight[channels])
     depthwise.in_channels = depthwise.out_channels = depthwise.groups = len(channels)
     _keep_statistics(block._bn1, channels)
     block._project_conv.weight = nn.Parameter(block._project_conv.weight[:, channels])
     block._project_conv.in_channels = len(channels)
+
+
+def keep_outputs(conv: Any, norm: Any, channels: torch.Tensor) -> None:
+    """Narrow a convolution and the normalisation after it, in place, to the given of its outputs (indices [k])."""
+    conv.weight = nn.Parameter(conv.weight[channels])
+    conv.out_channels = len(channels)
+    _keep_statistics(norm, channels)
 
 
 def _keep_statistics(norm: nn.BatchNorm2d, channels: torch.Tensor) -> None:

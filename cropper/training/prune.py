@@ -1,4 +1,6 @@
-"""Fisher pruning: the hidden channels that cost much and say little are cut out of the trunk.
+"""Fisher pruning: the hidden channels that cost much and say little are cut out of the trunk's blocks after stride 8.
+
+What comes before is cheaper made of dense convolutions: ``imitate``.
 
 Theis, Korshunova, Tejani and Huszár 2018, "Faster gaze prediction with dense networks and Fisher pruning",
 https://arxiv.org/abs/1801.05787: removing a channel raises the loss by about half the mean over photos of the squared gradient
@@ -19,7 +21,7 @@ from tqdm import tqdm
 
 from cropper.training.data import Photo
 from cropper.training.fit import Recipe, augmented, batch_loss
-from cropper.training.network import STEM_STRIDE, GazeNetwork, strides
+from cropper.training.network import TAP_STRIDES, GazeNetwork
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +32,10 @@ CHANNEL_STEP = 16
 TOUCH_COST = 0.12
 MULTIPLY_COST = 0.002
 DEPTHWISE_COST = {3: 0.45, 5: 0.85}
-# Of a number of the stem's, beside that: gathering its patches.
-STEM_COST = 0.4
 
 
 def prune(network: GazeNetwork, photos: list[Photo], recipe: Recipe, share: float, rounds: int, steps: int) -> GazeNetwork:
-    """Cut hidden channels until the trunk's blocks cost a share of what they did; between the rounds the network is trained.
+    """Cut hidden channels until those blocks cost a share of what they did; between the rounds the network is trained.
 
     Args:
         network: a trained network; it is changed in place, and no layer of it is frozen any more.
@@ -96,7 +96,8 @@ def _masked(network: GazeNetwork) -> Iterator[dict[int, Any]]:
 
         return hook
 
-    hooks = [block._project_conv.register_forward_pre_hook(masking(i)) for i, block in enumerate(network.blocks)]
+    late = network.blocks[network.early :]
+    hooks = [block._project_conv.register_forward_pre_hook(masking(i)) for i, block in enumerate(late)]
     try:
         yield masks
     finally:
@@ -105,14 +106,11 @@ def _masked(network: GazeNetwork) -> Iterator[dict[int, Any]]:
 
 
 def _costs(network: GazeNetwork) -> list[float]:
-    """Of each block, what each hidden channel costs, in ns for one pixel of the input.
-
-    The hidden channels of a block without an expansion are the stem's.
-    """
+    """Of each block, what each hidden channel costs, in ns for one pixel of the input."""
     costs = []
-    before = STEM_STRIDE
-    for block, stride in zip(network.blocks, strides(network.blocks), strict=True):
-        expanded = MULTIPLY_COST * block._expand_conv.in_channels if hasattr(block, "_expand_conv") else STEM_COST
+    before = TAP_STRIDES[0]
+    for block, stride in zip(network.blocks[network.early :], network.strides[network.early :], strict=True):
+        expanded = MULTIPLY_COST * block._expand_conv.in_channels
         project = TOUCH_COST + MULTIPLY_COST * block._project_conv.out_channels
         depthwise = DEPTHWISE_COST[block._depthwise_conv.kernel_size[0]]
         costs.append((TOUCH_COST + expanded) / before**2 + (depthwise + project) / stride**2)

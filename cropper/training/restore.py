@@ -95,14 +95,15 @@ def _module_name(node_name: str) -> str:
 
 
 def _shape(convolutions: dict[str, tuple[NDArray[np.float32], Any]], sets: tuple[str, ...]) -> Shape:
-    blocks = sum(name.endswith("._depthwise_conv") for name in convolutions)
-    hidden = tuple(len(convolutions[f"blocks.{i}._depthwise_conv"][0]) for i in range(blocks))
-    whole = GazeNetwork(Shape()).hidden
+    whole = GazeNetwork(Shape())
+    late = range(whole.early, len(whole.blocks))
+    hidden = tuple(len(convolutions[f"blocks.{i}._depthwise_conv"][0]) for i in late)
     return Shape(
         width=len(convolutions["laterals.1"][0]),
         sets=sets,
-        hidden=hidden if hidden != whole else None,
+        hidden=hidden if hidden != whole.hidden else None,
         lean=convolutions["readout"][0].shape[1] == LEAN_CHANNELS,
+        dense="blocks.0._depthwise_conv" not in convolutions,
     )
 
 

@@ -19,8 +19,8 @@ from cropper.saliency import Saliency  # noqa: E402
 from cropper.training import fit as fitting  # noqa: E402
 from cropper.training.__main__ import main  # noqa: E402
 from cropper.training.data import EpochBatches, Photo, plain_photos  # noqa: E402
-from cropper.training.imitate import imitate  # noqa: E402
-from cropper.training.network import Exported, GazeNetwork, Shape, log_normalised  # noqa: E402
+from cropper.training.imitate import imitate, imitate_early  # noqa: E402
+from cropper.training.network import Exported, GazeNetwork, Shape, densified, log_normalised  # noqa: E402
 from cropper.training.prune import prune  # noqa: E402
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
@@ -80,8 +80,9 @@ def student(folder: Path) -> Path:
     run("score", *members, folder / "set", "--every", 6)
     options = ["--share", 0.5, "--rounds", 1, "--steps", 1, "--scale", 0.5]
     run("prune", checkpoint, folder / "set", "--out", folder / "pruned", *options)
-    like = ["--out", folder / "like", "--steps", 3, "--scale", 0.5]
-    run("imitate", folder / "pruned" / "pruned.pt", checkpoint, folder / "set", *like)
+    steps = ["--steps", 3, "--scale", 0.5]
+    run("imitate", folder / "pruned" / "pruned.pt", checkpoint, folder / "set", "--dense", "--out", folder / "dense", *steps)
+    run("imitate", folder / "dense" / "imitation.pt", checkpoint, folder / "set", "--out", folder / "like", *steps)
     data = [folder / "set", "--pool", folder / "pool", "--labels", folder / "labels"]
     run("distil", folder / "like" / "imitation.pt", *data, "--out", folder / "student", "--epochs", 1, "--scale", 0.5)
     run("bias", folder / "student" / "epoch-0.pt", folder / "set")
@@ -118,17 +119,13 @@ def test_the_students_steps_make_a_smaller_model_that_keeps_the_contract(student
 def test_fisher_information_finds_the_channels_that_say_nothing(folder: Path) -> None:
     network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
     with torch.no_grad():
-        for block in (network.blocks[0], network.blocks[8]):  # the first one's hidden channels are the stem's
-            block._project_conv.weight[:, ::2] = 0  # every other hidden channel reaches nothing
-    dead = network.hidden[8] / 2
+        network.blocks[8]._project_conv.weight[:, ::2] = 0  # every other hidden channel reaches nothing
+    dead = network.blocks[8]._project_conv.in_channels / 2
     training, _ = fitting.read_sets([folder / "set"])
     recipe = fitting.Recipe(scale=0.5, batch_size=4, trunk_rate=0, head_rate=0)
     prune(network, training, recipe, share=0.6, rounds=1, steps=2)
-    reach = [network.blocks[i]._project_conv.weight.detach().abs().amax(dim=(0, 2, 3)) for i in (0, 8)]
-    assert (reach[1] == 0).sum() < 0.1 * dead
-    assert network.hidden[0] == 16
-    assert (reach[0] == 0).sum() < 4  # of its half
-    assert network.stem[0].weight.shape[0] == 16
+    reach = network.blocks[8]._project_conv.weight.detach().abs().amax(dim=(0, 2, 3))
+    assert (reach == 0).sum() < 0.1 * dead
 
 
 def test_a_pruned_student_learns_the_features_of_its_original(folder: Path) -> None:
@@ -140,13 +137,32 @@ def test_a_pruned_student_learns_the_features_of_its_original(folder: Path) -> N
     image = network.normalised(torch.from_numpy(np.stack([photo.bgr[:96, :128] for photo in training[:4]])))
 
     def unexplained() -> float:
-        with torch.no_grad():  # in training mode: so few steps do not move the statistics far
-            pairs = zip(student.train().features(image), network.features(image), strict=True)
+        with torch.no_grad():
+            pairs = zip(student.features(image), network.features(image), strict=True)
             return sum(float((mine - wanted).square().mean() / wanted.var()) for mine, wanted in pairs)
 
     before = unexplained()
     imitate(student, network, training, fitting.Recipe(scale=0.5, batch_size=4), steps=12)
     assert unexplained() < 0.95 * before
+
+
+def test_dense_layers_learn_the_first_features_and_leave_the_others_alone(folder: Path) -> None:
+    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
+    student = densified(network)
+    later = student.blocks[student.early]._expand_conv.weight.detach().clone()
+    torch.testing.assert_close(later, network.blocks[network.early]._expand_conv.weight)
+    training, _ = fitting.read_sets([folder / "set"])
+    image = network.normalised(torch.from_numpy(np.stack([photo.bgr[:96, :128] for photo in training[:4]])))
+
+    def unexplained() -> float:
+        with torch.no_grad():
+            mine, wanted = student.train().first_features(image), network.first_features(image)
+            return float((mine - wanted).square().mean() / wanted.var())
+
+    before = unexplained()
+    imitate_early(student, network, training, fitting.Recipe(scale=0.5, batch_size=4), steps=12)
+    assert unexplained() < 0.95 * before
+    torch.testing.assert_close(student.blocks[student.early]._expand_conv.weight, later, rtol=0, atol=0)
 
 
 def test_a_checkpoint_is_restored_from_the_file_it_became(student: Path) -> None:
