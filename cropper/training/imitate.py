@@ -60,9 +60,11 @@ def imitate(student: GazeNetwork, network: GazeNetwork, photos: list[Photo], rec
     """
     original = _Original(_Answers(network), [*(f"stride{stride}" for stride in TAP_STRIDES), "density"])
     student.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    groups = [{"params": student.trunk_parameters()}, {"params": student.head_parameters()}]
-    optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
-    rates = [2 * recipe.trunk_rate, recipe.head_rate]
+    # Dense layers started from nothing; all else comes from the original, and what it says would be lost in larger steps.
+    new = student.early_parameters() if student.shape.dense else []
+    old = [parameter for parameter in student.parameters() if all(parameter is not other for other in new)]
+    optimizer = torch.optim.AdamW([{"params": new}, {"params": old}], weight_decay=recipe.weight_decay)
+    rates = [recipe.head_rate, recipe.trunk_rate]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps, pct_start=0.1)
     report = _Report("features explain %.3f, %.3f and %.3f of the variance, densities diverge by %.3f nats")
     for part in tqdm(_parts(network, photos, recipe, steps), total=steps, desc="imitate"):
