@@ -269,7 +269,9 @@ def fast_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
         return command(model=FAST_MODEL if fast else None, **others)
 
-    option = click.option("--fast", is_flag=True, help="Look with the lighter model, in two thirds of the time, a little less well.")
+    option = click.option(
+        "--fast", is_flag=True, help="Look with the lighter model, in two thirds of the time, a little less well."
+    )
     decorated: Callable[..., Any] = option(with_model)
     return decorated
 
