@@ -80,14 +80,16 @@ def write_graph(model: nn.Module, example: torch.Tensor, taken: str, given: list
         path: of the file.
         height: which of the input's axes is the height; the width is the one after it.
     """
-    maps = {"density"}.intersection(given)  # what has a channel for each feature as well takes its axes from the input
+    axes = {taken: {0: "N", height: "H", height + 1: "W"}}
+    if "density" in given:
+        axes["density"] = {0: "N", 1: "h", 2: "w"}
     torch.onnx.export(
         model,
         (example,),
         str(path),
         input_names=[taken],
         output_names=given,
-        dynamic_axes={taken: {0: "N", height: "H", height + 1: "W"}} | {name: {0: "N", 1: "h", 2: "w"} for name in maps},
+        dynamic_axes=axes,
         opset_version=OPSET,
         dynamo=False,  # traces the shapes as dynamic without rewriting the graph
     )

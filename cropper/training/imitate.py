@@ -61,8 +61,10 @@ def imitate(student: GazeNetwork, network: GazeNetwork, photos: list[Photo], rec
     original = _Original(_Answers(network), [*(f"stride{stride}" for stride in TAP_STRIDES), "density"])
     student.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     # Dense layers started from nothing; all else comes from the original, and what it says would be lost in larger steps.
-    new = student.early_parameters() if student.shape.dense else []
-    old = [parameter for parameter in student.parameters() if all(parameter is not other for other in new)]
+    new: list[nn.Parameter] = []
+    old: list[nn.Parameter] = []
+    for name, parameter in student.named_parameters():
+        (new if student.shape.dense and student.is_early(name) else old).append(parameter)
     optimizer = torch.optim.AdamW([{"params": new}, {"params": old}], weight_decay=recipe.weight_decay)
     rates = [recipe.head_rate, recipe.trunk_rate]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps, pct_start=0.1)

@@ -117,7 +117,7 @@ class GazeNetwork(nn.Module):
 
     def early_parameters(self) -> list[nn.Parameter]:
         """The layers down to the first of TAP_STRIDES."""
-        return [*self.stem.parameters(), *self.blocks[: self.early].parameters()]
+        return [parameter for name, parameter in self.named_parameters() if self.is_early(name)]
 
     def is_early(self, name: str) -> bool:
         """Whether a parameter or statistic, by its name, belongs to them."""
