@@ -242,6 +242,7 @@ def imitate(
 @out_option
 @fit_options
 @click.option("--lean", is_flag=True, help="Let the readout end with few channels from now on.")
+@click.option("--keep-statistics", is_flag=True, help="Of the normalisations: for what was restored, imitates or was pruned.")
 def distil(
     checkpoint: Path,
     sets: tuple[Path, ...],
@@ -255,6 +256,7 @@ def distil(
     seed: int,
     resume: bool,
     lean: bool,
+    keep_statistics: bool,
 ) -> None:
     """Train a CHECKPOINT on with the teacher's labels, for photos of gaze SETS beside the fixations, and of the pool."""
     if labels is None:
@@ -264,9 +266,8 @@ def distil(
     training, validation = read(sets, pool, labels)
     network, _ = fitting.load(checkpoint)
     network = leaned(network) if lean else network
-    fitting.fit(
-        network, training, validation, out, fitting.Recipe(epochs=epochs, scale=scale, whole=whole, seed=seed).at(rate), resume
-    )
+    recipe = fitting.Recipe(epochs=epochs, scale=scale, whole=whole, keep_statistics=keep_statistics, seed=seed).at(rate)
+    fitting.fit(network, training, validation, out, recipe, resume)
 
 
 @main.command()

@@ -49,6 +49,9 @@ class Recipe:
     teacher_weight: float = 0.7
     # Photos with true fixations say more than noisy maps: how often an epoch visits each of them.
     fixation_repeats: int = 2
+    # Whether normalisations keep the statistics they have, in the place of each batch's own: what was restored, imitates or was
+    # pruned says what it does with these alone, and an epoch with others takes more from it than it gives (MODEL_CARD.md).
+    keep_statistics: bool = False
     seed: int = 0
 
     def at(self, rate: float) -> Recipe:
@@ -130,7 +133,7 @@ def fit(network: GazeNetwork, training: list[Photo], validation: list[Photo], ou
         log.info("resumed from %s", checkpoints[-1])
 
     for epoch in range(first, recipe.epochs):
-        network.train()
+        network.train(not recipe.keep_statistics)
         losses = []
         bar = tqdm(total=len(epoch_batches(network.shape, training, recipe, epoch)), desc=f"epoch {epoch}")
         for image, batch in augmented(network, training, recipe, epoch):

@@ -46,7 +46,7 @@ class Shape:
         trunk: ``lite0``, ``lite1`` or ``lite2``.
         width: channels of the readout.
         sets: names of the gaze sets it has a centre bias for.
-        hidden: channels inside each block of the trunk after the first of TAP_STRIDES, where they were pruned; else None.
+        hidden: channels inside each block that can be narrowed, where they were pruned; else None.
         lean: whether the readout ends with few channels.
         dense: whether dense convolutions stand for the trunk's layers down to the first of TAP_STRIDES; of Lite0's only.
     """
@@ -91,13 +91,22 @@ class GazeNetwork(nn.Module):
         self.bias_slopes = nn.Parameter(torch.zeros(len(shape.sets), 2))
 
     @property
+    def narrowable(self) -> list[Any]:
+        """The blocks whose hidden channels can be pruned: those after the first of TAP_STRIDES, and dense ones that project.
+
+        Of the trunk's own first ones there is no use: they cost less made dense.
+        """
+        first = self.blocks[: self.early] if self.shape.dense else []
+        return [*(block for block in first if block.projects), *self.blocks[self.early :]]
+
+    @property
     def hidden(self) -> tuple[int, ...]:
-        """The channels inside each block of the trunk after the first of TAP_STRIDES."""
-        return tuple(block._project_conv.in_channels for block in self.blocks[self.early :])
+        """The channels inside each block that can be narrowed."""
+        return tuple(block._project_conv.in_channels for block in self.narrowable)
 
     def keep_hidden(self, channels: list[torch.Tensor]) -> None:
-        """Narrow each block after the first of TAP_STRIDES, in place, to the given of its hidden channels (indices [k])."""
-        for block, kept in zip(self.blocks[self.early :], channels, strict=True):
+        """Narrow each block that can be, in place, to the given of its hidden channels (indices [k])."""
+        for block, kept in zip(self.narrowable, channels, strict=True):
             if len(kept) < block._project_conv.in_channels:
                 keep_hidden(block, kept)
         self.shape = replace(self.shape, hidden=self.hidden)
@@ -220,7 +229,8 @@ def leaned(network: GazeNetwork) -> GazeNetwork:
 
 def densified(network: GazeNetwork) -> GazeNetwork:
     """A copy of a network with dense layers, yet untrained, in the place of those down to the first of TAP_STRIDES."""
-    dense = GazeNetwork(replace(network.shape, dense=True))
+    hidden = network.shape.hidden and (*GazeNetwork(Shape(dense=True)).hidden[: -len(network.hidden)], *network.hidden)
+    dense = GazeNetwork(replace(network.shape, dense=True, hidden=hidden))
     state = {name: value for name, value in network.state_dict().items() if not network.is_early(name)}
     dense.load_state_dict({**dense.state_dict(), **state})
     return dense
@@ -267,12 +277,13 @@ def rows_of_patches(image: torch.Tensor) -> torch.Tensor:
 
 
 def keep_hidden(block: Any, channels: torch.Tensor) -> None:
-    """Narrow an inverted bottleneck, in place, to the given of its hidden channels (indices [k])."""
+    """Narrow an inverted bottleneck or a dense block, in place, to the given of its hidden channels (indices [k])."""
     keep_outputs(block._expand_conv, block._bn0, channels)
-    depthwise = block._depthwise_conv
-    depthwise.weight = nn.Parameter(depthwise.weight[channels])
-    depthwise.in_channels = depthwise.out_channels = depthwise.groups = len(channels)
-    _keep_statistics(block._bn1, channels)
+    if not isinstance(block, DenseBlock):
+        depthwise = block._depthwise_conv
+        depthwise.weight = nn.Parameter(depthwise.weight[channels])
+        depthwise.in_channels = depthwise.out_channels = depthwise.groups = len(channels)
+        _keep_statistics(block._bn1, channels)
     block._project_conv.weight = nn.Parameter(block._project_conv.weight[:, channels])
     block._project_conv.in_channels = len(channels)
 

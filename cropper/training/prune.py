@@ -1,6 +1,6 @@
-"""Fisher pruning: the hidden channels that cost much and say little are cut out of the trunk's blocks after stride 8.
+"""Fisher pruning: the hidden channels that cost much and say little are cut out of the blocks.
 
-What comes before is cheaper made of dense convolutions: ``imitate``.
+The trunk's own blocks down to stride 8 are left alone: they are cheaper made of dense convolutions, by ``imitate``.
 
 Theis, Korshunova, Tejani and Huszár 2018, "Faster gaze prediction with dense networks and Fisher pruning",
 https://arxiv.org/abs/1801.05787: removing a channel raises the loss by about half the mean over photos of the squared gradient
@@ -21,16 +21,16 @@ from tqdm import tqdm
 
 from cropper.training.data import Photo
 from cropper.training.fit import Recipe, augmented, batch_loss
-from cropper.training.network import TAP_STRIDES, GazeNetwork
+from cropper.training.network import TAP_STRIDES, DenseBlock, GazeNetwork
 
 log = logging.getLogger(__name__)
 
 # Channels left in a block are a multiple of this: onnxruntime's int8 depthwise convolution takes 2.4 times as long otherwise.
 CHANNEL_STEP = 16
 # What one number of a hidden map costs, in ns: int8 in onnxruntime on one core with AVX-512 VNNI, by its profile. Depthwise
-# convolutions have few multiplications, and take most of the time.
+# convolutions have few multiplications, and take long for those.
 TOUCH_COST = 0.12
-MULTIPLY_COST = 0.002
+MULTIPLY_COST = 0.0045
 DEPTHWISE_COST = {3: 0.45, 5: 0.85}
 
 
@@ -60,7 +60,8 @@ def prune(network: GazeNetwork, photos: list[Photo], recipe: Recipe, share: floa
 
 def _train(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int, steps: int) -> tuple[float, list[torch.Tensor]]:
     """Train some batches; the mean loss, and of each block's hidden channels the loss expected of removing it, [channels]."""
-    network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    # With the statistics it has, as `imitate` trains what is left.
+    network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     groups = [
         {"params": network.trunk_parameters(), "lr": recipe.trunk_rate},
         {"params": network.head_parameters(), "lr": recipe.head_rate},
@@ -96,8 +97,7 @@ def _masked(network: GazeNetwork) -> Iterator[dict[int, Any]]:
 
         return hook
 
-    late = network.blocks[network.early :]
-    hooks = [block._project_conv.register_forward_pre_hook(masking(i)) for i, block in enumerate(late)]
+    hooks = [block._project_conv.register_forward_pre_hook(masking(i)) for i, block in enumerate(network.narrowable)]
     try:
         yield masks
     finally:
@@ -109,11 +109,15 @@ def _costs(network: GazeNetwork) -> list[float]:
     """Of each block, what each hidden channel costs, in ns for one pixel of the input."""
     costs = []
     before = TAP_STRIDES[0]
-    for block, stride in zip(network.blocks[network.early :], network.strides[network.early :], strict=True):
-        expanded = MULTIPLY_COST * block._expand_conv.in_channels
+    strides = [before] * (len(network.hidden) - len(network.blocks) + network.early) + network.strides[network.early :]
+    for block, stride in zip(network.narrowable, strides, strict=True):
         project = TOUCH_COST + MULTIPLY_COST * block._project_conv.out_channels
-        depthwise = DEPTHWISE_COST[block._depthwise_conv.kernel_size[0]]
-        costs.append((TOUCH_COST + expanded) / before**2 + (depthwise + project) / stride**2)
+        expand = TOUCH_COST + MULTIPLY_COST * block._expand_conv.weight[0].numel()
+        if isinstance(block, DenseBlock):
+            costs.append((expand + project) / stride**2)
+        else:
+            depthwise = DEPTHWISE_COST[block._depthwise_conv.kernel_size[0]]
+            costs.append(expand / before**2 + (depthwise + project) / stride**2)
         before = stride
     return costs
 

@@ -95,15 +95,16 @@ def _module_name(node_name: str) -> str:
 
 
 def _shape(convolutions: dict[str, tuple[NDArray[np.float32], Any]], sets: tuple[str, ...]) -> Shape:
-    whole = GazeNetwork(Shape())
-    late = range(whole.early, len(whole.blocks))
-    hidden = tuple(len(convolutions[f"blocks.{i}._depthwise_conv"][0]) for i in late)
+    dense = "blocks.0._depthwise_conv" not in convolutions
+    whole = GazeNetwork(Shape(dense=dense))
+    first = len(whole.blocks) - len(whole.hidden)
+    hidden = tuple(len(convolutions[f"blocks.{i}._expand_conv"][0]) for i in range(first, len(whole.blocks)))
     return Shape(
         width=len(convolutions["laterals.1"][0]),
         sets=sets,
         hidden=hidden if hidden != whole.hidden else None,
         lean=convolutions["readout"][0].shape[1] == LEAN_CHANNELS,
-        dense="blocks.0._depthwise_conv" not in convolutions,
+        dense=dense,
     )
 
 

@@ -78,13 +78,14 @@ def student(folder: Path) -> Path:
     members = ["--member", checkpoint, 0.5, "--member", checkpoint, 0.75]
     run("label", *members, "--set", folder / "set", "--pool", folder / "pool", "--out", folder / "labels")
     run("score", *members, folder / "set", "--every", 6)
-    options = ["--share", 0.5, "--rounds", 1, "--steps", 1, "--scale", 0.5]
-    run("prune", checkpoint, folder / "set", "--out", folder / "pruned", *options)
     steps = ["--steps", 3, "--scale", 0.5]
-    run("imitate", folder / "pruned" / "pruned.pt", checkpoint, folder / "set", "--dense", "--out", folder / "dense", *steps)
-    run("imitate", folder / "dense" / "imitation.pt", checkpoint, folder / "set", "--out", folder / "like", *steps)
+    run("imitate", checkpoint, checkpoint, folder / "set", "--dense", "--out", folder / "dense", *steps)
+    options = ["--share", 0.5, "--rounds", 1, "--steps", 1, "--scale", 0.5]
+    run("prune", folder / "dense" / "imitation.pt", folder / "set", "--out", folder / "pruned", *options)
+    run("imitate", folder / "pruned" / "pruned.pt", checkpoint, folder / "set", "--out", folder / "like", *steps)
     data = [folder / "set", "--pool", folder / "pool", "--labels", folder / "labels"]
-    run("distil", folder / "like" / "imitation.pt", *data, "--out", folder / "student", "--epochs", 1, "--scale", 0.5)
+    how = ["--out", folder / "student", "--epochs", 1, "--scale", 0.5, "--keep-statistics"]
+    run("distil", folder / "like" / "imitation.pt", *data, *how)
     run("bias", folder / "student" / "epoch-0.pt", folder / "set")
     run("export", folder / "student" / "epoch-0.pt", folder / "int8.onnx", "--int8", folder / "set")
     return folder
@@ -126,6 +127,30 @@ def test_fisher_information_finds_the_channels_that_say_nothing(folder: Path) ->
     prune(network, training, recipe, share=0.6, rounds=1, steps=2)
     reach = network.blocks[8]._project_conv.weight.detach().abs().amax(dim=(0, 2, 3))
     assert (reach == 0).sum() < 0.1 * dead
+
+
+def test_what_is_pruned_keeps_its_width_when_its_first_layers_are_made_dense(folder: Path) -> None:
+    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
+    network.keep_hidden([torch.arange(hidden // 2) for hidden in network.hidden])
+    dense = densified(network)
+    assert dense.hidden == (*densified(GazeNetwork(Shape())).hidden[:3], *network.hidden)
+
+
+def test_kept_statistics_are_those_from_before(student: Path) -> None:
+    before, _ = fitting.load(student / "like" / "imitation.pt")
+    after, _ = fitting.load(student / "student" / "epoch-0.pt")
+    for name, value in before.state_dict().items():
+        if "running" in name:
+            torch.testing.assert_close(after.state_dict()[name], value, rtol=0, atol=0)
+    changed = after.readout.weight != before.readout.weight
+    assert changed.all()
+
+
+def test_pruning_narrows_dense_blocks_too(student: Path) -> None:
+    dense, _ = fitting.load(student / "dense" / "imitation.pt")
+    pruned, _ = fitting.load(student / "pruned" / "pruned.pt")
+    assert min(kept / whole for kept, whole in zip(pruned.hidden[:3], dense.hidden[:3], strict=True)) < 1
+    assert pruned.stem[0].weight.shape == dense.stem[0].weight.shape
 
 
 def test_a_pruned_student_learns_the_features_of_its_original(folder: Path) -> None:
