@@ -34,7 +34,7 @@ def test_a_photo_on_its_side_gets_the_shape_on_its_side(width, height):
 
 def test_the_bundled_models_are_small_to_install():
     assert BUNDLED_MODEL.stat().st_size <= 3_000_000
-    assert FAST_MODEL.stat().st_size <= 1_500_000
+    assert FAST_MODEL.stat().st_size <= 1_000_000
 
 
 def test_shapes_suit_the_model_and_cost_about_the_same():
