@@ -50,7 +50,7 @@ class Recipe:
     # Photos with true fixations say more than noisy maps: how often an epoch visits each of them.
     fixation_repeats: int = 2
     # Whether normalisations keep the statistics they have, in the place of each batch's own: what was restored, imitates or was
-    # pruned says what it does with these alone, and an epoch with others takes more from it than it gives (MODEL_CARD.md).
+    # pruned says what it does with these alone (MODEL_CARD.md).
     keep_statistics: bool = False
     seed: int = 0
 

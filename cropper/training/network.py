@@ -69,9 +69,9 @@ class GazeNetwork(nn.Module):
         trunk = EfficientNet.from_name(f"efficientnet-{shape.trunk}", image_size=(256, 256))
         if pretrained:
             trunk.load_state_dict(torch.load(_imagenet_weights(shape.trunk), weights_only=True))
-        self.strides = strides(trunk._blocks)
+        block_strides = strides(trunk._blocks)
         # The last block at each of the strides.
-        self.taps = [max(i for i, stride in enumerate(self.strides) if stride == tap) for tap in TAP_STRIDES]
+        self.taps = [max(i for i, stride in enumerate(block_strides) if stride == tap) for tap in TAP_STRIDES]
         tapped = [trunk._blocks[tap]._project_conv.out_channels for tap in self.taps]
         self.early = self.taps[0] + 1
         self.stem = nn.Sequential(trunk._conv_stem, trunk._bn0, nn.ReLU6())
@@ -80,7 +80,7 @@ class GazeNetwork(nn.Module):
             keep_outputs(self.stem[0], self.stem[1], torch.arange(DENSE_STEM))
             self.blocks = nn.ModuleList([*(DenseBlock(*sizes) for sizes in DENSE_BLOCKS), *self.blocks[self.early :]])
         # Pruned or made anew, it has to learn again what it did with all channels.
-        self.frozen = 0 if shape.hidden or shape.dense else self.strides.index(TAP_STRIDES[0])
+        self.frozen = 0 if shape.hidden or shape.dense else block_strides.index(TAP_STRIDES[0])
         if shape.hidden:
             self.keep_hidden([torch.arange(hidden) for hidden in shape.hidden])
         mixed, side = (LEAN_CHANNELS, 1) if shape.lean else (shape.width, 3)
@@ -229,7 +229,7 @@ def leaned(network: GazeNetwork) -> GazeNetwork:
 
 def densified(network: GazeNetwork) -> GazeNetwork:
     """A copy of a network with dense layers, yet untrained, in the place of those down to the first of TAP_STRIDES."""
-    hidden = network.shape.hidden and (*GazeNetwork(Shape(dense=True)).hidden[: -len(network.hidden)], *network.hidden)
+    hidden = network.shape.hidden and (*(hidden for _, hidden, outputs, _ in DENSE_BLOCKS if outputs), *network.shape.hidden)
     dense = GazeNetwork(replace(network.shape, dense=True, hidden=hidden))
     state = {name: value for name, value in network.state_dict().items() if not network.is_early(name)}
     dense.load_state_dict({**dense.state_dict(), **state})

@@ -108,17 +108,17 @@ def _masked(network: GazeNetwork) -> Iterator[dict[int, Any]]:
 def _costs(network: GazeNetwork) -> list[float]:
     """Of each block, what each hidden channel costs, in ns for one pixel of the input."""
     costs = []
-    before = TAP_STRIDES[0]
-    strides = [before] * (len(network.hidden) - len(network.blocks) + network.early) + network.strides[network.early :]
-    for block, stride in zip(network.narrowable, strides, strict=True):
+    before = TAP_STRIDES[0]  # of what the dense ones give, and the first of the others takes
+    for block in network.narrowable:
         project = TOUCH_COST + MULTIPLY_COST * block._project_conv.out_channels
         expand = TOUCH_COST + MULTIPLY_COST * block._expand_conv.weight[0].numel()
         if isinstance(block, DenseBlock):
-            costs.append((expand + project) / stride**2)
+            costs.append((expand + project) / before**2)
         else:
             depthwise = DEPTHWISE_COST[block._depthwise_conv.kernel_size[0]]
+            stride = before * block._depthwise_conv.stride[0]
             costs.append(expand / before**2 + (depthwise + project) / stride**2)
-        before = stride
+            before = stride
     return costs
 
 
