@@ -32,7 +32,7 @@ from cropper import ledger, outputs, overlay, photo
 from cropper.decide import BY_HAND
 from cropper.errors import CropperError, OutputError, PhotoError, UsageError, printable, reading, unexpected
 from cropper.opencv import cv2
-from cropper.saliency import BUNDLED_MODEL, Saliency, prepare, shape_for, share_needed
+from cropper.saliency import BUNDLED_MODEL, FAST_MODEL, Saliency, prepare, shape_for, share_needed
 from cropper.whole import replacing
 
 PAGE = "review.html"
@@ -64,7 +64,9 @@ class Seen:
     error: CropperError | None = None
 
 
-def write(out: Path, source: Path | None, jobs: int, limits: photo.Limits = photo.LIMITS) -> Generator[Seen, None, None]:
+def write(
+    out: Path, source: Path | None, jobs: int, limits: photo.Limits = photo.LIMITS, model: Path | None = None
+) -> Generator[Seen, None, None]:
     """Write the page over the ledger of an output folder, and yield what became of each photo, in the ledger's order.
 
     The page is written last. Closed early, or interrupted, the pictures made so far are there for the next run.
@@ -74,6 +76,7 @@ def write(out: Path, source: Path | None, jobs: int, limits: photo.Limits = phot
         source: where its photos are, or None for where the batch took them from.
         jobs: worker threads, at least 1.
         limits: which photos are accepted.
+        model: the ONNX file whose heat is drawn, that of the batch; None for the bundled student.
 
     Raises:
         UsageError: if there is no ledger, or it is not known where its photos are.
@@ -85,8 +88,8 @@ def write(out: Path, source: Path | None, jobs: int, limits: photo.Limits = phot
         raise UsageError(f"there is no {ledger.NAME} in it", path=out, remedy="run 'cropper batch IN OUT' first")
     photos_folder = ledger.photos_of(out, source)
     next(ledger.read(table), None)  # refuses a foreign file before anything is touched
-    _take_over(out)
-    model = Saliency()
+    _take_over(out, model or BUNDLED_MODEL)
+    saliency = Saliency(model)
     entries: list[tuple[float, str]] = []
     pictures: set[str] = set()
     sizes: dict[str, None] = {}  # a set that keeps its order
@@ -108,7 +111,7 @@ def write(out: Path, source: Path | None, jobs: int, limits: photo.Limits = phot
         try:
             for path, group in photos:
                 rows = tuple(group)
-                waiting.append((path, rows, workers.submit(_view, photos_folder, out, path, _image_size(rows), model, limits)))
+                waiting.append((path, rows, workers.submit(_view, photos_folder, out, path, _image_size(rows), saliency, limits)))
                 if len(waiting) >= 4 * jobs:
                     yield leave()
             while waiting:
@@ -116,12 +119,12 @@ def write(out: Path, source: Path | None, jobs: int, limits: photo.Limits = phot
         finally:
             workers.shutdown(cancel_futures=True)
     entries.sort(key=lambda entry: entry[0])
-    _write(out / PAGE, _page(out, photos_folder, tuple(sizes), [text for _, text in entries]))
+    _write(out / PAGE, _page(out, _command(out, photos_folder, tuple(sizes), model), tuple(sizes), [text for _, text in entries]))
     with suppress(OSError):  # the page is there; what is left over does no harm
         _remove_others(out / FOLDER, pictures)
 
 
-def _take_over(out: Path) -> None:
+def _take_over(out: Path, model: Path) -> None:
     """Make sure that the page and the folder of its pictures are ours, or not there yet, and that its pictures are current."""
     page, folder = out / PAGE, out / FOLDER
     try:
@@ -132,7 +135,7 @@ def _take_over(out: Path) -> None:
         folder.mkdir(exist_ok=True)
         mark = folder / _MARK
         made_with = hashlib.sha256(repr((PREVIEW_SIDE, CARD_SIDE, _HEAT_SCALE, _QUALITY)).encode())
-        made_with.update(BUNDLED_MODEL.read_bytes())
+        made_with.update(model.read_bytes())
         if mark.exists():
             if mark.read_text(encoding="utf-8") != made_with.hexdigest():
                 _remove_others(folder, set())
@@ -279,7 +282,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _page(out: Path, source: Path, sizes: tuple[str, ...], entries: list[str]) -> bytes:
+def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str]) -> bytes:
     """The whole page."""
     absolute = os.path.abspath(out)
     about = {
@@ -290,7 +293,7 @@ def _page(out: Path, source: Path, sizes: tuple[str, ...], entries: list[str]) -
         "sizes": sizes,
         "colours": ["#{2:02x}{1:02x}{0:02x}".format(*overlay.colour_of(number)) for number in range(_COLOURS)],
         "byHand": BY_HAND,
-        "command": _command(out, source, sizes),
+        "command": command,
     }
     data = f'{_json(about)[:-1]},"photos":[\n' + ",\n".join(entries) + "\n]}"
     templates = resources.files("cropper") / "templates"
@@ -316,8 +319,9 @@ def _hash_of(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode()}'"
 
 
-def _command(out: Path, source: Path, sizes: tuple[str, ...]) -> str:
+def _command(out: Path, source: Path, sizes: tuple[str, ...], model: Path | None) -> str:
     """What applies the exported file, as one line for a shell."""
     wanted = [f"--{'aspect' if ':' in size else 'size'} {shlex.quote(size)}" for size in sizes if size]
     folders = [shlex.quote(printable(os.path.abspath(folder))) for folder in (source, out)]
-    return " ".join(["cropper batch", *folders, *wanted, "--focus focus.csv"])
+    fast = ["--fast"] if model == FAST_MODEL else []
+    return " ".join(["cropper batch", *folders, *wanted, *fast, "--focus focus.csv"])

@@ -99,12 +99,13 @@ def test_options_reach_the_thumbnails(cropper, photos, tmp_path):
     assert cv2.imread(str(tmp_path / "out/1-1/0.webp")).shape == (64, 64, 3)
 
 
-@pytest.mark.parametrize("command", [("batch", "--dry-run"), ("boxes",), ("crop",)])
+@pytest.mark.parametrize("command", [("batch", "--dry-run"), ("boxes",), ("crop",), ("show",)])
 def test_fast_looks_with_the_other_model(cropper, samples, command, monkeypatch):
     loaded = []
     original = Saliency.__init__
     monkeypatch.setattr(Saliency, "__init__", lambda self, model, *rest: (loaded.append(model), original(self, model, *rest))[1])
-    places = {"batch": [samples / "trips", "out"], "boxes": [samples / "cat.jpg"], "crop": [samples / "cat.jpg", "-o", "cat.jpg"]}
+    one = samples / "cat.jpg"
+    places = {"batch": [samples / "trips", "out"], "boxes": [one], "crop": [one, "-o", "cat.jpg"], "show": [one]}
     arguments = [*command, *places[command[0]], *(["--aspect", "1:1"] if command[0] != "batch" else [])]
     assert cropper(*arguments, "--fast")[0] == 0
     assert cropper(*arguments)[0] == 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import SOME_FAILED, jobs_option, limits_options, photos_option
+from cropper.cli.options import SOME_FAILED, fast_option, jobs_option, limits_options, photos_option
 from cropper.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 @click.command(short_help="Write a page to look over the boxes and correct them.")
 @click.argument("out", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @photos_option
+@fast_option
 @limits_options
 @jobs_option
 @click.option("--open", "open_it", is_flag=True, help="Open the page in the browser.")
-def review(out: Path, source: Path | None, jobs: int, limits: Limits, open_it: bool) -> int:
+def review(out: Path, source: Path | None, model: Path | None, jobs: int, limits: Limits, open_it: bool) -> int:
     """Write OUT/review.html, a page over the photos and boxes of a batch, and print its path.
 
     \b
@@ -32,8 +33,10 @@ def review(out: Path, source: Path | None, jobs: int, limits: Limits, open_it: b
     4. Export focus.csv with the page's button, and apply it:
                              cropper batch photos/ thumbnails/ --focus focus.csv
 
-    Give step 4 the same options as step 1: then just the photos that you changed are made again. The page needs no network and
-    no server; its pictures lie in OUT/review_files. Run it again after a batch: pictures of photos that did not change are kept.
+    Give step 4 the same options as step 1: then just the photos that you changed are made again. Give step 2 --fast where step 1
+    has it: then the heat is what the boxes were chosen from. The page needs no network and no server; its pictures lie in
+    OUT/review_files. Run it again after a batch: pictures of photos that did not change are kept.
+
     After a --dry-run, say where the photos are:
 
     \b
@@ -47,7 +50,7 @@ def review(out: Path, source: Path | None, jobs: int, limits: Limits, open_it: b
     with (
         libraries_muted(),
         progress(lambda: len({row.path for row in ledger.read(out / ledger.NAME)})) as bar,
-        closing(pages.write(out, source, jobs, limits)) as photos,
+        closing(pages.write(out, source, jobs, limits, model)) as photos,
     ):
         for seen in photos:
             if seen.error is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import candidates_option, choosing_options, limits_options, say
+from cropper.cli.options import candidates_option, choosing_options, fast_option, limits_options, say
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @choosing_options
 @candidates_option
+@fast_option
 @limits_options
 @click.option(
     "-o",
@@ -37,6 +38,7 @@ def show(
     targets: tuple[Target, ...],
     choosing: Choosing,
     candidates: int,
+    model: Path | None,
     limits: Limits,
     output: Path | None,
     open_it: bool,
@@ -57,7 +59,7 @@ def show(
     if path.exists() and path.samefile(image):
         raise UsageError("the picture would overwrite the photo", path=path, remedy="give another name with -o")
     with libraries_muted():
-        look = look_at(image, targets, replace(choosing, candidates=candidates), limits=limits)
+        look = look_at(image, targets, replace(choosing, candidates=candidates), model, limits)
     if look.salvaged:
         say(f"{image}: {SALVAGED}")
     save(picture_of(look), path)
