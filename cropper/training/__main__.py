@@ -14,6 +14,7 @@ from tqdm import tqdm
 from cropper.evaluation import gaze, maps
 from cropper.training import bias as biases
 from cropper.training import export as exporting
+from cropper.training import faces as facing
 from cropper.training import fit as fitting
 from cropper.training import imitate as imitating
 from cropper.training import label as labelling
@@ -38,6 +39,12 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option("--labels", type=FOLDER, help="The teacher's densities, as `label` wrote them.")(command)
     command = click.option("--pool", type=FOLDER, help="Photos without gaze. Needs --labels.")(command)
     return click.argument("sets", nargs=-1, required=True, type=FOLDER)(command)
+
+
+def photos_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Whose labels a step writes."""
+    command = click.option("--pool", type=FOLDER, help="A folder of photos to label.")(command)
+    return click.option("--set", "sets", multiple=True, type=FOLDER, help="A gaze set to label; repeatable.")(command)
 
 
 def out_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,6 +86,12 @@ def read(sets: tuple[Path, ...], pool: Path | None, labels: Path | None) -> tupl
     return training, validation
 
 
+def labelled_photos(sets: tuple[Path, ...], pool: Path | None) -> list[Photo]:
+    """The training photos of gaze sets, and the pool's."""
+    photos = [photo for folder in sets for photo in read_gaze_set(folder)[0]]
+    return photos + (read_pool(pool) if pool is not None else [])
+
+
 def log_to(out: Path) -> None:
     """Also log to a file in the step's folder."""
     out.mkdir(parents=True, exist_ok=True)
@@ -94,6 +107,7 @@ def main() -> None:
     \b
     fit     a network on gaze sets: a member of the teacher, or the student's start
     label   photos with the teacher's densities
+    faces   get more in labels than the teacher gives them
     score   the teacher
     prune   the student's channels that cost more than they say
     imitate the features of the network that a student was made of
@@ -141,14 +155,24 @@ def fit(
 
 @main.command()
 @member_option
-@click.option("--set", "sets", multiple=True, type=FOLDER, help="A gaze set to label; repeatable.")
-@click.option("--pool", type=FOLDER, help="A folder of photos to label.")
+@photos_options
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the labels, one file a set or pool.")
 def label(members: tuple[tuple[Path, float], ...], sets: tuple[Path, ...], pool: Path | None, out: Path) -> None:
     """Write the densities that the teacher, all members together, gives training photos."""
-    photos = [photo for folder in sets for photo in read_gaze_set(folder)[0]]
-    photos += read_pool(pool) if pool is not None else []
-    labelling.label(labelling.Teacher(list(members)), photos, out)
+    labelling.label(labelling.Teacher(list(members)), labelled_photos(sets, pool), out)
+
+
+@main.command()
+@click.argument("labels", type=FOLDER)
+@photos_options
+@click.option("--weight", default=2.0, show_default=True, help="How many times the density a face gets.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the new labels; others are copied.")
+def faces(labels: Path, sets: tuple[Path, ...], pool: Path | None, weight: float, out: Path) -> None:
+    """Write LABELS again with more density on faces, as MTCNN finds them.
+
+    It needs a package whose own requirements are of an older torch: pip install --no-deps facenet-pytorch==2.6.0 torchvision
+    """
+    facing.emphasise(labelled_photos(sets, pool), labels, out, facing.mtcnn(), weight)
 
 
 @main.command()

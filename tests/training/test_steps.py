@@ -24,6 +24,8 @@ from cropper.training.network import Exported, GazeNetwork, Shape, densified, lo
 from cropper.training.prune import prune  # noqa: E402
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
+# Left, top, right and bottom, as shares of the photo's sides.
+FACE = (0.25, 0.2, 0.5, 0.6)
 
 
 def run(*arguments: object) -> None:
@@ -83,7 +85,10 @@ def student(folder: Path) -> Path:
     options = ["--share", 0.5, "--rounds", 1, "--steps", 1, "--scale", 0.5]
     run("prune", folder / "dense" / "imitation.pt", folder / "set", "--out", folder / "pruned", *options)
     run("imitate", folder / "pruned" / "pruned.pt", checkpoint, folder / "set", "--out", folder / "like", *steps)
-    data = [folder / "set", "--pool", folder / "pool", "--labels", folder / "labels"]
+    with pytest.MonkeyPatch.context() as patch:  # MTCNN's package is of an older torch, and is installed by hand
+        patch.setattr("cropper.training.faces.mtcnn", lambda: lambda bgr: np.array([FACE]))
+        run("faces", folder / "labels", "--pool", folder / "pool", "--weight", 3, "--out", folder / "labels-faces")
+    data = [folder / "set", "--pool", folder / "pool", "--labels", folder / "labels-faces"]
     how = ["--out", folder / "student", "--epochs", 1, "--scale", 0.5, "--keep-statistics"]
     run("distil", folder / "like" / "imitation.pt", *data, *how)
     run("bias", folder / "student" / "epoch-0.pt", folder / "set")
@@ -103,6 +108,19 @@ def test_labels_are_relative_to_an_even_density(student: Path) -> None:
         assert sorted(labels) == ["0.jpg", "1.jpg"]
         for density in labels.values():
             assert density.astype(float).mean() == pytest.approx(1, abs=0.01)
+
+
+def test_a_face_gets_as_many_times_the_density_as_asked_for_and_other_labels_stay(student: Path) -> None:
+    with np.load(student / "labels" / "pool.npz") as before, np.load(student / "labels-faces" / "pool.npz") as after:
+        for name, density in before.items():
+            rows, columns = density.shape
+            gain = after[name].astype(float) / density
+            inside = gain[round(0.3 * rows) : round(0.5 * rows), round(0.33 * columns) : round(0.42 * columns)]
+            far = gain[:, round(0.75 * columns) :]
+            assert far.std() < 0.01 * far.mean()
+            np.testing.assert_allclose(inside / far.mean(), 3, rtol=0.1)
+            assert after[name].astype(float).mean() == pytest.approx(1, abs=0.01)
+    assert (student / "labels-faces" / "set.npz").read_bytes() == (student / "labels" / "set.npz").read_bytes()
 
 
 def test_the_students_steps_make_a_smaller_model_that_keeps_the_contract(student: Path, exported: Path) -> None:
