@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 
 # Of the mean learned centre bias. Users' photos obey it less than the gaze sets do: see MODEL_CARD.md for what was measured.
 BIAS_STRENGTH = 0.75
-# The power of what the photo shows: between 1.15 and 1.3 the likelihood of validation fixations is highest.
-SHARPNESS = 1.2
+# The power of what the photo shows at which validation fixations are likeliest, of networks distilled at the scale they run at.
+SHARPNESS = 1.0
 OPSET = 17
 TOLERANCE = 1e-3
 CALIBRATION_PHOTOS = 128

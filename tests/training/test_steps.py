@@ -19,6 +19,7 @@ from cropper.saliency import Saliency  # noqa: E402
 from cropper.training import fit as fitting  # noqa: E402
 from cropper.training.__main__ import main  # noqa: E402
 from cropper.training.data import EpochBatches, Photo, plain_photos  # noqa: E402
+from cropper.training.export import BIAS_STRENGTH, SHARPNESS  # noqa: E402
 from cropper.training.imitate import imitate, imitate_early  # noqa: E402
 from cropper.training.network import Exported, GazeNetwork, Shape, densified, log_normalised  # noqa: E402
 from cropper.training.prune import prune  # noqa: E402
@@ -100,7 +101,7 @@ def exported_density(checkpoint: Path, photo: NDArray[np.uint8]) -> NDArray[np.f
     """What the float32 graph of a checkpoint gives."""
     network, _ = fitting.load(checkpoint)
     with torch.no_grad():
-        return Exported(network, 0.75, 1.2).eval()(torch.from_numpy(photo)[None])[0].numpy()
+        return Exported(network, BIAS_STRENGTH, SHARPNESS).eval()(torch.from_numpy(photo)[None])[0].numpy()
 
 
 def test_labels_are_relative_to_an_even_density(student: Path) -> None:
