@@ -483,7 +483,7 @@ def test_five_thousand_photos_are_no_more_than_fifty_in_the_page(chromium, made,
     out = tmp_path / "out"
     out.mkdir()
     (out / "review_files").symlink_to(made / "out" / "review_files")
-    (out / review.PAGE).write_bytes(review._page(out, made / "in", tuple(SIZES), entries))
+    (out / review.PAGE).write_bytes(review._page(out, "cropper batch", tuple(SIZES), entries))
     page = Page(chromium, tmp_path, tmp_path)
     assert page.find("#count").text == "5,000 photos, the least certain first"
     for place in (0, 0.3, 0.99, 1):
