@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +88,7 @@ def read(sets: tuple[Path, ...], pool: Path | None, labels: Path | None) -> tupl
     return training, validation
 
 
-def labelled_photos(sets: tuple[Path, ...], pool: Path | None) -> list[Photo]:
+def training_photos(sets: tuple[Path, ...], pool: Path | None = None) -> list[Photo]:
     """The training photos of gaze sets, and the pool's."""
     photos = [photo for folder in sets for photo in read_gaze_set(folder)[0]]
     return photos + (read_pool(pool) if pool is not None else [])
@@ -159,7 +161,7 @@ def fit(
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the labels, one file a set or pool.")
 def label(members: tuple[tuple[Path, float], ...], sets: tuple[Path, ...], pool: Path | None, out: Path) -> None:
     """Write the densities that the teacher, all members together, gives training photos."""
-    labelling.label(labelling.Teacher(list(members)), labelled_photos(sets, pool), out)
+    labelling.write(training_photos(sets, pool), out, partial(labelling.labelled, labelling.Teacher(list(members))))
 
 
 @main.command()
@@ -172,7 +174,11 @@ def faces(labels: Path, sets: tuple[Path, ...], pool: Path | None, weight: float
 
     It needs a package whose own requirements are of an older torch: pip install --no-deps facenet-pytorch==2.6.0 torchvision
     """
-    facing.emphasise(labelled_photos(sets, pool), labels, out, facing.mtcnn(), weight)
+    photos = with_labels(training_photos(sets, pool), labels)
+    labelling.write(photos, out, partial(facing.emphasised, detect=facing.mtcnn(), weight=weight))
+    for path in labels.glob("*.npz"):
+        if not (out / path.name).exists():
+            shutil.copyfile(path, out / path.name)
 
 
 @main.command()
@@ -316,8 +322,7 @@ def bias(checkpoint: Path, sets: tuple[Path, ...]) -> None:
 )
 def export(checkpoint: Path, onnx: Path, bias_strength: float, sharpness: float, calibration: tuple[Path, ...]) -> None:
     """Write a CHECKPOINT as an ONNX file and check it against torch."""
-    photos = [photo for folder in calibration for photo in read_gaze_set(folder)[0]]
-    exporting.export(checkpoint, onnx, bias_strength, sharpness, photos)
+    exporting.export(checkpoint, onnx, bias_strength, sharpness, training_photos(calibration))
 
 
 @main.command()

@@ -5,20 +5,13 @@ Likelier densities give more to whatever else catches the eye, the badges on a s
 
 from __future__ import annotations
 
-import logging
-import shutil
-from collections.abc import Callable
-from itertools import groupby
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from cropper.training.data import Photo
-
-log = logging.getLogger(__name__)
 
 # The long side of what the detector sees, in pixels, its smallest face, and how sure its three stages are to be.
 DETECTED_SIDE = 1024
@@ -54,36 +47,11 @@ def mtcnn() -> Detector:
     return detect
 
 
-def emphasise(photos: list[Photo], labels: Path, out: Path, detect: Detector, weight: float) -> None:
-    """Write the labels of photos again, ``labels/COLLECTION.npz`` -> ``out/COLLECTION.npz``, with that many times the density on
-    faces.
-
-    Labels of other collections are copied; what ``out`` has already is left as it is.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    for collection, group in groupby(photos, key=lambda photo: photo.collection):
-        path = out / f"{collection}.npz"
-        if path.exists():
-            log.info("%s is there already", path)
-            continue
-        of_collection = list(group)
-        found = 0
-        with np.load(labels / path.name) as densities:
-            emphasised = dict(densities)
-        for photo in tqdm(of_collection, desc=collection):
-            faces = detect(photo.bgr)
-            found += len(faces) > 0
-            density = emphasised[photo.name].astype(np.float32)
-            density *= 1 + (weight - 1) * likeness(faces, *density.shape)
-            # Relative to an even density, as `label` writes them.
-            emphasised[photo.name] = (density / density.mean()).astype(np.float16)
-        temporary = path.with_suffix(".part.npz")
-        np.savez(temporary, **emphasised)
-        temporary.replace(path)
-        log.info("%s: %d of %d photos have faces", collection, found, len(of_collection))
-    for path in labels.glob("*.npz"):
-        if not (out / path.name).exists():
-            shutil.copyfile(path, out / path.name)
+def emphasised(photos: list[Photo], detect: Detector, weight: float) -> Iterator[tuple[Photo, NDArray[np.float32]]]:
+    """Photos with labels, each with its label that has so many times the density on faces."""
+    for photo in photos:
+        assert photo.teacher is not None
+        yield photo, photo.teacher * (1 + (weight - 1) * likeness(detect(photo.bgr), *photo.teacher.shape))
 
 
 def likeness(faces: NDArray[np.floating], rows: int, columns: int) -> NDArray[np.float32]:

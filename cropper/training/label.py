@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -71,10 +71,15 @@ class Teacher:
         return density
 
 
-def label(teacher: Teacher, photos: list[Photo], out: Path) -> None:
-    """Write the teacher's densities of photos, ``out/COLLECTION.npz`` with a float16 array [h, w] by each photo's name.
+def write(photos: list[Photo], out: Path, label: Callable[[list[Photo]], Iterator[tuple[Photo, NDArray[np.float32]]]]) -> None:
+    """Write densities of photos, ``out/COLLECTION.npz`` with a float16 array [h, w] by each photo's name.
 
     A collection whose file is there already is left as it is.
+
+    Args:
+        photos: those of one collection beside each other.
+        out: the folder; made if it is not there.
+        label: gives each photo of a collection with its density, in any order.
     """
     out.mkdir(parents=True, exist_ok=True)
     for collection, group in groupby(photos, key=lambda photo: photo.collection):
@@ -83,17 +88,19 @@ def label(teacher: Teacher, photos: list[Photo], out: Path) -> None:
             log.info("%s is there already", path)
             continue
         of_collection = list(group)
-        densities: dict[str, NDArray[np.float16]] = {}
-        with tqdm(total=len(of_collection), desc=collection) as bar:
-            for shape, part in _by_shape(of_collection):
-                share = COARSE_SHARE if all(photo.coarse for photo in part) else 1.0
-                for photo, density in zip(part, teacher.densities([p.bgr for p in part], shape, share), strict=True):
-                    # A density's cells are too small for float16; relative to an even density they are not.
-                    densities[photo.name] = (density * density.size).astype(np.float16)
-                bar.update(len(part))
+        bar = tqdm(label(of_collection), total=len(of_collection), desc=collection)
+        # A density's cells are too small for float16; relative to an even density they are not.
+        densities = {photo.name: (density / density.mean()).astype(np.float16) for photo, density in bar}
         temporary = path.with_suffix(".part.npz")
-        np.savez(temporary, **densities)  # type: ignore[arg-type]
+        np.savez(temporary, **densities)
         temporary.replace(path)
+
+
+def labelled(teacher: Teacher, photos: list[Photo]) -> Iterator[tuple[Photo, NDArray[np.float32]]]:
+    """Photos, each with the teacher's density of it."""
+    for shape, part in _by_shape(photos):
+        share = COARSE_SHARE if all(photo.coarse for photo in part) else 1.0
+        yield from zip(part, teacher.densities([photo.bgr for photo in part], shape, share), strict=True)
 
 
 def _by_shape(photos: list[Photo]) -> Iterator[tuple[tuple[int, int], list[Photo]]]:
