@@ -68,6 +68,8 @@ _WHITE = 255
 # Pixels of the largest result that is averaged from four samples each: beyond, they would take much memory.
 _LARGEST_SAMPLED = 1 << 20
 _JPEG_END = b"\xff\xd9"
+# The chunks that make an animation of a PNG. Without them it is the picture that viewers show where nothing moves.
+_ANIMATION_CHUNKS = (b"acTL", b"fcTL", b"fdAT")
 # What libjpeg-turbo says of JPEGs that this interface does not decode, and of those whose header is odd: nothing of damage.
 _NOT_OF_DAMAGE = (
     "Sorry",
@@ -200,6 +202,20 @@ def _breaks_off(png: bytes) -> bool:
             return False
         end = start + length + 4
     return end > len(png)
+
+
+def _still(png: bytes) -> bytes:
+    """A PNG without its animation.
+
+    OpenCV composes an animated PNG itself. Where a picture's data are short, damaged or smaller than the canvas, it returns
+    memory that nobody wrote, which holds other photos, and reports no error. It decodes a still PNG by libpng, which does report
+    it.
+    """
+    if b"acTL" not in png:
+        return png
+    view = memoryview(png)
+    chunks = [view[start - 8 : start + length + 4] for name, start, length in chunks_of(png) if name not in _ANIMATION_CHUNKS]
+    return b"".join([view[:8], *chunks])
 
 
 def _orientation(image: Image.Image) -> int:
@@ -364,8 +380,10 @@ def _without_padding(jpeg: bytes, warning: str) -> Iterator[bytes]:
 
 def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
     """BGR, not turned; but a TIFF comes upright from either decoder."""
-    if header.format == "PNG" and _breaks_off(data):
-        raise PhotoError("it is truncated or damaged", remedy=_COPY_AGAIN)
+    if header.format == "PNG":
+        if _breaks_off(data):
+            raise PhotoError("it is truncated or damaged", remedy=_COPY_AGAIN)
+        data = _still(data)
     flags = reduction(header, needed)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from colour import SPACES, profile_of
+from hostile import chunk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
@@ -346,6 +347,51 @@ def test_first_photo_of_an_mpo_is_decoded_scaled_too():
 def test_24_megapixels_are_decoded_at_an_eighth():
     data = file(Image.new("RGB", (6000, 4000), (200, 10, 10)), "JPEG")
     assert photo.decode(data, photo.probe(data), (640, 360)).shape == (500, 750, 3)
+
+
+def animated_png(first: bytes, frame: tuple[int, int]) -> bytes:
+    """An animated PNG of 64 x 48: the packed data of its first picture, and the size that the animation gives this picture."""
+
+    def control(number: int, size: tuple[int, int]) -> bytes:
+        return chunk(b"fcTL", struct.pack(">IIIIIHHBB", number, *size, 0, 0, 1, 10, 0, 0))
+
+    rows = zlib.compress(b"".join(b"\0" + bytes([y, 100, 200]) * 64 for y in range(48)))
+    parts = [
+        chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 48, 8, 2, 0, 0, 0)),
+        chunk(b"acTL", struct.pack(">II", 2, 0)),
+        control(0, frame) + chunk(b"IDAT", first),
+        control(1, (64, 48)) + chunk(b"fdAT", struct.pack(">I", 2) + rows),
+        chunk(b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+PICTURE = b"".join(b"\0" + bytes([200, 100, y]) * 64 for y in range(48))
+
+
+@pytest.mark.parametrize("frame", [(64, 48), (32, 24)])
+@pytest.mark.parametrize(
+    "first",
+    [
+        zlib.compress(PICTURE[: len(PICTURE) // 2]),
+        zlib.compress(PICTURE)[:-20],
+        zlib.compress(PICTURE)[:40] + b"\xff" * 40,
+        zlib.compress(b""),
+    ],
+    ids=["ends early", "cut off", "garbled", "empty"],
+)
+def test_animated_png_shows_no_memory_that_nobody_wrote(first, frame):
+    """OpenCV composes the animation in memory that it does not clear: what is missing there may be another photo."""
+    data = animated_png(first, frame)
+    with pytest.raises(PhotoError, match="truncated or damaged"):
+        photo.decode(data, photo.probe(data), (64, 48))
+
+
+@pytest.mark.parametrize("frame", [(64, 48), (32, 24)])
+def test_animated_png_gives_its_first_picture(frame):
+    data = animated_png(zlib.compress(PICTURE), frame)
+    pixels = photo.decode(data, photo.probe(data), (64, 48))
+    np.testing.assert_array_equal(pixels[:, :, ::-1], np.frombuffer(PICTURE, np.uint8).reshape(48, 193)[:, 1:].reshape(48, 64, 3))
 
 
 def cmyk_profile() -> bytes:

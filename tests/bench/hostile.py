@@ -4,8 +4,9 @@
 
 Every kind of file is truncated at so many points and has bits flipped so many times; beside them stand wrong extensions, headers
 that lie about the size, decompression bombs, directories without an end, polyglots, odd names, and what is no file at all. Each
-group is a folder and a run of its own, so that a decoder that dies, hangs or hoards is known by its group. All is made from
-`sample_images` with fixed seeds. Exits with 1 if a run died or a photo has no row, or no reason why it failed.
+group is a folder and a run of its own, so that a decoder that dies, hangs or hoards is known by its group. Each group runs twice,
+and fresh memory holds other bytes in the second run: a thumbnail that differs shows memory that nobody wrote. All is made from
+`sample_images` with fixed seeds. Exits with 1 if a run died, a photo has no row, or no reason why it failed, or a thumbnail differs.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ SAMPLE = Path(__file__).parents[2] / "sample_images" / "cat.jpg"
 SIZE = (160, 120)
 # Half of the flips are among the first bytes, where the structure is.
 HEAD = 600
+# What glibc fills fresh memory with in the first run of a group and in the second: a decoder that leaves pixels out shows it.
+FRESH_MEMORY = (85, 170)
 # The command itself, with its supervisor and a clock on the stages that touch a photo's bytes.
 CLOCKED = """
 import os, sys, time
@@ -404,7 +407,7 @@ def fill(folder: Path, files: Files) -> None:
             file.write(data)
 
 
-def run(source: Path, out: Path, jobs: int, patience: float, *options: str) -> Result:
+def run(source: Path, out: Path, jobs: int, patience: float, *options: str, fresh_memory: int = 0) -> Result:
     """Run `cropper batch` over a group.
 
     Args:
@@ -413,13 +416,15 @@ def run(source: Path, out: Path, jobs: int, patience: float, *options: str) -> R
         jobs: worker threads.
         patience: seconds after which the run counts as hanging, and is killed.
         options: more of the command's.
+        fresh_memory: the byte that fresh memory is filled with; 0 for whatever is there.
     """
+    environment = {**os.environ, "MALLOC_PERTURB_": str(fresh_memory)} if fresh_memory else None
     times = out.with_name(out.name + ".times")
     command = [sys.executable, "-c", CLOCKED, times, "batch", source, out, "--size", "64x36", "--jobs", str(jobs), *options]
     complaints: list[str] = []
     start = time.monotonic()
     with open(times.with_suffix(".stderr"), "wb+") as said:
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said) as process:
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment) as process:
             alarm = Timer(patience, os.kill, (process.pid, signal.SIGKILL))
             alarm.start()
             _, status, usage = os.wait4(process.pid, 0)
@@ -457,6 +462,22 @@ def run(source: Path, out: Path, jobs: int, patience: float, *options: str) -> R
     return Result(rows, passed_over, process.returncode, seconds, longest, longest_path, peak, tuple(complaints))
 
 
+def differing(one: Path, other: Path) -> tuple[str, ...]:
+    """What two runs over one group made differently: complaints, none where all rows and thumbnails are alike."""
+    tables = []
+    for out in (one, other):
+        with (out / "boxes.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            tables.append({row["path"]: row for row in csv.DictReader(file)})
+    complaints = []
+    for path, row in tables[0].items():
+        again = tables[1].get(path, {})
+        if row["status"] != again.get("status"):
+            complaints.append(f"{path!a}: {row['status']}, then {again.get('status')}")
+        elif row["status"] == "ok" and (one / row["output"]).read_bytes() != (other / row["output"]).read_bytes():
+            complaints.append(f"{path!a}: the thumbnail shows memory that nobody wrote")
+    return tuple(complaints)
+
+
 @click.command()
 @click.option("--truncations", default=40, show_default=True)
 @click.option("--flips", default=2000, show_default=True)
@@ -484,16 +505,24 @@ def main(truncations: int, flips: int, jobs: int, patience: float, only: str, co
                 strange(folder)
             else:
                 fill(folder, files())
-            result = run(folder, Path(scratch) / f"out-{number}", jobs, patience, *(["--salvage"] if salvage else []))
+            options = ["--salvage"] if salvage else []
+            outs = [Path(scratch) / f"out-{number}-{byte}" for byte in FRESH_MEMORY]
+            result, _ = (
+                run(folder, out, jobs, patience, *options, fresh_memory=byte)
+                for out, byte in zip(outs, FRESH_MEMORY, strict=True)
+            )
             rows = result.rows
+            found_wrong = (*result.complaints, *differing(*outs))
             click.echo(
                 f"{name:28} {rows['ok']:5} {rows['failed']:6} {result.passed_over:5} {result.code:4} {result.seconds:7.1f} "
                 f"{result.longest:7.2f} {result.peak_bytes / 1e6:7.0f}  {result.longest_path}"
             )
-            for complaint in result.complaints[:10]:
+            for complaint in found_wrong[:10]:
                 click.echo(f"    {complaint}")
-            complaints += len(result.complaints)
-    click.echo("all rows are there, each failure has its reason" if not complaints else f"{complaints} complaints")
+            complaints += len(found_wrong)
+    click.echo(
+        "all rows are there and alike in both runs, each failure has its reason" if not complaints else f"{complaints} complaints"
+    )
     sys.exit(1 if complaints else 0)
 
 
