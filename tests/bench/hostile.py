@@ -6,7 +6,8 @@ Every kind of file is truncated at so many points and has bits flipped so many t
 that lie about the size, decompression bombs, directories without an end, polyglots, odd names, and what is no file at all. Each
 group is a folder and a run of its own, so that a decoder that dies, hangs or hoards is known by its group. Each group runs twice,
 and fresh memory holds other bytes in the second run: a thumbnail that differs shows memory that nobody wrote. All is made from
-`sample_images` with fixed seeds. Exits with 1 if a run died, a photo has no row, or no reason why it failed, or a thumbnail differs.
+`sample_images` with fixed seeds. Exits with 1 if a run died, a photo has no row or no reason why it failed, or a thumbnail
+differs.
 """
 
 from __future__ import annotations
