@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cropper._version import __version__
 from cropper.errors import CropperError, DependencyError, ModelError, OutputError, PhotoError, UsageError
 
 if TYPE_CHECKING:
     from cropper.api import Cropper
-    from cropper.boxes import Box
+    from cropper.geometry import Box
 
-__version__ = "0.1.0"
 
 __all__ = [
     "Box",
@@ -39,7 +39,7 @@ def __getattr__(name: str) -> Any:
 
         return Cropper
     if name == "Box":
-        from cropper.boxes import Box
+        from cropper.geometry import Box
 
         return Box
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

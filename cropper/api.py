@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper import photo
-from cropper.boxes import Box, aspect_ratio, choose
-from cropper.saliency import Saliency
+from cropper.choosing.boxes import choose
+from cropper.geometry import Box, aspect_ratio
+from cropper.imaging.resize import render
+from cropper.model.saliency import Saliency
 
 
 class Cropper:
@@ -61,7 +62,7 @@ class Cropper:
         Raises:
             UsageError: for a size with a side below 1.
         """
-        return photo.render(image_bgr, self.box(image_bgr, size), size)
+        return render(image_bgr, self.box(image_bgr, size), size)
 
 
 def _checked(image_bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -116,3 +116,8 @@ def reading(path: str | os.PathLike[str]) -> Iterator[None]:
         raise PhotoError(f"it cannot be read ({error.strerror})", path=path) from error
     except PhotoError as error:
         raise PhotoError(error.what, path=path, remedy=error.remedy) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error says, in one line; its type where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import settings
 from killed import Plain
 
-from cropper import batch
 from cropper.cli import main
+from cropper.engine import batch
 
 # A busy machine is no failure.
 settings.register_profile("unhurried", deadline=None)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc
 USE = """
 import resource, threading
 import numpy as np
-from cropper.allocator import keep_memory
+from cropper.process.memory import keep_memory
 {call}
 def use():
     for _ in range(20):

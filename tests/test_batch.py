@@ -19,21 +19,25 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from cropper import ModelError, UsageError, batch, photo, pipeline
-from cropper.batch import run
-from cropper.boxes import Target
-from cropper.decide import Choosing, Fit
-from cropper.focus import Focus
-from cropper.journal import Journal
-from cropper.pipeline import Settings
-from cropper.zoom import Zoom
+from cropper import ModelError, UsageError
+from cropper.choosing.focus import Focus
+from cropper.engine import batch, pipeline
+from cropper.engine.batch import run_batch
+from cropper.engine.job import Decoded, Done, Job
+from cropper.engine.pipeline import BATCH_SIZE
+from cropper.engine.stages import pixels_needed
+from cropper.engine.tasks import decode_photo
+from cropper.imaging import decode
+from cropper.process.journal import Journal
+from cropper.settings import Choosing, Fit, Settings, Target, Zoom
+from cropper.storage import thumbnails
 
 MANY = 40
 SIZE, SQUARE = Target((64, 36), (64, 36)), Target((1, 1))
 
 
-def process(source: Path, out: Path, *targets: Target, jobs: int = 2, **settings) -> list[pipeline.Done]:
-    return list(run(source, out, Settings(targets or (SIZE,), **settings), jobs))
+def process(source: Path, out: Path, *targets: Target, jobs: int = 2, **settings) -> list[Done]:
+    return list(run_batch(source, out, Settings(targets or (SIZE,), **settings), jobs))
 
 
 def rows_of(out: Path) -> list[dict[str, str]]:
@@ -61,7 +65,7 @@ def later(path: Path, seconds: float = 10) -> None:
     os.utime(path, ns=(modified, modified))
 
 
-def statuses(done: list[pipeline.Done]) -> dict[str, str]:
+def statuses(done: list[Done]) -> dict[str, str]:
     return {d.path: "failed" if d.error else "unchanged" if d.unchanged else "made" for d in done if d.rows}
 
 
@@ -298,12 +302,12 @@ def test_a_dry_run_writes_the_ledger_of_the_real_run_and_nothing_else(samples, t
     ],
 )
 def test_photos_are_decoded_to_the_largest_size_asked_for_and_no_larger(targets, needed):
-    assert pipeline.pixels_needed(4000, 3000, Settings(tuple(targets))) == needed
+    assert pixels_needed(4000, 3000, Settings(tuple(targets))) == needed
 
 
 @given(st.integers(700, 2000), st.integers(700, 2000))
 def test_a_photo_of_eight_times_the_size_is_decoded_at_an_eighth(width, height):
-    assert pipeline.pixels_needed(8 * width, 8 * height, Settings((Target((width, height), (width, height)),))) == (width, height)
+    assert pixels_needed(8 * width, 8 * height, Settings((Target((width, height), (width, height)),))) == (width, height)
 
 
 def test_the_size_asked_for_hardly_moves_the_box(samples, tmp_path):
@@ -327,9 +331,9 @@ def test_a_dry_run_over_thumbnails_forgets_none_of_them(photos, tmp_path, make_p
 
 
 def test_a_dry_run_lets_go_of_the_pixels(photos):
-    job = pipeline.Job(0, "a.jpg", photos / "a.jpg", "jpg", ("a.jpg",), (), frozenset(), (None,))
-    decoded = pipeline._decode(job, Settings((SIZE,), dry_run=True), Journal())
-    assert isinstance(decoded, pipeline.Decoded)
+    job = Job(0, "a.jpg", photos / "a.jpg", "jpg", ("a.jpg",), (), frozenset(), (None,))
+    decoded = decode_photo(job, Settings((SIZE,), dry_run=True), Journal())
+    assert isinstance(decoded, Decoded)
     assert decoded.pixels.nbytes == 0
     assert decoded.pixels.base is None
 
@@ -339,10 +343,10 @@ def test_each_photo_is_read_and_decoded_once(photos, tmp_path, monkeypatch):
 
     def counting(data, *arguments):
         decoded.append(data)
-        return decode(data, *arguments)
+        return original_decode(data, *arguments)
 
-    decode = photo.decode
-    monkeypatch.setattr(photo, "decode", counting)
+    original_decode = decode.decode
+    monkeypatch.setattr(decode, "decode", counting)
     process(photos, tmp_path / "out", SIZE, SQUARE, Target((9, 16)))
     assert sorted(decoded) == sorted(path.read_bytes() for path in photos.rglob("*.*"))
     process(photos, tmp_path / "out", SIZE, SQUARE, Target((9, 16)))
@@ -352,7 +356,7 @@ def test_each_photo_is_read_and_decoded_once(photos, tmp_path, monkeypatch):
 @pytest.mark.parametrize("taken", [0, 1, 15])
 def test_a_run_broken_off_keeps_what_is_finished_and_the_next_goes_on(many, tmp_path, taken):
     out = tmp_path / "out"
-    with closing(run(many, out, Settings((SIZE,)), 2)) as photos:
+    with closing(run_batch(many, out, Settings((SIZE,)), 2)) as photos:
         list(itertools.islice(photos, taken))
     kept = {row["path"] for row in rows_of(out) if row["status"] == "ok"} if taken else set()
     assert len(kept) >= taken
@@ -370,7 +374,7 @@ def test_thumbnails_that_a_broken_off_run_was_to_replace_stay_known(many, tmp_pa
     for attempt in range(2):  # some photos change again while their thumbnails are not yet replaced
         for path in many.rglob("*.jpg"):
             later(path, 10 + attempt)
-        with closing(run(many, out, Settings((SIZE,)), 2)) as photos:
+        with closing(run_batch(many, out, Settings((SIZE,)), 2)) as photos:
             next(photos)
         assert {row["path"] for row in rows_of(out)} == {str(path.relative_to(many)) for path in many.rglob("*.jpg")}
     done = statuses(process(many, out))
@@ -406,7 +410,7 @@ def test_a_model_that_fails_ends_the_run_and_keeps_what_is_finished(many, tmp_pa
     assert {row["output"] for row in rows_of(tmp_path / "out")} == thumbnails
 
 
-@pytest.mark.parametrize(("limit", "value", "bound"), [("MAX_IN_FLIGHT", 5, 5), ("ENOUGH_BYTES", 1, pipeline.BATCH_SIZE + 3)])
+@pytest.mark.parametrize(("limit", "value", "bound"), [("MAX_IN_FLIGHT", 5, 5), ("ENOUGH_BYTES", 1, BATCH_SIZE + 3)])
 def test_photos_under_way_are_bounded_in_number(many, tmp_path, monkeypatch, limit, value, bound):
     lock, under_way, most = threading.Lock(), 0, 0
 
@@ -415,7 +419,7 @@ def test_photos_under_way_are_bounded_in_number(many, tmp_path, monkeypatch, lim
         with lock:
             under_way += 1
             most = max(most, under_way)
-        return decode(*arguments)
+        return original_decode(*arguments)
 
     def end(*arguments, **named):
         nonlocal under_way
@@ -423,9 +427,9 @@ def test_photos_under_way_are_bounded_in_number(many, tmp_path, monkeypatch, lim
             under_way -= 1
         return write(*arguments, **named)
 
-    decode, write = photo.decode, batch.outputs.write
-    monkeypatch.setattr(photo, "decode", begin)
-    monkeypatch.setattr(batch.outputs, "write", end)
+    original_decode, write = decode.decode, thumbnails.write
+    monkeypatch.setattr(decode, "decode", begin)
+    monkeypatch.setattr(thumbnails, "write", end)
     monkeypatch.setattr(pipeline, limit, value)
     assert len(process(many, tmp_path / "out", jobs=3)) == MANY
     assert 1 < most <= bound
@@ -446,7 +450,7 @@ def test_only_what_is_given_anew_is_made_anew_and_holds_the_given_box(photos, tm
     before = inodes_of(out)
     given = {"trips/a.jpg": {"": Focus(10, 20)}, "a.jpg": {"64x36": Focus(4, 6, 64, 36), "1:1": Focus(0, 0)}}
 
-    done = list(run(photos, out, Settings((SIZE,)), 2, given))
+    done = list(run_batch(photos, out, Settings((SIZE,)), 2, given))
     assert [d.path for d in done if not d.unchanged] == ["a.jpg", "trips/a.jpg"]
     rows = {row["path"]: row for row in rows_of(out)}
     assert [rows["a.jpg"][name] for name in ("x", "y", "width", "height", "message")] == ["4", "6", "64", "36", "focus given"]
@@ -457,9 +461,9 @@ def test_only_what_is_given_anew_is_made_anew_and_holds_the_given_box(photos, tm
     after = inodes_of(out)
     assert {path for path in after if after[path] != before[path]} == {"a.jpg", "trips/a.jpg"}
 
-    assert all(d.unchanged for d in run(photos, out, Settings((SIZE,)), 2, given))
+    assert all(d.unchanged for d in run_batch(photos, out, Settings((SIZE,)), 2, given))
     moved = {"a.jpg": given["a.jpg"], "trips/a.jpg": {"": Focus(11, 20)}}
-    assert [d.path for d in run(photos, out, Settings((SIZE,)), 2, moved) if not d.unchanged] == ["trips/a.jpg"]
+    assert [d.path for d in run_batch(photos, out, Settings((SIZE,)), 2, moved) if not d.unchanged] == ["trips/a.jpg"]
     # Without the user's word the model's counts again.
     assert [d.path for d in process(photos, out) if not d.unchanged] == ["a.jpg", "trips/a.jpg"]
     assert not any(row["message"] for row in rows_of(out))
@@ -470,14 +474,14 @@ def test_a_small_box_of_a_large_photo_is_cut_from_its_own_pixels(tmp_path, sampl
     source.mkdir()
     shutil.copy(samples / "fig.jpg", source)
     word = {"fig.jpg": {"": Focus(700, 400, 160, 90)}}
-    list(run(source, tmp_path / "out", Settings((Target((160, 90), (160, 90)),)), 1, word))
+    list(run_batch(source, tmp_path / "out", Settings((Target((160, 90), (160, 90)),)), 1, word))
     thumbnail = cv2.imread(str(tmp_path / "out/fig.jpg")).astype(int)
     expected = cv2.imread(str(source / "fig.jpg"))[400:490, 700:860].astype(int)
     assert np.abs(thumbnail - expected).mean() < 4
 
 
 def test_a_focus_outside_its_photo_fails_that_photo_alone(photos, tmp_path):
-    done = list(run(photos, tmp_path / "out", Settings((SIZE,)), 2, {"a.jpg": {"": Focus(96, 0)}}))
+    done = list(run_batch(photos, tmp_path / "out", Settings((SIZE,)), 2, {"a.jpg": {"": Focus(96, 0)}}))
     assert statuses(done) == {"a.jpg": "failed", "b.png": "made", "c.webp": "made", "trips/a.jpg": "made", "trips/d.jpg": "made"}
     assert "is not in the photo of 96x64" in rows_of(tmp_path / "out")[0]["message"]
 
@@ -614,7 +618,7 @@ def test_the_file_systems_order_does_not_matter(cropper, samples, tmp_path, make
 
     monkeypatch.setattr(os, "scandir", InOrder)
     # Broken off, and gone on with.
-    with closing(run(tmp_path / "in", tmp_path / "out", Settings((Target((24, 24), (24, 24)),)), jobs)) as photos:
+    with closing(run_batch(tmp_path / "in", tmp_path / "out", Settings((Target((24, 24), (24, 24)),)), jobs)) as photos:
         for _ in range(5):
             next(photos)
     assert cropper("batch", "in", "out", "--size", "24x24", "--jobs", jobs)[0] == 0

@@ -12,10 +12,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cropper import bench
-from cropper.boxes import Target
 from cropper.cli import cli
-from cropper.pipeline import Settings
+from cropper.engine.bench import STAGES, floor, measure, profile, sample
+from cropper.settings import Settings, Target
 
 SETTINGS = Settings((Target((16, 9), (64, 36)), Target((1, 1), (40, 40))))
 
@@ -33,7 +32,7 @@ def folder(samples, tmp_path):
 
 @given(st.integers(0, 60), st.integers(1, 20), st.integers(0, 5))
 def test_a_sample_is_of_different_items_in_their_order(length, count, seed):
-    chosen = bench.sample(iter(range(length)), count, seed)
+    chosen = sample(iter(range(length)), count, seed)
     assert len(chosen) == min(length, count)
     assert chosen == sorted(set(chosen))
 
@@ -41,19 +40,19 @@ def test_a_sample_is_of_different_items_in_their_order(length, count, seed):
 def test_each_item_is_as_likely_in_a_sample_as_any_other():
     times = np.zeros(10)
     for seed in range(2000):
-        times[bench.sample(range(10), 3, seed)] += 1
+        times[sample(range(10), 3, seed)] += 1
     assert np.abs(times / 2000 - 0.3).max() < 0.05  # five standard deviations
 
 
 def test_every_stage_is_timed_and_photos_that_fail_are_counted(folder, tmp_path):
-    seconds, failed = bench.profile(sorted(folder.iterdir()), tmp_path / "out", SETTINGS)
-    assert tuple(seconds) == bench.STAGES
+    seconds, failed = profile(sorted(folder.iterdir()), tmp_path / "out", SETTINGS)
+    assert tuple(seconds) == STAGES
     assert min(seconds.values()) > 0
     assert failed == 1
 
 
 def test_the_floor_makes_what_the_batch_makes_of_the_centre(folder, tmp_path):
-    bench.floor(sorted(folder.iterdir()), tmp_path / "floor", SETTINGS, jobs=2)
+    floor(sorted(folder.iterdir()), tmp_path / "floor", SETTINGS, jobs=2)
     made = sorted((tmp_path / "floor").iterdir())
     assert len(made) == 6
     sizes = {cv2.imread(str(path)).shape for path in made}
@@ -69,7 +68,7 @@ def test_the_floor_makes_what_the_batch_makes_of_the_centre(folder, tmp_path):
 def test_a_file_that_went_away_is_one_that_cannot_be_read(folder, tmp_path):
     files = [*sorted(folder.iterdir()), folder / "gone.jpg"]
     (tmp_path / "scratch").mkdir()
-    costs = bench.measure(files, SETTINGS, jobs=1, rounds=1, scratch=tmp_path / "scratch")
+    costs = measure(files, SETTINGS, jobs=1, rounds=1, scratch=tmp_path / "scratch")
     assert (costs.photos, costs.failed) == (3, 2)
 
 
@@ -79,8 +78,8 @@ def test_the_command_prints_the_stages_and_writes_nothing_beside_the_photos(fold
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == "3 photos, 1 that cannot be read"
-    assert all(re.search(r"x \d+\.\d\d$", line) for line in lines[3 : 3 + len(bench.STAGES)])
-    assert [line.split()[0] for line in lines[3 : 3 + len(bench.STAGES)]] == list(bench.STAGES)
+    assert all(re.search(r"x \d+\.\d\d$", line) for line in lines[3 : 3 + len(STAGES)])
+    assert [line.split()[0] for line in lines[3 : 3 + len(STAGES)]] == list(STAGES)
     assert "times as long as the floor" in result.stdout
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == {p: s.st_mtime_ns for p, s in before.items()}
 

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cropper import UsageError
-from cropper.boxes import KEPT_TOLERANCE, Target, choose, largest_size
+from cropper.choosing.boxes import KEPT_TOLERANCE, choose
+from cropper.geometry import largest_size
+from cropper.settings import Target
 
 SIDES = st.integers(1, 7000)
 ASPECTS = st.tuples(st.integers(1, 40), st.integers(1, 40))

@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cropper import __version__
-from cropper.saliency import FAST_MODEL, Saliency
+from cropper._version import __version__
+from cropper.model.saliency import FAST_MODEL, Saliency
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and terminals are others there")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cropper.boxes import Target, central, choose
-from cropper.decide import BY_HAND, Choosing, Decision, Fit, decide, smallest_box
-from cropper.focus import Focus
-from cropper.zoom import Zoom
+from cropper.choosing.boxes import central, choose
+from cropper.choosing.decide import BY_HAND, Decision, decide, smallest_box
+from cropper.choosing.focus import Focus
+from cropper.settings import Choosing, Fit, Target, Zoom
 
 WIDE, SQUARE = Target((16, 9), (640, 360)), Target((1, 1))
 FLAT = np.ones((36, 48))

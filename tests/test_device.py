@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 
 from cropper import DependencyError
-from cropper.device import best
-from cropper.saliency import BUNDLED_MODEL, Saliency
+from cropper.model.device import best_device
+from cropper.model.saliency import BUNDLED_MODEL, Saliency
 
 without_cuda = pytest.mark.skipif(
     "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="this onnxruntime has CUDA"
@@ -63,7 +63,7 @@ def test_cuda_that_is_there_and_does_not_work_is_not_used(monkeypatch, capfd, ou
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
     monkeypatch.setattr(onnxruntime, "InferenceSession", load)
     reason = "CUDA failure 35" if outcome == "raises" else "its driver or one of its libraries is missing"
-    assert best(BUNDLED_MODEL) == ("cpu", f"onnxruntime cannot use CUDA here ({reason})")
+    assert best_device(BUNDLED_MODEL) == ("cpu", f"onnxruntime cannot use CUDA here ({reason})")
     with pytest.raises(DependencyError, match="check the driver"):
         Saliency(device="cuda")
 
@@ -71,7 +71,7 @@ def test_cuda_that_is_there_and_does_not_work_is_not_used(monkeypatch, capfd, ou
 @without_cuda
 def test_thumbnails_of_another_device_are_made_again(photo, cropper, monkeypatch, tmp_path):
     """The card is played by the processor: what counts is which thumbnails are taken for done."""
-    from cropper import batch
+    from cropper.engine import batch
 
     monkeypatch.setattr(batch, "Saliency", lambda model, device: Saliency(model))
     for device, made in (("cpu", 1), ("cpu", 0), ("cuda", 1), ("cuda", 0), ("cpu", 1)):

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cropper import PhotoError, UsageError, focus, ledger
-from cropper.boxes import Box, largest_size
-from cropper.focus import Focus
+from cropper import PhotoError, UsageError
+from cropper.choosing.focus import Focus, around
+from cropper.geometry import Box, largest_size
+from cropper.ledger.focus_file import focus_for, read_focus_file
+from cropper.ledger.table import Writer, decided_row, failed_row
 
 EVEN = np.ones((4, 6))
 SIDES = st.integers(2, 5000)
@@ -31,26 +33,24 @@ def test_points_and_boxes_are_read_by_path_and_size(tmp_path):
         "mine,,a.jpg,10,20,,\r\n"
         ',1:1,a.jpg,1,2,30,40\r\n,,"b, ""c"".jpg", 7 ,8,9,10\r\n,,caf\udce9.jpg,0,0,,\r\n'
     )
-    given_words = focus.read(table(tmp_path, text))
-    assert focus.of(given_words, "a.jpg", "640x360") == Focus(10, 20)
-    assert focus.of(given_words, "a.jpg", "1:1") == Focus(1, 2, 30, 40)
-    assert focus.of(given_words, 'b, "c".jpg', "1:1") == Focus(7, 8, 9, 10)
-    assert focus.of(given_words, "caf\udce9.jpg", "1:1") == Focus(0, 0)
-    assert focus.of(given_words, "d.jpg", "1:1") is None
+    given_words = read_focus_file(table(tmp_path, text))
+    assert focus_for(given_words, "a.jpg", "640x360") == Focus(10, 20)
+    assert focus_for(given_words, "a.jpg", "1:1") == Focus(1, 2, 30, 40)
+    assert focus_for(given_words, 'b, "c".jpg', "1:1") == Focus(7, 8, 9, 10)
+    assert focus_for(given_words, "caf\udce9.jpg", "1:1") == Focus(0, 0)
+    assert focus_for(given_words, "d.jpg", "1:1") is None
 
 
 def test_a_ledger_fixes_what_was_decided(tmp_path):
-    writer = ledger.Writer(tmp_path / "boxes.csv")
+    writer = Writer(tmp_path / "boxes.csv")
     box = Box(10, 0, 640, 480, 0.8, (300, 200))
-    writer.append(
-        [ledger.decided_row("a.jpg", "a.jpg", "ok", (800, 480), "4:3", box), ledger.failed_row("b.jpg", "4:3", "no image")]
-    )
+    writer.append([decided_row("a.jpg", "a.jpg", "ok", (800, 480), "4:3", box), failed_row("b.jpg", "4:3", "no image")])
     writer.close()
-    assert focus.read(tmp_path / "boxes.csv") == {"a.jpg": {"4:3": Focus(10, 0, 640, 480)}}
+    assert read_focus_file(tmp_path / "boxes.csv") == {"a.jpg": {"4:3": Focus(10, 0, 640, 480)}}
 
 
 def test_points_alone_need_three_columns_and_the_last_row_counts(tmp_path):
-    assert focus.read(table(tmp_path, "path,x,y\na.jpg,1,2\na.jpg,3,4\n")) == {"a.jpg": {"": Focus(3, 4)}}
+    assert read_focus_file(table(tmp_path, "path,x,y\na.jpg,1,2\na.jpg,3,4\n")) == {"a.jpg": {"": Focus(3, 4)}}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_points_alone_need_three_columns_and_the_last_row_counts(tmp_path):
 )
 def test_what_is_no_focus_file_is_wrong_usage_and_the_line_is_named(tmp_path, text, why):
     with pytest.raises(UsageError) as caught:
-        focus.read(table(tmp_path, text))
+        read_focus_file(table(tmp_path, text))
     assert why in str(caught.value)
     assert "focus.csv" in str(caught.value)
 
@@ -75,7 +75,7 @@ def test_what_is_no_focus_file_is_wrong_usage_and_the_line_is_named(tmp_path, te
 @given(st.data(), SIDES, SIDES, ASPECTS)
 def test_around_a_point_lies_the_largest_box_that_is_nearest_to_it(data, width, height, aspect):
     x, y = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
-    box = focus.around(Focus(x, y), EVEN, width, height, aspect)
+    box = around(Focus(x, y), EVEN, width, height, aspect)
     assert (box.width, box.height) == largest_size(width, height, aspect)
     assert box.focus == (x, y)
     assert box.x <= x < box.x + box.width
@@ -92,7 +92,7 @@ def test_a_box_of_the_aspect_stays_as_it_is_to_the_pixel(data, width, height, as
     across = data.draw(st.integers(1, largest[0]))
     down = min(height, max(1, round(across / Fraction(*aspect))))
     x, y = data.draw(st.integers(0, width - across)), data.draw(st.integers(0, height - down))
-    box = focus.around(Focus(x, y, across, down), EVEN, width, height, aspect)
+    box = around(Focus(x, y, across, down), EVEN, width, height, aspect)
     if abs(across - max(1, down * Fraction(*aspect))) <= 1:
         assert (box.x, box.y, box.width, box.height) == (x, y, across, down)
 
@@ -101,7 +101,7 @@ def test_a_box_of_the_aspect_stays_as_it_is_to_the_pixel(data, width, height, as
 def test_a_box_of_another_aspect_is_held_where_the_photo_has_room(data, width, height, aspect):
     across, down = data.draw(st.integers(1, width)), data.draw(st.integers(1, height))
     x, y = data.draw(st.integers(0, width - across)), data.draw(st.integers(0, height - down))
-    box = focus.around(Focus(x, y, across, down), EVEN, width, height, aspect)
+    box = around(Focus(x, y, across, down), EVEN, width, height, aspect)
     assert 0 <= box.x <= width - box.width
     assert 0 <= box.y <= height - box.height
     largest = largest_size(width, height, aspect)
@@ -118,4 +118,4 @@ def test_a_box_of_another_aspect_is_held_where_the_photo_has_room(data, width, h
 @pytest.mark.parametrize("given_word", [Focus(100, 5), Focus(-1, 5), Focus(5, 60), Focus(90, 5, 11, 10), Focus(5, 59, 1, 2)])
 def test_what_is_not_in_the_photo_is_said_of_it(given_word):
     with pytest.raises(PhotoError, match="is not in the photo of 100x60; correct it"):
-        focus.around(given_word, EVEN, 100, 60, (1, 1))
+        around(given_word, EVEN, 100, 60, (1, 1))

@@ -8,24 +8,25 @@ import json
 import cv2
 import pytest
 
-from cropper import photo
+from cropper import installation
 from cropper.errors import PhotoError
-from cropper.formats import formats, model
-from cropper.saliency import BUNDLED_MODEL
+from cropper.image_formats import EXTENSIONS_OF, QUALITY
+from cropper.installation import formats, model
+from cropper.model.saliency import BUNDLED_MODEL
 
 
 def test_what_is_said_is_what_batches_do(cropper, make_photo, tmp_path):
     """Every format that is read makes thumbnails, in every format that is written."""
     known = formats()
-    assert [one.name for one in known] == list(photo.EXTENSIONS_OF)
+    assert [one.name for one in known] == list(EXTENSIONS_OF)
     for one in known:
         if one.reads:
             make_photo(tmp_path / "in" / f"a{one.extensions[-1]}" if one.name != "JPEG" else tmp_path / "in" / "a.jpg")
     made = {}
-    for output in photo.QUALITY:
+    for output in QUALITY:
         code, _, _ = cropper("batch", "in", output, "--size", "30x20", "--format", output)
         made[output] = code == 0 and len(list((tmp_path / output).glob("a*"))) == sum(one.reads is True for one in known)
-    assert made == {one.extensions[0][1:]: one.writes for one in known if one.extensions[0][1:] in photo.QUALITY}
+    assert made == {one.extensions[0][1:]: one.writes for one in known if one.extensions[0][1:] in QUALITY}
 
 
 def test_what_is_never_written_is_said(cropper):
@@ -54,7 +55,7 @@ def test_an_encoder_that_is_missing_is_noticed(monkeypatch):
     def refuse(*arguments):
         raise PhotoError("the encoder refused")
 
-    monkeypatch.setattr(photo, "encode", refuse)
+    monkeypatch.setattr(installation, "encode", refuse)
     assert (of("AVIF").writes, of("AVIF").quality) == (False, None)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from PIL import ImageFont
 
-from cropper import lettering
-from cropper.lettering import lettered, wrapped
+from cropper.views import lettering
+from cropper.views.lettering import _SYSTEM_FONTS, _system, lettered, wrapped
 
 
 def test_words_in_ascii_are_drawn_as_they_are_whatever_fonts_a_system_has():
@@ -25,7 +25,7 @@ def test_names_that_are_no_text_are_escaped():
 
 
 def test_a_system_font_that_has_the_letters_draws_them(monkeypatch):
-    names = [name for name in lettering._SYSTEM_FONTS if lettering._system(name, 15)]
+    names = [name for name in _SYSTEM_FONTS if _system(name, 15)]
     if not names:
         pytest.skip("no system font here")
     monkeypatch.setattr(lettering, "_SYSTEM_FONTS", names[:1])

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from cropper import OutputError, ledger, lock
+from cropper import OutputError
+from cropper.ledger import lock
+from cropper.ledger.run import close_run, open_run
+from cropper.ledger.table import Row
 
 HOLD = """
 import sys
 from pathlib import Path
-from cropper import lock
+from cropper.ledger import lock
 taken = lock.take(Path(sys.argv[1]))
 print("has", flush=True)
 input()
@@ -56,21 +59,21 @@ def test_a_run_that_is_killed_leaves_no_lock_but_word_of_it(other, tmp_path):
 
 
 def test_two_runs_in_one_process_keep_each_other_out_too(tmp_path):
-    run = ledger.open_run(tmp_path, Path("in"), "settings")
+    run = open_run(tmp_path, Path("in"), "settings")
     with pytest.raises(OutputError, match="is at work there; wait"):
-        ledger.open_run(tmp_path, Path("in"), "settings")
-    ledger.close_run(run, complete=True)
-    ledger.close_run(ledger.open_run(tmp_path, Path("in"), "settings"), complete=True)
+        open_run(tmp_path, Path("in"), "settings")
+    close_run(run, complete=True)
+    close_run(open_run(tmp_path, Path("in"), "settings"), complete=True)
     assert (tmp_path / ".cropper/lock").read_bytes() == b""
 
 
 def test_a_refused_run_lets_go_of_the_lock(tmp_path):
-    run = ledger.open_run(tmp_path, Path("in"), "old")
-    run.part.append([ledger.Row("a", "a", "ok")])
-    ledger.close_run(run, complete=True)
+    run = open_run(tmp_path, Path("in"), "old")
+    run.part.append([Row("a", "a", "ok")])
+    close_run(run, complete=True)
     with pytest.raises(OutputError, match="other settings"):
-        ledger.open_run(tmp_path, Path("in"), "new", dry=True)
-    ledger.close_run(ledger.open_run(tmp_path, Path("in"), "old"), complete=True)
+        open_run(tmp_path, Path("in"), "new", dry=True)
+    close_run(open_run(tmp_path, Path("in"), "old"), complete=True)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="open files stay there")

@@ -15,7 +15,12 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from test_photo import BGR, image
 
-from cropper import metadata, photo
+from cropper.image_formats import QUALITY
+from cropper.imaging.decode import decode
+from cropper.imaging.encode import encode
+from cropper.imaging.header import Header, probe
+from cropper.imaging.metadata import kept_metadata
+from cropper.settings import KEEP_ALL, KEEP_CHOICES, KEEP_COPYRIGHT, KEEP_NOTHING
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of files that are broken on purpose
 
@@ -99,10 +104,10 @@ def photo_of(format: str, orientation: int = 1) -> bytes:
 
 
 def thumbnail(data: bytes, keep: str, output: str) -> bytes:
-    header = photo.probe(data)
-    kept = metadata.of(data, header.format, keep)
-    header = photo.Header(**{**vars(header), "metadata": kept})
-    return photo.encode(photo.decode(data, header, (1, 1)), header, output)
+    header = probe(data)
+    kept = kept_metadata(data, header.format, keep)
+    header = Header(**{**vars(header), "metadata": kept})
+    return encode(decode(data, header, (1, 1)), header, output)
 
 
 def reopened(data: bytes) -> tuple[Image.Exif, bytes]:
@@ -124,8 +129,8 @@ def test_photos_of_this_test_tell_where_they_were_taken(input):
     assert as_written(tags[0x013B]) == ARTIST
 
 
-@pytest.mark.parametrize("keep", [metadata.NONE, metadata.COPYRIGHT])
-@pytest.mark.parametrize("output", photo.QUALITY)
+@pytest.mark.parametrize("keep", [KEEP_NOTHING, KEEP_COPYRIGHT])
+@pytest.mark.parametrize("output", QUALITY)
 @pytest.mark.parametrize("input", FORMATS)
 def test_no_place_and_no_secret_survives(tmp_path, input, output, keep):
     made = thumbnail(photo_of(input), keep, output)
@@ -135,7 +140,7 @@ def test_no_place_and_no_secret_survives(tmp_path, input, output, keep):
     assert not tags.get_ifd(0x8769)
     for secret in (b"SECRET", b"GPS", b"52,31.2041N", *(struct.pack(order + "II", 52, 1) for order in "<>")):
         assert secret not in made
-    if keep == metadata.NONE:
+    if keep == KEEP_NOTHING:
         assert not dict(tags)
     else:
         assert {number: as_written(text) for number, text in tags.items()} == {0x013B: ARTIST, 0x8298: COPYRIGHT}
@@ -145,10 +150,10 @@ def test_no_place_and_no_secret_survives(tmp_path, input, output, keep):
         assert subprocess.run(command, capture_output=True).stdout == b""
 
 
-@pytest.mark.parametrize("output", photo.QUALITY)
+@pytest.mark.parametrize("output", QUALITY)
 @pytest.mark.parametrize("input", FORMATS)
 def test_all_is_all_that_holds_of_the_thumbnail(input, output):
-    made = thumbnail(photo_of(input, 6), metadata.ALL, output)
+    made = thumbnail(photo_of(input, 6), KEEP_ALL, output)
     tags, xmp = reopened(made)
     assert tags[0x0112] == 1
     assert as_written(tags[0x013B]) == ARTIST
@@ -170,7 +175,7 @@ def test_all_is_all_that_holds_of_the_thumbnail(input, output):
     assert not xmp.endswith(b"\0")
 
 
-@pytest.mark.parametrize("output", photo.QUALITY)
+@pytest.mark.parametrize("output", QUALITY)
 def test_metadata_changes_no_pixel(output):
     data = photo_of("JPEG")
     with (
@@ -180,18 +185,18 @@ def test_metadata_changes_no_pixel(output):
         assert np.array_equal(np.asarray(plain), np.asarray(full))
 
 
-@pytest.mark.parametrize("output", photo.QUALITY)
+@pytest.mark.parametrize("output", QUALITY)
 def test_photo_without_a_name_has_none_in_its_thumbnail(output):
     file = io.BytesIO()
     image().save(file, "JPEG")
-    for keep in metadata.CHOICES:
-        assert thumbnail(file.getvalue(), keep, output) == thumbnail(file.getvalue(), metadata.NONE, output)
+    for keep in KEEP_CHOICES:
+        assert thumbnail(file.getvalue(), keep, output) == thumbnail(file.getvalue(), KEEP_NOTHING, output)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
 def test_metadata_that_breaks_off_stops_no_thumbnail(share):
     whole = block()
-    for keep in metadata.CHOICES:
+    for keep in KEEP_CHOICES:
         file = io.BytesIO()
         image().save(file, "JPEG", exif=b"Exif\0\0" + whole[: int(len(whole) * share)], xmp=XMP[: int(len(XMP) * share)])
         made = thumbnail(file.getvalue(), keep, "jpg")
@@ -210,8 +215,8 @@ def test_metadata_of_noise_stops_no_thumbnail():
             noisy[at] = rng.integers(0, 256)
         file = io.BytesIO()
         image().save(file, "JPEG", exif=b"Exif\0\0" + bytes(noisy))
-        for keep in (metadata.COPYRIGHT, metadata.ALL):
-            kept = metadata.of(file.getvalue(), "JPEG", keep)
+        for keep in (KEEP_COPYRIGHT, KEEP_ALL):
+            kept = kept_metadata(file.getvalue(), "JPEG", keep)
             assert len(kept.exif) <= len(whole) + 100
 
 
@@ -220,7 +225,7 @@ def test_xmp_with_a_document_type_is_left_out():
     for packet in (bomb, bomb.decode().encode("utf-16"), b"<a>" * 5000 + b"</a>" * 5000):
         file = io.BytesIO()
         image().save(file, "JPEG", xmp=packet)
-        assert metadata.of(file.getvalue(), "JPEG", metadata.ALL).xmp == b""
+        assert kept_metadata(file.getvalue(), "JPEG", KEEP_ALL).xmp == b""
 
 
 def test_what_is_too_long_for_a_marker_is_left_out():
@@ -240,7 +245,7 @@ def test_large_parts_of_a_tiff_are_no_reason_to_lose_its_names():
     tags.tagtype[34377] = 7
     file = io.BytesIO()
     image().resize((600, 440)).save(file, "TIFF", tiffinfo=tags)
-    for keep in (metadata.COPYRIGHT, metadata.ALL):
+    for keep in (KEEP_COPYRIGHT, KEEP_ALL):
         assert reopened(thumbnail(file.getvalue(), keep, "jpg"))[0][315] == "Ada"
 
 

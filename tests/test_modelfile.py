@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from cropper import Cropper, ModelError
-from cropper.modelfile import refuse_external_data
-from cropper.saliency import BUNDLED_MODEL
+from cropper.model.external_data import refuse_external_data
+from cropper.model.saliency import BUNDLED_MODEL
 
 
 def test_the_bundled_model_is_all_in_its_file():

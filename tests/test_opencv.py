@@ -45,7 +45,7 @@ NOISE = """
 import io, sys, warnings
 import numpy as np
 from PIL import Image
-from cropper.opencv import cv2, libraries_muted
+from cropper.imaging.opencv import cv2, libraries_muted
 
 def make_noise():
     for format in ("PNG", "JPEG"):

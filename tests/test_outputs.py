@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cropper import OutputError
-from cropper.boxes import Target
-from cropper.outputs import are_up_to_date, format_of, names_of, paths_of, stamp, write
+from cropper.image_formats import output_format
+from cropper.settings import Target
+from cropper.storage.naming import names_of, paths_of
+from cropper.storage.thumbnails import are_up_to_date, stamp, write
 
 FORMATS = st.sampled_from(["keep", "jpg", "png", "webp", "avif"])
 STEMS = st.text(st.sampled_from("aAbé~2. ß\udce9"), min_size=1, max_size=5).filter(lambda stem: not stem.startswith("."))
@@ -62,8 +64,8 @@ def test_output_names_examples(names, format, expected):
 
 
 def test_format_kept_is_the_photos_own_or_png():
-    assert [format_of(f"a{ending}", "keep") for ending in (".JPG", ".webp", ".tif", ".gif")] == ["jpg", "webp", "png", "png"]
-    assert format_of("a.tif", "avif") == "avif"
+    assert [output_format(f"a{ending}", "keep") for ending in (".JPG", ".webp", ".tif", ".gif")] == ["jpg", "webp", "png", "png"]
+    assert output_format("a.tif", "avif") == "avif"
 
 
 def test_several_targets_have_a_folder_each():

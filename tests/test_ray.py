@@ -21,13 +21,20 @@ import killed
 import pytest
 import ray_faults
 
-from cropper import __version__, batch, ledger, outputs
-from cropper import cluster as clusters
-from cropper.boxes import Target
-from cropper.cluster import Cluster, Task, Worker, _Answer, cluster
+from cropper._version import __version__
+from cropper.engine import cluster, tasks
+from cropper.engine.batch import local_threads, run_batch
+from cropper.engine.cluster import CHUNK, Cluster, _reason, _unreachable, chunk_sizes, ray_cluster
+from cropper.engine.job import Done, Finished, Job
+from cropper.engine.pipeline import BATCH_SIZE
+from cropper.engine.worker import TRIES, TRIES_ALONE, Answer, Task, Worker, _packed
 from cropper.errors import CropperError, OutputError, UsageError
-from cropper.pipeline import BATCH_SIZE, Done, Finished, Job, Settings
-from cropper.saliency import BUNDLED_MODEL
+from cropper.ledger.state import STATE_FOLDER, TABLE_NAME
+from cropper.ledger.table import read_rows
+from cropper.model.saliency import BUNDLED_MODEL
+from cropper.settings import Settings, Target
+from cropper.storage import thumbnails
+from cropper.storage.naming import marked, temporary_name
 
 SIZES = Target((96, 64), (96, 64)), Target((1, 1))
 PATIENCE = 120.0  # seconds, on a busy machine
@@ -53,9 +60,9 @@ def address():
 @pytest.fixture
 def small(monkeypatch) -> None:
     """Chunks and windows so small that a few photos make several."""
-    monkeypatch.setattr(clusters, "CHUNK", 4)
-    monkeypatch.setattr(clusters, "WINDOW", 12)
-    monkeypatch.setattr(clusters, "WINDOW_OF_ONE", 1)
+    monkeypatch.setattr(cluster, "CHUNK", 4)
+    monkeypatch.setattr(cluster, "WINDOW", 12)
+    monkeypatch.setattr(cluster, "WINDOW_OF_ONE", 1)
 
 
 @pytest.fixture
@@ -70,8 +77,8 @@ def photos(samples, make_photo, tmp_path) -> Path:
     return source
 
 
-def process(source: Path, out: Path, engine=batch.threads, stop=lambda: False) -> list[Done]:
-    return list(batch.run(source, out, Settings(SIZES), 2, stop=stop, engine=engine))
+def process(source: Path, out: Path, engine=local_threads, stop=lambda: False) -> list[Done]:
+    return list(run_batch(source, out, Settings(SIZES), 2, stop=stop, engine=engine))
 
 
 def many(folder: Path, samples: Path, count: int) -> Path:
@@ -92,7 +99,7 @@ def wait_for(what) -> None:
 
 def test_trees_and_tables_are_those_of_threads_and_a_second_run_goes_on(photos, tmp_path, address, small, make_photo):
     out, reference = tmp_path / "out", tmp_path / "reference"
-    done = process(photos, out, cluster)
+    done = process(photos, out, ray_cluster)
     expected = process(photos, reference)
     assert [(one.path, one.rows, one.fits, str(one.error)) for one in done] == [
         (one.path, one.rows, one.fits, str(one.error)) for one in expected
@@ -105,7 +112,7 @@ def test_trees_and_tables_are_those_of_threads_and_a_second_run_goes_on(photos, 
     os.utime(photos / "zoo" / "a.png", (later, later))
     (photos / "zoo" / "b.webp").unlink()
     make_photo(photos / "zoo" / "new.jpg", seed=4)
-    done = process(photos, out, cluster)
+    done = process(photos, out, ray_cluster)
     process(photos, reference)
     made = [one.path for one in done if one.rows and not one.unchanged]
     assert made == ["trips/broken.jpg", "zoo/a.png", "zoo/new.jpg"]
@@ -115,10 +122,10 @@ def test_trees_and_tables_are_those_of_threads_and_a_second_run_goes_on(photos, 
 @pytest.mark.parametrize("workers", [1, 2, 16, 300])
 @pytest.mark.parametrize("photos", [0, 1, 5, 100, 10_000])
 def test_chunks_become_small_so_that_all_workers_have_one_and_end_together(photos, workers):
-    sizes = list(clusters.chunk_sizes(photos, workers))
+    sizes = list(chunk_sizes(photos, workers))
     assert sum(sizes) == photos
     assert sizes == sorted(sizes, reverse=True)
-    assert all(0 < size <= clusters.CHUNK for size in sizes)
+    assert all(0 < size <= CHUNK for size in sizes)
     assert len(sizes) >= min(workers, photos // BATCH_SIZE)
     # Whoever takes the next one when the others have ended makes them wait for a small part of all, or a batch.
     assert all(size <= max(BATCH_SIZE, (photos - sum(sizes[:at])) / (4 * workers)) for at, size in enumerate(sizes))
@@ -126,7 +133,7 @@ def test_chunks_become_small_so_that_all_workers_have_one_and_end_together(photo
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_a_worker_that_is_killed_loses_and_doubles_nothing(samples, tmp_path, address, monkeypatch):
-    monkeypatch.setattr(clusters, "CHUNK", 3)
+    monkeypatch.setattr(cluster, "CHUNK", 3)
     source, out, reference = many(tmp_path / "in", samples, 36), tmp_path / "out", tmp_path / "reference"
     process(source, reference)
     hit = []
@@ -138,7 +145,7 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(samples, tmp_path, ad
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    done = process(source, out, cluster)
+    done = process(source, out, ray_cluster)
     killer.join()
     assert hit
     assert max(Counter(one.path for one in done).values()) == 1
@@ -151,13 +158,13 @@ def test_an_interrupt_keeps_what_is_finished_and_the_next_run_goes_on(samples, t
     source, out = many(tmp_path / "in", samples, 150), tmp_path / "out"
     options = ("--size", "96x64", "--aspect", "1:1", "--engine", "ray", "--address", address)
     running = cropper_process("batch", source, out, *options)
-    part = out / ledger.STATE_FOLDER / "part.csv"
+    part = out / STATE_FOLDER / "part.csv"
     wait_for(lambda: running.poll() is not None or (part.exists() and part.read_bytes().count(b"\n") > 20))
     running.send_signal(signal.SIGTERM)
     stdout, stderr = running.communicate(timeout=PATIENCE)
     assert (running.returncode, stdout) == (130, b"")
     assert b"cropper: interrupted; what is finished is on disk" in stderr
-    finished = sum(1 for _ in ledger.read(out / ledger.NAME)) // 2
+    finished = sum(1 for _ in read_rows(out / TABLE_NAME)) // 2
     assert 0 < finished < 150
     done = process(source, out)
     assert sum(one.unchanged for one in done) == finished
@@ -168,7 +175,7 @@ def test_an_interrupt_keeps_what_is_finished_and_the_next_run_goes_on(samples, t
 @pytest.fixture
 def task(samples, tmp_path, address) -> Task:
     pytest.importorskip("pyarrow")
-    (tmp_path / "out" / ledger.STATE_FOLDER).mkdir(parents=True)
+    (tmp_path / "out" / STATE_FOLDER).mkdir(parents=True)
     settings = Settings(SIZES[:1])
     return Task(samples / "trips", tmp_path / "out", settings, BUNDLED_MODEL.read_bytes(), __version__, os.getcwd(), "test")
 
@@ -194,7 +201,7 @@ def test_a_chunk_that_two_workers_have_at_once_is_made_as_by_one(task, ours):
             (),
             frozenset([name] if ours else []),
             (None,),
-            temporary=outputs.temporary_name(number),
+            temporary=temporary_name(number),
         )
         for number, name in enumerate(names)
     ]
@@ -236,7 +243,7 @@ def test_photos_that_brought_down_their_workers_are_given_up(task, monkeypatch):
     jobs = [
         Job(n, name, task.source / name, "jpg", (name,), (), frozenset(), (None,)) for n, name in enumerate(("a.jpg", "b.jpg"))
     ]
-    monkeypatch.setattr(clusters, "_counted", lambda key: nullcontext(clusters.TRIES + 1))
+    monkeypatch.setattr(worker, "_counted", lambda key: nullcontext(TRIES + 1))
     answer = answer_of(worker, jobs)
     assert answer.photos == []
     with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to b\.jpg; move away the one"):
@@ -272,26 +279,26 @@ def answers_and_deaths(task: Task, jobs: list[Job]):
 def three(task) -> list[Job]:
     files = sorted(task.source.glob("*.jpg"))[:3]
     return [
-        Job(n, name, file, "jpg", (name,), (), frozenset(), (None,), temporary=outputs.temporary_name(n))
+        Job(n, name, file, "jpg", (name,), (), frozenset(), (None,), temporary=temporary_name(n))
         for n, (name, file) in enumerate(zip(("a.jpg", "b.jpg", "c.jpg"), files, strict=True))
     ]
 
 
 def test_a_photo_that_workers_die_of_fails_and_the_others_are_made(task, three):
     answer, deaths = answers_and_deaths(task, three)
-    assert (answer.error, deaths) == (None, 1 + clusters.TRIES_ALONE)
+    assert (answer.error, deaths) == (None, 1 + TRIES_ALONE)
     assert [[row.status for row in photo.done.rows] for photo in answer.photos] == [["ok"], ["failed"], ["ok"]]
     assert answer.photos[1].done.rows[0].message == "the decoder died of it; export it again"
-    assert {path.name for path in task.out.iterdir()} == {ledger.STATE_FOLDER, "a.jpg", "c.jpg"}
+    assert {path.name for path in task.out.iterdir()} == {STATE_FOLDER, "a.jpg", "c.jpg"}
 
 
 def test_workers_that_die_of_any_photo_are_given_up(task, three, monkeypatch):
     def die(*arguments):
         raise Died
 
-    monkeypatch.setattr(batch, "try_alone", die)
+    monkeypatch.setattr(tasks, "try_alone", die)
     answer, deaths = answers_and_deaths(replace(task, name="unsound"), three)
-    assert deaths == clusters.TRIES
+    assert deaths == TRIES
     with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to c\.jpg"):
         raise answer.error
 
@@ -300,8 +307,8 @@ def test_workers_that_die_of_any_photo_are_given_up(task, three, monkeypatch):
 def test_a_worker_is_ended_when_a_photo_takes_longer_than_its_deadline(seconds, code, said):
     script = f"""
 import time
-from cropper.cluster import _watched
-from cropper.journal import Journal
+from cropper.engine.worker import _watched
+from cropper.process.journal import Journal
 journal = Journal()
 journal.begin(3, "a.jpg")
 with _watched(journal, {seconds}, lambda: print("late", end="", flush=True)):
@@ -322,7 +329,7 @@ class UnloadableError(Exception):
 
 def test_an_error_that_cannot_travel_loses_no_photo():
     photo = Finished(0, Done("a.jpg"))
-    answer = pickle.loads(clusters._packed(_Answer([photo], UnloadableError("no ", "way"))))
+    answer = pickle.loads(_packed(Answer([photo], UnloadableError("no ", "way"))))
     assert answer.photos == [photo]
     assert str(answer.error) == "unexpected UnloadableError: no way"
 
@@ -337,10 +344,10 @@ def test_answers_that_are_not_those_that_were_asked_for_are_an_error(task, monke
             import pyarrow
 
             for numbers in tables:
-                answer = pickle.dumps(_Answer([Finished(number, Done(f"{number}.jpg")) for number in numbers]))
+                answer = pickle.dumps(Answer([Finished(number, Done(f"{number}.jpg")) for number in numbers]))
                 yield pyarrow.table({"answer": [answer]})
 
-    monkeypatch.setattr(clusters, "_data_set", lambda engine, chunks: Tables())
+    monkeypatch.setattr(cluster, "_data_set", lambda engine, chunks: Tables())
     jobs = [Job(n, f"{n}.jpg", Path(f"{n}.jpg"), "jpg", (f"{n}.jpg",), (), frozenset(), (None,)) for n in range(4)]
     recorded = []
     with pytest.raises(CropperError, match=reason):
@@ -352,7 +359,7 @@ def test_a_cluster_that_dies_with_no_error_of_the_usual_kind_is_not_waited_for(t
     def end(*arguments):
         raise SystemExit("out")
 
-    monkeypatch.setattr(clusters, "_data_set", end)
+    monkeypatch.setattr(cluster, "_data_set", end)
     with pytest.raises(CropperError, match=r"the cluster failed \(SystemExit: out\)"):
         list(Cluster(task, 1, 0).run(iter([Job(0, "a.jpg", Path("a.jpg"), "jpg", ("a.jpg",), (), frozenset(), (None,))]), list))
 
@@ -364,8 +371,8 @@ def test_the_reason_of_a_failed_connection_is_the_one_at_bottom():
         except RuntimeError as error:
             raise ConnectionError("Failed to connect") from error
     except ConnectionError as error:
-        reason = clusters._reason(error)
-    assert str(clusters._unreachable("10.0.0.5:6379", reason)) == (
+        reason = _reason(error)
+    assert str(_unreachable("10.0.0.5:6379", reason)) == (
         "no Ray cluster can be reached at 10.0.0.5:6379 (token missing); "
         "set RAY_AUTH_MODE=token, with the cluster's token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
     )
@@ -375,13 +382,13 @@ def test_nothing_behind_an_error_is_recorded(task, monkeypatch):
     """Else rows of an earlier run, of photos between it and the next ones, would be lost."""
     jobs = [Job(n, f"{n}.jpg", Path(f"{n}.jpg"), "jpg", (f"{n}.jpg",), (), frozenset(), (None,)) for n in range(6)]
     done = [Finished(job.number, Done(job.path)) for job in jobs]
-    answers = [_Answer(done[:2]), _Answer([done[2], jobs[3]], OutputError("the disk is full")), _Answer(done[4:])]
+    answers = [Answer(done[:2]), Answer([done[2], jobs[3]], OutputError("the disk is full")), Answer(done[4:])]
 
     def carry(engine, chunks, queue, ended):
         for answer in answers:
             queue.put(answer)
 
-    monkeypatch.setattr(clusters, "_carry", carry)
+    monkeypatch.setattr(cluster, "_carry", carry)
     engine, recorded = Cluster(task, 1, 0), []
     with pytest.raises(OutputError, match="the disk is full"):
         list(engine.run(iter(jobs), recorded.append))
@@ -391,10 +398,10 @@ def test_nothing_behind_an_error_is_recorded(task, monkeypatch):
 
 def test_names_that_workers_write_under_are_taken_away_after_a_kill(tmp_path):
     for name in ("", "00001-of-00002"):
-        (tmp_path / outputs.marked(outputs.temporary_name(7, name), "0a1b2c3d4e5f")).touch()
-    outputs.remove_temporaries(tmp_path, ledger.STATE_FOLDER, "00001-of-00002")
+        (tmp_path / marked(temporary_name(7, name), "0a1b2c3d4e5f")).touch()
+    thumbnails.remove_temporaries(tmp_path, STATE_FOLDER, "00001-of-00002")
     assert [path.name for path in tmp_path.iterdir()] == [".cropper-7.0a1b2c3d4e5f.part"]
-    outputs.remove_temporaries(tmp_path, ledger.STATE_FOLDER)
+    thumbnails.remove_temporaries(tmp_path, STATE_FOLDER)
     assert not list(tmp_path.iterdir())
 
 
@@ -421,6 +428,6 @@ def test_an_address_without_the_engine_is_refused(cropper, samples):
 
 
 def test_no_card_for_cuda_is_an_error(photos, tmp_path, address):
-    engine = partial(cluster, address=None)
+    engine = partial(ray_cluster, address=None)
     with pytest.raises(UsageError, match="no graphics card"):
-        list(batch.run(photos, tmp_path / "out", Settings(SIZES, device="cuda"), 2, engine=engine))
+        list(run_batch(photos, tmp_path / "out", Settings(SIZES, device="cuda"), 2, engine=engine))

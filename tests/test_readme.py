@@ -20,10 +20,9 @@ import cv2
 import pytest
 from PIL import Image
 
-from cropper.batch import run
-from cropper.boxes import Target
 from cropper.cli import main
-from cropper.pipeline import Settings
+from cropper.engine.batch import run_batch
+from cropper.settings import Settings, Target
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "sample_images"
@@ -70,8 +69,8 @@ def prepared(tmp_path_factory) -> Path:
         image.transpose(Image.Transpose.ROTATE_90).save(photos / "turned.jpg", exif=exif, quality=98)
     shutil.copy(SAMPLES / "wren.jpg", folder / "photo.jpg")
     (folder / "focus.csv").write_text("path,x,y\ncat.jpg,200,130\n")
-    list(run(photos, folder / "thumbnails", Settings((Target((640, 360), (640, 360)),)), 2))
-    list(run(photos, folder / "decisions", Settings((Target((1, 1)),), dry_run=True), 2))
+    list(run_batch(photos, folder / "thumbnails", Settings((Target((640, 360), (640, 360)),)), 2))
+    list(run_batch(photos, folder / "decisions", Settings((Target((1, 1)),), dry_run=True), 2))
 
     (folder / "osie" / "images").mkdir(parents=True)
     (folder / "peers").mkdir()

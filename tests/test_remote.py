@@ -15,13 +15,17 @@ import pytest
 import s3
 from test_supervise import DRIVER, does
 
-from cropper import OutputError, PhotoError, UsageError, ledger, mirror, outputs, photo, remote, storage
-from cropper.batch import run
-from cropper.boxes import Target
-from cropper.pipeline import Settings
-from cropper.shards import Shard
-from cropper.storage import Place, Remote, place
-from cropper.walk import Seen, order, walk
+from cropper import OutputError, PhotoError, UsageError
+from cropper.engine.batch import run_batch
+from cropper.image_formats import FORMAT_OF, PHOTO_EXTENSIONS
+from cropper.ledger import upload
+from cropper.ledger.shards import Shard
+from cropper.ledger.state import source_of
+from cropper.settings import Settings, Target
+from cropper.storage import access, bucket
+from cropper.storage.naming import names_one_by_one
+from cropper.storage.places import Place, Remote, Version, order, place
+from cropper.storage.walk import walk
 
 fsspec = pytest.importorskip("fsspec")
 SIZE = Target((64, 36), (64, 36))
@@ -30,7 +34,7 @@ MANY = 10
 
 @pytest.fixture(autouse=True)
 def _no_network(plain_rule, monkeypatch):
-    monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(bucket, "PAUSES", (0.0, 0.0, 0.0))
 
 
 @pytest.fixture
@@ -65,7 +69,7 @@ def s3_address():
 
 
 @pytest.fixture
-def bucket(s3_address, monkeypatch):
+def s3_files(s3_address, monkeypatch):
     for name, value in s3.environment(s3_address).items():
         monkeypatch.setenv(name, value)
     fs = fsspec.filesystem("s3", skip_instance_cache=True)
@@ -74,7 +78,7 @@ def bucket(s3_address, monkeypatch):
     fs.rm("bucket", recursive=True)
 
 
-def upload(fs, folder: Path, to: str) -> None:
+def put_photos(fs, folder: Path, to: str) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             fs.pipe_file(f"{to}/{path.relative_to(folder)}", path.read_bytes())
@@ -91,7 +95,7 @@ def tree(out: Place) -> dict[str, bytes]:
 
 
 def process(source: Place, out: Place, shard: Shard | None = None, **settings) -> Counter[str]:
-    done = list(run(source, out, Settings((SIZE,), **{"format": "webp", **settings}), 2, shard=shard))
+    done = list(run_batch(source, out, Settings((SIZE,), **{"format": "webp", **settings}), 2, shard=shard))
     return Counter("failed" if one.error else "unchanged" if one.unchanged else "made" for one in done if one.rows)
 
 
@@ -102,7 +106,7 @@ MADE = {"made": MANY + 2, "failed": 2}
 
 
 def test_every_mixture_gives_the_same_tree_and_table(photos, tmp_path, memory):
-    upload(memory, photos, "/in")
+    put_photos(memory, photos, "/in")
     process(photos, tmp_path / "out")
     expected = tree(tmp_path / "out")
     assert len(expected) == MANY + 3
@@ -114,21 +118,21 @@ def test_every_mixture_gives_the_same_tree_and_table(photos, tmp_path, memory):
         assert tree(out) == expected
 
 
-def test_a_bucket_gives_the_same_tree_and_table(photos, tmp_path, bucket):
-    upload(bucket, photos, "bucket/photos")
+def test_a_bucket_gives_the_same_tree_and_table(photos, tmp_path, s3_files):
+    put_photos(s3_files, photos, "bucket/photos")
     process(photos, tmp_path / "out")
     source, out = place("s3://bucket/photos/"), place("s3://bucket/out")
     assert process(source, out) == MADE
     assert tree(out) == tree(tmp_path / "out")
     assert process(source, out) == {"unchanged": MANY + 2, "failed": 2}
-    bucket.pipe_file("bucket/photos/a/c/02.png", bucket.cat_file("bucket/photos/00.png"))
-    bucket.rm_file("bucket/photos/a/01.jpg")
+    s3_files.pipe_file("bucket/photos/a/c/02.png", s3_files.cat_file("bucket/photos/00.png"))
+    s3_files.rm_file("bucket/photos/a/01.jpg")
     assert process(source, out) == {"unchanged": MANY - 1, "made": 2, "failed": 2}  # one whose name is free now
-    assert bucket.info("bucket/out/00.webp")["ContentType"] == "image/webp"
+    assert s3_files.info("bucket/out/00.webp")["ContentType"] == "image/webp"
 
 
-def test_shards_of_a_bucket_merge_to_the_table_of_one_run(photos, tmp_path, bucket, cropper):
-    upload(bucket, photos, "bucket/photos")
+def test_shards_of_a_bucket_merge_to_the_table_of_one_run(photos, tmp_path, s3_files, cropper):
+    put_photos(s3_files, photos, "bucket/photos")
     process(photos, tmp_path / "out")
     source, out = place("s3://bucket/photos"), place("s3://bucket/out")
     with pytest.raises(OutputError, match="made in shards"):
@@ -142,15 +146,15 @@ def test_shards_of_a_bucket_merge_to_the_table_of_one_run(photos, tmp_path, buck
     parts = [f"s3://bucket/out/.cropper/shards/{label}/ledger.csv" for label in labels]
     for to in ("s3://bucket/merged.csv", "merged.csv"):
         assert cropper("ledger", "merge", *parts, "-o", to) == (0, f"{to}\n", "")
-    assert (tmp_path / "merged.csv").read_bytes() == bucket.cat_file("bucket/merged.csv") == tree(out)["boxes.csv"]
+    assert (tmp_path / "merged.csv").read_bytes() == s3_files.cat_file("bucket/merged.csv") == tree(out)["boxes.csv"]
     assert cropper("ledger", "merge", out, "--finish")[0] == 0
     assert process(source, out) == {"unchanged": MANY + 2, "failed": 2}
     assert process(source, out, Shard(1, 3))["made"] == 0
     assert tree(out) == tree(tmp_path / "out")
 
 
-def test_the_command_takes_urls(photos, tmp_path, bucket, cropper):
-    upload(bucket, photos, "bucket/photos")
+def test_the_command_takes_urls(photos, tmp_path, s3_files, cropper):
+    put_photos(s3_files, photos, "bucket/photos")
     code, _, err = cropper("batch", "s3://bucket/photos", "s3://bucket/out", "--size", "64x36")
     assert code == 1
     assert err.splitlines()[0].startswith("cropper: s3://bucket/photos/broken.jpg: ")
@@ -164,7 +168,7 @@ def test_the_command_takes_urls(photos, tmp_path, bucket, cropper):
         ("file:///photos", "out", "give its path alone"),
     ):
         if out.endswith("64"):
-            bucket.pipe_file("bucket/out/64/somebody.txt", b"theirs")
+            s3_files.pipe_file("bucket/out/64/somebody.txt", b"theirs")
         code, _, err = cropper("batch", source, out, "--size", "64x36")
         assert (code, err.count("\n")) == (2, 1), err
         assert said in err
@@ -176,7 +180,7 @@ def test_the_command_takes_urls(photos, tmp_path, bucket, cropper):
 @pytest.mark.parametrize("taken", [0, 1, 9])
 def test_a_run_broken_off_goes_on_where_it_was(photos, tmp_path, memory, taken):
     out = place("memory://out")
-    with closing(run(photos, out, Settings((SIZE,), format="webp"), 2)) as begun:
+    with closing(run_batch(photos, out, Settings((SIZE,), format="webp"), 2)) as begun:
         kept = [done for done in islice(begun, taken) if done.rows and not done.error]
     again = process(photos, out)
     assert again["unchanged"] >= len(kept)
@@ -188,7 +192,7 @@ def test_a_run_broken_off_goes_on_where_it_was(photos, tmp_path, memory, taken):
 @pytest.mark.parametrize("kill_at", [0, 2, 9, 20, 33, 40])
 def test_a_run_killed_before_any_request_goes_on_where_it_was(photos, tmp_path, memory, monkeypatch, kill_at):
     """From then on nothing that it asks of the storage is done, as after a kill."""
-    monkeypatch.setattr(mirror, "ROWS", 3)
+    monkeypatch.setattr(upload, "ROWS", 3)
     out, count = place("memory://out"), 0
     process(photos, out, quality=30)
     (photos / "a/06.png").write_bytes((photos / "00.png").read_bytes())
@@ -217,8 +221,8 @@ def test_a_run_killed_before_any_request_goes_on_where_it_was(photos, tmp_path, 
 
 
 def test_rows_are_sent_every_so_often_as_whole_objects(photos, memory, monkeypatch):
-    monkeypatch.setattr(mirror, "ROWS", 4)
-    begun = run(photos, place("memory://out"), Settings((SIZE,)), 1)
+    monkeypatch.setattr(upload, "ROWS", 4)
+    begun = run_batch(photos, place("memory://out"), Settings((SIZE,)), 1)
     for _ in islice(begun, 13):
         pass
     parts = sorted(path for path in memory.find("/out/.cropper") if "part-" in path)
@@ -259,48 +263,48 @@ def test_what_stumbles_is_tried_again_and_what_is_hopeless_is_not(memory, monkey
 
     cat_file = type(memory).cat_file
     monkeypatch.setattr(type(memory), "cat_file", stumble)
-    known = Seen(4, 0, "")
-    assert remote.read(Remote("memory://a.jpg"), known) == b"data"
+    known = Version(4, 0, "")
+    assert bucket.read(Remote("memory://a.jpg"), known) == b"data"
     assert len(calls) == 3
     for name, times in (("gone.jpg", 1), ("never.jpg", 4)):
         calls.clear()
         with pytest.raises(PhotoError, match="cannot be read"):
-            remote.read(Remote(f"memory://{name}"), known)
+            bucket.read(Remote(f"memory://{name}"), known)
         assert len(calls) == times
 
 
-def test_a_listing_is_asked_for_page_by_page_and_in_the_walks_order(photos, bucket, monkeypatch):
-    upload(bucket, photos, "bucket/photos")
-    bucket.pipe_file("bucket/photos/a/", b"")  # as some tools mark a folder
-    monkeypatch.setattr(remote, "MAX_PHOTOS", 2)
+def test_a_listing_is_asked_for_page_by_page_and_in_the_walks_order(photos, s3_files, monkeypatch):
+    put_photos(s3_files, photos, "bucket/photos")
+    s3_files.pipe_file("bucket/photos/a/", b"")  # as some tools mark a folder
+    monkeypatch.setattr(bucket, "MAX_PHOTOS", 2)
     pages = []
 
     def small(self, method, **request):
         pages.append(method)
         return call_s3(self, method, **request, MaxKeys=2)
 
-    call_s3 = type(bucket).call_s3
-    monkeypatch.setattr(type(bucket), "call_s3", small)
-    found = list(storage.folders(place("s3://bucket/photos"), photo.EXTENSIONS))
+    call_s3 = type(s3_files).call_s3
+    monkeypatch.setattr(type(s3_files), "call_s3", small)
+    found = list(access.folders(place("s3://bucket/photos"), PHOTO_EXTENSIONS))
     assert all(len(folder.photos) <= 4 for folder in found)
     paths = [f"{folder.path}/{name}".lstrip("/") for folder in found for name in folder.photos]
     assert paths == sorted(paths, key=order)
-    expected = [f"{folder.path}/{name}".lstrip("/") for folder in walk(photos, photo.EXTENSIONS) for name in folder.photos]
+    expected = [f"{folder.path}/{name}".lstrip("/") for folder in walk(photos, PHOTO_EXTENSIONS) for name in folder.photos]
     assert paths == expected
     assert len(pages) > len(paths) / 2
-    assert next(iter(storage.folders(place("s3://bucket/photos"), photo.EXTENSIONS))).photos
+    assert next(iter(access.folders(place("s3://bucket/photos"), PHOTO_EXTENSIONS))).photos
     pages.clear()
-    next(iter(storage.folders(place("s3://bucket/photos"), photo.EXTENSIONS)))
+    next(iter(access.folders(place("s3://bucket/photos"), PHOTO_EXTENSIONS)))
     assert len(pages) < 5  # not all of them
 
 
 def test_names_given_one_by_one_are_never_alike():
     photos = ("a.gif", "a.gif.png", "a.gif.png.png", "a.png", "a.jpg", "a.png.jpg", "a.tif", "b.x.png", "A.GIF")
     for format in ("keep", "png", "webp", "jpg"):
-        names = outputs.names_one_by_one(photos, format)
+        names = names_one_by_one(photos, format)
         assert len(set(names.values())) == len(photos)
-        assert all(outputs.FORMAT_OF[os.path.splitext(name)[1].lower()] for name in names.values())
-    assert outputs.names_one_by_one(photos, "keep")["b.x.png"] == "b.x.png"
+        assert all(FORMAT_OF[os.path.splitext(name)[1].lower()] for name in names.values())
+    assert names_one_by_one(photos, "keep")["b.x.png"] == "b.x.png"
 
 
 def test_times_of_every_library_are_understood():
@@ -308,7 +312,7 @@ def test_times_of_every_library_are_understood():
 
     moment = datetime(2018, 1, 24, 12, 0, 0, 250_000, timezone.utc)
     for said in (moment, "2018-01-24T12:00:00.250Z", "2018-01-24T12:00:00.250000+00:00", moment.timestamp()):
-        assert remote._nanoseconds(said) == 1_516_795_200_250_000_000
+        assert bucket._nanoseconds(said) == 1_516_795_200_250_000_000
 
 
 def test_in_and_out_may_not_overlap(memory):
@@ -319,7 +323,7 @@ def test_in_and_out_may_not_overlap(memory):
 
 
 def test_an_out_inside_in_is_not_walked(photos, memory):
-    upload(memory, photos, "/in")
+    put_photos(memory, photos, "/in")
     process(place("memory://in"), place("memory://in/b/out"))
     assert process(place("memory://in"), place("memory://in/b/out")) == {"unchanged": MANY + 2, "failed": 2}
 
@@ -335,7 +339,8 @@ def test_paths_never_load_fsspec(photos, tmp_path):
     script = (
         "import sys\nfrom cropper.cli import main\n"
         "try:\n    main()\n"
-        "finally:\n    print({'fsspec', 's3fs', 'cropper.remote', 'cropper.mirror', 'pyarrow', 'ray'} & set(sys.modules))"
+        "finally:\n    print({'fsspec', 's3fs', 'cropper.storage.bucket', 'cropper.ledger.upload'} & set(sys.modules))"
+        "\n    print({'pyarrow', 'ray'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", script, "batch", photos, tmp_path / "out", "--size", "64x36", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -343,10 +348,10 @@ def test_paths_never_load_fsspec(photos, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a run has a supervisor on Linux only")
-def test_a_decoder_that_dies_costs_its_own_photo_and_leaves_nothing_behind(photos, tmp_path, bucket):
+def test_a_decoder_that_dies_costs_its_own_photo_and_leaves_nothing_behind(photos, tmp_path, s3_files):
     process(photos, tmp_path / "undisturbed", format="keep")
     does(photos / "a/01.jpg", "SIGSEGV")
-    upload(bucket, photos, "bucket/photos")
+    put_photos(s3_files, photos, "bucket/photos")
     (tmp_path / "temporary").mkdir()
     command = [sys.executable, "-c", DRIVER, "batch", "s3://bucket/photos", "s3://bucket/out", "--size", "64x36", "-j", "2"]
     path = os.pathsep.join([str(Path(__file__).parent / "bench"), os.environ.get("PYTHONPATH", "")])
@@ -370,9 +375,9 @@ def test_a_library_that_is_missing_is_an_error_in_one_line(cropper, monkeypatch,
 
 
 def test_a_page_over_thumbnails_of_a_bucket_says_where_photos_are_wanted(cropper, photos, tmp_path, memory):
-    upload(memory, photos, "/in")
+    put_photos(memory, photos, "/in")
     process(place("memory://in"), tmp_path / "out")
     code, _, err = cropper("review", "out")
     assert (code, err.count("\n")) == (2, 1)
     assert "photos in memory://in; give a folder of this machine that has them with --photos" in err
-    assert ledger.source_of(tmp_path / "out") is not None
+    assert source_of(tmp_path / "out") is not None

@@ -12,21 +12,23 @@ import cv2
 import numpy as np
 import pytest
 
-from cropper import OutputError, UsageError, ledger, review
-from cropper.batch import run
-from cropper.boxes import Target
+from cropper import OutputError, UsageError
+from cropper.choosing.decide import BY_HAND
 from cropper.cli import main
-from cropper.pipeline import Settings
+from cropper.engine.batch import run_batch
+from cropper.ledger.state import TABLE_NAME
+from cropper.settings import Settings, Target
+from cropper.views.review.page import PAGE, Shown, _heat, write_page
 
 TARGETS = (Target((640, 360), (64, 36)), Target((1, 1)))
 
 
-def write(out, source=None, jobs=2) -> list[review.Seen]:
-    return list(review.write(out, source, jobs))
+def write(out, source=None, jobs=2) -> list[Shown]:
+    return list(write_page(out, source, jobs))
 
 
 def data_of(out) -> dict:
-    text = (out / review.PAGE).read_text(encoding="utf-8")
+    text = (out / PAGE).read_text(encoding="utf-8")
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])
 
 
@@ -41,7 +43,7 @@ def batch(tmp_path, make_photo):
     def make(*names: str, **settings):
         for seed, name in enumerate(names):
             make_photo(tmp_path / "in" / name, seed=seed)
-        list(run(tmp_path / "in", tmp_path / "out", Settings(TARGETS, **settings), 2))
+        list(run_batch(tmp_path / "in", tmp_path / "out", Settings(TARGETS, **settings), 2))
         return tmp_path / "in", tmp_path / "out"
 
     return make
@@ -52,9 +54,9 @@ def test_the_page_has_every_row_of_the_ledger(batch):
     assert [(seen.path, seen.error) for seen in write(out)] == [("a.jpg", None), ("b.png", None), ("trip/c.jpg", None)]
     page = data_of(out)
     assert page["sizes"] == ["64x36", "1:1"]
-    assert page["byHand"] == review.BY_HAND
+    assert page["byHand"] == BY_HAND
     shown = {photo["p"]: photo for photo in page["photos"]}
-    with (out / ledger.NAME).open(newline="") as file:
+    with (out / TABLE_NAME).open(newline="") as file:
         for row in csv.DictReader(file):
             photo = shown[row["path"]]
             assert photo["n"] == [int(row["image_width"]), int(row["image_height"])]
@@ -103,10 +105,10 @@ def test_no_name_breaks_out_of_the_data(tmp_path, make_photo, name):
     photo = make_photo(tmp_path / "x.jpg")
     (tmp_path / "in" / folder).mkdir(parents=True)
     photo.rename(tmp_path / "in" / folder / base)
-    list(run(tmp_path / "in", tmp_path / "out", Settings(TARGETS), 1))
+    list(run_batch(tmp_path / "in", tmp_path / "out", Settings(TARGETS), 1))
     assert [seen.path for seen in write(tmp_path / "out")] == [name]
     assert list(by_path(tmp_path / "out")) == [name]
-    text = (tmp_path / "out" / review.PAGE).read_text(encoding="utf-8")
+    text = (tmp_path / "out" / PAGE).read_text(encoding="utf-8")
     assert text.count("</script>") == 2
     assert text.rstrip().endswith("</html>")
 
@@ -114,7 +116,7 @@ def test_no_name_breaks_out_of_the_data(tmp_path, make_photo, name):
 @pytest.mark.skipif(os.name == "nt", reason="such names cannot be there")
 def test_a_name_that_is_no_text_keeps_its_bytes(tmp_path, make_photo):
     make_photo(tmp_path / "in" / "a.jpg").rename(tmp_path / "in" / os.fsdecode(b"caf\xe9.jpg"))
-    list(run(tmp_path / "in", tmp_path / "out", Settings(TARGETS), 1))
+    list(run_batch(tmp_path / "in", tmp_path / "out", Settings(TARGETS), 1))
     assert [seen.error for seen in write(tmp_path / "out")] == [None]
     (path,) = by_path(tmp_path / "out")
     assert os.fsencode(path) == b"caf\xe9.jpg"
@@ -139,7 +141,7 @@ def test_pictures_of_photos_that_are_gone_are_removed_and_nothing_else(batch):
     write(out)
     (out / "review_files" / "d41d8cd98f00b204e9800998ecf8427e.jpg").write_text("somebody's")
     (source / "b.jpg").unlink()
-    list(run(source, out, Settings(TARGETS), 1))
+    list(run_batch(source, out, Settings(TARGETS), 1))
     write(out)
     assert len(list((out / "review_files").glob("*.heat.png"))) == 1
     assert (out / "review_files" / "d41d8cd98f00b204e9800998ecf8427e.jpg").read_text() == "somebody's"
@@ -199,30 +201,30 @@ def test_an_output_folder_without_a_ledger_is_said(tmp_path):
 
 def test_somebody_elses_page_and_folder_stay_as_they_are(batch):
     _, out = batch("a.jpg")
-    (out / review.PAGE).write_text("<p>mine</p>")
+    (out / PAGE).write_text("<p>mine</p>")
     with pytest.raises(OutputError, match="no page of cropper's"):
         write(out)
-    assert (out / review.PAGE).read_text() == "<p>mine</p>"
-    (out / review.PAGE).unlink()
+    assert (out / PAGE).read_text() == "<p>mine</p>"
+    (out / PAGE).unlink()
     (out / "review_files").mkdir()
     (out / "review_files" / "a.jpg").write_text("mine")
     with pytest.raises(OutputError, match="did not make"):
         write(out)
     assert [path.name for path in (out / "review_files").iterdir()] == ["a.jpg"]
-    assert not (out / review.PAGE).exists()
+    assert not (out / PAGE).exists()
 
 
 def test_the_page_depends_on_no_number_of_jobs(batch):
     _, out = batch(*(f"{number}.jpg" for number in range(9)))
     write(out, jobs=1)
-    first = (out / review.PAGE).read_bytes()
+    first = (out / PAGE).read_bytes()
     write(out, jobs=4)
-    assert (out / review.PAGE).read_bytes() == first
+    assert (out / PAGE).read_bytes() == first
 
 
 def test_numbers_that_a_spreadsheet_spoilt_are_no_box(batch):
     _, out = batch("a.jpg")
-    table = out / ledger.NAME
+    table = out / TABLE_NAME
     rows = list(csv.reader(table.open(newline="")))
     rows[1][rows[0].index("x")] = "1,5"
     rows[2][rows[0].index("kept")] = "nan"
@@ -236,17 +238,17 @@ def test_numbers_that_a_spreadsheet_spoilt_are_no_box(batch):
 
 def test_a_closed_run_leaves_no_page(batch):
     _, out = batch(*(f"{number}.jpg" for number in range(9)))
-    pages = review.write(out, None, 1)
+    pages = write_page(out, None, 1)
     next(pages)
     pages.close()
-    assert not (out / review.PAGE).exists()
+    assert not (out / PAGE).exists()
     assert len(write(out)) == 9
 
 
 def test_nothing_in_the_page_asks_the_network(batch):
     _, out = batch("a.jpg")
     write(out)
-    text = (out / review.PAGE).read_text(encoding="utf-8")
+    text = (out / PAGE).read_text(encoding="utf-8")
     assert "default-src 'none'" in text
     assert re.findall(r"https?://[^\"'\s]+", text) == ["http://www.w3.org/2000/svg"]  # a name, not a place
 
@@ -254,7 +256,7 @@ def test_nothing_in_the_page_asks_the_network(batch):
 def test_heat_is_clear_where_nobody_looks():
     density = np.zeros((8, 8), np.float32)
     density[2, 3] = 1
-    heat = review._heat(density)
+    heat = _heat(density)
     assert heat.shape == (16, 16, 4)
     assert heat[4:6, 6:8, 3].min() > 100
     assert heat[10:, 10:, 3].max() == 0
@@ -286,6 +288,6 @@ def test_a_batch_takes_no_picture_of_the_page_for_a_photo(tmp_path, make_photo):
     """OUT may lie in IN."""
     for seed in range(2):
         make_photo(tmp_path / f"{seed}.jpg", seed=seed)
-    list(run(tmp_path, tmp_path / "out", Settings(TARGETS), 1))
+    list(run_batch(tmp_path, tmp_path / "out", Settings(TARGETS), 1))
     write(tmp_path / "out")
-    assert [done.path for done in run(tmp_path, tmp_path / "out", Settings(TARGETS), 1) if done.rows] == ["0.jpg", "1.jpg"]
+    assert [done.path for done in run_batch(tmp_path, tmp_path / "out", Settings(TARGETS), 1) if done.rows] == ["0.jpg", "1.jpg"]

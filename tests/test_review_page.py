@@ -14,11 +14,13 @@ import cv2
 import numpy as np
 import pytest
 
-from cropper import ledger, review
-from cropper.batch import run
-from cropper.boxes import Target, aspect_ratio, largest_size
+from cropper.engine.batch import run_batch
 from cropper.errors import printable
-from cropper.pipeline import Settings
+from cropper.geometry import aspect_ratio, largest_size
+from cropper.ledger.state import TABLE_NAME
+from cropper.ledger.table import Row, read_rows
+from cropper.settings import Settings, Target
+from cropper.views.review.page import PAGE, _entry, _name_of, _page, write_page
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium import webdriver  # noqa: E402
@@ -66,8 +68,8 @@ def made(tmp_path_factory) -> Path:
         (folder / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(samples / source, folder / "in" / name)
     (folder / "in" / "broken.jpg").write_text("no photo")
-    list(run(folder / "in", folder / "out", Settings(TARGETS), 2))
-    list(review.write(folder / "out", None, 2))
+    list(run_batch(folder / "in", folder / "out", Settings(TARGETS), 2))
+    list(write_page(folder / "out", None, 2))
     return folder
 
 
@@ -96,7 +98,7 @@ class Page:
 
     def load(self) -> None:
         self.driver.get("about:blank")
-        self.driver.get((self.made / "out" / review.PAGE).as_uri())
+        self.driver.get((self.made / "out" / PAGE).as_uri())
 
     def run(self, script: str, *arguments):
         return self.driver.execute_script(script, *arguments)
@@ -164,8 +166,8 @@ def page(chromium, made, tmp_path):
     assert severe == []
 
 
-def rows_of(made: Path) -> dict[tuple[str, str], ledger.Row]:
-    return {(row.path, row.size): row for row in ledger.read(made / "out" / ledger.NAME)}
+def rows_of(made: Path) -> dict[tuple[str, str], Row]:
+    return {(row.path, row.size): row for row in read_rows(made / "out" / TABLE_NAME)}
 
 
 def test_it_opens_from_disk_with_the_least_certain_first(page, made):
@@ -366,7 +368,7 @@ def test_marks_and_boxes_outlive_a_reload(page):
 def test_only_changed_photos_are_exported_whatever_their_names(page):
     boxes = {}
     for path in (NO_TEXT, QUOTED):
-        page.run("open(shown.findIndex((photo) => photo.i === arguments[0]))", review._name_of(path))
+        page.run("open(shown.findIndex((photo) => photo.i === arguments[0]))", _name_of(path))
         page.choose("9:16")
         page.keys("-")
         boxes[path] = [str(number) for number in page.box("9:16")]
@@ -478,12 +480,12 @@ def test_everything_has_a_name_for_a_screen_reader(page):
 def test_five_thousand_photos_are_no_more_than_fifty_in_the_page(chromium, made, tmp_path):
     """Cards are made as they come into sight, so the page is as quick with many photos as with few."""
     rows = tuple(row for row in rows_of(made).values() if row.path == "cat.jpg")
-    known = json.loads(review._entry("cat.jpg", rows, None)[1])
+    known = json.loads(_entry("cat.jpg", rows, None)[1])
     entries = [json.dumps({**known, "p": f"folder{number % 20}/{number}.jpg"}) for number in range(5000)]
     out = tmp_path / "out"
     out.mkdir()
     (out / "review_files").symlink_to(made / "out" / "review_files")
-    (out / review.PAGE).write_bytes(review._page(out, "cropper batch", tuple(SIZES), entries))
+    (out / PAGE).write_bytes(_page(out, "cropper batch", tuple(SIZES), entries))
     page = Page(chromium, tmp_path, tmp_path)
     assert page.find("#count").text == "5,000 photos, the least certain first"
     for place in (0, 0.3, 0.99, 1):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cropper import ModelError
-from cropper.saliency import BUNDLED_MODEL, FAST_MODEL, SHAPES, Saliency, prepare, shape_for
+from cropper.model.inputs import SHAPES, prepare, shape_for
+from cropper.model.saliency import BUNDLED_MODEL, FAST_MODEL, Saliency
 
 
 @pytest.fixture(scope="module", params=[BUNDLED_MODEL, FAST_MODEL], ids=["student", "fast"])

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cropper import OutputError, UsageError, ledger, shards
-from cropper.batch import run
-from cropper.boxes import Target
-from cropper.pipeline import Settings
-from cropper.shards import Shard
+from cropper import OutputError, UsageError
+from cropper.engine.batch import run_batch
+from cropper.ledger import shards
+from cropper.ledger.shards import Shard, merge_shards
+from cropper.ledger.state import source_of
+from cropper.settings import Settings, Target
 
 SIZE = Target((64, 36), (64, 36))
 MANY = 24
@@ -34,7 +35,7 @@ def photos(tmp_path, make_photo) -> Path:
 
 
 def process(source: Path, out: Path, shard: Shard | None = None, **settings) -> Counter[str]:
-    done = list(run(source, out, Settings((SIZE,), **{"format": "webp", **settings}), 2, shard=shard))
+    done = list(run_batch(source, out, Settings((SIZE,), **{"format": "webp", **settings}), 2, shard=shard))
     return Counter("failed" if one.error else "unchanged" if one.unchanged else "made" for one in done if one.rows)
 
 
@@ -75,14 +76,14 @@ def test_merged_shards_are_byte_for_byte_as_one_run(photos, tmp_path, count):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert process(photos, whole) == in_shards(photos, parts, count) == {"made": MANY + 2, "failed": 1}
     assert not (parts / "boxes.csv").exists()
-    assert shards.merge(parts) == parts / "boxes.csv"
+    assert merge_shards(parts) == parts / "boxes.csv"
     assert tree(parts) == tree(whole)
 
 
 def test_a_second_run_of_each_shard_does_what_is_missing(photos, tmp_path):
     out = tmp_path / "out"
     in_shards(photos, out, 3)
-    shards.merge(out)
+    merge_shards(out)
     (out / "a/c/02.webp").unlink()
     assert in_shards(photos, out, 3) == {"unchanged": MANY + 1, "made": 1, "failed": 1}
     assert in_shards(photos, out, 3, quality=20) == {"made": MANY + 2, "failed": 1}
@@ -94,14 +95,14 @@ def test_other_ways_of_sharing_are_refused_until_these_are_finished(photos, tmp_
     for shard in (None, Shard(1, 3)):
         with pytest.raises(OutputError, match=r"made in (2 )?shards; .*merge OUT --finish"):
             process(photos, out, shard)
-    shards.merge(out, finish=True)
+    merge_shards(out, finish=True)
     assert sorted(os.listdir(out / ".cropper")) == ["lock", "outdated.csv", "settings.json", "source"]
     whole = tree(out)
     assert process(photos, out) == {"unchanged": MANY + 2, "failed": 1}
     assert in_shards(photos, out, 3) == {"unchanged": MANY + 2, "failed": 3 - 2}
-    shards.merge(out)
+    merge_shards(out)
     assert tree(out) == whole
-    assert ledger.source_of(out) == photos
+    assert source_of(out) == photos
 
 
 def test_a_shard_takes_over_from_a_killed_run_without_shards(photos, tmp_path):
@@ -115,7 +116,7 @@ def test_shards_made_with_different_settings_are_made_anew_by_a_run_without_them
     out = tmp_path / "out"
     process(photos, out, Shard(1, 2))
     process(photos, out, Shard(2, 2), quality=20)
-    shards.merge(out, finish=True)
+    merge_shards(out, finish=True)
     assert process(photos, out) == {"made": MANY + 2, "failed": 1}
     process(photos, tmp_path / "afresh")
     assert tree(out) == tree(tmp_path / "afresh")
@@ -124,27 +125,27 @@ def test_shards_made_with_different_settings_are_made_anew_by_a_run_without_them
 def test_a_merge_wants_all_shards_and_none_that_was_killed(photos, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(UsageError, match="no shards"):
-        shards.merge(out)
+        merge_shards(out)
     process(photos, out, Shard(1, 2))
     with pytest.raises(OutputError, match="shard 2/2 has no ledger yet; run it first, with --shard 2/2"):
-        shards.merge(out)
+        merge_shards(out)
     process(photos, out, Shard(2, 2))
     (out / ".cropper/shards/00001-of-00002/lock").write_text("123\n")
     with pytest.raises(OutputError, match="shard 1/2 is at work or was killed"):
-        shards.merge(out)
+        merge_shards(out)
     process(photos, out, Shard(1, 2))
-    shards.merge(out)
+    merge_shards(out)
 
 
 def test_a_run_and_a_shard_keep_each_other_out(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "_PATIENCE", 0.1)
     out = tmp_path / "out"
-    begun = run(photos, out, Settings((SIZE,)), 1)
+    begun = run_batch(photos, out, Settings((SIZE,)), 1)
     next(begun)
     with pytest.raises(OutputError, match="another run"):
         process(photos, out, Shard(1, 2))
     begun.close()
-    begun = run(photos, out, Settings((SIZE,)), 1, shard=Shard(1, 2))
+    begun = run_batch(photos, out, Settings((SIZE,)), 1, shard=Shard(1, 2))
     next(begun)
     for shard in (None, Shard(1, 2)):
         with pytest.raises(OutputError, match=r"another run|made in shards"):
@@ -168,7 +169,7 @@ def test_what_a_killed_shard_left_half_made_goes_and_nobody_elses(photos, tmp_pa
 def test_dry_runs_merge_too(photos, tmp_path):
     process(photos, tmp_path / "whole", dry_run=True)
     in_shards(photos, tmp_path / "parts", 2, dry_run=True)
-    shards.merge(tmp_path / "parts")
+    merge_shards(tmp_path / "parts")
     assert tree(tmp_path / "parts") == tree(tmp_path / "whole")
 
 

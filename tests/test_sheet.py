@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from cropper import UsageError, ledger, overlay
-from cropper.batch import run
-from cropper.boxes import Box, Target
-from cropper.pipeline import Settings
-from cropper.saliency import Saliency
-from cropper.sheet import _EMPTY, LARGEST_SIDE, SLOT, draw, is_of_the_ledger, select
+from cropper import UsageError
+from cropper.engine.batch import run_batch
+from cropper.geometry import Box
+from cropper.ledger.table import HEADER, read_rows
+from cropper.model.saliency import Saliency
+from cropper.settings import Settings, Target
+from cropper.views import drawing
+from cropper.views.sheet import _EMPTY, LARGEST_SIDE, SLOT, draw_sheet, is_of_the_ledger, select
 
 WIDE = Target((640, 360), (640, 360))
 
@@ -30,7 +32,7 @@ def folder(samples, tmp_path):
 
 
 def made(folder, out, *targets, dry_run=False):
-    list(run(folder, out, Settings(targets or (WIDE,), dry_run=dry_run), 2))
+    list(run_batch(folder, out, Settings(targets or (WIDE,), dry_run=dry_run), 2))
     return out
 
 
@@ -47,8 +49,8 @@ def test_the_first_photos_are_chosen_or_those_that_keep_least(folder, tmp_path):
 
 def test_the_heat_stands_between_the_photo_and_its_crop(folder, tmp_path):
     out = made(folder, tmp_path / "out")
-    plain = draw(select(out, 9, False), out, folder, columns=1)
-    with_heat = draw(select(out, 9, False), out, folder, columns=1, model=Saliency())
+    plain = draw_sheet(select(out, 9, False), out, folder, columns=1)
+    with_heat = draw_sheet(select(out, 9, False), out, folder, columns=1, model=Saliency())
     gap = with_heat.shape[1] - plain.shape[1] - SLOT[0]
     assert 0 < gap < 30
     left = gap + SLOT[0] + gap
@@ -75,13 +77,13 @@ def test_each_crop_stands_beside_its_original(folder, tmp_path, dry_run):
     """From the thumbnails, and cut again after a dry run."""
     made(folder, tmp_path / "thumbnails")
     out = made(folder, tmp_path / "out", dry_run=dry_run)
-    sheet = draw(select(out, 9, False), out, folder)
+    sheet = draw_sheet(select(out, 9, False), out, folder)
     for name in ("cat.jpg", "drum.jpg", "trips/skyline_panorama.jpg"):
         thumbnail = cv2.imread(str(tmp_path / "thumbnails" / name))
         shown = cv2.resize(thumbnail, (SLOT[0], round(SLOT[0] * 9 / 16)), interpolation=cv2.INTER_AREA)
         assert contains(sheet, shown)
         assert not contains(sheet, np.ascontiguousarray(shown[:, ::-1]))
-        row = next(row for row in ledger.read(out / "boxes.csv") if row.path == name)
+        row = next(row for row in read_rows(out / "boxes.csv") if row.path == name)
         original = cv2.imread(str(folder / name))
         scale = min(SLOT[0] / original.shape[1], SLOT[1] / original.shape[0])
         box = Box(*(int(side) for side in (row.x, row.y, row.width, row.height)), 0, (0, 0)).scaled(scale, scale)
@@ -93,25 +95,25 @@ def test_each_crop_stands_beside_its_original(folder, tmp_path, dry_run):
 
 def test_a_dry_runs_crops_are_cut_as_thumbnails_are(folder, tmp_path):
     real, dry = made(folder, tmp_path / "real"), made(folder, tmp_path / "dry", dry_run=True)
-    sheets = [draw(select(out, 9, False), out, folder)[80:].astype(int) for out in (real, dry)]
+    sheets = [draw_sheet(select(out, 9, False), out, folder)[80:].astype(int) for out in (real, dry)]
     assert np.abs(sheets[0] - sheets[1]).mean() < 1.5
 
 
 def test_boxes_have_the_overlays_colours(folder, tmp_path):
     out = made(folder, tmp_path / "out", WIDE, Target((1, 1)), Target((9, 16)))
-    sheet = draw(select(out, 9, False), out, folder)
+    sheet = draw_sheet(select(out, 9, False), out, folder)
     for number in range(3):
-        assert (sheet == overlay.colour_of(number)).all(axis=2).sum() > 600
+        assert (sheet == drawing.colour_of(number)).all(axis=2).sum() > 600
 
 
 def test_photos_that_are_gone_broken_or_changed_stop_nothing(folder, tmp_path, make_photo):
     out = made(folder, tmp_path / "out")
-    before = draw(select(out, 9, False), out, folder)
+    before = draw_sheet(select(out, 9, False), out, folder)
     (folder / "drum.jpg").unlink()
     (folder / "trips/skyline_panorama.jpg").write_bytes(b"\xff\xd8 no more")
     make_photo(folder / "cat.jpg", 40, 90)
     (out / "cat.jpg").write_bytes(b"")
-    sheet = draw(select(out, 9, False), out, folder)
+    sheet = draw_sheet(select(out, 9, False), out, folder)
     assert sheet.shape == before.shape
     assert (sheet == _EMPTY).all(axis=2).sum() > 2 * SLOT[0] * SLOT[1] // 2
     shown = cv2.resize(cv2.imread(str(out / "drum.jpg")), (SLOT[0], round(SLOT[0] * 9 / 16)), interpolation=cv2.INTER_AREA)
@@ -126,17 +128,17 @@ def test_rows_that_nobody_of_ours_wrote_stop_nothing(folder, tmp_path):
     rows[1] |= {"size": "wide", "x": "99999"}
     rows[2] |= {"path": "nowhere.jpg"}
     with (out / "boxes.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, ledger.HEADER)
+        table = csv.DictWriter(file, HEADER)
         table.writeheader()
         table.writerows(rows)
-    assert draw(select(out, 9, True), out, folder).dtype == np.uint8
+    assert draw_sheet(select(out, 9, True), out, folder).dtype == np.uint8
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 300), (3000, 2), (1, 1)])
 def test_photos_of_every_shape_have_their_place(tmp_path, make_photo, width, height):
     make_photo(tmp_path / "in" / "a.png", width, height)
     out = made(tmp_path / "in", tmp_path / "out", WIDE, Target((1, 9)), Target((9, 1)))
-    draw(select(out, 9, False), out, tmp_path / "in")
+    draw_sheet(select(out, 9, False), out, tmp_path / "in")
 
 
 def test_columns_are_as_asked_and_a_sheet_beyond_all_formats_is_refused(tmp_path, make_photo):
@@ -145,11 +147,11 @@ def test_columns_are_as_asked_and_a_sheet_beyond_all_formats_is_refused(tmp_path
         shutil.copy(tmp_path / "in" / "a.jpg", tmp_path / "in" / f"{number}.jpg")
     out = made(tmp_path / "in", tmp_path / "out", dry_run=True)
     chosen = select(out, 6, False)
-    heights = [draw(chosen, out, tmp_path / "in", columns).shape[0] for columns in (1, 2, 3, 6)]
+    heights = [draw_sheet(chosen, out, tmp_path / "in", columns).shape[0] for columns in (1, 2, 3, 6)]
     rows = np.diff(heights[::-1])
     assert list(rows // rows[0]) == [1, 1, 3]
     with pytest.raises(UsageError, match=rf"up to {LARGEST_SIDE} a side; show fewer photos"):
-        draw(select(out, 91, False), out, tmp_path / "in", 1)
+        draw_sheet(select(out, 91, False), out, tmp_path / "in", 1)
 
 
 def test_photos_and_thumbnails_are_known_by_any_way(folder, tmp_path):

@@ -10,17 +10,15 @@ import numpy as np
 import pytest
 
 from cropper import OutputError, PhotoError, UsageError
-from cropper.batch import run
-from cropper.boxes import Target
-from cropper.decide import Choosing
-from cropper.pipeline import Settings
-from cropper.show import LONGEST, SHORTEST, look_at, picture_of, preview_of, save
+from cropper.engine.batch import run_batch
+from cropper.settings import Choosing, Settings, Target
+from cropper.views.picture import LONGEST, SHORTEST, look_at, picture_of, preview_of, save
 
 TARGETS = (Target((640, 360), (640, 360)), Target((1, 1)), Target((9, 16)))
 
 
 def test_boxes_are_those_that_a_batch_chooses(samples, tmp_path):
-    list(run(samples, tmp_path / "out", Settings(TARGETS, dry_run=True), 2))
+    list(run_batch(samples, tmp_path / "out", Settings(TARGETS, dry_run=True), 2))
     chosen: dict[str, list[tuple[str, ...]]] = {}
     with (tmp_path / "out" / "boxes.csv").open(newline="") as file:
         for row in csv.DictReader(file):

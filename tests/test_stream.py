@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cropper import stream
-from cropper.boxes import Target
-from cropper.pipeline import Settings
+from cropper.engine.decisions import split, stream
+from cropper.settings import Settings, Target
 
 SETTINGS = Settings((Target((1, 1)), Target((16, 9), (64, 36))))
 
@@ -33,7 +32,7 @@ def photos(samples, tmp_path):
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_paths_and_folders_leave_in_their_order(photos, jobs):
     given = [str(photos / "b.jpg"), str(photos), str(photos / "a.jpg")]
-    done = list(stream.decide(given, SETTINGS, jobs))
+    done = list(stream(given, SETTINGS, jobs))
     names = ["b.jpg", "a.jpg", "b.jpg", "d.jpg", "in/c.jpg", "a.jpg"]
     assert [d.path for d in done] == [str(photos / name) for name in names]
     assert [len(d.rows) for d in done] == [2] * 6
@@ -42,7 +41,7 @@ def test_paths_and_folders_leave_in_their_order(photos, jobs):
 
 
 def test_unordered_they_are_the_same(photos):
-    ordered, unordered = (list(stream.decide([str(photos)], SETTINGS, 2, in_order)) for in_order in (True, False))
+    ordered, unordered = (list(stream([str(photos)], SETTINGS, 2, in_order)) for in_order in (True, False))
     assert {d.path: d.rows for d in ordered} == {d.path: d.rows for d in unordered}
     assert len(unordered) == 4
 
@@ -57,7 +56,7 @@ def test_what_is_finished_does_not_wait_for_a_path_yet_to_come(photos, in_order)
         assert answered.wait(30)
         yield str(photos / "b.jpg")
 
-    with closing(stream.decide(paths(), SETTINGS, 2, in_order)) as decisions:
+    with closing(stream(paths(), SETTINGS, 2, in_order)) as decisions:
         first = next(decisions)
         assert asked.wait(30)
         assert first.path.endswith("a.jpg")
@@ -71,13 +70,13 @@ def test_paths_that_cannot_be_read_on_end_the_stream_with_the_reason(photos):
         raise OSError("the pipe burst")
 
     with pytest.raises(OSError, match="burst"):
-        list(stream.decide(paths(), SETTINGS, 2))
+        list(stream(paths(), SETTINGS, 2))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can list every folder")
 def test_a_folder_that_cannot_be_listed_is_said(photos):
     (photos / "in").chmod(0)
-    done = list(stream.decide([str(photos)], SETTINGS, 2))
+    done = list(stream([str(photos)], SETTINGS, 2))
     (photos / "in").chmod(0o700)
     assert [d.path for d in done if d.error is not None and not d.rows] == [str(photos / "in")]
 
@@ -88,10 +87,10 @@ def test_a_stream_is_split_into_the_paths_it_was_made_of(names, ends):
     with open(write, "wb") as file:
         file.write(b"\0".join(names) + (b"\0" if ends and names else b""))
     with open(read, "rb") as file:
-        assert [os.fsencode(path) for path in stream.split(file, b"\0")] == names
+        assert [os.fsencode(path) for path in split(file, b"\0")] == names
 
 
 def test_nothing_is_written(photos, tmp_path):
     before = sorted(Path(tmp_path).rglob("*"))
-    list(stream.decide([str(photos)], SETTINGS, 2))
+    list(stream([str(photos)], SETTINGS, 2))
     assert sorted(Path(tmp_path).rglob("*")) == before

@@ -22,12 +22,18 @@ from pathlib import Path
 
 import pytest
 
-from cropper import batch, ledger, lock, photo, supervise
-from cropper.boxes import Target
+from cropper.engine import stages
+from cropper.engine.batch import local_threads, run_batch
+from cropper.engine.pipeline import MAX_IN_FLIGHT
 from cropper.errors import CropperError, OutputError, PhotoError
-from cropper.journal import SLOTS, Journal
-from cropper.pipeline import MAX_IN_FLIGHT, Settings
-from cropper.walk import order
+from cropper.ledger import lock
+from cropper.ledger.table import read_rows
+from cropper.process import child, supervisor
+from cropper.process.child import ChildEnd, _ready, held_signals
+from cropper.process.journal import SLOTS, Journal
+from cropper.process.supervisor import Attempt, _Watch, supervise
+from cropper.settings import Settings, Target
+from cropper.storage.places import order
 
 fcntl = pytest.importorskip("fcntl", reason="a run has a supervisor on Linux only")
 resource = pytest.importorskip("resource", reason="a run has a supervisor on Linux only")
@@ -66,9 +72,9 @@ def decode(data, *rest):
 
 def load():
     global ours
-    from cropper import batch, photo
+    from cropper.engine import batch, stages
     from killed import Plain
-    ours, photo.decode_or_salvage, batch.Saliency = photo.decode_or_salvage, decode, Plain
+    ours, stages.decode_or_salvage, batch.Saliency = stages.decode_or_salvage, decode, Plain
 
 os.register_at_fork(after_in_child=load)
 from cropper.cli import main
@@ -133,7 +139,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 def differs(out: Path, undisturbed: dict[str, bytes], *failed: str) -> dict[str, str]:
     """Make sure that all is as undisturbed but for some photos, which have no thumbnail, and give the reasons why."""
     found = tree(out)
-    rows = {row.path: row for row in ledger.read(out / "boxes.csv")}
+    rows = {row.path: row for row in read_rows(out / "boxes.csv")}
     assert {path for path, row in rows.items() if row.status != "ok"} == set(failed)
     lines = [line for line in found["boxes.csv"].splitlines(True) if line.split(b",")[0].decode() not in failed]
     assert lines == [line for line in undisturbed["boxes.csv"].splitlines(True) if line.split(b",")[0].decode() not in failed]
@@ -272,7 +278,7 @@ def test_an_interrupt_comes_once_however_it_comes(photos, start, tmp_path, name,
     assert said.count("interrupted; what is finished is on disk, and the same command goes on from there") == 1
     assert "11 photos" in said
     assert said.count("\n") == 2
-    assert len(list(ledger.read(tmp_path / "out/boxes.csv"))) == COUNT - 1
+    assert len(list(read_rows(tmp_path / "out/boxes.csv"))) == COUNT - 1
 
 
 @pytest.mark.parametrize("to_all", [True, False], ids=["to all", "to the parent"])
@@ -327,7 +333,7 @@ def test_a_focus_from_a_pipe_outlives_its_first_reader(photos, start, tmp_path):
     said = process.communicate(timeout=120)[1]
     assert "1 crop as given" in said
     assert "cropper: focus: no photo in IN is called none.jpg; " in said
-    assert [row.path for row in ledger.read(tmp_path / "out/boxes.csv") if row.message == "focus given"] == ["b/11.jpg"]
+    assert [row.path for row in read_rows(tmp_path / "out/boxes.csv") if row.message == "focus given"] == ["b/11.jpg"]
 
 
 def test_a_run_whose_parent_is_told_of_no_childs_end_has_one_all_the_same(photos, undisturbed, start, tmp_path):
@@ -369,18 +375,18 @@ def test_another_program_that_calls_the_command_is_not_forked(photos, tmp_path):
 
 
 @pytest.fixture
-def supervisor(monkeypatch) -> Iterator[Callable[..., supervise._Run]]:
+def parent(monkeypatch) -> Iterator[Callable[..., _Watch]]:
     """A function that gives what supervises some work, here, with no time to lose."""
-    monkeypatch.setattr(supervise, "_BREATH", 0.01)
-    with supervise._signals() as signals:
-        yield lambda work, deadline=0.2: supervise._Run(work, Path("in"), deadline, lambda message: None, signals)
+    monkeypatch.setattr(supervisor, "_BREATH", 0.01)
+    with held_signals() as signals:
+        yield lambda work, deadline=0.2: _Watch(work, Path("in"), deadline, lambda message: None, signals)
 
 
-def died_at(*paths: str) -> supervise._End:
-    return supervise._End(None, overdue=paths)
+def died_at(*paths: str) -> ChildEnd:
+    return ChildEnd(None, overdue=paths)
 
 
-def sleeps(attempt: supervise.Attempt) -> int:
+def sleeps(attempt: Attempt) -> int:
     attempt.journal.begin(0, attempt.alone)
     attempt.journal.take([0])
     attempt.journal.clock(0, True)
@@ -388,8 +394,8 @@ def sleeps(attempt: supervise.Attempt) -> int:
     return 0
 
 
-def test_a_machine_that_is_slow_for_any_photo_gives_one_more_time_but_not_all(supervisor):
-    run = supervisor(sleeps)
+def test_a_machine_that_is_slow_for_any_photo_gives_one_more_time_but_not_all(parent):
+    run = parent(sleeps)
     for patience in (2, 4, 8):
         run.look_into(died_at("a.jpg"), Journal())
         assert (run.condemned, run.allowed("a.jpg") / run.deadline) == ({}, patience)
@@ -397,14 +403,14 @@ def test_a_machine_that_is_slow_for_any_photo_gives_one_more_time_but_not_all(su
     assert str(run.condemned["a.jpg"]).startswith("it took longer than 0.2 s; ")
 
 
-def test_a_photo_that_is_slow_alone_where_others_are_not_is_condemned_at_once(supervisor):
-    run = supervisor(lambda attempt: sleeps(attempt) if attempt.alone else 0)
+def test_a_photo_that_is_slow_alone_where_others_are_not_is_condemned_at_once(parent):
+    run = parent(lambda attempt: sleeps(attempt) if attempt.alone else 0)
     run.look_into(died_at("a.jpg"), Journal())
     assert list(run.condemned) == ["a.jpg"]
 
 
-def test_photos_that_are_slow_in_company_alone_do_not_end_the_run(supervisor):
-    run = supervisor(lambda attempt: 0)
+def test_photos_that_are_slow_in_company_alone_do_not_end_the_run(parent):
+    run = parent(lambda attempt: 0)
     for path in "abcdefaa":
         run.look_into(died_at(path), Journal())
     with pytest.raises(CropperError, match=r"was ended after 0\.2 s 3 times in a row at in/a, which alone does no harm"):
@@ -413,19 +419,19 @@ def test_photos_that_are_slow_in_company_alone_do_not_end_the_run(supervisor):
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_photo_that_is_killed_alone_is_tried_once_more(supervisor, tmp_path, times):
-    def work(attempt: supervise.Attempt) -> int:
+def test_a_photo_that_is_killed_alone_is_tried_once_more(parent, tmp_path, times):
+    def work(attempt: Attempt) -> int:
         with (tmp_path / "kills").open("a") as file:
             file.write("x")
         if (tmp_path / "kills").stat().st_size <= times:
             os.kill(os.getpid(), signal.SIGKILL)
         return 0
 
-    found = supervisor(work)._errors_of(["a.jpg"])
+    found = parent(work)._errors_of(["a.jpg"])
     assert list(found) == ["a.jpg"] * (times - 1)
 
 
-def test_a_system_that_has_no_room_for_a_process_is_asked_again(supervisor, monkeypatch):
+def test_a_system_that_has_no_room_for_a_process_is_asked_again(parent, monkeypatch):
     """Real limits bind no root."""
     tries = iter([False, False, True])
     fork = os.fork
@@ -435,10 +441,10 @@ def test_a_system_that_has_no_room_for_a_process_is_asked_again(supervisor, monk
             return fork()
         raise BlockingIOError(errno.EAGAIN, "busy")
 
-    monkeypatch.setattr(supervise, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(child, "_PAUSES", (0.01, 0.01))
     monkeypatch.setattr(os, "fork", failing)
     opened = len(os.listdir("/proc/self/fd"))
-    run = supervisor(lambda attempt: 0)
+    run = parent(lambda attempt: 0)
     assert run._error_of("a.jpg") is None
     with pytest.raises(CropperError, match=r"no process can be begun \(busy\); run again with fewer others"):
         run._error_of("a.jpg")
@@ -453,11 +459,11 @@ def test_a_run_that_can_have_no_child_does_the_work_itself(monkeypatch):
     before = signal.getsignal(signal.SIGINT)
     said = []
 
-    def work(attempt: supervise.Attempt) -> int:
+    def work(attempt: Attempt) -> int:
         assert signal.getsignal(signal.SIGINT) is before
         return 7
 
-    assert supervise.supervise(work, Path("in"), 1, said.append) == 7
+    assert supervise(work, Path("in"), 1, said.append) == 7
     assert said[0].startswith("no process can be begun (busy), so that nobody watches this run: ")
 
 
@@ -467,7 +473,7 @@ def test_signals_are_afterwards_as_they_were():
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.set_wakeup_fd(mine[1].fileno())
     try:
-        with supervise._signals():
+        with held_signals():
             assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
         assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
     finally:
@@ -483,9 +489,9 @@ def test_many_open_files_do_no_harm():
     reading, writing = os.pipe()
     high = fcntl.fcntl(reading, fcntl.F_DUPFD, 1500)
     try:
-        assert supervise._ready([high], 0) == set()
+        assert _ready([high], 0) == set()
         os.close(writing)
-        assert supervise._ready([high], 5) == {high}
+        assert _ready([high], 5) == {high}
     finally:
         os.close(reading)
         os.close(high)
@@ -498,13 +504,13 @@ def test_many_open_files_do_no_harm():
 def test_no_clock_runs_on_for_photos_that_are_abandoned(photos, plain_rule, monkeypatch, tmp_path):
     journal, hangs, goes_on = Journal(), threading.Event(), threading.Event()
 
-    def decode(*arguments):
+    def act(*arguments):
         hangs.set()
         goes_on.wait(30)
         raise PhotoError("too late")
 
-    monkeypatch.setattr(photo, "decode_or_salvage", decode)
-    here = batch.run(photos, tmp_path / "out", SETTINGS, 1, stop=hangs.is_set, engine=partial(batch.threads, journal=journal))
+    monkeypatch.setattr(stages, "decode_or_salvage", act)
+    here = run_batch(photos, tmp_path / "out", SETTINGS, 1, stop=hangs.is_set, engine=partial(local_threads, journal=journal))
     with pytest.raises(KeyboardInterrupt):
         list(here)
     assert journal.photos == []
@@ -514,12 +520,12 @@ def test_no_clock_runs_on_for_photos_that_are_abandoned(photos, plain_rule, monk
 def test_a_run_that_goes_on_does_not_begin_what_has_come_to_an_end(photos, plain_rule, tmp_path):
     (photos / "02.jpg").write_bytes(b"no photo")
     settings = replace(SETTINGS, dry_run=True)
-    list(batch.run(photos, tmp_path / "undisturbed", settings, 2))
-    here = batch.run(photos, tmp_path / "out", settings, 2)
+    list(run_batch(photos, tmp_path / "undisturbed", settings, 2))
+    here = run_batch(photos, tmp_path / "out", settings, 2)
     left = [next(here).path for _ in range(5)]
     shutil.copytree(tmp_path / "out", tmp_path / "killed")
     here.close()
-    done = list(batch.run(photos, tmp_path / "killed", settings, 2, passed=order(left[-1])))
+    done = list(run_batch(photos, tmp_path / "killed", settings, 2, passed=order(left[-1])))
     assert [d.path for d in done if d.unchanged] == left
     assert tree(tmp_path / "killed") == tree(tmp_path / "undisturbed")
 

@@ -12,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cropper import photo
-from cropper.profiles import Colours, ink_profile, is_srgb
-from cropper.profiles import profile_of as profile_of_tags
-from cropper.tags import colours_of
+from cropper.image_formats import QUALITY
+from cropper.imaging.colour_tags import colours_of
+from cropper.imaging.decode import decode
+from cropper.imaging.encode import encode
+from cropper.imaging.header import probe
+from cropper.imaging.icc import Colours, ink_profile, is_srgb
+from cropper.imaging.icc import profile_of as profile_of_tags
 
 RGB = sample(size=(60, 44))
 SRGB_POINTS = struct.pack(">8I", 31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
@@ -26,8 +29,8 @@ LINEAR = struct.pack(">I", 100_000)
 
 def converted(data: bytes) -> np.ndarray:
     """RGB of a photo in sRGB."""
-    header = photo.probe(data)
-    file = photo.encode(photo.decode(data, header, (header.width, header.height)), header, "png", srgb=True)
+    header = probe(data)
+    file = encode(decode(data, header, (header.width, header.height)), header, "png", srgb=True)
     with Image.open(io.BytesIO(file)) as opened:
         assert "icc_profile" not in opened.info
         return np.asarray(opened.convert("RGB")).astype(int)
@@ -47,7 +50,7 @@ def converted(data: bytes) -> np.ndarray:
     ids=["nclx sRGB", "nclx video", "nclx nothing", "gAMA", "gAMA cHRM", "sRGB goes before gAMA", "cICP goes before gAMA"],
 )
 def test_what_says_srgb_needs_no_profile(data):
-    assert photo.probe(data).icc_profile is None
+    assert probe(data).icc_profile is None
 
 
 @pytest.mark.parametrize(
@@ -61,29 +64,29 @@ def test_what_says_srgb_needs_no_profile(data):
     ],
 )
 def test_what_makes_no_sense_says_nothing(data):
-    assert photo.probe(data).icc_profile is None
+    assert probe(data).icc_profile is None
 
 
 def test_embedded_profile_goes_before_all_but_cicp():
     profile = profile_of("Adobe RGB")
-    assert photo.probe(tagged_avif(RGB, 1, 13)).icc_profile is None
+    assert probe(tagged_avif(RGB, 1, 13)).icc_profile is None
     file = io.BytesIO()
     RGB.save(file, "AVIF", icc_profile=profile)
-    assert photo.probe(file.getvalue()).icc_profile == profile
+    assert probe(file.getvalue()).icc_profile == profile
     file = io.BytesIO()
     RGB.save(file, "PNG", icc_profile=profile)
     png = file.getvalue()
     at = with_chunks(RGB, gAMA=LINEAR)[33:49]
-    assert photo.probe(png[:33] + at + png[33:]).icc_profile == profile
+    assert probe(png[:33] + at + png[33:]).icc_profile == profile
     at = with_chunks(RGB, cICP=bytes([1, 13, 0, 1]))[33:49]
-    assert photo.probe(png[:33] + at + png[33:]).icc_profile is None
+    assert probe(png[:33] + at + png[33:]).icc_profile is None
 
 
 @pytest.mark.parametrize("data", [tagged_avif(RGB, 12, 13), with_chunks(RGB, cICP=bytes([12, 13, 0, 1]))], ids=["AVIF", "PNG"])
-@pytest.mark.parametrize("format", photo.QUALITY)
+@pytest.mark.parametrize("format", QUALITY)
 def test_colours_by_numbers_go_along_as_a_profile(data, format):
-    header = photo.probe(data)
-    file = photo.encode(photo.decode(data, header, (60, 44)), header, format)
+    header = probe(data)
+    file = encode(decode(data, header, (60, 44)), header, format)
     with Image.open(io.BytesIO(file)) as opened:
         assert opened.info["icc_profile"] == header.icc_profile
     assert len(header.icc_profile) < 1000
@@ -93,8 +96,8 @@ def test_colours_by_numbers_go_along_as_a_profile(data, format):
 def test_grey_of_another_gamma_stays_grey():
     grey = RGB.convert("L")
     data = with_chunks(grey, gAMA=LINEAR)
-    header = photo.probe(data)
-    file = photo.encode(photo.decode(data, header, (60, 44)), header, "jpg")
+    header = probe(data)
+    file = encode(decode(data, header, (60, 44)), header, "jpg")
     with Image.open(io.BytesIO(file)) as opened:
         assert opened.mode == "L"
         assert opened.info["icc_profile"][16:20] == b"GRAY"

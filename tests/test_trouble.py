@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from cropper import CropperError, OutputError, PhotoError, UsageError, ledger
-from cropper.batch import run
-from cropper.boxes import Target
+from cropper import CropperError, OutputError, PhotoError, UsageError
+from cropper.engine.batch import run_batch
 from cropper.errors import raise_if_for_all
-from cropper.pipeline import Settings
+from cropper.ledger.run import close_run, open_run
+from cropper.ledger.table import Row, Writer, read_rows
+from cropper.settings import Settings, Target
 
 resource = pytest.importorskip("resource", reason="limits are others there")
 SIZE = Target((64, 36), (64, 36))
@@ -57,7 +58,7 @@ def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 
 def process(source: Path, out: Path) -> list:
-    return list(run(source, out, Settings((SIZE,)), 2))
+    return list(run_batch(source, out, Settings((SIZE,)), 2))
 
 
 def goes_on_from(photos: Path, out: Path, before: dict) -> None:
@@ -104,7 +105,7 @@ def test_files_that_may_not_grow_end_a_run_with_one_message(photos, tmp_path, li
 
 def test_too_many_open_files_end_a_run_with_one_message(photos, tmp_path, limited):
     before = tree(photos)
-    here = run(photos, tmp_path / "out", Settings((SIZE,)), 2)
+    here = run_batch(photos, tmp_path / "out", Settings((SIZE,)), 2)
     next(here)
     limited(resource.RLIMIT_NOFILE, 3)
     with pytest.raises(CropperError, match=r"[Tt]oo many .*open.*raise the limit on open files \(ulimit -n\)"):
@@ -139,7 +140,7 @@ def test_a_folder_that_takes_no_files_ends_a_run_before_it_begins(photos, tmp_pa
 @pytest.mark.parametrize("is_kept", [True, False], ids=["moved", "removed"])
 def test_an_out_that_goes_away_ends_a_run_with_one_message(photos, tmp_path, is_kept):
     before = tree(photos)
-    here = run(photos, tmp_path / "out", Settings((SIZE,)), 1)
+    here = run_batch(photos, tmp_path / "out", Settings((SIZE,)), 1)
     next(here)
     (tmp_path / "out").rename(tmp_path / "elsewhere")  # at once, where a worker may be writing
     if not is_kept:
@@ -153,12 +154,12 @@ def test_an_in_that_goes_away_ends_a_run_and_is_not_struck_from_the_ledger(photo
     process(photos, tmp_path / "out")
     for path in photos.rglob("*.jpg"):  # each is to be made anew
         os.utime(path, ns=(0, 10**18))
-    here = run(photos, tmp_path / "out", Settings((SIZE,)), 1)
+    here = run_batch(photos, tmp_path / "out", Settings((SIZE,)), 1)
     next(here)
     photos.rename(tmp_path / "gone")
     with pytest.raises(UsageError, match="the folder is gone; run again when it is back"):
         list(here)
-    assert len(list(ledger.read(tmp_path / "out/boxes.csv"))) == MANY
+    assert len(list(read_rows(tmp_path / "out/boxes.csv"))) == MANY
     (tmp_path / "gone").rename(photos)
     goes_on_from(photos, tmp_path / "out", tree(photos))
 
@@ -223,15 +224,15 @@ def test_runs_killed_at_random_points_end_as_undisturbed_ones(tmp_path, options)
 
 SLOW = """
 import sys, time
-from cropper import photo
-decode = photo.decode
+from cropper.imaging import decode as module
+decode = module.decode
 def slow(data, *arguments):
     pixels = decode(data, *arguments)
     if len(data) > 30_000:
         print("slow", flush=True)
         time.sleep(60)
     return pixels
-photo.decode = slow
+module.decode = slow
 from cropper.cli import main
 main(["batch", "in", "out", "-j", "2"])
 """
@@ -264,7 +265,7 @@ def test_an_interrupt_does_not_wait_for_a_slow_photo(slow, photos, cropper, tmp_
     assert time.monotonic() - begun < 10  # under 1 s where there is a core for it
     assert slow.returncode == 130
     assert "interrupted; what is finished is on disk, and the same command goes on from there" in err
-    kept = {row.output for row in ledger.read(tmp_path / "out/boxes.csv")}
+    kept = {row.output for row in read_rows(tmp_path / "out/boxes.csv")}
     assert {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.jpg")} == kept
     code, _, err = cropper("batch", "in", "out")
     assert code == 0
@@ -286,12 +287,12 @@ def test_a_second_interrupt_ends_at_once(slow, cropper, tmp_path):
 # The ledger -------------------------------------------------------------------------------------------------------------------
 
 
-def row(path: str, size: str = "1:1", message: str = "") -> ledger.Row:
-    return ledger.Row(path, path, "ok", size=size, message=message)
+def row(path: str, size: str = "1:1", message: str = "") -> Row:
+    return Row(path, path, "ok", size=size, message=message)
 
 
 def test_rows_that_cannot_be_written_leave_no_half_row_before_the_next(tmp_path, limited):
-    writer = ledger.Writer(tmp_path / "part.csv")
+    writer = Writer(tmp_path / "part.csv")
     writer.append([row("a.jpg")])
     whole = (tmp_path / "part.csv").read_bytes()
     limited(resource.RLIMIT_FSIZE, len(whole) + 10)
@@ -302,37 +303,37 @@ def test_rows_that_cannot_be_written_leave_no_half_row_before_the_next(tmp_path,
     limited.lift()
     writer.append([row("c.jpg")])
     writer.close()
-    assert list(ledger.read(tmp_path / "part.csv")) == [row("a.jpg"), row("c.jpg")]
+    assert list(read_rows(tmp_path / "part.csv")) == [row("a.jpg"), row("c.jpg")]
 
 
 def test_a_row_torn_in_its_message_is_not_taken_up(tmp_path):
-    run = ledger.open_run(tmp_path, Path("in"), "same")
-    run.part.append([row("a", message="kept whole"), row("b", message="nothing stands out")])
-    del run
+    run_batch = open_run(tmp_path, Path("in"), "same")
+    run_batch.part.append([row("a", message="kept whole"), row("b", message="nothing stands out")])
+    del run_batch
     part = tmp_path / ".cropper/part.csv"
     part.write_bytes(part.read_bytes()[:-9])
-    ledger.close_run(ledger.open_run(tmp_path, Path("in"), "same"), complete=False)
-    assert [r.path for r in ledger.read(tmp_path / "boxes.csv")] == ["a"]
+    close_run(open_run(tmp_path, Path("in"), "same"), complete=False)
+    assert [r.path for r in read_rows(tmp_path / "boxes.csv")] == ["a"]
 
 
 def test_of_a_photo_torn_between_its_sizes_the_old_rows_stay(tmp_path):
-    run = ledger.open_run(tmp_path, Path("in"), "same")
-    run.part.append([row("a", "1:1"), row("a", "4:3"), row("b")])
-    ledger.close_run(run, complete=True)
-    run = ledger.open_run(tmp_path, Path("in"), "same")
-    run.part.append([row("a", "1:1", "new")])
-    del run
-    run = ledger.open_run(tmp_path, Path("in"), "same")
-    assert run.current.of("a") == (row("a", "1:1", "new"), row("a", "4:3"))
-    ledger.close_run(run, complete=False)
+    run_batch = open_run(tmp_path, Path("in"), "same")
+    run_batch.part.append([row("a", "1:1"), row("a", "4:3"), row("b")])
+    close_run(run_batch, complete=True)
+    run_batch = open_run(tmp_path, Path("in"), "same")
+    run_batch.part.append([row("a", "1:1", "new")])
+    del run_batch
+    run_batch = open_run(tmp_path, Path("in"), "same")
+    assert run_batch.current.of("a") == (row("a", "1:1", "new"), row("a", "4:3"))
+    close_run(run_batch, complete=False)
 
 
 def test_a_dry_run_does_not_forget_the_thumbnails_of_a_killed_run(tmp_path):
-    run = ledger.open_run(tmp_path, Path("in"), "old")
-    run.part.append([row("a")])
-    del run
+    run_batch = open_run(tmp_path, Path("in"), "old")
+    run_batch.part.append([row("a")])
+    del run_batch
     with pytest.raises(OutputError, match="other settings"):
-        ledger.open_run(tmp_path, Path("in"), "new", dry=True)
+        open_run(tmp_path, Path("in"), "new", dry=True)
 
 
 def test_what_one_photo_does_is_not_for_all():

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cropper.photo import EXTENSIONS
-from cropper.walk import Folder, is_inside, join, order, walk
+from cropper.image_formats import PHOTO_EXTENSIONS
+from cropper.storage.places import Folder, is_inside, join, order
+from cropper.storage.walk import walk
 
 
 def make(root: Path, *files: str) -> None:
@@ -23,7 +24,7 @@ def make(root: Path, *files: str) -> None:
 
 
 def photos(root: Path, leave_out: Path | None = None) -> list[str]:
-    return [join(folder.path, name) for folder in walk(root, EXTENSIONS, leave_out) for name in folder.photos]
+    return [join(folder.path, name) for folder in walk(root, PHOTO_EXTENSIONS, leave_out) for name in folder.photos]
 
 
 def test_photos_of_a_folder_come_by_name_then_its_subfolders(tmp_path):
@@ -53,12 +54,12 @@ def test_extensions_count_in_any_case(tmp_path):
 def test_other_files_are_counted_not_listed(tmp_path):
     make(tmp_path, "a.jpg", "notes.txt", "clip.mp4", "jpg", "sub/README")
     os.mkfifo(tmp_path / "pipe.jpg")
-    assert list(walk(tmp_path, EXTENSIONS)) == [Folder("", ("a.jpg",), 4), Folder("sub", (), 1)]
+    assert list(walk(tmp_path, PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",), 4), Folder("sub", (), 1)]
 
 
 def test_hidden_files_and_folders_are_left_alone(tmp_path):
     make(tmp_path, "a.jpg", ".hidden.jpg", ".git/b.jpg", "sub/.thumbs/c.jpg")
-    assert list(walk(tmp_path, EXTENSIONS)) == [Folder("", ("a.jpg",)), Folder("sub")]
+    assert list(walk(tmp_path, PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",)), Folder("sub")]
 
 
 def test_hidden_folder_is_walked_when_it_is_the_one_asked_for(tmp_path):
@@ -71,7 +72,7 @@ def test_links_that_leave_the_folder_are_left_alone(tmp_path):
     (tmp_path / "in" / "folder").symlink_to(tmp_path / "outside")
     (tmp_path / "in" / "file.jpg").symlink_to(tmp_path / "outside" / "b.jpg")
     (tmp_path / "in" / "twin").symlink_to(tmp_path / "inside")  # whose name begins as the folder's
-    assert list(walk(tmp_path / "in", EXTENSIONS)) == [Folder("", ("a.jpg",))]
+    assert list(walk(tmp_path / "in", PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",))]
 
 
 def test_links_that_stay_inside_are_followed(tmp_path):
@@ -87,7 +88,7 @@ def test_links_back_up_end(tmp_path):
     (tmp_path / "sub" / "self").symlink_to(".")
     (tmp_path / "sub" / "across").symlink_to("../other")
     (tmp_path / "other" / "back").symlink_to("../sub")
-    folders = list(islice(walk(tmp_path, EXTENSIONS), 10))  # not all of them: a walk that goes in circles has no end
+    folders = list(islice(walk(tmp_path, PHOTO_EXTENSIONS), 10))  # not all of them: a walk that goes in circles has no end
     assert [folder.path for folder in folders] == ["", "other", "other/back", "sub", "sub/across"]
 
 
@@ -95,7 +96,7 @@ def test_broken_links_harm_no_neighbour(tmp_path):
     make(tmp_path, "a.jpg")
     (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
     (tmp_path / "circle.jpg").symlink_to("circle.jpg")
-    assert list(walk(tmp_path, EXTENSIONS)) == [Folder("", ("a.jpg",), 2)]
+    assert list(walk(tmp_path, PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",), 2)]
 
 
 def test_output_inside_the_input_is_not_walked_by_any_way(tmp_path):
@@ -151,7 +152,7 @@ def test_nesting_has_no_limit_of_its_own(tmp_path):
 
 def test_folder_that_cannot_be_listed_is_said_and_its_neighbours_walked(tmp_path):
     make(tmp_path, "a/x.jpg", "c/y.jpg")
-    walking = walk(tmp_path, EXTENSIONS)
+    walking = walk(tmp_path, PHOTO_EXTENSIONS)
     assert next(walking) == Folder("")
     # Gone while the walk is on: permissions would not stop a superuser.
     (tmp_path / "a" / "x.jpg").unlink()

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cropper.boxes import Target, choose, largest_size
-from cropper.zoom import Zoom, placed, smallest_size, tightest
+from cropper.choosing.boxes import choose
+from cropper.choosing.zoom import smallest_size, tightest
+from cropper.geometry import largest_size, placed
+from cropper.settings import Target, Zoom
 
 SIDES = st.integers(20, 5000)
 ASPECTS = st.tuples(st.integers(1, 20), st.integers(1, 20))

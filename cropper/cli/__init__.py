@@ -11,8 +11,7 @@ from pathlib import Path
 
 import click
 
-from cropper import __version__
-from cropper.allocator import keep_memory
+from cropper._version import __version__
 from cropper.cli import config as configuration
 from cropper.cli.batch import batch
 from cropper.cli.bench import bench
@@ -21,13 +20,14 @@ from cropper.cli.crop import crop
 from cropper.cli.evaluate import evaluate
 from cropper.cli.formats import formats
 from cropper.cli.ledger import ledger
-from cropper.cli.options import INTERRUPTED, SOME_FAILED, WRONG_USAGE, open_closed_streams, say, usable_cores
 from cropper.cli.review import review
 from cropper.cli.sheet import sheet
 from cropper.cli.show import show
 from cropper.cli.signals import end_as_interrupted
-from cropper.cli.supervised import Caller
+from cropper.cli.supervision import Caller
+from cropper.cli.terminal import INTERRUPTED, SOME_FAILED, WRONG_USAGE, open_closed_streams, say, usable_cores
 from cropper.errors import CropperError, PhotoError
+from cropper.process.memory import keep_memory
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

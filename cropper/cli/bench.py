@@ -12,8 +12,8 @@ from cropper.cli.options import jobs_option, settings_options
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
-    from cropper.bench import Costs
-    from cropper.pipeline import Settings
+    from cropper.engine.bench import Costs
+    from cropper.settings import Settings
 
 MEGABYTE = 1e6
 HOUR = 3600
@@ -41,17 +41,17 @@ def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int)
     cropper bench photos/
     cropper bench photos/ --size 200x200 --format webp --jobs 8
     """
-    from cropper import bench as benches
-    from cropper.opencv import libraries_muted
-    from cropper.photo import EXTENSIONS
-    from cropper.walk import walk
+    from cropper.engine.bench import measure, sample
+    from cropper.image_formats import PHOTO_EXTENSIONS
+    from cropper.imaging.opencv import libraries_muted
+    from cropper.storage.walk import walk
 
-    found = (source / folder.path / name for folder in walk(source, EXTENSIONS) for name in folder.photos)
-    files = benches.sample(found, photos)
+    found = (source / folder.path / name for folder in walk(source, PHOTO_EXTENSIONS) for name in folder.photos)
+    files = sample(found, photos)
     if not files:
         raise UsageError("there are no photos in it", path=source)
     with TemporaryDirectory(prefix="cropper-bench-") as scratch, libraries_muted():
-        costs = benches.measure(files, settings, jobs, rounds, Path(scratch))
+        costs = measure(files, settings, jobs, rounds, Path(scratch))
     click.echo(table(costs, jobs))
 
 

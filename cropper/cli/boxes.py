@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from cropper.cli.options import (
-    SOME_FAILED,
     candidates_option,
     choosing_options,
     device_option,
@@ -26,15 +25,13 @@ from cropper.cli.options import (
     is_outranked,
     jobs_option,
     limits_options,
-    say,
 )
+from cropper.cli.terminal import SOME_FAILED, say
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
-    from cropper.boxes import Target
-    from cropper.decide import Choosing
-    from cropper.ledger import Row
-    from cropper.photo import Limits
+    from cropper.ledger.table import Row
+    from cropper.settings import Choosing, Limits, Target
 
 # Of a ledger's row, what is known without an output folder.
 FIELDS = (
@@ -89,10 +86,10 @@ def boxes(
     find . -name '*.jpg' -print0 | cropper boxes -0 - --format csv
     cropper boxes photo.jpg --aspect 1:1 --template '{width}x{height}+{x}+{y}'
     """
-    from cropper import focus
-    from cropper.opencv import libraries_muted
-    from cropper.pipeline import Settings
-    from cropper.stream import decide, split
+    from cropper.engine.decisions import split, stream
+    from cropper.imaging.opencv import libraries_muted
+    from cropper.ledger.focus_file import read_focus_file
+    from cropper.settings import Settings
 
     if not paths:
         raise UsageError("there are no photos to look at", remedy="give photos, folders, or - for a list of them on stdin")
@@ -110,13 +107,13 @@ def boxes(
     line = _template(template) if template is not None else _columns(delimiter) if delimiter else _json
     out = sys.stdout.buffer
     failed = False
-    words = focus.read(focus_file) if focus_file is not None else None
+    words = read_focus_file(focus_file) if focus_file is not None else None
     choosing = replace(choosing, candidates=candidates)
     settings = Settings(targets, model=model, device=device, choosing=choosing, limits=limits)
     try:
         if delimiter:
             _write(out, _joined(FIELDS, delimiter))
-        with libraries_muted(), closing(decide(given(), settings, jobs, not unordered, words)) as photos:
+        with libraries_muted(), closing(stream(given(), settings, jobs, not unordered, words)) as photos:
             for done in photos:
                 if done.error is not None:
                     failed = True

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import is_stdout, say, settings_options
+from cropper.cli.options import settings_options
+from cropper.cli.terminal import is_stdout, say
 from cropper.errors import OutputError, UsageError, reading
 
 if TYPE_CHECKING:
-    from cropper.pipeline import Settings
+    from cropper.settings import Settings
 
 
 @click.command(short_help="Make the thumbnail of one photo, through a pipe too.")
@@ -34,10 +35,10 @@ def crop(image: Path, output: Path, settings: Settings) -> None:
     cropper crop photo.jpg --size 400x400 -o thumbnail.webp
     curl -s https://example.org/photo.jpg | cropper crop - --aspect 1:1 > square.jpg
     """
-    from cropper import outputs
-    from cropper.opencv import libraries_muted
-    from cropper.pipeline import SALVAGED
-    from cropper.single import thumbnail
+    from cropper.engine.job import SALVAGED
+    from cropper.engine.one_photo import thumbnail
+    from cropper.image_formats import FORMAT_OF
+    from cropper.imaging.opencv import libraries_muted
 
     if len(settings.targets) != 1:
         raise UsageError("several shapes make several thumbnails", remedy="give one --size or --aspect, or use 'cropper batch'")
@@ -46,7 +47,7 @@ def crop(image: Path, output: Path, settings: Settings) -> None:
         if not from_stdin and output.exists() and output.samefile(image):
             raise UsageError("the thumbnail would overwrite the photo", path=output, remedy="give another name with -o")
         if settings.format == "keep":
-            format = outputs.FORMAT_OF.get(output.suffix.lower())
+            format = FORMAT_OF.get(output.suffix.lower())
             if format is None:
                 remedy = "end it in .jpg, .png, .webp or .avif, or give --format"
                 raise UsageError("the name does not say what kind of picture to write", path=output, remedy=remedy)

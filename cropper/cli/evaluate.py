@@ -9,33 +9,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cropper.cli.options import aspect_option, say
+from cropper.cli.options import aspect_option
+from cropper.cli.terminal import say
+from cropper.cli.types import Named
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
     from cropper.evaluation.gaze import GazeSet
     from cropper.evaluation.report import Scored
 
+
 DEFAULT_ASPECTS = ((1, 1), (16, 9), (9, 16), (3, 1))
 # Names said before "and N more".
 MOST_NAMES = 5
 
 Item = TypeVar("Item")
-
-
-class Named(click.ParamType[tuple[str, str]]):
-    """A name and a file, ``sharp=boxes.csv``."""
-
-    name = "NAME=FILE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """The name and the file; click says what is wrong otherwise."""
-        if isinstance(value, tuple):
-            return value
-        name, sign, file = str(value).partition("=")
-        if not (name and sign and file):
-            self.fail(f"{value!r} is not a name and a file as in sharp=boxes.csv", param, ctx)
-        return name, file
 
 
 def gaze_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,7 +77,7 @@ def maps(folder: Path, every: int, off_centre: bool, drop_first: bool, model: Pa
     cropper evaluate maps osie --every 4 --off-centre --model other.onnx --json
     """
     from cropper.evaluation import maps, report
-    from cropper.saliency import Saliency
+    from cropper.model.saliency import Saliency
 
     predict = Saliency(model).density
     gaze_set = _read(folder, every, off_centre, drop_first)
@@ -138,7 +126,7 @@ def boxes(
 
     from cropper.evaluation import crops, report
     from cropper.evaluation.peers import kept_by
-    from cropper.saliency import Saliency
+    from cropper.model.saliency import Saliency
 
     shapes = tuple(dict.fromkeys(aspects or DEFAULT_ASPECTS))
     names = [crops.OURS, *crops.REFERENCES, *(name for name, _ in peers)]

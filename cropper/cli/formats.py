@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from cropper.formats import Format, Model
+    from cropper.installation import Format, Model
 
 MEGABYTE = 1e6
 
@@ -24,11 +24,11 @@ def formats(as_json: bool) -> None:
     cropper formats
     cropper formats --json | jq '.formats[] | select(.writes) | .name'
     """
-    from cropper import formats as found
-    from cropper.opencv import libraries_muted
+    from cropper import installation
+    from cropper.imaging.opencv import libraries_muted
 
     with libraries_muted():
-        known, versions, model = found.formats(), found.versions(), found.model()
+        known, versions, model = installation.formats(), installation.versions(), installation.model()
     if as_json:
         click.echo(
             json.dumps({"formats": [asdict(one) for one in known], "versions": versions, "model": asdict(model)}, indent=2)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import Where
+from cropper.cli.types import Where
 from cropper.errors import OutputError, UsageError, remedy_for
 
 if TYPE_CHECKING:
-    from cropper.storage import Place
+    from cropper.storage.places import Place
 
 
 @click.group(short_help="Join the ledgers of several runs.")
@@ -43,7 +43,7 @@ def merge(parts: tuple[Place, ...], output: Place | None, finish: bool) -> None:
     cropper ledger merge thumbnails/ -o boxes.parquet
     cropper ledger merge one/boxes.csv two/boxes.csv -o boxes.csv
     """
-    from cropper.storage import Remote
+    from cropper.storage.places import Remote
 
     alone = parts[0] if len(parts) == 1 else None
     out = alone if alone is not None and (alone.is_dir() if isinstance(alone, Path) else not _is_table(alone.url)) else None
@@ -61,34 +61,35 @@ def _is_table(url: str) -> bool:
 
 
 def _merge(parts: tuple[Place, ...], out: Place | None, output: Place | None, finish: bool, scratch: Path) -> Place:
-    from cropper import merging, shards
-    from cropper.storage import Remote
+    from cropper.ledger.merge import merge_tables
+    from cropper.ledger.shards import ledgers_of, merge_shards
+    from cropper.storage.places import Remote
 
     if output is None:
         assert out is not None
         if isinstance(out, Path):
-            return shards.merge(out, finish)
-        from cropper import mirror
+            return merge_shards(out, finish)
+        from cropper.ledger import upload
 
-        return mirror.merge(out, scratch, finish)
+        return upload.merge_in_bucket(out, scratch, finish)
     if isinstance(out, Remote):
-        from cropper import mirror
+        from cropper.ledger import upload
 
-        mirror.fetch_shards(out, scratch)
-        files = shards.ledgers_of(scratch)
+        upload.fetch_shards(out, scratch)
+        files = ledgers_of(scratch)
     elif out is not None:
-        files = shards.ledgers_of(out)
+        files = ledgers_of(out)
     else:
         files = [_here(part, scratch / f"{number}.csv") for number, part in enumerate(parts)]
     to = output if isinstance(output, Path) else scratch / ("merged" + os.path.splitext(output.url)[1])
     try:
-        merging.merge(files, to)
+        merge_tables(files, to)
     except OSError as error:
         raise OutputError(f"cannot be written ({error.strerror})", path=output, remedy=remedy_for(error)) from error
     if isinstance(output, Remote):
-        from cropper import remote
+        from cropper.storage import bucket
 
-        remote.send(to, output)
+        bucket.send(to, output)
     return output
 
 
@@ -96,8 +97,8 @@ def _here(part: Place, copy: Path) -> Path:
     """A ledger as a file of this machine."""
     if isinstance(part, Path):
         return part
-    from cropper import remote
+    from cropper.storage import bucket
 
-    if not remote.fetch(part, copy):
+    if not bucket.fetch(part, copy):
         raise UsageError("there is no such ledger", path=part)
     return copy

@@ -3,95 +3,20 @@
 from __future__ import annotations
 
 import functools
-import os
-import re
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cropper.errors import UsageError, printable
+from cropper.cli.terminal import say, usable_cores
+from cropper.cli.types import Fill, Pair, Zoomed
 
 if TYPE_CHECKING:
-    from cropper.boxes import Target
-    from cropper.decide import Choosing
-    from cropper.photo import Limits
+    from cropper.settings import Choosing, Limits, Target
 
-SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130  # exit codes
 DEFAULT_SIZE = (640, 360)
 DEFAULT_MIN_KEPT = 0.6
-MAX_SIDE = 16383  # what every output format can hold
-
-
-class Where(click.Path):
-    """A folder of this machine, or the URL of one in a storage, ``s3://bucket/photos``."""
-
-    def __init__(self, exists: bool = False, dir_okay: bool = True, file_okay: bool = False) -> None:
-        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The place a user wrote; click says what is wrong with a path otherwise."""
-        from cropper.storage import is_url, place
-
-        return place(value) if isinstance(value, str) and is_url(value) else super().convert(value, param, ctx)
-
-
-class Pair(click.ParamType[tuple[int, int]]):
-    """Two whole numbers joined by a sign, ``640x360`` or ``16:9``."""
-
-    def __init__(self, name: str, sign: str, example: str) -> None:
-        self.name, self.sign, self.example = name, sign, example
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """The pair a user wrote; click says what is wrong with it otherwise."""
-        if isinstance(value, tuple):
-            return value
-        numbers = str(value).lower().split(self.sign)
-        if len(numbers) != 2 or not all(re.fullmatch("[0-9]{1,5}", n) and 1 <= int(n) <= MAX_SIDE for n in numbers):
-            self.fail(f"{value!r} is not two whole numbers from 1 to {MAX_SIDE}, as in {self.example}.", param, ctx)
-        return int(numbers[0]), int(numbers[1])
-
-
-class Zoomed(click.ParamType[float]):
-    """How small a zoomed box may be, of the largest one's sides: ``auto`` or ``0.5`` or ``0.5..1``."""
-
-    name = "auto|MIN..1"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The smallest share, 0 for ``auto``; click says what is wrong otherwise."""
-        if isinstance(value, float):
-            return value
-        text = str(value).lower()
-        if text == "auto":
-            return 0.0
-        try:
-            share = float(text.removesuffix("..1"))
-        except ValueError:
-            share = 0.0
-        if not 0 < share <= 1:
-            self.fail(f"{value!r} is neither auto nor a share of the largest crop's sides, as in 0.5..1.", param, ctx)
-        return share
-
-
-class Fill(click.ParamType[str]):
-    """What photos are padded with: ``blur``, ``edge``, or a colour by its CSS name or number, which becomes ``#rrggbb``."""
-
-    name = "blur|edge|COLOUR"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The fill in lower case; click says what is wrong otherwise."""
-        text = str(value).lower()
-        if text in ("blur", "edge"):
-            return text
-        from PIL import ImageColor
-
-        try:
-            red, green, blue = ImageColor.getrgb(text)[:3]
-        except ValueError:
-            self.fail(f"{value!r} is neither blur nor edge nor a colour, as in white or #336699.", param, ctx)
-        return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def choosing_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,8 +33,7 @@ def choosing_options(command: Callable[..., Any]) -> Callable[..., Any]:
         otherwise: str | None,
         **others: Any,
     ) -> Any:
-        from cropper.decide import Choosing, Fit
-        from cropper.zoom import Zoom
+        from cropper.settings import Choosing, Fit, Zoom
 
         if otherwise is not None and min_kept is None:
             min_kept = DEFAULT_MIN_KEPT
@@ -198,7 +122,7 @@ def jobs_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _default_jobs() -> int:
-    from cropper.storage import Remote
+    from cropper.storage.places import Remote
 
     ctx = click.get_current_context(silent=True)
     values = ctx.params.values() if ctx is not None else ()
@@ -211,12 +135,12 @@ def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def with_device(*, device: str, **others: Any) -> Any:
         if device == "auto":
-            from cropper.device import best
-            from cropper.opencv import libraries_muted
-            from cropper.saliency import BUNDLED_MODEL
+            from cropper.imaging.opencv import libraries_muted
+            from cropper.model.device import best_device
+            from cropper.model.saliency import BUNDLED_MODEL
 
             with libraries_muted():
-                device, why = best(BUNDLED_MODEL)
+                device, why = best_device(BUNDLED_MODEL)
             if why and not others.get("quiet"):
                 say(f"--device auto: on the processor, since {why}")
         return command(device=device, **others)
@@ -237,7 +161,7 @@ def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_limits(*, megapixels: int, salvage: bool, **others: Any) -> Any:
         from PIL import Image
 
-        from cropper.photo import Limits
+        from cropper.settings import Limits
 
         # Instead of Pillow's own limit, for the whole process, which a command has to itself.
         Image.MAX_IMAGE_PIXELS = None
@@ -265,7 +189,7 @@ def fast_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_model(*, fast: bool, **others: Any) -> Any:
-        from cropper.saliency import FAST_MODEL
+        from cropper.model.saliency import FAST_MODEL
 
         return command(model=FAST_MODEL if fast else None, **others)
 
@@ -295,7 +219,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         device: str,
         **others: Any,
     ) -> Any:
-        from cropper.pipeline import Settings
+        from cropper.settings import Settings
 
         settings = Settings(
             targets,
@@ -346,29 +270,9 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return choosing_options(limits_options(device_option(decorated)))
 
 
-def is_stdout(output: Path) -> bool:
-    """Whether a picture goes to stdout, ``-``.
-
-    Raises:
-        UsageError: if that is a terminal.
-    """
-    if str(output) != "-":
-        return False
-    if sys.stdout.isatty():
-        raise UsageError("a picture is nothing for a terminal", remedy="write it to a file with -o, or into a pipe")
-    return True
-
-
-def usable_cores() -> int:
-    """The cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def targets_of(sizes: Sequence[tuple[int, int]], aspects: Sequence[tuple[int, int]]) -> tuple[Target, ...]:
     """The targets asked for, each once, in the order given, sizes first; the default where none is."""
-    from cropper.boxes import Target
+    from cropper.settings import Target
 
     if is_outranked("sizes", by="aspects"):
         sizes = ()
@@ -388,21 +292,3 @@ def is_outranked(name: str, by: str) -> bool:
         return False
     source, other = ctx.get_parameter_source(name), ctx.get_parameter_source(by)
     return source is not None and other is not None and source > other  # click has them from near to far
-
-
-def say(message: str) -> None:
-    """One line to the user, on stderr, if anybody reads it: a run that lasts does not end because the reader has."""
-    try:
-        click.echo(f"cropper: {printable(message)}", err=True)
-    except BrokenPipeError:
-        with open(os.devnull, "w") as nowhere:  # for what waits in Python's buffer too
-            os.dup2(nowhere.fileno(), sys.stderr.fileno())
-
-
-def open_closed_streams() -> None:
-    """Have nothing in place of standard streams that were closed, so that no file takes their numbers: libraries print there."""
-    for stream in range(3):
-        try:
-            os.fstat(stream)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free

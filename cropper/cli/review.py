@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import SOME_FAILED, fast_option, jobs_option, limits_options, photos_option
-from cropper.cli.progress import progress
+from cropper.cli.options import fast_option, jobs_option, limits_options, photos_option
+from cropper.cli.terminal import SOME_FAILED, progress
 
 if TYPE_CHECKING:
-    from cropper.photo import Limits
+    from cropper.settings import Limits
 
 
 @click.command(short_help="Write a page to look over the boxes and correct them.")
@@ -42,22 +42,23 @@ def review(out: Path, source: Path | None, model: Path | None, jobs: int, limits
     \b
     cropper review decisions/ --photos photos/
     """
-    from cropper import ledger
-    from cropper import review as pages
-    from cropper.opencv import libraries_muted
+    from cropper.imaging.opencv import libraries_muted
+    from cropper.ledger.state import TABLE_NAME
+    from cropper.ledger.table import read_rows
+    from cropper.views.review.page import PAGE, write_page
 
     missing = 0
     with (
         libraries_muted(),
-        progress(lambda: len({row.path for row in ledger.read(out / ledger.NAME)})) as bar,
-        closing(pages.write(out, source, jobs, limits, model)) as photos,
+        progress(lambda: len({row.path for row in read_rows(out / TABLE_NAME)})) as bar,
+        closing(write_page(out, source, jobs, limits, model)) as photos,
     ):
         for seen in photos:
             if seen.error is not None:
                 missing += 1
                 bar.say(str(seen.error))
             bar.step()
-    page = out / pages.PAGE
+    page = out / PAGE
     click.echo(os.fsencode(page))  # as bytes: a name need not be text
     if open_it:
         click.launch(str(page))

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import is_stdout, limits_options, photos_option
+from cropper.cli.options import limits_options, photos_option
+from cropper.cli.terminal import is_stdout
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
-    from cropper.photo import Limits
+    from cropper.settings import Limits
 
 
 @click.command(short_help="Draw a contact sheet of a batch: originals, boxes, crops.")
@@ -52,19 +53,19 @@ def sheet(
     cropper sheet thumbnails/ --sort kept --most 24 -o hardest.jpg
     cropper sheet decisions/ --photos photos/       after a dry run
     """
-    from cropper import ledger
-    from cropper import sheet as sheets
-    from cropper.opencv import libraries_muted
-    from cropper.saliency import Saliency
-    from cropper.show import encoded, save
+    from cropper.imaging.opencv import libraries_muted
+    from cropper.ledger.state import photos_of
+    from cropper.model.saliency import Saliency
+    from cropper.views.picture import encoded, save
+    from cropper.views.sheet import draw_sheet, is_of_the_ledger, select
 
     to_stdout = is_stdout(output)
-    selection = sheets.select(out, most, sort == "kept")
-    source = ledger.photos_of(out, source)
-    if not to_stdout and output.exists() and sheets.is_of_the_ledger(output, out, source):
+    selection = select(out, most, sort == "kept")
+    source = photos_of(out, source)
+    if not to_stdout and output.exists() and is_of_the_ledger(output, out, source):
         raise UsageError("the sheet would overwrite a photo or a thumbnail", path=output, remedy="give another name with -o")
     with libraries_muted():
-        picture = sheets.draw(selection, out, source, columns, Saliency() if heat else None, limits)
+        picture = draw_sheet(selection, out, source, columns, Saliency() if heat else None, limits)
     if to_stdout:
         sys.stdout.buffer.write(encoded(picture, Path("sheet.jpg")))
     else:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import candidates_option, choosing_options, fast_option, limits_options, say
+from cropper.cli.options import candidates_option, choosing_options, fast_option, limits_options
+from cropper.cli.terminal import say
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
-    from cropper.boxes import Target
-    from cropper.decide import Choosing
-    from cropper.photo import Limits
+    from cropper.settings import Choosing, Limits, Target
 
 
 @click.command(short_help="Draw where people look in a photo, and the crop.")
@@ -51,9 +50,9 @@ def show(
     cropper show photo.jpg
     cropper show photo.jpg --aspect 1:1 --aspect 9:16 -o heat.jpg --open
     """
-    from cropper.opencv import libraries_muted
-    from cropper.pipeline import SALVAGED
-    from cropper.show import look_at, picture_of, preview_of, save
+    from cropper.engine.job import SALVAGED
+    from cropper.imaging.opencv import libraries_muted
+    from cropper.views.picture import look_at, picture_of, preview_of, save
 
     path = output or Path(f"{image.stem}.saliency.png")
     if path.exists() and path.samefile(image):

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.boxes import choose, largest_size
+from cropper.choosing.boxes import choose
 from cropper.evaluation.bootstrap import Interval, interval, resamples
 from cropper.evaluation.gaze import GazePhoto
 from cropper.evaluation.maps import Predictor
+from cropper.geometry import largest_size
 
 Aspect = tuple[int, int]
 # x, y, width, height in pixels, not always whole ones.

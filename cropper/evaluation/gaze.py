@@ -17,16 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper import photo
 from cropper.errors import UsageError, reading
-from cropper.opencv import cv2
+from cropper.imaging.decode import decode
+from cropper.imaging.header import Header, probe
+from cropper.imaging.opencv import cv2
+from cropper.imaging.resize import on_white
 
 TABLE = "fixations.csv"
 COLUMNS = ("image", "subject", "order", "x", "y")
 
 # How far from a fixation its viewer still saw sharply, as a share of the photo's width: about one degree of visual angle where a
 # photo fills some thirty, as in the usual set-ups.
-FIXATION_SIGMA = 0.033
+VIEWING_SIGMA = 0.033
 # The centre bias: cells a side, and the standard deviation it is smoothed with, in cells.
 BIAS_CELLS = 64
 BIAS_SIGMA = 3.0
@@ -66,7 +68,7 @@ class GazePhoto:
         """The pixels, uint8 [height, width, 3], upright and on white. Raises PhotoError if they cannot be decoded."""
         data, header = _open(self.path)
         with reading(self.path):
-            whole = photo.on_white(photo.decode(data, header, (header.width, header.height)))
+            whole = on_white(decode(data, header, (header.width, header.height)))
         x, y = self.corner
         return whole[y : y + self.height, x : x + self.width]
 
@@ -83,7 +85,7 @@ class GazePhoto:
         x, y = self.fixated().T
         counts = np.zeros((self.height, self.width))
         np.add.at(counts, (y, x), 1)
-        blurred = _blurred(counts, FIXATION_SIGMA * self.width)
+        blurred = _blurred(counts, VIEWING_SIGMA * self.width)
         return blurred / blurred.sum()
 
 
@@ -193,10 +195,10 @@ def _blurred(counts: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     return np.asarray(cv2.GaussianBlur(counts, (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.float64)
 
 
-def _open(path: Path) -> tuple[bytes, photo.Header]:
+def _open(path: Path) -> tuple[bytes, Header]:
     with reading(path):
         data = path.read_bytes()
-        return data, photo.probe(data)
+        return data, probe(data)
 
 
 def _read_table(path: Path) -> dict[str, list[tuple[float, float, float, float]]]:

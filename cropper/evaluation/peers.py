@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.boxes import Target
 from cropper.errors import UsageError
 from cropper.evaluation.crops import Aspect, Rectangle, kept
 from cropper.evaluation.gaze import GazePhoto
+from cropper.settings import Target
 
 # Stands in a file's name for the aspect, written 16x9, where there is one table for each.
 PLACEHOLDER = "{aspect}"

@@ -14,16 +14,16 @@ import torch
 from tqdm import tqdm
 
 from cropper.evaluation import gaze, maps
-from cropper.training import bias as biases
 from cropper.training import export as exporting
 from cropper.training import faces as facing
 from cropper.training import fit as fitting
 from cropper.training import imitate as imitating
-from cropper.training import label as labelling
 from cropper.training import prune as pruning
 from cropper.training import restore as restoring
 from cropper.training.data import Photo, plain_photos, read_gaze_set, read_pool, with_labels
 from cropper.training.network import GazeNetwork, Shape, densified, leaned
+from cropper.training.teacher import Teacher, labelled, write_labels
+from cropper.training.validation import compare_faces
 
 BIAS_STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
 # About one in a hundred.
@@ -161,7 +161,7 @@ def fit(
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the labels, one file a set or pool.")
 def label(members: tuple[tuple[Path, float], ...], sets: tuple[Path, ...], pool: Path | None, out: Path) -> None:
     """Write the densities that the teacher, all members together, gives training photos."""
-    labelling.write(training_photos(sets, pool), out, partial(labelling.labelled, labelling.Teacher(list(members))))
+    write_labels(training_photos(sets, pool), out, partial(labelled, Teacher(list(members))))
 
 
 @main.command()
@@ -175,7 +175,7 @@ def faces(labels: Path, sets: tuple[Path, ...], pool: Path | None, weight: float
     It needs a package whose own requirements are of an older torch: pip install --no-deps facenet-pytorch==2.6.0 torchvision
     """
     photos = with_labels(training_photos(sets, pool), labels)
-    labelling.write(photos, out, partial(facing.emphasised, detect=facing.mtcnn(), weight=weight))
+    write_labels(photos, out, partial(facing.emphasised, detect=facing.mtcnn(), weight=weight))
     for path in labels.glob("*.npz"):
         if not (out / path.name).exists():
             shutil.copyfile(path, out / path.name)
@@ -188,7 +188,7 @@ def faces(labels: Path, sets: tuple[Path, ...], pool: Path | None, weight: float
 @click.option("--bias-strength", default=1.0, show_default=True, help="Of each member's mean learned centre bias.")
 def score(members: tuple[tuple[Path, float], ...], folder: Path, every: int, bias_strength: float) -> None:
     """Score the teacher on a gaze SET as `cropper evaluate maps` scores the student."""
-    teacher = labelling.Teacher(list(members), bias_strength)
+    teacher = Teacher(list(members), bias_strength)
     photos = gaze.read(folder, every).photos
     scores = maps.summary(list(tqdm(maps.score(photos, teacher.density), total=len(photos))))
     for measure, figure in scores.items():
@@ -308,7 +308,7 @@ def bias(checkpoint: Path, sets: tuple[Path, ...]) -> None:
     network, state = fitting.load(checkpoint)
     _, validation = fitting.read_sets(list(sets))
     click.echo("strength  KL whole  KL windows  mean")
-    for strength, (whole, windows) in biases.compare(network, validation, BIAS_STRENGTHS, state["recipe"]["scale"]).items():
+    for strength, (whole, windows) in compare_faces(network, validation, BIAS_STRENGTHS, state["recipe"]["scale"]).items():
         click.echo(f"{strength:8.2f}  {whole:8.4f}  {windows:10.4f}  {(whole + windows) / 2:.4f}")
 
 

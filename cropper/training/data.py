@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from cropper.evaluation import gaze
-from cropper.saliency import STRIDE, prepare
+from cropper.model.inputs import STRIDE, prepare
 
 # Photos whose stored pixels are not the shape people saw: set name -> the aspect (W/H) to stretch them back to.
 STRETCH_TO = {"hamburg": 4 / 3}

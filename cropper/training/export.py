@@ -15,11 +15,11 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
-from cropper.runtime import onnxruntime
-from cropper.saliency import SHAPES, prepare, shape_for
+from cropper.model.inputs import SHAPES, prepare, shape_for
+from cropper.model.runtime import onnxruntime
 from cropper.training.data import Photo
+from cropper.training.exported import Exported
 from cropper.training.fit import load
-from cropper.training.network import Exported
 
 log = logging.getLogger(__name__)
 

@@ -14,19 +14,14 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from cropper.training.data import (
-    VALIDATION_SHAPE,
-    WHOLE,
     Batch,
     EpochBatches,
     Photo,
-    batch_scale,
     jitter_colours,
-    make_batch,
-    random_window,
     read_gaze_set,
-    scaled_shape,
 )
 from cropper.training.network import GazeNetwork, Shape, log_normalised
+from cropper.training.validation import log_scores
 
 log = logging.getLogger(__name__)
 
@@ -181,42 +176,3 @@ def load(checkpoint: Path) -> tuple[GazeNetwork, dict[str, Any]]:
     network = GazeNetwork(Shape(**state["shape"]))
     network.load_state_dict(state["network"])
     return network.eval(), state
-
-
-def validation_batches(photos: list[Photo], sets: tuple[str, ...], scale: float, off_centre: bool) -> Iterator[tuple[str, Batch]]:
-    """The photos whole, or an off-centre window of each, in batches of 16 of one set, each with the set's name."""
-    rng = np.random.default_rng(0)
-    for name in sets:
-        of_set = [photo for photo in photos if photo.collection == name]
-        for start in range(0, len(of_set), 16):
-            part = of_set[start : start + 16]
-            shape = scaled_shape(VALIDATION_SHAPE, batch_scale(part, scale))
-            windows = [random_window(p, shape[1] / shape[0], rng, whole=0.0) if off_centre else WHOLE for p in part]
-            yield name, make_batch(part, windows, [False] * len(part), shape, sets)
-
-
-@torch.no_grad()
-def log_scores(network: GazeNetwork, photos: list[Photo], scale: float) -> None:
-    """Log each set's KL (nats), CC and NSS on whole photos, with the set's own centre bias, and on windows, without."""
-    network.eval()
-    for off_centre in (False, True):
-        scores: dict[str, list[torch.Tensor]] = {name: [] for name in network.shape.sets}
-        for name, batch in validation_batches(photos, network.shape.sets, scale, off_centre):
-            logits = network.content(network.normalised(batch.image))
-            if not off_centre:
-                logits = logits + network.centre_bias(batch.grid, batch.gaze_set)
-            scores[name].append(measures(log_normalised(logits), batch.gaze))
-        for name, parts in scores.items():
-            if parts:
-                kl, cc, nss = torch.cat(parts).mean(dim=0).tolist()
-                log.info("  %-14s %-7s KL %.3f  CC %.3f  NSS %.3f", name, "windows" if off_centre else "whole", kl, cc, nss)
-
-
-def measures(log_density: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """KL, CC and NSS (the target as weights) of every map in a batch: [N, 3]."""
-    log_density, target = log_density.flatten(1), target.flatten(1)
-    density = log_density.exp()
-    kl = (torch.xlogy(target, target) - target * log_density).sum(dim=1)
-    z = (density - density.mean(dim=1, keepdim=True)) / density.std(dim=1, keepdim=True)
-    b = (target - target.mean(dim=1, keepdim=True)) / target.std(dim=1, keepdim=True)
-    return torch.stack([kl, (z * b).sum(dim=1) / (density.shape[1] - 1), (z * target).sum(dim=1)], dim=1)

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from cropper.runtime import onnxruntime
+from cropper.model.runtime import onnxruntime
 from cropper.training.data import Photo
 from cropper.training.export import write_graph
 from cropper.training.fit import Recipe, augmented, kl

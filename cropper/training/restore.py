@@ -17,9 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cropper.saliency import shape_for
+from cropper.model.inputs import shape_for
 from cropper.training.data import WHOLE, Photo, make_batch
-from cropper.training.network import LEAN_CHANNELS, GazeNetwork, PatchedStem, Shape
+from cropper.training.exported import PatchedStem
+from cropper.training.network import LEAN_CHANNELS, GazeNetwork, Shape
 
 _TRUNK_NORMS = {"_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2"}
 

@@ -24,8 +24,8 @@ from tempfile import TemporaryDirectory
 import click
 import cv2
 
-from cropper import photo
-from cropper.cli.options import Pair
+from cropper.cli.types import Pair
+from cropper.image_formats import PHOTO_EXTENSIONS
 
 FLOOR = """
 import io, os, sys
@@ -159,7 +159,7 @@ def scaled_copies(originals: Sequence[Path], folder: Path, count: int, megapixel
 @click.option("--rounds", default=5, show_default=True)
 def main(folder: Path, count: int, jobs: int, size: tuple[int, int], rounds: int) -> None:
     """Time `cropper batch` beside others on copies of the photos in PHOTOS."""
-    originals = sorted(file for file in folder.iterdir() if file.suffix.lower() in photo.EXTENSIONS)
+    originals = sorted(file for file in folder.iterdir() if file.suffix.lower() in PHOTO_EXTENSIONS)
     if not originals:
         raise click.UsageError(f"{folder} holds no photos")
     with TemporaryDirectory() as scratch:
@@ -175,7 +175,7 @@ def main(folder: Path, count: int, jobs: int, size: tuple[int, int], rounds: int
                 out = Path(scratch) / name
                 out.mkdir()
                 runs[name].append(contender(source, out))
-                made = sum(file.suffix in photo.EXTENSIONS for file in out.rglob("*"))
+                made = sum(file.suffix in PHOTO_EXTENSIONS for file in out.rglob("*"))
                 if made != count:
                     raise click.ClickException(f"{name} made {made} thumbnails of {count} photos")
                 shutil.rmtree(out)

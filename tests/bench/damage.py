@@ -19,7 +19,9 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-from cropper import PhotoError, photo
+from cropper import PhotoError
+from cropper.imaging.decode import decode
+from cropper.imaging.header import probe
 
 CODINGS = {"baseline": {}, "progressive": {"progressive": True}, "with restarts": {"restart_marker_rows": 1}}
 DAMAGES = ("a bit", "16 bytes", "512 zeros")
@@ -54,8 +56,8 @@ def damaged(jpeg: bytes, damage: str, rng: random.Random) -> bytes:
 def is_found(jpeg: bytes) -> bool:
     """Whether cropper refuses it, decoded as for a thumbnail."""
     try:
-        header = photo.probe(jpeg)
-        photo.decode(jpeg, header, (header.width // 4, header.height // 4))
+        header = probe(jpeg)
+        decode(jpeg, header, (header.width // 4, header.height // 4))
     except PhotoError:
         return True
     return False

@@ -45,7 +45,12 @@ SAMPLES = Path(__file__).parents[2] / "sample_images"
 BUCKET = "bucket"
 SCENES = "first", "later"
 STATE = {".cropper/ledger.csv", ".cropper/settings.json", ".cropper/source"}
-COMMAND = [sys.executable, "-c", "from cropper import mirror; mirror.ROWS = 25; from cropper.cli import main; main()", "batch"]
+COMMAND = [
+    sys.executable,
+    "-c",
+    "from cropper.ledger import upload; upload.ROWS = 25; from cropper.cli import main; main()",
+    "batch",
+]
 BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 FAULTS = ("dropped before", "dropped after", "dropped within", "refused", "delayed")
 

@@ -37,9 +37,9 @@ import click
 import numpy as np
 from PIL import Image, ImageCms
 
-from cropper import photo
-from cropper.opencv import cv2
-from cropper.walk import walk
+from cropper.image_formats import PHOTO_EXTENSIONS
+from cropper.imaging.opencv import cv2
+from cropper.storage.walk import walk
 
 SAMPLE = Path(__file__).parents[2] / "sample_images" / "cat.jpg"
 SIZE = (160, 120)
@@ -64,8 +64,8 @@ def clocked(stage):
     return run
 
 def clock():
-    from cropper import pipeline
-    pipeline._decode, pipeline._finish = clocked(pipeline._decode), clocked(pipeline._finish)
+    from cropper.engine import pipeline
+    pipeline.decode_photo, pipeline.finish_photo = clocked(pipeline.decode_photo), clocked(pipeline.finish_photo)
 
 if sys.platform == "linux":  # a supervisor has no pipeline, but its child
     os.register_at_fork(after_in_child=clock)
@@ -441,7 +441,7 @@ def run(source: Path, out: Path, jobs: int, patience: float, *options: str, fres
         complaints.append(words[words.index("the run died") :][:300])
     if "Traceback" in words:
         complaints.append(f"a traceback: {words[words.index('Traceback') :][:600]}")
-    photos = Counter(f"{f.path}/{name}" if f.path else name for f in walk(source, photo.EXTENSIONS) for name in f.photos)
+    photos = Counter(f"{f.path}/{name}" if f.path else name for f in walk(source, PHOTO_EXTENSIONS) for name in f.photos)
     rows: Counter[str] = Counter()
     ledger = out / "boxes.csv"
     with suppress(FileNotFoundError), ledger.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -458,7 +458,7 @@ def run(source: Path, out: Path, jobs: int, patience: float, *options: str, fres
         for line in times.read_text().splitlines():
             took, _, path = line.partition(" ")
             longest, longest_path = max((longest, longest_path), (float(took), path))
-    passed_over = sum(f.others for f in walk(source, photo.EXTENSIONS))
+    passed_over = sum(f.others for f in walk(source, PHOTO_EXTENSIONS))
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return Result(rows, passed_over, process.returncode, seconds, longest, longest_path, peak, tuple(complaints))
 

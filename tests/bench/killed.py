@@ -35,9 +35,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper import batch, lock, supervise
-from cropper.cli import main
+from cropper.cli import main, supervision
+from cropper.engine import batch
 from cropper.errors import OutputError
+from cropper.ledger import lock
 
 SMALL = ("--size", "48x32")
 # What Python announces before it does it. It opens files, for reading and for writing, under the first name.
@@ -123,7 +124,7 @@ def begin(
     if process:
         return process
     if supervised:
-        supervise.possible = lambda: True
+        supervision.can_fork = lambda: True  # type: ignore[assignment]
     if not network:
         batch.Saliency = Plain  # type: ignore[misc,assignment]
     count, lock, out = 0, threading.Lock(), arguments[1]

@@ -29,7 +29,10 @@ from tempfile import TemporaryDirectory
 import click
 from compare import scaled_copies
 
-from cropper import ledger, photo, shards
+from cropper.image_formats import EXTENSIONS_OF
+from cropper.ledger.shards import Shard, shard_folder
+from cropper.ledger.state import TABLE_NAME
+from cropper.ledger.table import HEADER, OK
 
 CROPPER = [sys.executable, "-m", "cropper", "batch"]
 SIZE = ("--size", "640x360", "--quiet")
@@ -81,7 +84,7 @@ def bytes_in(folder: Path) -> int:
 
 def measured(photos: Path, counts: Sequence[int], scratch: Path) -> Cost:
     """Print what numbers of photos take, and the last in one worker and in two; give one worker's cost a photo."""
-    originals = [file for file in sorted(photos.rglob("*")) if file.suffix.lower() in photo.EXTENSIONS_OF["JPEG"]]
+    originals = [file for file in sorted(photos.rglob("*")) if file.suffix.lower() in EXTENSIONS_OF["JPEG"]]
     columns = ("photos", "seconds", "ms each", "processor", "peak MB", "KB read", "written")
     click.echo(" ".join(f"{column:>9}" for column in columns))
     for count in counts:
@@ -104,17 +107,17 @@ def measured(photos: Path, counts: Sequence[int], scratch: Path) -> Cost:
 def merging(rows: int, count: int, scratch: Path) -> float:
     """Print what a merge of made-up ledgers takes, and give the seconds a row."""
     out = scratch / "merge"
-    parts = [shards.Shard(number, count) for number in range(1, count + 1)]
+    parts = [Shard(number, count) for number in range(1, count + 1)]
     writers = []
     for part in parts:
-        folder = shards.folder_of(out, part)
+        folder = shard_folder(out, part)
         folder.mkdir(parents=True)
-        file = (folder / ledger.NAME).open("w", newline="")
+        file = (folder / TABLE_NAME).open("w", newline="")
         writers.append((file, csv.writer(file)))
-        writers[-1][1].writerow(ledger.HEADER)
+        writers[-1][1].writerow(HEADER)
     for i in range(rows):
         path = f"{i // 1000:06}/{i:09}.jpg"
-        row = [path, path, ledger.OK, "1155", "866", "640x360", "0", "101", "1155", "650", "577", "390", "0.9123", ""]
+        row = [path, path, OK, "1155", "866", "640x360", "0", "101", "1155", "650", "577", "390", "0.9123", ""]
         writers[next(n for n, part in enumerate(parts) if part.holds(path))][1].writerow(row)
     for file, _ in writers:
         file.close()

@@ -27,9 +27,11 @@ import click
 import hostile
 from killed import child_of
 
-from cropper import ledger, photo
-from cropper.cli.options import INTERRUPTED
-from cropper.pipeline import MAX_IN_FLIGHT as UNDER_WAY
+from cropper.cli.terminal import INTERRUPTED
+from cropper.engine.pipeline import MAX_IN_FLIGHT as UNDER_WAY
+from cropper.image_formats import PHOTO_EXTENSIONS
+from cropper.ledger.state import TABLE_NAME
+from cropper.ledger.table import FAILED, OK
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 A_FOLDER = 500  # photos
@@ -42,7 +44,7 @@ MOST_DRIFT = 0.05
 
 def sources(folder: Path) -> tuple[list[Path], list[Path]]:
     """Whole photos and broken ones, as files to link to."""
-    contents = {path.name: path.read_bytes() for path in sorted(SAMPLES.rglob("*")) if path.suffix in photo.EXTENSIONS}
+    contents = {path.name: path.read_bytes() for path in sorted(SAMPLES.rglob("*")) if path.suffix in PHOTO_EXTENSIONS}
     contents |= {f"{kind}{extension}": data for kind, (extension, data) in hostile.kinds().items()}
     jpeg, png = hostile.kinds()["jpeg"][1], hostile.kinds()["png"][1]
     broken = {
@@ -111,15 +113,15 @@ def run(source: Path, out: Path, jobs: int, longest: float = math.inf) -> tuple[
 def wrongs(out: Path, count: int, broken: set[int], is_interrupted: bool) -> tuple[Counter[str], list[str]]:
     """How many rows there are of each status, and what is wrong with them and the thumbnails."""
     numbers, outputs, found, statuses = set(), set(), [], Counter[str]()
-    if not (out / ledger.NAME).exists():
+    if not (out / TABLE_NAME).exists():
         return statuses, ["there is no table"]
-    with (out / ledger.NAME).open(newline="", encoding="utf-8") as file:
+    with (out / TABLE_NAME).open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             number = int(Path(row["path"]).stem)
             statuses[row["status"]] += 1
             if number in numbers:
                 found.append(f"two rows of {row['path']}")
-            if row["status"] != (ledger.FAILED if number in broken else ledger.OK):
+            if row["status"] != (FAILED if number in broken else OK):
                 found.append(f"{row['path']} is {row['status']}")
             numbers.add(number)
             outputs.add(row["output"])
@@ -167,7 +169,7 @@ def main(minutes: float, jobs: int, bad: float, table: Path | None) -> None:
     if code not in (0, 1, INTERRUPTED):
         wrong.append(f"exit code {code}")
     click.echo(
-        f"{rows.total()} photos, {rows[ledger.FAILED]} of them broken, in {seconds / 60:.1f} minutes; exit code {code}\n"
+        f"{rows.total()} photos, {rows[FAILED]} of them broken, in {seconds / 60:.1f} minutes; exit code {code}\n"
         f"{'; '.join(wrong[:10]) if wrong else 'nothing lost'}\n"
         f"memory: {early / 1e6:.0f} MB after the first part, {late / 1e6:.0f} MB at the end, "
         f"{max((size for _, size in samples), default=0) / 1e6:.0f} MB at most; drift {drift:+.1%}"

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from cropper.cli import main
-from cropper.saliency import BUNDLED_MODEL
+from cropper.model.saliency import BUNDLED_MODEL
 
 MEASURES = ["AUC", "sAUC", "NSS", "CC", "SIM", "KL", "IG"]
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cropper.boxes import largest_size
 from cropper.evaluation import crops, gaze
+from cropper.geometry import largest_size
 
 
 def test_kept_is_the_share_inside_left_and_top_edges_in():

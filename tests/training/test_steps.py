@@ -15,13 +15,29 @@ torch = pytest.importorskip("torch", reason="needs the extra `train`")
 
 from click.testing import CliRunner  # noqa: E402
 
-from cropper.saliency import Saliency  # noqa: E402
+from cropper.model.saliency import Saliency  # noqa: E402
 from cropper.training import fit as fitting  # noqa: E402
 from cropper.training.__main__ import main  # noqa: E402
-from cropper.training.data import EpochBatches, Photo, plain_photos  # noqa: E402
-from cropper.training.export import BIAS_STRENGTH, SHARPNESS  # noqa: E402
-from cropper.training.imitate import imitate, imitate_early  # noqa: E402
-from cropper.training.network import Exported, GazeNetwork, Shape, densified, log_normalised  # noqa: E402
+from cropper.training.data import (  # noqa: E402
+    EpochBatches,
+    Photo,
+    plain_photos,
+)
+from cropper.training.export import (  # noqa: E402
+    BIAS_STRENGTH,
+    SHARPNESS,
+)
+from cropper.training.exported import Exported  # noqa: E402
+from cropper.training.imitate import (  # noqa: E402
+    imitate,
+    imitate_early,
+)
+from cropper.training.network import (  # noqa: E402
+    GazeNetwork,
+    Shape,
+    densified,
+    log_normalised,
+)
 from cropper.training.prune import prune  # noqa: E402
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"

@@ -1,0 +1,124 @@
+"""What is done with a photo for each shape asked for: the box, and what becomes of the photo where no crop is good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropper.choosing.boxes import box_at, central, choose, is_flat, normalised, outside
+from cropper.choosing.focus import Focus, around, place_of
+from cropper.choosing.zoom import best_place, smallest_size, tightest
+from cropper.geometry import Box, largest_size, placed
+from cropper.settings import DONE, Choosing, Fit, Target
+
+# The ledger's message of a box that a user gave.
+BY_HAND = "focus given"
+# A candidate beyond the first shows at least this much of the density that those before it do not,
+NEW_SHARE = 0.05
+# and shares at most this much of its area with each of them.
+MOST_OVERLAP = 0.5
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is done with a photo for one shape.
+
+    Attributes:
+        box: what is seen of the photo, in pixels of the upright original; of one that is skipped, the best crop.
+        fit: how it comes into the shape.
+        note: what there is to say of it, or empty.
+    """
+
+    box: Box
+    fit: Fit = Fit.CROP
+    note: str = ""
+
+
+def decide(
+    density: NDArray[np.floating],
+    image_width: int,
+    image_height: int,
+    target: Target,
+    choosing: Choosing,
+    focus: Focus | None = None,
+) -> tuple[Decision, ...]:
+    """What is done with a photo for one shape: one decision, or several candidates, the best first.
+
+    Args:
+        density: [h, w], non-negative, over the whole upright photo.
+        image_width, image_height: the upright original in pixels, at least 1.
+        target: the shape.
+        choosing: how the boxes are chosen.
+        focus: the user's word, which wins, or None.
+
+    Raises:
+        PhotoError: if the focus is not in the photo.
+        UsageError: for an aspect with a side below 1.
+        ValueError: for a density that is not 2-D, or holds negative numbers or NaN.
+    """
+    if focus is not None:
+        return (Decision(around(focus, density, image_width, image_height, target.aspect), note=BY_HAND),)
+    boxes = _candidates(density, image_width, image_height, target, choosing)
+    crops, best = tuple(Decision(box) for box in boxes), boxes[0]
+    if choosing.min_kept is None:
+        return crops
+    flat = is_flat(normalised(density))
+    if best.kept >= choosing.min_kept and not flat:
+        return crops
+    done = DONE[choosing.otherwise]
+    why = "nothing stands out" if flat else f"no crop keeps {choosing.min_kept:g}, the best {best.kept:.2f}"
+    return (Decision(_instead(best, density, image_width, image_height, target, choosing), choosing.otherwise, f"{done}: {why}"),)
+
+
+def smallest_box(
+    image_width: int, image_height: int, target: Target, choosing: Choosing, focus: Focus | None = None
+) -> tuple[int, int]:
+    """Width and height of the smallest box that ``decide`` can come to, whatever the density; arguments and errors are its."""
+    if focus is not None:
+        (_, _, width, height), _ = place_of(focus, image_width, image_height, target.aspect)
+        return width, height
+    largest = largest_size(image_width, image_height, target.aspect)
+    return largest if choosing.zoom is None else smallest_size(largest, target.size, choosing.zoom)
+
+
+def _instead(
+    best: Box, density: NDArray[np.floating], image_width: int, image_height: int, target: Target, choosing: Choosing
+) -> Box:
+    """What is seen of a photo that has no good crop."""
+    if choosing.otherwise is Fit.CENTRE:
+        return central(density, image_width, image_height, target.aspect)
+    if choosing.otherwise is Fit.SKIP:
+        return best
+    return Box(0, 0, image_width, image_height, 1.0, best.focus)
+
+
+def _candidates(
+    density: NDArray[np.floating], image_width: int, image_height: int, target: Target, choosing: Choosing
+) -> list[Box]:
+    """The best box, and those of its size that each are best for what others do not show, by what they keep."""
+    image = image_width, image_height
+    if choosing.zoom is not None:
+        best = tightest(density, *image, target, choosing.zoom)
+    else:
+        best = choose(density, *image, target.aspect)
+    if choosing.candidates == 1:
+        return [best]
+    mass = normalised(density)
+    remaining, found = mass, [best]
+    while len(found) < choosing.candidates and not is_flat(mass):
+        remaining = outside(remaining, *image, found[-1])
+        shown, centre = best_place(remaining, image, (best.width, best.height))
+        box = box_at(mass, *image, placed(centre, (best.width, best.height), image))
+        if shown < NEW_SHARE or any(_overlap(box, other) > MOST_OVERLAP for other in found):
+            break
+        found.append(box)
+    return [best, *sorted(found[1:], key=lambda box: -box.kept)]
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """The share of their area that two boxes of one size have in common, 0..1."""
+    across = min(one.x, other.x) + one.width - max(one.x, other.x)
+    down = min(one.y, other.y) + one.height - max(one.y, other.y)
+    return max(0, across) * max(0, down) / (one.width * one.height)

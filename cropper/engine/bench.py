@@ -1,0 +1,236 @@
+"""What a folder costs: the stages of a photo's way one by one, the whole batch, and the floor beneath it.
+
+The floor is what no thumbnailer that uses OpenCV gets below: as many threads read, decode at the smallest scale that fills the
+size, cut the centre out, resize, encode and write. It looks at nothing and keeps no ledger.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropper.choosing.decide import decide
+from cropper.engine.batch import run_batch
+from cropper.engine.pipeline import BATCH_SIZE
+from cropper.engine.stages import header_of, pixels_needed, pixels_to_fill, thumbnail_of
+from cropper.errors import CropperError, UsageError, reading
+from cropper.geometry import largest_size
+from cropper.image_formats import output_format
+from cropper.imaging.decode import decode, reduction
+from cropper.imaging.encode import encode, encoder_parameters
+from cropper.imaging.header import Header, probe
+from cropper.imaging.opencv import cv2
+from cropper.imaging.resize import on_white
+from cropper.ledger.run import close_run, open_run
+from cropper.ledger.table import OK, decided_row
+from cropper.model.inputs import prepare, shape_for
+from cropper.model.saliency import Saliency
+from cropper.settings import Settings
+from cropper.storage import thumbnails
+from cropper.storage.naming import paths_of
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+STAGES = ("read", "header", "decode", "resize", "infer", "choose", "render", "encode", "write", "ledger")
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a sample of a folder costs.
+
+    Attributes:
+        photos: how many could be read, at least one.
+        failed: how many could not.
+        stages: seconds that all photos together spend in each of ``STAGES``, on one thread.
+        waiting: of each stage, how many times as long it takes while the other jobs' threads do the same: beyond 1 it waits, for
+            Python's lock or for memory.
+        batch, floor: seconds of a whole run over the sample, the median of the rounds.
+        ratio: of batch over floor, the median of the rounds'.
+        peak_bytes: the most memory the process held up to the end of the first whole run; None where the system does not say.
+    """
+
+    photos: int
+    failed: int
+    stages: dict[str, float]
+    waiting: dict[str, float]
+    batch: float
+    floor: float
+    ratio: float
+    peak_bytes: int | None
+
+
+def sample(items: Iterable[Item], count: int, seed: int = 0) -> list[Item]:
+    """At most so many of a stream of any length, each as likely as any other, in the stream's order.
+
+    Vitter 1985, "Random sampling with a reservoir", algorithm R.
+    """
+    rng = random.Random(seed)
+    reservoir: list[tuple[int, Item]] = []
+    for number, item in enumerate(items):
+        if number < count:
+            reservoir.append((number, item))
+        elif (place := rng.randrange(number + 1)) < count:
+            reservoir[place] = (number, item)
+    return [item for _, item in sorted(reservoir, key=lambda pair: pair[0])]
+
+
+def measure(files: list[Path], settings: Settings, jobs: int, rounds: int, scratch: Path) -> Costs:
+    """Make the same thumbnails stage by stage, as a whole batch and by the floor, the last two in turn.
+
+    Args:
+        files: photos, at least one; they are only read.
+        settings: what to make of them; not a dry run.
+        jobs: worker threads of the whole runs.
+        rounds: how many whole runs of each kind, at least 1.
+        scratch: an empty folder for copies of the photos and what is made of them.
+
+    Raises:
+        UsageError: if none of the photos can be read.
+    """
+    source = scratch / "photos"
+    source.mkdir()
+    # The batch walks folders, so it gets one with the sample alone.
+    copies = [source / f"{number:06}{file.suffix}" for number, file in enumerate(files)]
+    for file, copy in zip(files, copies, strict=True):
+        with suppress(OSError):  # it is missing then, and counts as one that cannot be read
+            _link_or_copy(file, copy)
+            copy.read_bytes()  # so that all find it in the system's cache
+    cv2.setNumThreads(1)
+    batches, floors = [], []
+    peak = None
+    for number in range(rounds):
+        # The run is a generator: it begins when it is listed.
+        _, seconds = _timed(list, run_batch(source, scratch / f"batch-{number}", settings, jobs))
+        batches.append(seconds)
+        peak = peak or _peak_bytes()
+        _, seconds = _timed(floor, copies, scratch / f"floor-{number}", settings, jobs)
+        floors.append(seconds)
+    stages, failed = profile(copies, scratch / "stages", settings)
+    if failed == len(files):
+        raise UsageError("none of the photos can be read", remedy="'cropper batch' says why")
+    with ThreadPoolExecutor(jobs) as workers:
+        together = list(workers.map(lambda job: profile(copies, scratch / f"together-{job}", settings)[0], range(jobs)))
+    waiting = {stage: sum(t[stage] for t in together) / jobs / seconds for stage, seconds in stages.items()}
+    ratio = median(b / f for b, f in zip(batches, floors, strict=True))
+    return Costs(len(files) - failed, failed, stages, waiting, median(batches), median(floors), ratio, peak)
+
+
+def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str, float], int]:
+    """The way of a photo on one thread, in the batch's steps: seconds in each of ``STAGES``, and how many photos failed."""
+    clock = dict.fromkeys(STAGES, 0.0)
+
+    def timed(stage: str, call: Callable[..., Result], *arguments: Any) -> Result:
+        result, seconds = _timed(call, *arguments)
+        clock[stage] += seconds
+        return result
+
+    def finish(held: list[tuple[Path, Header, NDArray[np.uint8], NDArray[np.uint8]]]) -> None:
+        densities = timed("infer", model.densities, np.stack([model_input for *_, model_input in held]))
+        for (file, header, pixels, _), density in zip(held, densities, strict=True):
+            format = output_format(file.name, settings.format)
+            paths = paths_of(settings.targets, "", f"{file.stem}.{format}")
+            for target, output in zip(settings.targets, paths, strict=True):
+                decision = timed("choose", decide, density, header.width, header.height, target, settings.choosing)[0]
+                thumbnail = timed("render", thumbnail_of, pixels, header, decision, target, settings)
+                data = timed("encode", encode, thumbnail, header, format, settings.quality, settings.srgb)
+                timed("write", thumbnails.write, out / output, data, ".part", 0, False)
+                image = header.width, header.height
+                row = decided_row(file.name, output, OK, image, target.label, decision.box)
+                timed("ledger", current.part.append, [row])
+
+    model = Saliency(settings.model, settings.device)
+    current = open_run(out, out, "profile\n", False)
+    partial: dict[tuple[int, int], list[Any]] = defaultdict(list)
+    failed = 0
+    try:
+        for file in files:
+            try:
+                data = timed("read", _read, file)
+                header = timed("header", header_of, data, settings)
+                needed = pixels_needed(header.width, header.height, settings)
+                pixels = timed("decode", decode, data, header, needed)
+                shape = shape_for(header.width, header.height)
+                partial[shape].append((file, header, pixels, timed("resize", prepare, on_white(pixels), shape)))
+            except CropperError:
+                failed += 1
+                continue
+            if len(partial[shape]) == BATCH_SIZE:
+                finish(partial.pop(shape))
+        for held in partial.values():
+            finish(held)
+    finally:
+        close_run(current, complete=False)
+    return clock, failed
+
+
+def floor(files: list[Path], out: Path, settings: Settings, jobs: int) -> None:
+    """The bare loop: thumbnails of the centre, by OpenCV alone. Files that it cannot read are passed over."""
+    out.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(jobs) as workers:
+        for _ in workers.map(lambda file: _centre(file, out, settings), files):
+            pass
+
+
+def _centre(file: Path, out: Path, settings: Settings) -> None:
+    try:
+        data = _read(file)
+        header = probe(data)
+        needed = pixels_to_fill(header.width, header.height, settings.targets)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), reduction(header, needed))
+    except (CropperError, cv2.error):
+        return
+    if pixels is None:
+        return
+    height, width = pixels.shape[:2]
+    for number, target in enumerate(settings.targets):
+        across, down = largest_size(width, height, target.aspect)
+        x, y = (width - across) // 2, (height - down) // 2
+        cut = pixels[y : y + down, x : x + across]
+        thumbnail = cv2.resize(cut, target.size, interpolation=cv2.INTER_AREA) if target.size else cut
+        format = output_format(file.name, settings.format)
+        done, encoded = cv2.imencode(f".{format}", thumbnail, encoder_parameters(format, settings.quality))
+        if done:
+            encoded.tofile(out / f"{number}-{file.name}.{format}")
+
+
+def _read(file: Path) -> bytes:
+    with reading(file):
+        return file.read_bytes()
+
+
+def _timed(call: Callable[..., Result], *arguments: Any) -> tuple[Result, float]:
+    start = time.perf_counter()
+    result = call(*arguments)
+    return result, time.perf_counter() - start
+
+
+def _link_or_copy(file: Path, copy: Path) -> None:
+    try:
+        os.link(file.resolve(), copy)
+    except OSError:
+        shutil.copyfile(file, copy)
+
+
+def _peak_bytes() -> int | None:
+    """The most memory this process has held."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,90 @@
+"""Count what became of the photos of a run, and say it in one line."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cropper.storage.places import order
+
+if TYPE_CHECKING:
+    from cropper.engine.job import Done
+    from cropper.settings import Fit
+
+
+@dataclass
+class Counts:
+    """What became of the photos so far."""
+
+    made: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    folders_failed: int = 0
+    passed_over: int = 0
+    by_hand: int = 0
+    fits: Counter[Fit] = field(default_factory=Counter)
+
+    def add(self, done: Done) -> None:
+        """Count one photo, or what there is to say of a folder."""
+        from cropper.choosing.decide import BY_HAND
+
+        self.passed_over += done.passed_over
+        self.fits.update(done.fits)
+        if not done.unchanged:
+            self.by_hand += sum(row.message == BY_HAND for row in done.rows)
+        if not done.rows:
+            self.folders_failed += done.error is not None
+        elif done.error is not None:
+            self.failed += 1
+        elif done.unchanged:
+            self.unchanged += 1
+        else:
+            self.made += 1
+
+    def until(self, done: Done) -> bytes:
+        """The counts up to a photo, and which that is, for ``after``."""
+        fits = {fit.value: count for fit, count in self.fits.items()}
+        return json.dumps([{**vars(self), "fits": fits}, place_in_walk(done)]).encode()
+
+    @staticmethod
+    def after(state: bytes) -> tuple[Counts, list[tuple[bool, str]] | None]:
+        """The counts of an earlier attempt, and the place in the walk up to which they are; none at its begin."""
+        from cropper.settings import Fit
+
+        if not state:
+            return Counts(), None
+        counts, place = json.loads(state)
+        fits = Counter({Fit(fit): count for fit, count in counts.pop("fits").items()})
+        return Counts(**counts, fits=fits), [(is_folder, name) for is_folder, name in place]
+
+    def summary(self, seconds: float, verb: str) -> str:
+        """One line for the end."""
+        from cropper.settings import DONE
+
+        photos = self.made + self.unchanged + self.failed
+        parts = [f"{self.made} {verb}", f"{self.unchanged} unchanged", f"{self.failed} failed"]
+        line = f"{_count(photos, 'photo')}: {', '.join(parts)}"
+        if self.by_hand:
+            line += f"; {_count(self.by_hand, 'crop')} as given"
+        no_good = [f"{self.fits[fit]} {words}" for fit, words in DONE.items() if self.fits[fit]]
+        if no_good:
+            line += f"; where no crop is good: {', '.join(no_good)}"
+        if self.folders_failed:
+            line += f"; {_count(self.folders_failed, 'folder')} not read"
+        if self.passed_over:
+            line += f"; {_count(self.passed_over, 'other file')} passed over"
+        line += f"; {seconds:.1f} s"
+        return f"{line}, {self.made / seconds:.0f} photos/s" if self.made else line
+
+
+def place_in_walk(done: Done) -> list[tuple[bool, str]]:
+    """The key that sorts what a run gives as the walk does: what there is to say of a folder before its photos."""
+    if done.rows:
+        return order(done.path)
+    return [(True, name) for name in done.path.split("/") if name]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,108 @@
+"""Encode a thumbnail: pixels to the bytes of a file, with the colour profile and the metadata that are kept."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cropper.errors import PhotoError
+from cropper.image_formats import QUALITY
+from cropper.imaging.colour import GREY_SPACE, describes, in_srgb
+from cropper.imaging.header import Header
+from cropper.imaging.metadata import Metadata
+from cropper.imaging.opencv import cv2
+from cropper.imaging.resize import on_white
+
+# Bytes of a PNG up to the end of its first chunk.
+_PNG_HEADER = 33
+
+
+def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: int | None = None, srgb: bool = False) -> bytes:
+    """A thumbnail as a file of an output format: with the photo's colour profile, and no other metadata than the header's.
+
+    Args:
+        thumbnail: uint8 [h, w, 3] BGR or [h, w, 4] BGRA; transparency goes onto white in a format that has none.
+        header: the photo's: its profile, what goes along of its metadata, and whether it is grey.
+        format: a key of ``QUALITY``.
+        quality: 1..100; the format's default if left out. PNG is lossless and takes no notice.
+        srgb: whether colours are converted to sRGB, and no profile goes along: without one, that is what viewers take them for.
+
+    Raises:
+        PhotoError: if the encoder refuses, for a size beyond the format's limit for example.
+    """
+    quality = QUALITY[format] if quality is None else quality
+    if format == "jpg":
+        thumbnail = on_white(thumbnail)
+    if header.is_grey and thumbnail.shape[2] == 3 and format in ("jpg", "png"):
+        thumbnail = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]
+    profile = header.icc_profile
+    if profile is not None and not describes(profile, thumbnail):
+        # One for grey cannot go along with three channels.
+        if header.is_grey and profile[16:20] == GREY_SPACE:
+            thumbnail = in_srgb(thumbnail, profile)
+        profile = None
+    if srgb and profile is not None:
+        thumbnail, profile = in_srgb(thumbnail, profile), None
+    if format == "jpg":
+        file = _encode_jpeg(thumbnail, profile, header.metadata, quality)
+    else:
+        file = _encode(thumbnail, profile, header.metadata, format, quality)
+    if file is None:
+        raise PhotoError(f"the {format} encoder refused", remedy="try another --format or a smaller size")
+    return file
+
+
+def encoder_parameters(format: str, quality: int | None = None) -> list[int]:
+    """What OpenCV's encoder of an output format is told; the format's default quality if left out."""
+    quality = QUALITY[format] if quality is None else quality
+    return {
+        "jpg": [cv2.IMWRITE_JPEG_QUALITY, quality],
+        "png": [],
+        "webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
+        "avif": [cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, 8],
+    }[format]
+
+
+def _encode_jpeg(thumbnail: NDArray[np.uint8], profile: bytes | None, metadata: Metadata, quality: int) -> bytes | None:
+    """By Pillow: OpenCV writes the same bytes, but no profile beyond the 64 KB of one marker."""
+    rgb = thumbnail if thumbnail.ndim == 2 else cv2.cvtColor(thumbnail, cv2.COLOR_BGR2RGB)
+    exif = b"Exif\0\0" + metadata.exif if metadata.exif else b""
+    file = io.BytesIO()
+    try:
+        Image.fromarray(rgb).save(file, "JPEG", quality=quality, icc_profile=profile, exif=exif, xmp=metadata.xmp or None)
+    except (OSError, ValueError):
+        return None
+    return file.getvalue()
+
+
+def _encode(thumbnail: NDArray[np.uint8], profile: bytes | None, metadata: Metadata, format: str, quality: int) -> bytes | None:
+    parts = [
+        (int(kind), np.frombuffer(part, np.uint8)[None])
+        for kind, part in (
+            (cv2.IMAGE_METADATA_ICCP, profile),
+            (cv2.IMAGE_METADATA_EXIF, metadata.exif),
+            (cv2.IMAGE_METADATA_XMP, metadata.xmp if format != "png" else b""),
+        )
+        if part
+    ]
+    kinds, chunks = [kind for kind, _ in parts], [chunk for _, chunk in parts]
+    try:
+        done, file = cv2.imencodeWithMetadata(f".{format}", thumbnail, kinds, chunks, encoder_parameters(format, quality))
+    except cv2.error:
+        done = False
+    if done:
+        return _with_xmp(file.tobytes(), metadata.xmp) if format == "png" and metadata.xmp else file.tobytes()
+    # libpng refuses a malformed profile, which no viewer would heed either.
+    return _encode(thumbnail, None, metadata, format, quality) if profile else None
+
+
+def _with_xmp(png: bytes, xmp: bytes) -> bytes:
+    """A PNG with a packet of XMP, after its header. OpenCV would write it as text in Latin-1, and beyond its end."""
+    body = b"iTXtXML:com.adobe.xmp" + bytes(5) + xmp
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return png[:_PNG_HEADER] + chunk + png[_PNG_HEADER:]

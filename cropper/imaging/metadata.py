@@ -1,0 +1,201 @@
+"""What goes along of a photo's EXIF and XMP: nothing, the photographer's name and copyright, or all that still holds.
+
+EXIF is read and written here tag by tag, bytes as they are: Pillow would write them anew, of types it guesses, and with question
+marks for letters. Lengths and places are the file's word: what points out of the block is left out, never followed.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from dataclasses import dataclass
+from xml.dom import minidom
+from xml.parsers.expat import ExpatError
+
+from PIL import Image
+
+from cropper.settings import KEEP_COPYRIGHT, KEEP_NOTHING
+
+_ARTIST, _COPYRIGHT = 0x013B, 0x8298
+_ORIENTATION, _EXIF, _GPS = 0x0112, 0x8769, 0x8825
+# Of the first directory: description, maker, model, resolution, software, date, artist, host, copyright, rating, and Windows'
+# title, comment, author, keywords and subject. The rest says how a TIFF is stored.
+_OF_THE_PHOTO = frozenset(
+    {0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, _ARTIST, 0x013C, _COPYRIGHT, 0x4746, 0x4749}
+    | {0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F}
+)
+# Of EXIF's own: the maker's notes, whose pointers break and which hold previews of the whole photo; how many pixels it has, their
+# colour space, how they were packed, and the pointer to more about that.
+_NOT_OF_A_THUMBNAIL = frozenset({0x927C, 0xA001, 0xA002, 0xA003, 0xA005, 0x9101, 0x9102})
+_BYTES_OF = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
+_SHORT, _LONG, _TEXT = 3, 4, (2, 129)
+# The most of a directory's tags; what a marker of JPEG holds after its name; and the most that is looked at to find what to keep.
+_MOST_TAGS, _MOST_BYTES, _MOST_READ = 1000, 65_000, 1 << 18
+# Of XMP: what says how the original is stored or turned, and of other pictures in its file: previews of the whole, gain maps,
+# depths, the film of a motion photo.
+_STORED = re.compile(
+    r"http://ns\.adobe\.com/(tiff/1\.0/ (Orientation|ImageWidth|ImageLength|BitsPerSample|Compression)"
+    r"|exif/1\.0/ (PixelXDimension|PixelYDimension|ColorSpace|NativeDigest)|xap/1\.0/ Thumbnails|photoshop/1\.0/ ICCProfile"
+    r"|hdr-gain-map/1\.0/ .*|xmp/note/ .*)"
+    r"|http://ns\.google\.com/photos/.*|http://ns\.apple\.com/(HDRGainMap|pixeldatainfo)/.*"
+)
+
+Tags = list[tuple[int, int, int, bytes]]  # number, type, count, value
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What goes along with a thumbnail.
+
+    Attributes:
+        exif: a TIFF block, without what JPEG has before it, or empty.
+        xmp: a packet of XMP, UTF-8, or empty.
+    """
+
+    exif: bytes = b""
+    xmp: bytes = b""
+
+
+NOTHING = Metadata()
+
+
+def kept_metadata(data: bytes, format: str, keep: str) -> Metadata:
+    """What is to go along of a photo's metadata; where it is broken, nothing.
+
+    Args:
+        data: the whole file, of which ``photo.probe`` has read the header.
+        format: Pillow's name of its format.
+        keep: one of ``CHOICES``.
+    """
+    if keep == KEEP_NOTHING:
+        return NOTHING
+    try:
+        with Image.open(io.BytesIO(data), formats=[format]) as image:
+            block = data if format == "TIFF" else image.info.get("exif", b"")
+            xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+    except Exception:  # Pillow's parsers raise a dozen builtin types
+        return NOTHING
+    block = block.removeprefix(b"Exif\0\0")
+    if keep == KEEP_COPYRIGHT:
+        return Metadata(_copyright(block))
+    return Metadata(_all(block), _holding(xmp.encode() if isinstance(xmp, str) else bytes(xmp)))
+
+
+def _copyright(block: bytes) -> bytes:
+    order = _order(block)
+    tags = [tag for tag in _first(block, order) if tag[0] in (_ARTIST, _COPYRIGHT) and tag[1] in _TEXT and tag[3].strip(b"\0 ")]
+    return _written(order, tags) if tags else b""
+
+
+def _all(block: bytes) -> bytes:
+    order = _order(block)
+    tags = _first(block, order)
+    inner = {tag[0]: _directory(block, order, struct.unpack(order + "I", tag[3])[0]) for tag in tags if _is_pointer(tag)}
+    kept = [tag for tag in tags if tag[0] in _OF_THE_PHOTO]
+    details = [tag for tag in inner.get(_EXIF, []) if tag[0] not in _NOT_OF_A_THUMBNAIL]
+    place = inner.get(_GPS, [])
+    if not (kept or details or place):
+        return b""
+    kept.append((_ORIENTATION, _SHORT, 1, struct.pack(order + "H", 1)))
+    block = _written(order, kept, details, place)
+    if len(block) > _MOST_BYTES:  # of a marker; what is long is a comment or a maker's
+        kept, details, place = ([tag for tag in part if len(tag[3]) <= 4096] for part in (kept, details, place))
+        block = _written(order, kept, details, place)
+    return block if len(block) <= _MOST_BYTES else b""
+
+
+def _is_pointer(tag: tuple[int, int, int, bytes]) -> bool:
+    return tag[0] in (_EXIF, _GPS) and tag[1] in (_LONG, 13) and tag[2] == 1
+
+
+def _order(block: bytes) -> str:
+    """Which byte of a number comes first, as ``struct`` says it."""
+    return ">" if block[:2] == b"MM" else "<"
+
+
+def _first(block: bytes, order: str) -> Tags:
+    """The tags of the first directory; none if this is no TIFF block."""
+    if block[:4] not in (b"II*\0", b"MM\0*") or len(block) < 8:
+        return []
+    return _directory(block, order, struct.unpack_from(order + "I", block, 4)[0])
+
+
+def _directory(block: bytes, order: str, start: int) -> Tags:
+    """The tags of a directory that are whole."""
+    tags: Tags = []
+    read = 0
+    if start + 2 > len(block):
+        return tags
+    for i in range(min(struct.unpack_from(order + "H", block, start)[0], _MOST_TAGS)):
+        at = start + 2 + 12 * i
+        if at + 12 > len(block):
+            break
+        number, type, count = struct.unpack_from(order + "HHI", block, at)
+        length = _BYTES_OF.get(type, 0) * count
+        value_at = at + 8 if length <= 4 else struct.unpack_from(order + "I", block, at + 8)[0]
+        if 0 < length <= min(_MOST_BYTES, len(block) - value_at):
+            read += length
+            if read > _MOST_READ:  # values may lie on each other
+                break
+            tags.append((number, type, count, block[value_at : value_at + length]))
+    return tags
+
+
+def _written(order: str, tags: Tags, details: Tags | None = None, place: Tags | None = None) -> bytes:
+    """A TIFF block of a first directory, of EXIF's own below it and of the place."""
+    block = (b"MM\0*" if order == ">" else b"II*\0") + struct.pack(order + "I", 8)
+    below = [(number, part) for number, part in ((_EXIF, details), (_GPS, place)) if part]
+    first = [*tags, *((number, _LONG, 1, bytes(4)) for number, _ in below)]
+    at = len(block) + len(_packed(order, first, len(block)))
+    packed = b""
+    for number, part in below:
+        first = [tag if tag[0] != number else (number, _LONG, 1, struct.pack(order + "I", at + len(packed))) for tag in first]
+        packed += _packed(order, part, at + len(packed))
+    return block + _packed(order, first, len(block)) + packed
+
+
+def _packed(order: str, tags: Tags, start: int) -> bytes:
+    """A directory at a place in its block, with the values that do not fit into it behind it, and no other after it."""
+    tags = sorted({tag[0]: tag for tag in tags}.values())
+    head, values = struct.pack(order + "H", len(tags)), b""
+    values_at = start + 2 + 12 * len(tags) + 4
+    for number, type, count, value in tags:
+        head += struct.pack(order + "HHI", number, type, count)
+        if len(value) <= 4:
+            head += value.ljust(4, b"\0")
+        else:
+            head += struct.pack(order + "I", values_at + len(values))
+            values += value + bytes(len(value) % 2)
+    return head + bytes(4) + values
+
+
+def _holding(xmp: bytes) -> bytes:
+    """A packet of XMP without what does not hold of a thumbnail; empty where it is broken."""
+    try:
+        text = xmp[: _MOST_READ + 1].strip(b"\0").decode("utf-8-sig")
+        if len(text) > _MOST_READ:
+            return b""
+        if "<!" in text:  # a document type: none belongs here, and its entities could grow without bounds
+            return b""
+        document = minidom.parseString(text).documentElement
+        if document is None:
+            return b""
+        _strip(document)
+        packet = document.toxml().encode()
+    except (ExpatError, ValueError, RecursionError):
+        return b""
+    return packet if len(packet) <= _MOST_BYTES else b""
+
+
+def _strip(element: minidom.Element) -> None:
+    """Take away the attributes and the elements below that do not hold."""
+    for attribute in list(element.attributes.values()):
+        if _STORED.fullmatch(f"{attribute.namespaceURI} {attribute.localName}"):
+            element.removeAttribute(attribute.name)
+    for child in list(element.childNodes):
+        if isinstance(child, minidom.Element):
+            if _STORED.fullmatch(f"{child.namespaceURI} {child.localName}"):
+                element.removeChild(child)
+            else:
+                _strip(child)

@@ -1,0 +1,72 @@
+"""Photos that stay whole in a shape that is not theirs: scaled in, with something around them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropper.choosing.boxes import central
+from cropper.geometry import aspect_ratio, fitted
+from cropper.imaging.opencv import cv2
+from cropper.imaging.resize import render
+from cropper.settings import BLUR, EDGE, Target
+
+# Pixels of the long side of what is blurred, and the blur in these pixels: colours stay, things go.
+_BLUR_SIDE, _BLUR_SIGMA = 48, 3.0
+
+
+def canvas_for(image_width: int, image_height: int, target: Target, enlarge: bool) -> tuple[int, int]:
+    """Width and height of the padded picture: the size asked for.
+
+    Where that is larger than a photo that is not to be enlarged, or none is asked for, it is the smallest of the shape that
+    holds the photo at its own pixels.
+    """
+    size = target.size
+    if size is not None and (enlarge or size[0] <= image_width or size[1] <= image_height):
+        return size
+    ratio = aspect_ratio(target.aspect)
+    return max(image_width, round(image_height * ratio)), max(image_height, round(image_width / ratio))
+
+
+def padded(pixels: NDArray[np.uint8], picture: NDArray[np.uint8], canvas: tuple[int, int], fill: str) -> NDArray[np.uint8]:
+    """A picture in the middle of a canvas.
+
+    Args:
+        pixels: uint8 [h, w, 3 or 4], the photo at any scale, which the blur is made of.
+        picture: uint8 [h, w, 3 or 4], what stands in the middle, not larger than the canvas.
+        canvas: width and height of the result.
+        fill: ``blur``, the photo itself, blurred; ``edge``, the mean colour of the picture's edge on that side; or a colour as
+            ``#rrggbb``.
+
+    Returns:
+        uint8 [canvas[1], canvas[0], 3 or 4].
+    """
+    height, width = picture.shape[:2]
+    left, top = (canvas[0] - width) // 2, (canvas[1] - height) // 2
+    result = np.empty((canvas[1], canvas[0], picture.shape[2]), np.uint8)
+    if fill == BLUR:
+        result[:] = _blurred(pixels, canvas)
+    elif fill == EDGE:
+        # The bars are either beside the picture or above and below it.
+        result[:, : left + 1], result[:, left + 1 :] = _mean(picture[:, 0]), _mean(picture[:, -1])
+        if top:
+            result[: top + 1], result[top + 1 :] = _mean(picture[0]), _mean(picture[-1])
+    else:
+        red, green, blue = bytes.fromhex(fill.removeprefix("#"))
+        result[:] = (blue, green, red, 255)[: picture.shape[2]]
+    result[top : top + height, left : left + width] = picture
+    return result
+
+
+def _blurred(pixels: NDArray[np.uint8], canvas: tuple[int, int]) -> NDArray[np.uint8]:
+    """The photo's middle, blurred, in the size of the canvas."""
+    height, width = pixels.shape[:2]
+    box = central(np.ones((1, 1)), width, height, canvas)
+    small = render(pixels, box, fitted(*canvas, (_BLUR_SIDE, _BLUR_SIDE)))
+    small = np.asarray(cv2.GaussianBlur(small, (0, 0), _BLUR_SIGMA, borderType=cv2.BORDER_REPLICATE), np.uint8)
+    return np.asarray(cv2.resize(small, canvas, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _mean(edge: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The mean colour of an edge, [n, 3 or 4] -> [3 or 4]."""
+    return np.asarray(edge.mean(axis=0).round(), np.uint8)

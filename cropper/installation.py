@@ -1,0 +1,153 @@
+"""What this installation can read and write: tried out, since OpenCV and Pillow are built with other decoders in other places."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image
+
+from cropper._version import __version__
+from cropper.image_formats import EXTENSIONS_OF, FORMAT_OF, QUALITY
+from cropper.imaging.decode import decode
+from cropper.imaging.encode import encode
+from cropper.imaging.header import Header, probe
+from cropper.imaging.opencv import cv2
+from cropper.imaging.resize import on_white
+from cropper.model.runtime import onnxruntime
+from cropper.model.saliency import BUNDLED_MODEL, Saliency
+
+_SIDE = 16
+# Formats whose transparency is read, which another decoder does than the one for opaque photos.
+_WITH_ALPHA = ("PNG", "WEBP", "AVIF", "TIFF")
+# A mean difference of decoded pixels that no loss of compression explains.
+_FAR_OFF = 24
+
+
+@dataclass(frozen=True)
+class Format:
+    """One image format.
+
+    Attributes:
+        name: ``JPEG``, ``PNG``, ...
+        extensions: what its files' names end with, with the dot.
+        reads: whether photos in it can be read; None where nothing here can make one to try.
+        writes: whether thumbnails can be written in it.
+        quality: what they are written with unless told otherwise; None where it is lossless, or not written.
+    """
+
+    name: str
+    extensions: tuple[str, ...]
+    reads: bool | None
+    writes: bool
+    quality: int | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model file.
+
+    Attributes:
+        file: where it is.
+        bytes: its size.
+        sha256: of its content, in hexadecimal digits.
+        metadata: what it says of its own making.
+    """
+
+    file: str
+    bytes: int
+    sha256: str
+    metadata: dict[str, str]
+
+
+def formats() -> tuple[Format, ...]:
+    """Every format that cropper knows, tried on a tiny picture."""
+    known = []
+    for name, extensions in EXTENSIONS_OF.items():
+        output = FORMAT_OF.get(extensions[0])
+        writes = output is not None and _writes(output)
+        known.append(Format(name, extensions, _reads(name), writes, _quality(output) if output and writes else None))
+    return tuple(known)
+
+
+def versions() -> dict[str, str]:
+    """Of cropper, of Python and of the libraries that decide what thumbnails look like."""
+    return {
+        "cropper": __version__,
+        "python": platform.python_version(),
+        "opencv": cv2.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "pillow": PIL.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def model(file: Path = BUNDLED_MODEL) -> Model:
+    """The model's file, loaded to see that it can be. Raises ModelError if it cannot."""
+    metadata = Saliency(file).metadata
+    data = file.read_bytes()
+    return Model(str(file), len(data), hashlib.sha256(data).hexdigest(), metadata)
+
+
+def _quality(output: str) -> int | None:
+    return None if output == "png" else QUALITY[output]
+
+
+def _picture(channels: int) -> NDArray[np.uint8]:
+    """RGB or RGBA: colours that shade into each other, the lower half clear."""
+    ramp = np.linspace(40, 220, _SIDE).astype(np.uint8)
+    rgb = np.stack([np.tile(ramp, (_SIDE, 1)), np.tile(ramp[:, None], (1, _SIDE)), np.full((_SIDE, _SIDE), 90, np.uint8)], axis=2)
+    if channels == 3:
+        return rgb
+    alpha = np.where(np.arange(_SIDE) < _SIDE // 2, 255, 0).astype(np.uint8)
+    return np.dstack([rgb, np.tile(alpha[:, None], (1, _SIDE))])
+
+
+def _reads(name: str) -> bool | None:
+    """Whether pictures of a format come back as they were; None where none can be made."""
+    answers = []
+    for channels in (3, 4) if name in _WITH_ALPHA else (3,):
+        picture = _picture(channels)
+        data = _made(name, picture)
+        if data is None:
+            return None
+        expected = on_white(np.ascontiguousarray(picture[:, :, [2, 1, 0, 3][:channels]]))
+        try:
+            header = probe(data)
+            seen = on_white(decode(data, header, (_SIDE, _SIDE)))
+        except Exception:  # whatever a decoder raises that is there by half, it cannot be used
+            answers.append(False)
+            continue
+        difference = np.abs(seen.astype(int) - expected).mean() if seen.shape == expected.shape else np.inf
+        answers.append(header.format == name and difference < _FAR_OFF)
+    return all(answers)
+
+
+def _made(name: str, picture: NDArray[np.uint8]) -> bytes | None:
+    """A file of a format, by whichever library can write it."""
+    file = io.BytesIO()
+    try:
+        Image.fromarray(picture).save(file, name)
+        return file.getvalue()
+    except Exception:  # OSError, KeyError or others, by how much of it is missing
+        pass
+    code = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    try:
+        done, written = cv2.imencode(EXTENSIONS_OF[name][0], cv2.cvtColor(picture, code))
+    except cv2.error:
+        return None
+    return written.tobytes() if done else None
+
+
+def _writes(output: str) -> bool:
+    header = Header("PNG", _SIDE, _SIDE, 1, False, False, False, None)
+    try:
+        return bool(encode(_picture(3), header, output))
+    except Exception:  # as in _reads
+        return False

@@ -1,0 +1,74 @@
+"""Read the table of points and boxes that a user gives by hand."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from cropper.choosing.focus import Focus
+from cropper.errors import UsageError
+from cropper.ledger.table import FAILED, SKIPPED
+
+# What ``cropper batch`` looks for in IN by itself.
+FOCUS_FILE = ".focus.csv"
+
+
+# A photo's path -> the label of a size or aspect, or "" for all -> the focus.
+Given = Mapping[str, Mapping[str, Focus]]
+
+
+def read_focus_file(path: Path, copy: Path | None = None) -> Given:
+    """The table in a focus file; read from its copy, if there is one.
+
+    Raises:
+        UsageError: if it cannot be read or is no such table; it names the line.
+    """
+    given: dict[str, dict[str, Focus]] = {}
+    try:
+        with (copy or path).open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            lines = csv.DictReader(file)
+            missing = {"path", "x", "y"} - set(lines.fieldnames or ())
+            if missing:
+                remedy = "begin it with the line path,x,y or path,x,y,width,height"
+                raise UsageError(
+                    f"the focus file has no column {' and no column '.join(sorted(missing))}", path=path, remedy=remedy
+                )
+            for line in lines:
+                if line.get("status") in (SKIPPED, FAILED):
+                    continue  # of a ledger
+                try:
+                    focus = _focus(line)
+                except ValueError as error:
+                    raise UsageError(f"line {lines.line_num} of the focus file {error}", path=path) from error
+                given.setdefault(line["path"], {})[line.get("size") or ""] = focus
+    except OSError as error:
+        raise UsageError(f"the focus file cannot be read ({error.strerror})", path=path) from error
+    except csv.Error as error:
+        raise UsageError(f"the focus file is no table from line {lines.line_num} on ({error})", path=path) from error
+    return given
+
+
+def focus_for(given: Given, path: str, label: str) -> Focus | None:
+    """What is given for a photo and the label of a target, or None."""
+    for_photo = given.get(path, {})
+    return for_photo.get(label) or for_photo.get("")
+
+
+def _focus(line: Mapping[str, str | None]) -> Focus:
+    """The focus in a line; ValueError says what is wrong with it."""
+    names = ("x", "y", "width", "height")
+    texts = {name: (line.get(name) or "").strip() for name in names}
+    if not line["path"]:
+        raise ValueError("names no photo")
+    if bool(texts["width"]) != bool(texts["height"]):
+        raise ValueError("has a width or a height alone")
+    numbers: dict[str, int] = {}
+    for name in names[: 4 if texts["width"] else 2]:
+        try:
+            numbers[name] = int(texts[name])
+        except ValueError:
+            raise ValueError(f"has {texts[name]!r} for {name}, which is no whole number") from None
+    if numbers.get("width", 1) < 1 or numbers.get("height", 1) < 1:
+        raise ValueError("has a box without area")
+    return Focus(**numbers)

@@ -1,0 +1,139 @@
+"""Ledgers joined to one, in the walk's order, row by row: memory does not grow with the rows."""
+
+from __future__ import annotations
+
+import csv
+import heapq
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from cropper.errors import DependencyError, UsageError, printable
+from cropper.ledger.table import HEADER, VERSIONED, as_wide, read_lines
+from cropper.storage.atomic import replacing
+from cropper.storage.places import order
+
+# Files that are open at once; a system may allow no more than 256.
+_AT_ONCE = 100
+# Rows that go into a Parquet file together.
+_ROW_GROUP = 50_000
+_WHOLE_NUMBERS = {"image_width", "image_height", "x", "y", "width", "height", "focus_x", "focus_y"}
+_SHARES = {"kept"}
+
+Line = list[str]
+
+
+def merge_tables(parts: Sequence[Path], to: Path, header: tuple[str, ...] = HEADER) -> int:
+    """Join ledgers, each in the walk's order and no two with rows of one photo, to one file, and count its rows.
+
+    Args:
+        parts: of any number; none of them gives an empty ledger.
+        to: a CSV as a run would have written it, or where the name ends with ``.parquet`` a Parquet file.
+        header: the columns of a CSV.
+
+    Raises:
+        UsageError: if a part is not there, is not in the walk's order, or has a photo that another one has.
+        OutputError: if a part is no ledger.
+        DependencyError: if there is no pyarrow for a Parquet file.
+        OSError: if the file cannot be written.
+    """
+    for part in parts:
+        if not part.is_file():
+            raise UsageError("there is no such ledger", path=part)
+    count = 0
+
+    def counted(lines: Iterator[Line]) -> Iterator[Line]:
+        nonlocal count
+        for line in lines:
+            count += 1
+            yield line
+
+    with TemporaryDirectory(prefix="cropper-merge-") as scratch:
+        files = list(parts)
+        for level in range(len(parts)):
+            if len(files) <= _AT_ONCE:
+                break
+            groups = [files[first : first + _AT_ONCE] for first in range(0, len(files), _AT_ONCE)]
+            files = [Path(scratch) / f"{level}-{number}.csv" for number in range(len(groups))]
+            for group, file in zip(groups, files, strict=True):
+                write_table(_merged(group), file, VERSIONED)
+        merged = counted(_merged(files))
+        if to.suffix.lower() == ".parquet":
+            _write_parquet(merged, to)
+        else:
+            write_table(merged, to, header)
+    return count
+
+
+def write_table(lines: Iterable[Line], path: Path, header: tuple[str, ...] = HEADER) -> None:
+    """Write rows as a ledger, on the disk when it is there, and whole or not at all.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    with (
+        replacing(path, path.with_name(f".cropper-{os.getpid()}.new")) as new,
+        new.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(as_wide(line, header) for line in lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _merged(files: Sequence[Path]) -> Iterator[Line]:
+    last: tuple[str, int] | None = None  # path of the row before and the number of its file
+    for _, number, line in heapq.merge(*(_keyed(file, number) for number, file in enumerate(files)), key=lambda item: item[:2]):
+        if last is not None and last[0] == line[0] and last[1] != number:
+            reason = f"has rows of {printable(line[0])}, as {printable(files[last[1]])} has"
+            raise UsageError(reason, path=files[number], remedy="give ledgers that share no photo, each once")
+        last = line[0], number
+        yield line
+
+
+def _keyed(file: Path, number: int) -> Iterator[tuple[list[tuple[bool, str]], int, Line]]:
+    path: str | None = None
+    key: list[tuple[bool, str]] | None = None
+    for line in read_lines(file):
+        if line[0] != path:
+            before, path, key = key, line[0], order(line[0])
+            if before is not None and key < before:
+                remedy = "give it as cropper wrote it"
+                raise UsageError(
+                    f"is not in the order of the walk: {printable(line[0])} comes too late", path=file, remedy=remedy
+                )
+        assert key is not None
+        yield key, number, line
+
+
+def _write_parquet(lines: Iterator[Line], path: Path) -> None:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise DependencyError("a Parquet file needs pyarrow", remedy="pip install 'cropper[parquet]'") from error
+
+    def type_of(column: str) -> Any:
+        return pa.int64() if column in _WHOLE_NUMBERS else pa.float64() if column in _SHARES else pa.string()
+
+    schema = pa.schema([(column, type_of(column)) for column in HEADER])
+    with replacing(path, path.with_name(f".cropper-{os.getpid()}.new")) as new, parquet.ParquetWriter(new, schema) as writer:
+        while group := list(islice(lines, _ROW_GROUP)):
+            columns = zip(*(as_wide(line, HEADER) for line in group), strict=True)
+            values = {name: [_value(name, text) for text in texts] for name, texts in zip(HEADER, columns, strict=True)}
+            writer.write_table(pa.table(values, schema))
+
+
+def _value(column: str, text: str) -> str | int | float | None:
+    """As Parquet has it: empty numbers are missing, bytes of a name that are no UTF-8 are shown escaped."""
+    if column in _WHOLE_NUMBERS | _SHARES:
+        number: int | float | None = None
+        with suppress(ValueError):
+            number = int(text) if column in _WHOLE_NUMBERS else float(text)
+        return number
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,188 @@
+"""The ledger: ``boxes.csv``, one row per photo and size, and what a second run needs to go on from it.
+
+While a run goes on, its rows are appended in the walk's order to a *part* beside the last run's ledger, and the part becomes the
+ledger at the end. So both are sorted alike, and a second run reads the old rows as a stream beside its own walk: memory does
+not grow with the number of photos. Killed at any moment, what is on disk is a whole old ledger and a part, which ``open_run``
+joins.
+
+Beside the ledger stands a hidden folder with the part and the settings the rows were made with: rows made with other settings
+still say which files are ours to replace, but none of them counts as done. The lock in it is held as long as a run goes on.
+
+A row is with the system before its photo counts as done, so that it outlives the process. On the disk itself it is certain to
+be when the run ends: the ledger is synced then, before it takes the old one's place.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cropper.errors import OutputError
+from cropper.ledger import lock
+from cropper.ledger.state import SHARDS_FOLDER, Files, files_of, sync_folder, write_whole, writing_to
+from cropper.ledger.table import HEADER, SIZE_COLUMN, Previous, Writer, as_wide, read_lines, read_rows
+from cropper.storage.atomic import replacing
+from cropper.storage.places import Place, Remote, order
+
+if TYPE_CHECKING:  # with it is numpy, which a supervisor does without
+    pass
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """The ledger of a run in progress.
+
+    Attributes:
+        files: where it is.
+        current: rows made with the same settings, by an earlier run.
+        outdated: rows made with other settings: their outputs are ours, but not up to date.
+        part: where this run's rows go.
+        leaves_state: whether a later run needs to know the settings: not where there are no outputs to be up to date.
+        lock: which keeps other runs out.
+    """
+
+    files: Files
+    current: Previous
+    outdated: Previous
+    part: Writer
+    leaves_state: bool
+    lock: lock.Lock
+
+
+def open_run(out: Path, source: Place, settings: str, dry: bool = False, header: tuple[str, ...] = HEADER) -> OpenRun:
+    """Begin a run over an output folder: join what a killed run left, set rows of other settings aside.
+
+    Args:
+        out: the output folder; made if it is not there.
+        source: the folder IN, which ``source_of`` will tell.
+        settings: all that decides the outputs, beside the photos, as a string.
+        dry: whether this run writes no outputs, but the ledger only.
+        header: the columns.
+
+    Raises:
+        OutputError: if the folder cannot be written, another run is at work there, it holds a ``boxes.csv`` that is no ledger, it
+            is made in shards, or is dry-run over outputs made with other settings, whose ledger it would spoil.
+    """
+    files = files_of(out, header)
+
+    def check() -> None:
+        if (files.state / SHARDS_FOLDER).exists():
+            remedy = "run each with --shard, or end them first with 'cropper ledger merge OUT --finish'"
+            raise OutputError("is made in shards", path=out, remedy=remedy)
+
+    with writing_to(out):
+        next(read_rows(files.ledger), None)  # refuses a foreign file before anything is touched
+        return begin(files, source, settings, dry, check)
+
+
+def begin(files: Files, source: Place, settings: str, dry: bool, prepare: Callable[[], None]) -> OpenRun:
+    """Take the lock, let ``prepare`` look at what is there, and begin a run.
+
+    Raises:
+        OutputError: if another run has the lock, or it is dry-run over outputs made with other settings.
+        OSError: if the files cannot be written.
+    """
+    taken = lock.take(files.lock, files.out)
+    try:
+        prepare()
+        return _begin(files, source, settings, dry, taken)
+    except BaseException:
+        lock.release(taken, tidy=not taken.was_left)
+        raise
+
+
+def _begin(files: Files, source: Place, settings: str, dry: bool, taken: lock.Lock) -> OpenRun:
+    has_outputs = any(row.output for file in (files.ledger, files.part, files.outdated) for row in read_rows(file))
+    same_settings = files.settings.exists() and files.settings.read_text(encoding="utf-8") == settings
+    if dry and has_outputs and not same_settings:
+        raise OutputError(
+            "holds thumbnails made with other settings", path=files.out, remedy="choose another OUT for the dry run"
+        )
+    write_whole(files.source, os.fsencode(source if isinstance(source, Remote) else os.path.abspath(source)))
+    recover(files)
+    if not same_settings:
+        _join(files.ledger, files.outdated, files)
+        write_whole(files.settings, settings.encode("utf-8"))
+    files.joined.unlink(missing_ok=True)
+    current, outdated = Previous(read_rows(files.ledger)), Previous(read_rows(files.outdated))
+    return OpenRun(files, current, outdated, Writer(files.part, files.header), has_outputs or not dry, taken)
+
+
+def recover(files: Files) -> None:
+    """Join what a killed run left to the ledger. Only for who has the lock."""
+    _join(files.part, files.ledger, files)
+
+
+def close_run(run: OpenRun, complete: bool, abandoned: bool = False) -> None:
+    """End a run: its rows become the ledger; of an interrupted one, with the old rows of the photos it had not come to.
+
+    Args:
+        run: is of no use any more afterwards.
+        complete: whether it has come to the end of the walk.
+        abandoned: whether some of its threads are still at a photo. Then the lock stays until the process ends, which should be
+            at once, and the next run looks for what they left.
+
+    Raises:
+        OSError: if the ledger cannot be written. Then what is there is what a killed run leaves.
+    """
+    tidy = False
+    try:
+        files = run.files
+        run.part.close()
+        if complete:
+            os.replace(files.part, files.ledger)
+            files.outdated.unlink(missing_ok=True)
+        else:
+            recover(files)
+        sync_folder(files.ledger.parent)
+        if not run.leaves_state:
+            for file in (files.part, files.outdated, files.settings, files.source):
+                file.unlink(missing_ok=True)
+        tidy = True
+    finally:
+        if not abandoned:
+            lock.release(run.lock, tidy, remove=tidy and not run.leaves_state)
+
+
+def _join(newer: Path, older: Path, files: Files) -> None:
+    """Put the rows of a newer run that may not have come to the end in front of an older one's rows of later photos.
+
+    The older file holds both then, and the newer one is gone.
+    """
+    if not newer.exists():
+        return
+    with (
+        replacing(older, files.joined) as joined,
+        joined.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(files.header)
+        rows = _joined(read_lines(newer, only_ended=True), read_lines(older))
+        writer.writerows(as_wide(row, files.header) for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+    newer.unlink()
+
+
+def _joined(newer: Iterator[list[str]], older: Iterator[list[str]]) -> Iterator[list[str]]:
+    path: str | None = None  # of the newer run's last photo
+    sizes: set[str] = set()
+    for line in newer:
+        if line[0] != path:
+            path, sizes = line[0], set()
+        sizes.add(line[SIZE_COLUMN])
+        yield line
+    last = None if path is None else order(path)
+    for line in older:
+        if last is not None:
+            here = order(line[0])
+            # Killed or out of room, the newer run may have left some of that photo's rows and not all.
+            if here < last or (here == last and line[SIZE_COLUMN] in sizes):
+                continue
+            if here > last:
+                last = None
+        yield line

@@ -1,0 +1,174 @@
+"""The table ``boxes.csv``: one row per photo and size, read and written as a stream.
+
+A row is with the system before its photo counts as done, so that it outlives the process.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cropper.errors import OutputError
+from cropper.storage.places import order
+
+if TYPE_CHECKING:  # with it is numpy, which a supervisor does without
+    from cropper.geometry import Box
+
+OK, SKIPPED, FAILED = "ok", "skipped", "failed"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row, as text. ``path`` and ``output`` are relative to IN and OUT and ``/``-separated."""
+
+    path: str
+    output: str
+    status: str
+    image_width: str = ""
+    image_height: str = ""
+    size: str = ""
+    x: str = ""
+    y: str = ""
+    width: str = ""
+    height: str = ""
+    focus_x: str = ""
+    focus_y: str = ""
+    kept: str = ""
+    message: str = ""
+    version: str = ""  # of the photo, for a ledger in a storage; no user's table has it
+
+
+VERSIONED = tuple(field.name for field in fields(Row))
+HEADER = VERSIONED[:-1]
+SIZE_COLUMN = HEADER.index("size")
+
+
+def as_wide(line: list[str], header: tuple[str, ...]) -> list[str]:
+    """A row with as many columns as a header: without its version, or with an empty one, where that is what differs."""
+    return line[: len(header)] + [""] * (len(header) - len(line))
+
+
+def decided_row(path: str, output: str, status: str, image_size: tuple[int, int], size: str, box: Box, message: str = "") -> Row:
+    """The row of a photo that has its box. ``output`` is empty where there is none."""
+    return Row(
+        path=path,
+        output=output,
+        status=status,
+        image_width=str(image_size[0]),
+        image_height=str(image_size[1]),
+        size=size,
+        x=str(box.x),
+        y=str(box.y),
+        width=str(box.width),
+        height=str(box.height),
+        focus_x=str(box.focus[0]),
+        focus_y=str(box.focus[1]),
+        kept=f"{box.kept:.4f}",
+        message=message,
+    )
+
+
+def failed_row(path: str, size: str, message: str) -> Row:
+    """The row of a photo that has no thumbnail, and why."""
+    return Row(path, "", FAILED, size=size, message=message)
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The whole rows of a ledger as a stream; none if there is no file. A torn last row is left out.
+
+    Raises:
+        OutputError: if the file is there but is no ledger.
+    """
+    for line in read_lines(path):
+        yield Row(*line)
+
+
+def read_lines(path: Path, only_ended: bool = False) -> Iterator[list[str]]:
+    """The rows of a ledger as lists: of one that a killed run wrote only those whose last line came to its end."""
+    try:
+        # Bytes of a name that are no UTF-8 come back as they were; a spreadsheet may have saved it with a byte order mark.
+        file = path.open(newline="", encoding="utf-8-sig", errors="surrogateescape")
+    except FileNotFoundError:
+        return
+    with file:
+        found = csv.reader(line for line in file if line.endswith("\n")) if only_ended else csv.reader(file)
+        try:
+            header = next(found, None)
+            if header is not None and tuple(header) not in (HEADER, VERSIONED):
+                raise OutputError("is there already and is no ledger", path=path, remedy="move it away or choose another OUT")
+            for line in found:
+                if header is not None and len(line) == len(header) and line[2] in (OK, SKIPPED, FAILED):
+                    yield line
+        except csv.Error as error:
+            reason = f"is no ledger from line {found.line_num} on ({error})"
+            raise OutputError(reason, path=path, remedy="move it away or choose another OUT") from error
+
+
+class Writer:
+    """Appends rows to a new ledger file; each photo's rows are on their way to the disk when ``append`` returns."""
+
+    def __init__(self, path: Path, header: tuple[str, ...] = HEADER) -> None:
+        self._path = path
+        self._values_of = attrgetter(*header)
+        self._file = path.open("wb", buffering=0)
+        self._end = 0  # of the last whole row, in bytes
+        self._write([header])
+
+    def append(self, rows: Iterable[Row]) -> None:
+        """Write some rows, one photo's for example: all of them, or none.
+
+        Raises:
+            OSError: if they cannot be written, or the file is not where it was any more.
+        """
+        self._write(map(self._values_of, rows))
+        # Without its folder the system would still take rows, for nobody.
+        if not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(self._path))
+
+    def close(self) -> None:
+        """Close the file, with all of it on the disk."""
+        with self._file:
+            os.fsync(self._file.fileno())
+
+    def _write(self, lines: Iterable[Iterable[str]]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows(lines)
+        data = text.getvalue().encode("utf-8", "surrogateescape")
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            # Half a row would spoil the one after it.
+            with suppress(OSError):
+                self._file.truncate(self._end)
+                self._file.seek(self._end)
+            raise
+        self._end += len(data)
+
+
+class Previous:
+    """The rows of earlier runs, asked for in the walk's order."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self._groups = ((path, tuple(group)) for path, group in groupby(rows, key=lambda row: row.path))
+        self._next = next(self._groups, None)
+
+    def of(self, path: str) -> tuple[Row, ...]:
+        """The rows of a photo. Each call must ask for a later photo than the one before; what was passed is gone."""
+        while self._next is not None and order(self._next[0]) < order(path):
+            self._next = next(self._groups, None)
+        if self._next is None or self._next[0] != path:
+            return ()
+        rows = self._next[1]
+        self._next = next(self._groups, None)
+        return rows

@@ -1,0 +1,242 @@
+"""The ledger of an output folder in a storage: kept in a folder of this machine, and sent whole.
+
+A storage takes whole objects, and no rows at the end of one. So a run keeps its ledger in a scratch folder, as any run does, and
+sends its new rows every so often as one more part, ``OUT/.cropper/part-000001.csv``. A run that is killed leaves its parts; the
+next one fetches them, joins them as it would have here, and goes on. Whatever moment it is killed at, the rows that were sent
+are in the ledger or in a part.
+
+Rows have the photo's version there, which is how a photo that changed is known: an object keeps no stamp. ``OUT/boxes.csv`` is
+written at the end, without it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cropper.errors import OutputError, UsageError
+from cropper.ledger.merge import merge_tables
+from cropper.ledger.shards import Shard, labelled, merge_shards, shard_folder
+from cropper.ledger.state import SHARDS_FOLDER, STATE_FOLDER, TABLE_NAME, Files, files_of, files_of_shard
+from cropper.ledger.table import VERSIONED
+from cropper.storage import bucket
+from cropper.storage.places import Remote
+
+# A part is sent when it has this many rows, or has waited for this many seconds.
+ROWS, SECONDS = 1000, 60.0
+_PART = "part-"
+_LEDGER = "ledger.csv"  # with versions, beside the table
+
+
+@dataclass
+class Mirror:
+    """A ledger in a storage and its copy here.
+
+    Attributes:
+        files: the copy.
+        state: where the ledger, its parts and what goes with it are in the storage.
+        table: where the table without versions goes; None for a shard, which has none of its own.
+    """
+
+    files: Files
+    state: Remote
+    table: Remote | None
+    parts: list[str] = field(default_factory=list)  # in the storage
+    before: dict[Path, tuple[int, int]] = field(default_factory=dict)  # files that were fetched, and their inode and time
+    sent: int = 0  # bytes of this run's part
+    rows: int = 0  # that wait to be sent
+    last: float = field(default_factory=time.monotonic)
+
+
+def fetch_ledger(out: Remote, scratch: Path, shard: Shard | None, dry: bool = False) -> Mirror:
+    """Copy what earlier runs left to a scratch folder, as a killed run would have left it there.
+
+    Args:
+        out: the output folder.
+        scratch: an empty folder of this machine.
+        shard: whose ledger it is; a run's without shards if left out.
+        dry: whether nothing but the ledger will be written.
+
+    Raises:
+        OutputError: if it cannot be read, or the folder holds what no run of ours wrote.
+        CropperError: if it cannot be listed.
+    """
+    root = out / STATE_FOLDER
+    found = bucket.names(root)
+    main = _mirror(out, scratch, None)
+    _fetch_files(main)
+    if not dry and not found and not main.files.ledger.exists() and not bucket.is_empty(out):
+        remedy = "choose an OUT that is empty or that cropper made"
+        raise OutputError("holds objects and no ledger of ours", path=out, remedy=remedy)
+    if SHARDS_FOLDER in found:
+        for other in labelled(bucket.names(root / SHARDS_FOLDER)):
+            shard_folder(scratch, other).mkdir(parents=True, exist_ok=True)
+    if shard is None:
+        return main
+    mirror = _mirror(out, scratch, shard)
+    _fetch_files(mirror)
+    return mirror
+
+
+def send_start(mirror: Mirror) -> None:
+    """Send what the beginning of a run has changed: rows that were joined, or set aside.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    files = mirror.files
+    _update(mirror, files.outdated)
+    _update(mirror, files.ledger)
+    _remove_parts(mirror)
+    _update(mirror, files.settings)
+    _update(mirror, files.source)
+
+
+def send_rows(mirror: Mirror, rows: int) -> None:
+    """Say that this run's part has rows more; now and then they are sent.
+
+    Raises:
+        OutputError: if they cannot be written.
+    """
+    mirror.rows += rows
+    if mirror.rows >= ROWS or (mirror.rows and time.monotonic() - mirror.last > SECONDS):
+        _send_part(mirror)
+
+
+def send_end(mirror: Mirror, leaves_state: bool) -> None:
+    """Send the ledger of a run that has been closed here, and the table.
+
+    Raises:
+        OutputError: if they cannot be written.
+    """
+    files = mirror.files
+    if leaves_state or mirror.table is None:
+        _update(mirror, files.ledger)
+    _send_table(mirror)
+    _remove_parts(mirror)
+    _update(mirror, files.outdated)
+    if not leaves_state:
+        _update(mirror, files.settings)
+        _update(mirror, files.source)
+
+
+def merge_in_bucket(out: Remote, scratch: Path, finish: bool) -> Remote:
+    """Join the ledgers of all shards, as ``shards.merge`` does, to the table, and give its place.
+
+    Raises:
+        CropperError: as ``shards.merge`` and ``fetch`` do.
+    """
+    mirrors = fetch_shards(out, scratch)
+    main = _mirror(out, scratch, None)
+    _fetch_files(main)
+    merge_shards(scratch, finish, VERSIONED)
+    _update(main, main.files.settings)
+    _update(main, main.files.ledger)
+    _update(main, main.files.source)
+    if finish:
+        _update(main, main.files.outdated)
+        for mirror in mirrors:
+            for name in bucket.names(mirror.state):
+                bucket.remove(mirror.state / name)
+    _send_table(main)
+    assert main.table is not None
+    return main.table
+
+
+def fetch_shards(out: Remote, scratch: Path) -> list[Mirror]:
+    """Copy the ledgers of all shards to a scratch folder, as they would be there. Raises as ``fetch`` does."""
+    mirrors = []
+    for shard in labelled(bucket.names(out / STATE_FOLDER / SHARDS_FOLDER)):
+        mirror = _mirror(out, scratch, shard)
+        mirror.files.state.mkdir(parents=True)
+        _fetch_files(mirror)
+        if mirror.parts:
+            mirror.files.lock.write_text("parts\n")  # as one that was killed
+        mirrors.append(mirror)
+    if not mirrors:
+        raise UsageError("has no shards to merge", path=out, remedy="give an OUT of 'cropper batch --shard', or ledgers")
+    return mirrors
+
+
+def _mirror(out: Remote, scratch: Path, shard: Shard | None) -> Mirror:
+    state = out / STATE_FOLDER
+    if shard is None:
+        return Mirror(files_of(scratch, VERSIONED), state, out / TABLE_NAME)
+    files = files_of_shard(scratch, shard_folder(scratch, shard), VERSIONED)
+    return Mirror(files, state / SHARDS_FOLDER / shard.label, None)
+
+
+def _place(mirror: Mirror, file: Path) -> Remote:
+    return mirror.state / (_LEDGER if file == mirror.files.ledger else file.name)
+
+
+def _fetch_files(mirror: Mirror) -> None:
+    files = mirror.files
+    there = bucket.names(mirror.state)
+    fetched = (files.ledger, files.outdated, files.settings, files.source)
+    for file in fetched:
+        if _place(mirror, file).url.rsplit("/", 1)[1] in there:
+            bucket.fetch(_place(mirror, file), file)
+    if not files.ledger.exists() and mirror.table is not None:  # of a dry run, or somebody's
+        bucket.fetch(mirror.table, files.ledger)
+    mirror.parts = [name for name in there if name.startswith(_PART)]
+    if mirror.parts:
+        with files.part.open("wb") as joined:
+            for number, name in enumerate(mirror.parts):
+                piece = files.state / "piece"
+                bucket.fetch(mirror.state / name, piece)
+                with piece.open("rb") as rows:
+                    if number:
+                        rows.readline()
+                    while data := rows.read(1 << 20):
+                        joined.write(data)
+                piece.unlink()
+    mirror.before = {file: _mark(file) for file in fetched}
+
+
+def _mark(file: Path) -> tuple[int, int]:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return status.st_ino, status.st_mtime_ns
+
+
+def _update(mirror: Mirror, file: Path) -> None:
+    """Have the storage hold what the scratch folder does, if that has changed."""
+    mark = _mark(file)
+    if mark == mirror.before[file]:
+        return
+    if mark == (0, 0):
+        bucket.remove(_place(mirror, file))
+    else:
+        bucket.send(file, _place(mirror, file))
+    mirror.before[file] = mark
+
+
+def _send_part(mirror: Mirror) -> None:
+    with mirror.files.part.open("rb") as file:
+        header = file.readline()
+        file.seek(mirror.sent)
+        data = file.read()
+    mirror.sent += len(data)
+    name = f"{_PART}{len(mirror.parts) + 1:06}.csv"
+    bucket.write(mirror.state / name, data if not mirror.parts else header + data)
+    mirror.parts.append(name)
+    mirror.rows, mirror.last = 0, time.monotonic()
+
+
+def _remove_parts(mirror: Mirror) -> None:
+    # The last first: what is left at any moment are the first rows.
+    while mirror.parts:
+        bucket.remove(mirror.state / mirror.parts[-1])
+        mirror.parts.pop()
+
+
+def _send_table(mirror: Mirror) -> None:
+    if mirror.table is not None and mirror.files.ledger.exists():
+        table = mirror.files.out / "table.csv"  # the other folder may be gone
+        merge_tables([mirror.files.ledger], table)
+        bucket.send(table, mirror.table)
+        table.unlink()

@@ -1,0 +1,81 @@
+"""The ONNX session: same-shape photos in, densities out.
+
+The model file's contract: input ``image``, uint8 ``[N, H, W, 3]`` BGR, H and W multiples of 32; output ``density``, float32
+``[N, H / 8, W / 8]``, each summing to 1. Normalisation and softmax live inside the graph.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropper.errors import CropperError, ModelError
+from cropper.model.device import load_session
+from cropper.model.external_data import refuse_external_data
+from cropper.model.inputs import prepare, shape_for
+from cropper.model.runtime import onnxruntime
+from cropper.settings import CPU
+
+BUNDLED_MODEL = Path(__file__).with_name("student.onnx")
+# The same, pruned further: seven eighths of the time, and boxes that keep about as much and cut a few more heads.
+# MODEL_CARD.md has the figures of both.
+FAST_MODEL = BUNDLED_MODEL.with_name("fast.onnx")
+
+
+class Saliency:
+    """A loaded model. Safe to call from several threads at once; each call computes on its caller's thread alone.
+
+    Args:
+        model: an ONNX file that keeps the contract above; the bundled student if left out.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        DependencyError: if the device cannot be used here.
+        ModelError: if the file is missing, is no ONNX model, keeps data in other files or has other inputs and outputs.
+    """
+
+    def __init__(self, model: str | Path | None = None, device: str = CPU) -> None:
+        path = Path(model) if model is not None else BUNDLED_MODEL
+        if not path.is_file():
+            raise ModelError("no such model file", path=path, remedy="give an ONNX file that keeps the model contract")
+        if model is not None:
+            refuse_external_data(path)
+        options = onnxruntime.SessionOptions()
+        # One thread a call: photos are the unit of parallel work, and a density must not depend on the number of jobs.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = load_session(path, options, device)
+        except CropperError:
+            raise
+        except Exception as error:  # onnxruntime raises classes of its own that share no public base
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"onnxruntime cannot load it ({reason})", path=path, remedy="is it an ONNX model?") from error
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        signature = [(i.name, i.type) for i in inputs], [(o.name, o.type) for o in outputs]
+        if signature != ([("image", "tensor(uint8)")], [("density", "tensor(float)")]):
+            remedy = "it must take uint8 'image' [N, H, W, 3] and give float 'density' [N, h, w]"
+            raise ModelError("does not keep the model contract", path=path, remedy=remedy)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the file says of its own making."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+    def densities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 [N, H, W, 3] BGR, H and W multiples of 32 -> float32 [N, h, w], each non-negative and summing to 1."""
+        try:
+            (density,) = self._session.run(["density"], {"image": batch})
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(f"the model failed on an input of {batch.shape} ({reason})") from error
+        return np.asarray(density, np.float32)
+
+    def density(self, bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """One photo, uint8 [H, W, 3] BGR of any size -> float32 [h, w], non-negative, sums to 1, h / w near H / W."""
+        height, width = bgr.shape[:2]
+        density: NDArray[np.float32] = self.densities(prepare(bgr, shape_for(width, height))[None])[0]
+        return density

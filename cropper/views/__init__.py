@@ -1,0 +1,4 @@
+"""What people look at: heat, lettering, ``show``, ``sheet`` and the review page.
+
+Imports every room but ``cli``, ``engine``, ``evaluation`` and ``training``.
+"""

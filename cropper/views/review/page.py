@@ -1,0 +1,337 @@
+"""The page for looking over what a batch decided, and the pictures it shows: what ``cropper review`` writes.
+
+``review.html`` holds all it needs but the pictures: its own style, script and the ledger as data. The pictures lie beside it in
+``review_files``: of each photo a preview, a small one for the list, and its heat to lay over either. They are stamped like
+thumbnails, with the time of their photo, so that a second run makes just what is missing or has changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+import re
+import shlex
+from collections import deque
+from collections.abc import Generator, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import resources
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropper.choosing.decide import BY_HAND
+from cropper.errors import CropperError, OutputError, PhotoError, UsageError, printable, reading, unexpected
+from cropper.geometry import fitted, pixels_of_share
+from cropper.imaging.decode import decode_or_salvage
+from cropper.imaging.encode import encode
+from cropper.imaging.header import probe
+from cropper.imaging.opencv import cv2
+from cropper.imaging.resize import on_white, resized
+from cropper.ledger.state import TABLE_NAME, photos_of
+from cropper.ledger.table import FAILED, Row, read_rows
+from cropper.model.inputs import prepare, shape_for, share_needed
+from cropper.model.saliency import BUNDLED_MODEL, FAST_MODEL, Saliency
+from cropper.settings import LIMITS, Limits
+from cropper.storage import thumbnails
+from cropper.storage.atomic import replacing
+from cropper.views import drawing
+
+PAGE = "review.html"
+FOLDER = "review_files"
+
+# Pixels of the long side of the pictures: what a phone or half a screen shows of one photo, and a card of the list.
+PREVIEW_SIDE, CARD_SIDE = 640, 320
+_QUALITY = 78
+# Pixels of the heat for one cell of the density: browsers scale what is there smoothly, but along straight lines.
+_HEAT_SCALE = 2
+_PICTURES = ("preview.jpg", "card.jpg", "heat.png")
+_OUR_PICTURE = re.compile(rf"[0-9a-f]{{24}}\.({'|'.join(map(re.escape, _PICTURES))})")
+# Stands in our folder and says what its pictures were made with: with another model they would show another heat.
+_MARK = ".cropper-review"
+_GENERATOR = b'<meta name="generator" content="cropper review">'
+_COLOURS = 5
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What became of one photo of the page.
+
+    Attributes:
+        path: relative to IN.
+        error: why the page shows no picture of a photo that has boxes, or None.
+    """
+
+    path: str
+    error: CropperError | None = None
+
+
+def write_page(
+    out: Path, source: Path | None, jobs: int, limits: Limits = LIMITS, model: Path | None = None
+) -> Generator[Shown, None, None]:
+    """Write the page over the ledger of an output folder, and yield what became of each photo, in the ledger's order.
+
+    The page is written last. Closed early, or interrupted, the pictures made so far are there for the next run.
+
+    Args:
+        out: the output folder of a batch.
+        source: where its photos are, or None for where the batch took them from.
+        jobs: worker threads, at least 1.
+        limits: which photos are accepted.
+        model: the ONNX file whose heat is drawn, that of the batch; None for the bundled student.
+
+    Raises:
+        UsageError: if there is no ledger, or it is not known where its photos are.
+        OutputError: if the page cannot be written, or files stand in its place that are not ours.
+        ModelError: if the model cannot be loaded.
+    """
+    table = out / TABLE_NAME
+    if not table.is_file():
+        raise UsageError(f"there is no {TABLE_NAME} in it", path=out, remedy="run 'cropper batch IN OUT' first")
+    photos_folder = photos_of(out, source)
+    next(read_rows(table), None)  # refuses a foreign file before anything is touched
+    _take_over(out, model or BUNDLED_MODEL)
+    saliency = Saliency(model)
+    entries: list[tuple[float, str]] = []
+    pictures: set[str] = set()
+    sizes: dict[str, None] = {}  # a set that keeps its order
+    photos = groupby(read_rows(table), key=lambda row: row.path)
+    cv2.setNumThreads(1)  # photos are the unit of parallel work
+    waiting: deque[tuple[str, tuple[Row, ...], Future[CropperError | None]]] = deque()
+
+    def leave() -> Shown:
+        path, rows, future = waiting.popleft()
+        error = future.result()
+        entries.append(_entry(path, rows, error))
+        sizes.update(dict.fromkeys(row.size for row in rows))
+        if error is None:
+            pictures.update(_pictures_of(path))
+        has_box = any(_box(row) for row in rows)
+        return Shown(path, error if has_box else None)  # of a photo that failed the ledger says already why
+
+    with ThreadPoolExecutor(jobs, thread_name_prefix="cropper") as workers:
+        try:
+            for path, group in photos:
+                rows = tuple(group)
+                waiting.append((path, rows, workers.submit(_view, photos_folder, out, path, _image_size(rows), saliency, limits)))
+                if len(waiting) >= 4 * jobs:
+                    yield leave()
+            while waiting:
+                yield leave()
+        finally:
+            workers.shutdown(cancel_futures=True)
+    entries.sort(key=lambda entry: entry[0])
+    _write(out / PAGE, _page(out, _command(out, photos_folder, tuple(sizes), model), tuple(sizes), [text for _, text in entries]))
+    with suppress(OSError):  # the page is there; what is left over does no harm
+        _remove_others(out / FOLDER, pictures)
+
+
+def _take_over(out: Path, model: Path) -> None:
+    """Make sure that the page and the folder of its pictures are ours, or not there yet, and that its pictures are current."""
+    page, folder = out / PAGE, out / FOLDER
+    try:
+        if page.exists():
+            with page.open("rb") as file:
+                if _GENERATOR not in file.read(4096):
+                    raise OutputError("is there already and is no page of cropper's", path=page, remedy="move it away")
+        folder.mkdir(exist_ok=True)
+        mark = folder / _MARK
+        made_with = hashlib.sha256(repr((PREVIEW_SIDE, CARD_SIDE, _HEAT_SCALE, _QUALITY)).encode())
+        made_with.update(model.read_bytes())
+        if mark.exists():
+            if mark.read_text(encoding="utf-8") != made_with.hexdigest():
+                _remove_others(folder, set())
+        elif any(folder.iterdir()):
+            raise OutputError("holds files that 'cropper review' did not make", path=folder, remedy="move them away")
+        mark.write_text(made_with.hexdigest(), encoding="utf-8")
+    except OSError as error:
+        reason = f"the page cannot be written ({error.strerror})"
+        raise OutputError(reason, path=error.filename or out, remedy="check its permissions") from error
+
+
+def _remove_others(folder: Path, pictures: set[str]) -> None:
+    """Remove the pictures of photos that are not in the ledger any more. Other files stay."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _OUR_PICTURE.fullmatch(entry.name) and entry.name not in pictures:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _name_of(path: str) -> str:
+    """A name for a photo's pictures: no two photos share one, and it can stand in any URL and file system."""
+    return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def _pictures_of(path: str) -> list[str]:
+    return [f"{_name_of(path)}.{picture}" for picture in _PICTURES]
+
+
+def _view(
+    source: Path, out: Path, path: str, image_size: tuple[int, int] | None, model: Saliency, limits: Limits
+) -> CropperError | None:
+    """Worker: make a photo's pictures unless they are there, or say why it has none."""
+    file, folder = source / path, out / FOLDER
+    files = [folder / name for name in _pictures_of(path)]
+    if thumbnails.are_up_to_date(files, file):
+        return None
+    try:
+        with reading(file), file.open("rb") as opened:
+            modified = os.fstat(opened.fileno()).st_mtime_ns
+            pictures = _drawn(opened.read(), image_size, model, limits)
+        for target, data in zip(files, pictures, strict=True):
+            _write(target, data)
+            thumbnails.stamp(target, modified)
+    except OutputError:
+        raise  # the next photo's could not be written either
+    except CropperError as error:
+        return error
+    except Exception as error:  # nothing that one photo does may stop the others
+        return PhotoError(unexpected(error), path=file)
+    return None
+
+
+def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency, limits: Limits) -> tuple[bytes, bytes, bytes]:
+    """A photo's preview, the small one and its heat, as files.
+
+    Raises:
+        PhotoError: if it cannot be decoded, or is of another size than its boxes are for.
+    """
+    header = probe(data, limits)
+    size = header.width, header.height
+    if image_size not in (None, size):
+        raise PhotoError("it has changed since its boxes were chosen", remedy="run 'cropper batch' again")
+    preview, card = (fitted(*size, (side, side), enlarge=False) for side in (PREVIEW_SIDE, CARD_SIDE))
+    # Enough for the model to see what it saw in the batch, so that the heat is what the boxes were chosen from.
+    share = max(Fraction(preview[0], size[0]), Fraction(preview[1], size[1]), share_needed(*size))
+    pixels, _ = decode_or_salvage(data, header, pixels_of_share(*size, share), limits)
+    density = model.densities(prepare(on_white(pixels), shape_for(*size))[None])[0]
+    shown = resized(on_white(pixels), preview)
+    return (
+        encode(shown, header, "jpg", _QUALITY),
+        encode(resized(shown, card), header, "jpg", _QUALITY),
+        cv2.imencode(".png", _heat(density))[1].tobytes(),
+    )
+
+
+def _heat(density: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A density as colours to lay over the photo, uint8 [h, w, 4] BGRA."""
+    rows, columns = density.shape
+    return drawing.heat_layer(density, columns * _HEAT_SCALE, rows * _HEAT_SCALE)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    try:
+        with replacing(path, path.with_name(f"{path.name}.part")) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        raise OutputError(f"it cannot be written ({error.strerror})", path=path, remedy="make room and run again") from error
+
+
+def _image_size(rows: Iterable[Row]) -> tuple[int, int] | None:
+    """The width and height of a photo as its rows say, or None where none does."""
+    for row in rows:
+        numbers = _whole(row.image_width, row.image_height)
+        if numbers and min(numbers) > 0:
+            return numbers[0], numbers[1]
+    return None
+
+
+def _box(row: Row) -> tuple[int, ...] | None:
+    return _whole(row.x, row.y, row.width, row.height)
+
+
+def _whole(*texts: str) -> tuple[int, ...] | None:
+    """Texts as whole numbers, or None where one is none: someone may have had the ledger in a spreadsheet."""
+    try:
+        return tuple(int(text) for text in texts)
+    except ValueError:
+        return None
+
+
+def _entry(path: str, rows: tuple[Row, ...], error: CropperError | None) -> tuple[float, str]:
+    """A photo in the page's data, as JSON, and what the page sorts by: failed ones first, then the least density kept.
+
+    The keys are short because there may be many: ``p`` path, ``i`` name of the pictures, ``n`` the photo's size, ``e`` why there
+    is no picture, ``r`` rows: ``s`` size, ``t`` status, ``b`` box, ``f`` focus, ``k`` kept, ``m`` message.
+    """
+    image_size = _image_size(rows)
+    kept = [_share(row.kept) for row in rows]
+    known = [share for share in kept if share is not None]
+    shown: list[dict[str, Any]] = []
+    for row, share in zip(rows, kept, strict=True):
+        place = {"b": _box(row), "f": _whole(row.focus_x, row.focus_y)}
+        shown.append(_without_empty({"s": row.size, "t": row.status, **place, "k": share, "m": row.message}))
+    about = {"p": path, "i": _name_of(path), "n": image_size, "r": shown, "e": error.reason if error else ""}
+    is_failed = any(row.status == FAILED for row in rows)
+    return -1 if is_failed else min(known, default=2), _json(_without_empty(about))
+
+
+def _share(text: str) -> float | None:
+    try:
+        share = float(text)
+    except ValueError:
+        return None
+    return share if 0 <= share <= 1 else None
+
+
+def _without_empty(values: Mapping[str, object]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None and value != ""}
+
+
+def _json(value: Any) -> str:
+    """JSON that can stand in an HTML page: no tag begins in it. A name that is no UTF-8 keeps its bytes, as lone surrogates."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str]) -> bytes:
+    """The whole page."""
+    absolute = os.path.abspath(out)
+    about = {
+        # What the browser remembers of this page, apart from what it does of others: they may all be one site to it.
+        "key": hashlib.sha256(os.fsencode(absolute)).hexdigest()[:16],
+        "title": printable(os.path.basename(absolute)),
+        "folder": FOLDER,
+        "sizes": sizes,
+        "colours": ["#{2:02x}{1:02x}{0:02x}".format(*drawing.colour_of(number)) for number in range(_COLOURS)],
+        "byHand": BY_HAND,
+        "command": command,
+    }
+    data = f'{_json(about)[:-1]},"photos":[\n' + ",\n".join(entries) + "\n]}"
+    templates = resources.files("cropper") / "templates"
+    style, script, page = ((templates / f"review.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html"))
+    policy = (
+        # Chromium takes 'self' for the files of a page opened from disk, Firefox takes file:.
+        "default-src 'none'; img-src 'self' file: data:; base-uri 'none'; form-action 'none'; "
+        f"style-src {_hash_of(style)}; script-src {_hash_of(script)}"
+    )
+    parts = {
+        "title": html.escape(f"{about['title']} \u2013 cropper review"),
+        "policy": html.escape(policy, quote=False),
+        "style": style,
+        "script": script,
+        "data": data,
+    }
+    filled = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], page)
+    return filled.encode("utf-8")
+
+
+def _hash_of(text: str) -> str:
+    """What a content security policy calls an inline style or script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode()}'"
+
+
+def _command(out: Path, source: Path, sizes: tuple[str, ...], model: Path | None) -> str:
+    """What applies the exported file, as one line for a shell."""
+    wanted = [f"--{'aspect' if ':' in size else 'size'} {shlex.quote(size)}" for size in sizes if size]
+    folders = [shlex.quote(printable(os.path.abspath(folder))) for folder in (source, out)]
+    fast = ["--fast"] if model == FAST_MODEL else []
+    return " ".join(["cropper batch", *folders, *wanted, *fast, "--focus focus.csv"])

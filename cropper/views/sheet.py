@@ -1,0 +1,358 @@
+"""A contact sheet of a ledger: the originals with their boxes, beside their crops. What ``cropper sheet`` does."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from cropper.errors import PhotoError, UsageError, reading
+from cropper.geometry import Box, fitted, pixels_of_share
+from cropper.imaging.decode import decode, decode_or_salvage
+from cropper.imaging.header import probe
+from cropper.imaging.resize import on_white, render, resized
+from cropper.ledger.state import TABLE_NAME
+from cropper.ledger.table import FAILED, OK, Row, read_rows
+from cropper.model.inputs import prepare, shape_for, share_needed
+from cropper.model.saliency import Saliency
+from cropper.settings import LIMITS, Limits
+from cropper.storage.places import is_inside
+from cropper.views import drawing
+from cropper.views.lettering import lettered, wrapped
+
+Pixels = NDArray[np.uint8]
+
+# Pixels. A picture fits into SLOT; cells are set side by side up to PAGE_WIDTH.
+SLOT = (280, 210)
+PAGE_WIDTH = 1920
+LARGEST_SIDE = 16383  # of the sheet: what JPEG, PNG and WebP can all hold
+_GAP = 14
+_LETTERS, _TITLE = 15, 24
+_CAPTION = 2 * _LETTERS
+_HEAD = 2 * _TITLE + _GAP
+_LINE = 2  # of the boxes
+# BGR, on the paper of the overlay's legend.
+_CELL, _EMPTY = (40, 40, 40), (62, 62, 62)
+_INK, _FAINT, _BAD = (235, 235, 235), (160, 160, 160), (130, 150, 255)
+# What is outside all boxes keeps this share of its light.
+_OUTSIDE = 0.45
+
+
+@dataclass(frozen=True)
+class SheetPhoto:
+    """A photo and its rows in the ledger, one a size."""
+
+    path: str
+    rows: tuple[Row, ...]
+
+    @property
+    def kept(self) -> float:
+        """What the worst of its crops keeps; infinite where there is none."""
+        return min((_number(row.kept) for row in self.rows if row.status == OK), default=math.inf)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of a ledger to show.
+
+    Attributes:
+        entries: the photos to show, in the order to show them.
+        photos: how many the ledger has.
+        failed: how many of them have no thumbnail, or not all.
+    """
+
+    entries: tuple[SheetPhoto, ...]
+    photos: int
+    failed: int
+
+
+@dataclass
+class _Cell:
+    """The pictures of a photo, each where there is one, and what to say where there is none."""
+
+    original: Pixels | None = None
+    heat: Pixels | None = None
+    crops: dict[str, Pixels] = field(default_factory=dict)  # by size
+    problem: str = ""
+
+
+def select(out: Path, most: int, least_kept_first: bool) -> Selection:
+    """Choose photos from the ledger of an output folder: the first ones, or those whose crops keep least.
+
+    Raises:
+        UsageError: if there is no ledger, or nothing in it.
+        OutputError: if there is a file of its name that is none.
+    """
+    photos = failed = 0
+
+    def entries() -> Iterator[SheetPhoto]:
+        nonlocal photos, failed
+        for path, rows in groupby(read_rows(out / TABLE_NAME), key=lambda row: row.path):
+            entry = SheetPhoto(path, tuple(rows))
+            photos += 1
+            failed += any(row.status == FAILED for row in entry.rows)
+            yield entry
+
+    if least_kept_first:
+        chosen = heapq.nsmallest(most, entries(), key=lambda entry: entry.kept)
+    else:
+        chosen = [entry for number, entry in enumerate(entries()) if number < most]
+    if not photos:
+        raise UsageError(f"holds no {TABLE_NAME} with photos in it", path=out, remedy="give an OUT of 'cropper batch'")
+    return Selection(tuple(chosen), photos, failed)
+
+
+def is_of_the_ledger(path: Path, out: Path, source: Path) -> bool:
+    """Whether a path is that of one of the photos or thumbnails of a ledger, by whichever way it is reached."""
+    here = os.path.join(os.path.realpath(path.parent), path.name)
+    for folder, column in ((source, "path"), (out, "output")):
+        root = os.path.realpath(folder)
+        inside = {os.path.relpath(p, root).replace(os.sep, "/") for p in (here, os.path.realpath(path)) if is_inside(p, root)}
+        # Where A and a are two files, it is no loss to refuse both.
+        names = {name.casefold() for name in inside}
+        if names and any(getattr(row, column).casefold() in names for row in read_rows(out / TABLE_NAME)):
+            return True
+    return False
+
+
+def draw_sheet(
+    selection: Selection,
+    out: Path,
+    source: Path,
+    columns: int | None = None,
+    model: Saliency | None = None,
+    limits: Limits = LIMITS,
+) -> Pixels:
+    """The sheet, uint8 [h, w, 3] BGR: a cell a photo, left to right, then down.
+
+    Args:
+        selection: what to show.
+        out: the output folder: its thumbnails are shown where there are some, else crops are cut from the originals.
+        source: the folder of the originals. One that cannot be read does not stop the others.
+        columns: cells in a row; as many as fit a page if left out.
+        model: what says where people look, to show that too; or None.
+        limits: which photos are accepted.
+
+    Raises:
+        UsageError: if the sheet would have more pixels in a row or column than image files can hold.
+    """
+    entries = selection.entries
+    labels = list(dict.fromkeys(row.size for entry in entries for row in entry.rows))
+    slots = {label: fitted(*_shape_of(label), SLOT) for label in labels}
+    pictures = 1 if model is None else 2
+    cell_width = _GAP + pictures * (SLOT[0] + _GAP) + sum(width + _GAP for width, _ in slots.values())
+    cell_height = _GAP + SLOT[1] + _CAPTION
+    if columns is None:
+        columns = max(1, min(len(entries), (PAGE_WIDTH - _GAP) // (cell_width + _GAP)))
+    rows = math.ceil(len(entries) / columns)
+    width, height = _GAP + columns * (cell_width + _GAP), _HEAD + rows * (cell_height + _GAP)
+    if max(width, height) > LARGEST_SIDE:
+        reason = f"the sheet would have {width} x {height} pixels, and image files hold up to {LARGEST_SIDE} a side"
+        raise UsageError(reason, remedy="show fewer photos with --most, or choose --columns")
+
+    canvas = np.full((height, width, 3), drawing.PAPER, np.uint8)
+    corners = [
+        (_GAP + number % columns * (cell_width + _GAP), _HEAD + number // columns * (cell_height + _GAP))
+        for number in range(len(entries))
+    ]
+    problems = []
+    for entry, (left, top) in zip(entries, corners, strict=True):
+        canvas[top : top + cell_height, left : left + cell_width] = _CELL
+        cell = _cell_of(entry, out, source, slots, model, limits)
+        problems.append(cell.problem)
+        _paste(canvas, cell.original, left + _GAP, top + _GAP, SLOT)
+        if model is not None:
+            _paste(canvas, cell.heat, left + _GAP + SLOT[0] + _GAP, top + _GAP, SLOT)
+        for x, label in _places(left, slots, pictures):
+            _paste(canvas, cell.crops.get(label), x, top + _GAP, slots[label])
+    # Pillow writes in whatever order the channels have, so that colours stay BGR here.
+    image = Image.fromarray(canvas)
+    writing = ImageDraw.Draw(image)
+    _write_head(writing, width, _title_of(out), _summary_of(selection))
+    for entry, (left, top), problem in zip(entries, corners, problems, strict=True):
+        _write_caption(writing, entry, left, top, slots, pictures)
+        if problem:
+            _write_problem(writing, problem, left, top, cell_width)
+    return np.asarray(image, np.uint8)
+
+
+def _cell_of(
+    entry: SheetPhoto, out: Path, source: Path, slots: dict[str, tuple[int, int]], model: Saliency | None, limits: Limits
+) -> _Cell:
+    """Read what there is to show of a photo. Whatever is wrong with it is said in its cell."""
+    cell = _Cell()
+    boxes: dict[str, Box] = {}
+    for row in entry.rows:
+        if row.status != OK:
+            cell.problem = cell.problem or row.message or row.status
+            continue
+        try:
+            boxes[row.size] = _box_of(row)
+        except ValueError:
+            cell.problem = cell.problem or f"its row in {TABLE_NAME} is not one that cropper wrote"
+            continue
+        if row.output:
+            with suppress(PhotoError):  # then it is cut out again
+                cell.crops[row.size] = _picture(out / row.output, slots[row.size])
+    try:
+        _read_original(cell, entry, boxes, source, slots, model, limits)
+    except PhotoError as error:
+        cell.problem = cell.problem or error.reason
+    except Exception as error:  # nothing that one photo does may stop the others
+        cell.problem = cell.problem or f"unexpected {type(error).__name__}"
+    return cell
+
+
+def _read_original(
+    cell: _Cell,
+    entry: SheetPhoto,
+    boxes: dict[str, Box],
+    source: Path,
+    slots: dict[str, tuple[int, int]],
+    model: Saliency | None,
+    limits: Limits,
+) -> None:
+    """The original with its boxes, where people look in it, and crops cut from it where there are no thumbnails."""
+    file = source / entry.path
+    with reading(file):
+        data = file.read_bytes()
+        header = probe(data, limits)
+        size = header.width, header.height
+        missing = [label for label in boxes if label not in cell.crops]
+        shown = fitted(*size, SLOT)
+        share = max([shown[0] / size[0], *(slots[label][0] / boxes[label].width for label in missing)])
+        if model is not None:
+            share = max(share, float(share_needed(*size)))
+        decoded, _ = decode_or_salvage(data, header, pixels_of_share(*size, share), limits)
+        pixels = on_white(decoded)
+    original = np.asarray(resized(pixels, shown), np.uint8)
+    if model is not None:
+        density = model.densities(prepare(pixels, shape_for(*size))[None])[0]
+        cell.heat = drawing.draw(original, density, ())
+    decided_for = {(row.image_width, row.image_height) for row in entry.rows if row.size in boxes}
+    if decided_for - {(str(size[0]), str(size[1]))}:
+        cell.original = original
+        raise PhotoError("it has another size than when its boxes were chosen", remedy="run 'cropper batch' again")
+    for label in missing:
+        cell.crops[label] = render(pixels, boxes[label], fitted(boxes[label].width, boxes[label].height, SLOT), size)
+    scaled = [box.scaled(shown[0] / size[0], shown[1] / size[1]) for box in boxes.values()]
+    cell.original = _with_boxes(original, scaled) if scaled else original
+
+
+def _with_boxes(picture: Pixels, boxes: list[Box]) -> Pixels:
+    """A picture with its boxes drawn, darker where it is in none of them."""
+    drawn = np.asarray((picture * _OUTSIDE).round(), np.uint8)
+    for box in boxes:
+        inside = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
+        drawn[inside] = picture[inside]
+    drawing.draw_boxes(drawn, boxes, _LINE)
+    return drawn
+
+
+def _picture(file: Path, slot: tuple[int, int]) -> Pixels:
+    """A thumbnail as it lies on the disk, at the size to show it at."""
+    with reading(file):
+        data = file.read_bytes()
+        header = probe(data)
+        size = fitted(header.width, header.height, slot)
+        return np.asarray(resized(on_white(decode(data, header, size)), size), np.uint8)
+
+
+def _paste(canvas: Pixels, picture: Pixels | None, x: int, y: int, slot: tuple[int, int]) -> None:
+    """Put a picture into the middle of its slot, or leave the slot empty."""
+    y += (SLOT[1] - slot[1]) // 2
+    if picture is None:
+        canvas[y : y + slot[1], x : x + slot[0]] = _EMPTY
+        return
+    height, width = min(picture.shape[0], slot[1]), min(picture.shape[1], slot[0])
+    x, y = x + (slot[0] - width) // 2, y + (slot[1] - height) // 2
+    canvas[y : y + height, x : x + width] = picture[:height, :width]
+
+
+def _places(left: int, slots: dict[str, tuple[int, int]], pictures: int) -> Iterator[tuple[int, str]]:
+    """Where in a cell each crop begins, beside one or two pictures of the whole photo."""
+    x = left + _GAP + pictures * (SLOT[0] + _GAP)
+    for label, (width, _) in slots.items():
+        yield x, label
+        x += width + _GAP
+
+
+def _write_head(writing: ImageDraw.ImageDraw, width: int, title: str, summary: str) -> None:
+    words, font = lettered(summary, _LETTERS)
+    room = width - 3 * _GAP - round(font.getlength(words))
+    baseline = _GAP + _TITLE + _TITLE // 4
+    if room < 4 * _TITLE:  # a single narrow column: the title goes without
+        room = width - 2 * _GAP
+    else:
+        writing.text((width - _GAP, baseline), words, _FAINT, font, anchor="rs")
+    words, font = lettered(title, _TITLE, room)
+    writing.text((_GAP, baseline), words, _INK, font, anchor="ls")
+
+
+def _write_caption(
+    writing: ImageDraw.ImageDraw, entry: SheetPhoto, left: int, top: int, slots: dict[str, tuple[int, int]], pictures: int
+) -> None:
+    baseline = top + _GAP + SLOT[1] + _CAPTION - _LETTERS // 2 - 2
+    words, font = lettered(entry.path, _LETTERS, SLOT[0])
+    writing.text((left + _GAP, baseline), words, _INK, font, anchor="ls")
+    of_size = {row.size: row for row in entry.rows}
+    drawn = [row.size for row in entry.rows if row.status == OK]
+    for x, label in _places(left, slots, pictures):
+        row = of_size.get(label)
+        if row is None or row.status != OK:
+            continue
+        kept = f"{_number(row.kept):.0%}"
+        said = f"keeps {kept}" if len(slots) == 1 else f"{label} {kept}"
+        words, font = lettered(said, _LETTERS, slots[label][0] + _GAP)
+        writing.text((x, baseline), words, drawing.colour_of(drawn.index(label)), font, anchor="ls")
+
+
+def _write_problem(writing: ImageDraw.ImageDraw, problem: str, left: int, top: int, cell_width: int) -> None:
+    """What is wrong, across the foot of the pictures."""
+    words, font = lettered(problem, _LETTERS)
+    lines = wrapped(words, font, cell_width - 4 * _GAP, 3)
+    step = _LETTERS + 5
+    foot = top + _GAP + SLOT[1]
+    writing.rectangle((left + _GAP, foot - len(lines) * step - _GAP, left + cell_width - _GAP - 1, foot - 1), _CELL)
+    for number, line in enumerate(lines):
+        writing.text((left + 2 * _GAP, foot - (len(lines) - number - 1) * step - _GAP), line, _BAD, font, anchor="ls")
+
+
+def _title_of(out: Path) -> str:
+    return Path(os.path.abspath(out)).name or str(out)
+
+
+def _summary_of(selection: Selection) -> str:
+    shown, photos = len(selection.entries), selection.photos
+    words = f"{shown} of {photos} photos" if shown < photos else "1 photo" if photos == 1 else f"{photos} photos"
+    return f"{words}, {selection.failed} failed" if selection.failed else words
+
+
+def _shape_of(label: str) -> tuple[int, int]:
+    """Width and height of a shape as it was asked for, ``640x360`` or ``16:9``; a square where that cannot be told."""
+    sides = re.fullmatch("([1-9][0-9]{0,4})[x:]([1-9][0-9]{0,4})", label)
+    return (int(sides[1]), int(sides[2])) if sides else (1, 1)
+
+
+def _box_of(row: Row) -> Box:
+    x, y, width, height = (int(side) for side in (row.x, row.y, row.width, row.height))
+    if min(x, y) < 0 or min(width, height) < 1:
+        raise ValueError("no box")
+    return Box(x, y, width, height, float(row.kept), (int(row.focus_x), int(row.focus_y)))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
