@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from hypothesis import settings
-from killed import Plain
+from plain import Plain
 
 from cropper.cli import main
 from cropper.engine import batch

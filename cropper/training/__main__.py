@@ -23,7 +23,7 @@ from cropper.training import restore as restoring
 from cropper.training.data import Photo, plain_photos, read_gaze_set, read_pool, with_labels
 from cropper.training.network import GazeNetwork, Shape, densified, leaned
 from cropper.training.teacher import Teacher, labelled, write_labels
-from cropper.training.validation import compare_faces
+from cropper.training.validation import compare_biases
 
 BIAS_STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
 # About one in a hundred.
@@ -308,7 +308,7 @@ def bias(checkpoint: Path, sets: tuple[Path, ...]) -> None:
     network, state = fitting.load(checkpoint)
     _, validation = fitting.read_sets(list(sets))
     click.echo("strength  KL whole  KL windows  mean")
-    for strength, (whole, windows) in compare_faces(network, validation, BIAS_STRENGTHS, state["recipe"]["scale"]).items():
+    for strength, (whole, windows) in compare_biases(network, validation, BIAS_STRENGTHS, state["recipe"]["scale"]).items():
         click.echo(f"{strength:8.2f}  {whole:8.4f}  {windows:10.4f}  {(whole + windows) / 2:.4f}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,12 +18,13 @@ from cropper.training.data import (
     random_window,
     scaled_shape,
 )
-from cropper.training.fit import log
 from cropper.training.network import GazeNetwork, log_normalised
+
+log = logging.getLogger(__name__)
 
 
 @torch.no_grad()
-def compare_faces(
+def compare_biases(
     network: GazeNetwork, photos: list[Photo], strengths: list[float], scale: float
 ) -> dict[float, tuple[float, float]]:
     """For each strength of the mean centre bias: KL in nats on whole photos and on off-centre windows, of sets with fixations."""

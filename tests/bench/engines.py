@@ -19,8 +19,10 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import click
-import killed
 from compare import scaled_copies
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "stress"))
+import killed
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 

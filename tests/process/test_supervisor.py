@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from acting import DRIVER, does
 
 from cropper.engine import stages
 from cropper.engine.batch import local_threads, run_batch
@@ -41,45 +42,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a run has a sup
 
 COUNT = 12
 SETTINGS = Settings((Target((48, 32), (48, 32)),))
-# A decoder of its own in every process that is forked, and a plain rule in the network's place.
-DRIVER = """
-import ctypes, os, sys, threading, time
-
-def decode(data, *rest):
-    what = data.rpartition(b"ACT:")[2].decode() if b"ACT:" in data else ""
-    if what == "hang":
-        open("hangs", "w").close()
-        time.sleep(1000)
-    elif what == "slow":
-        open("slow", "w").close()
-        time.sleep(0.5)
-    elif what == "exit":
-        os._exit(3)
-    elif what == "once":
-        if not os.path.exists("died"):
-            open("died", "w").close()
-            os.abort()
-    elif what == "company":
-        if threading.current_thread() is not threading.main_thread():
-            os.abort()
-    elif what == "SIGSEGV":
-        ctypes.string_at(0)
-    elif what == "SIGABRT":
-        os.abort()
-    if os.path.exists("anything kills"):
-        os.abort()
-    return ours(data, *rest)
-
-def load():
-    global ours
-    from cropper.engine import batch, stages
-    from killed import Plain
-    ours, stages.decode_or_salvage, batch.Saliency = stages.decode_or_salvage, decode, Plain
-
-os.register_at_fork(after_in_child=load)
-from cropper.cli import main
-main()
-"""
 
 
 @pytest.fixture
@@ -102,7 +64,7 @@ def start(photos, tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def start(*options: str, stderr: int = subprocess.PIPE, before: Callable[[], object] = int) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", DRIVER, "batch", photos, "out", "--size", "48x32", "-j", "2", *options]
-        path = os.pathsep.join([str(Path(__file__).parent / "bench"), os.environ.get("PYTHONPATH", "")])
+        path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         process = subprocess.Popen(
             command,
             cwd=tmp_path,
@@ -122,14 +84,6 @@ def start(photos, tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-
-
-def does(photo: Path, act: str) -> None:
-    """Have a photo do this when it is decoded. It is as it was otherwise, its time too."""
-    times = photo.stat()
-    with photo.open("ab") as file:
-        file.write(f"ACT:{act}".encode())
-    os.utime(photo, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def tree(folder: Path) -> dict[str, bytes]:

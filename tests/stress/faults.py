@@ -1,6 +1,6 @@
 """Runs `cropper batch s3://... s3://...` through a connection that fails, kills it as well, and compares with a run on the disk.
 
-    python tests/bench/faults.py [--photos 300] [--kills 8] [--share 0.02] [--seed 1]
+    python tests/stress/faults.py [--photos 300] [--kills 8] [--share 0.02] [--seed 1]
 
 Between s3fs and moto's server stands a proxy. A share of all requests it drops (a third before the server hears of them, a third
 after it has done them, a third in the middle of the reply), as many it answers with 503, and as many wait for a second. What it

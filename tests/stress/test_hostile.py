@@ -1,4 +1,4 @@
-"""Hostile and broken files by the whole command: a small share of what tests/bench/hostile.py tries."""
+"""Hostile and broken files by the whole command: a small share of what tests/stress/hostile.py tries."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def chromium(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     """A folder with photos in ``in``, their thumbnails and the page in ``out``."""
-    samples = Path(__file__).parent.parent / "sample_images"
+    samples = Path(__file__).parents[3] / "sample_images"
     folder = tmp_path_factory.mktemp("made")
     copies = {**{name: name for name in PHOTOS}, QUOTED: "dogs.jpg"} | ({NO_TEXT: "fig.jpg"} if os.name != "nt" else {})
     for name, source in copies.items():

@@ -33,7 +33,7 @@ from cropper.settings import LIMITS, Limits
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # of files that are broken on purpose
 
 WIDTH, HEIGHT = 60, 44
-SAMPLES = sorted(p for p in (Path(__file__).parent.parent / "sample_images").rglob("*") if p.suffix in PHOTO_EXTENSIONS)
+SAMPLES = sorted(p for p in (Path(__file__).parents[2] / "sample_images").rglob("*") if p.suffix in PHOTO_EXTENSIONS)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 

@@ -1,6 +1,6 @@
 """Makes a corpus of hostile and broken files, runs `cropper batch` over it, and says what became of them.
 
-    python tests/bench/hostile.py [--truncations 40] [--flips 2000] [--jobs 2] [--corpus DIR]
+    python tests/stress/hostile.py [--truncations 40] [--flips 2000] [--jobs 2] [--corpus DIR]
 
 Every kind of file is truncated at so many points and has bits flipped so many times; beside them stand wrong extensions, headers
 that lie about the size, decompression bombs, directories without an end, polyglots, odd names, and what is no file at all. Each

@@ -1,6 +1,6 @@
 """How many JPEGs that were damaged within are found: bits flipped, bytes replaced, a block of a disk that came back empty.
 
-    python tests/bench/damage.py sample_images/*.jpg
+    python tests/stress/damage.py sample_images/*.jpg
 
 Damage counts as visible where it changes more than one pixel in two hundred by more than a tenth of what a pixel can be. Photos
 are damaged in the part that holds their pixels, at places the seed decides.

@@ -1,6 +1,6 @@
 """Makes folders of odd shape and photos of odd sizes, runs `cropper batch` over them, and says what became of them.
 
-    python tests/bench/odd.py [--entries 200000] [--photos 1000] [--deep 40] [--jobs 2] [--only TEXT]
+    python tests/stress/odd.py [--entries 200000] [--photos 1000] [--deep 40] [--jobs 2] [--only TEXT]
 
 A folder with very many files, of which some are photos (links of one); a path of many levels, with a photo in each; photos of one
 pixel; strips of 30,000 x 200 and 200 x 30,000 pixels. Exits with 1 if a run died or hung, or a photo has no row or is not ok.

@@ -1,6 +1,6 @@
 """Kills `cropper batch` at random points, lets it run again to its end, and compares with a run that nobody disturbed.
 
-    python tests/bench/killed.py [--kills 200] [--photos 300] [--seed 1] [--network] [--supervised]
+    python tests/stress/killed.py [--kills 200] [--photos 300] [--seed 1] [--network] [--supervised]
 
 Every file and every byte under OUT has to be the same, boxes.csv and the thumbnails' times with them, and nothing left over.
 Half of the runs are killed at a random time; the others right before an operation on a file, many of them among the first and
@@ -33,12 +33,14 @@ from tempfile import mkdtemp
 import click
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from cropper.cli import main, supervision
 from cropper.engine import batch
 from cropper.errors import OutputError
 from cropper.ledger import lock
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from plain import Plain
 
 SMALL = ("--size", "48x32")
 # What Python announces before it does it. It opens files, for reading and for writing, under the first name.
@@ -57,18 +59,6 @@ class Scene:
     undisturbed: dict[str, tuple[bytes, int]]
     seconds: float
     operations: int
-
-
-class Plain:
-    """Stands in for the network: where it is bright, people look."""
-
-    def __init__(self, model: Path | None, device: str) -> None:
-        pass
-
-    def densities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 [N, H, W, 3] -> float32 [N, H / 8, W / 8], each summing to 1."""
-        bright = images[:, ::8, ::8].mean(axis=3, dtype=np.float32) + 1
-        return bright / bright.sum(axis=(1, 2), keepdims=True)
 
 
 def make_photos(folder: Path, count: int, seed: int) -> None:

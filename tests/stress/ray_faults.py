@@ -1,6 +1,6 @@
 """Kills workers of `cropper batch --engine ray` at random during runs, and compares with a run of threads that nobody disturbed.
 
-    python tests/bench/ray_faults.py [--photos 600] [--runs 4] [--kills 3] [--seed 1]
+    python tests/stress/ray_faults.py [--photos 600] [--runs 4] [--kills 3] [--seed 1]
 
 A run meets so many kills (SIGKILL), each when a random number of thumbnails is there; every other run is the second one over an
 OUT whose photos have changed since. Every file and every byte under OUT has to be the same, boxes.csv and the thumbnails' times

@@ -212,8 +212,8 @@ def test_an_empty_thumbnail_is_made_again(photos, tmp_path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forks")
 @pytest.mark.parametrize("options", [(), pytest.param(("--supervised",), marks=linux_only)], ids=["alone", "supervised"])
 def test_runs_killed_at_random_points_end_as_undisturbed_ones(tmp_path, options):
-    """The short form of what tests/bench/killed.py does."""
-    harness = Path(__file__).parent / "bench/killed.py"
+    """The short form of what tests/stress/killed.py does."""
+    harness = Path(__file__).parents[1] / "stress/killed.py"
     command = [sys.executable, harness, "--kills", "5", "--photos", "40", *options]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr

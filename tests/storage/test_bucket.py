@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import s3
-from test_supervise import DRIVER, does
+from acting import DRIVER, does
 
 from cropper import OutputError, PhotoError, UsageError
 from cropper.engine.batch import run_batch
@@ -354,7 +354,7 @@ def test_a_decoder_that_dies_costs_its_own_photo_and_leaves_nothing_behind(photo
     put_photos(s3_files, photos, "bucket/photos")
     (tmp_path / "temporary").mkdir()
     command = [sys.executable, "-c", DRIVER, "batch", "s3://bucket/photos", "s3://bucket/out", "--size", "64x36", "-j", "2"]
-    path = os.pathsep.join([str(Path(__file__).parent / "bench"), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path / "temporary")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert done.returncode == 1

@@ -23,7 +23,7 @@ FORMATS = {
 
 @pytest.fixture(scope="module")
 def upright(tmp_path_factory) -> Image.Image:
-    with Image.open(Path(__file__).parent.parent / "sample_images" / "cat.jpg") as opened:
+    with Image.open(Path(__file__).parents[2] / "sample_images" / "cat.jpg") as opened:
         return opened.convert("RGB")
 
 

@@ -1,6 +1,6 @@
 """Lets one `cropper batch` run for long over a mixed corpus, and says whether its memory stays flat and nothing is lost.
 
-    python tests/bench/soak.py [--minutes 60] [--jobs 2] [--bad 0.02] [--samples FILE]
+    python tests/stress/soak.py [--minutes 60] [--jobs 2] [--bad 0.02] [--samples FILE]
 
 The corpus is of the photos in `sample_images` and a small one of every format, as links, two in a hundred of them broken: cut
 off, empty, or no photo. There are more than can be done in the time asked for, as a short run tells; then the run is interrupted

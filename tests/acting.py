@@ -1,0 +1,54 @@
+"""Photos that say what their decoder is to do: die, hang, sleep. For tests of what a run makes of that."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# A decoder of its own in every process that is forked, and a plain rule in the network's place.
+DRIVER = """
+import ctypes, os, sys, threading, time
+
+def decode(data, *rest):
+    what = data.rpartition(b"ACT:")[2].decode() if b"ACT:" in data else ""
+    if what == "hang":
+        open("hangs", "w").close()
+        time.sleep(1000)
+    elif what == "slow":
+        open("slow", "w").close()
+        time.sleep(0.5)
+    elif what == "exit":
+        os._exit(3)
+    elif what == "once":
+        if not os.path.exists("died"):
+            open("died", "w").close()
+            os.abort()
+    elif what == "company":
+        if threading.current_thread() is not threading.main_thread():
+            os.abort()
+    elif what == "SIGSEGV":
+        ctypes.string_at(0)
+    elif what == "SIGABRT":
+        os.abort()
+    if os.path.exists("anything kills"):
+        os.abort()
+    return ours(data, *rest)
+
+def load():
+    global ours
+    from cropper.engine import batch, stages
+    from plain import Plain
+    ours, stages.decode_or_salvage, batch.Saliency = stages.decode_or_salvage, decode, Plain
+
+os.register_at_fork(after_in_child=load)
+from cropper.cli import main
+main()
+"""
+
+
+def does(photo: Path, act: str) -> None:
+    """Have a photo do this when it is decoded. It is as it was otherwise, its time too."""
+    times = photo.stat()
+    with photo.open("ab") as file:
+        file.write(f"ACT:{act}".encode())
+    os.utime(photo, ns=(times.st_atime_ns, times.st_mtime_ns))
