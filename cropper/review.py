@@ -296,8 +296,8 @@ def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str]) -
         "command": command,
     }
     data = f'{_json(about)[:-1]},"photos":[\n' + ",\n".join(entries) + "\n]}"
-    templates = resources.files("cropper") / "templates"
-    style, script, page = ((templates / f"review.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html"))
+    files = resources.files("cropper.views.review")
+    style, script, page = ((files / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html"))
     policy = (
         # Chromium takes 'self' for the files of a page opened from disk, Firefox takes file:.
         "default-src 'none'; img-src 'self' file: data:; base-uri 'none'; form-action 'none'; "
