@@ -1,9 +1,9 @@
-// The arithmetic of boxes. It touches no element of the page.
+// The arithmetic of boxes. Nothing here reads or changes the page.
 "use strict";
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-// Python's rounding, half to even, of numerator / denominator: the boxes must be those that `cropper batch` will make.
+// Rounds numerator / denominator half to even, as Python does, because `cropper batch` must make the same boxes.
 function rounded(numerator, denominator = 1) {
   const whole = Math.floor(numerator / denominator);
   const rest = 2 * (numerator - whole * denominator);
@@ -22,7 +22,8 @@ function largest(photo, [across, down]) {
     : [Math.max(1, rounded(height * across, down)), height];
 }
 
-// The size nearest to a width, counted in pixels of the shorter side so that the longer one has the aspect to half a pixel.
+// Returns the size nearest to a width. It counts in pixels of the shorter side, so that rounding the longer side distorts the
+// aspect by half a pixel at most.
 function sizeNear(photo, aspect, width) {
   const [across, down] = aspect, most = largest(photo, aspect);
   const shorter = across >= down ? rounded(width * down, across) : Math.round(width);
@@ -32,12 +33,13 @@ function sizeNear(photo, aspect, width) {
   return size[0] >= most[0] || size[1] >= most[1] ? most : size;
 }
 
-// A box of a size around a centre, or as near to it as the photo allows.
+// Returns a box of a size around a centre, or as near to the centre as the photo allows.
 function placed(photo, centre, size) {
   return [...[0, 1].map((axis) => clamp(rounded(2 * centre[axis] - size[axis], 2), 0, photo.n[axis] - size[axis])), ...size];
 }
 
-// A box that is changed has its size's aspect, even where the photo was padded before.
+// Returns the box, or the largest box with the aspect of its size if the box has another aspect. A batch that pads photos makes
+// such boxes, but a box that you change must have the right aspect.
 function withAspect(photo, row, box) {
   const aspect = aspectOf(row.s);
   const most = largest(photo, aspect);

@@ -1,9 +1,9 @@
-// The view of one photo, where you move, resize and reset its boxes.
+// The editor: the view of one photo in which you move, resize and reset its boxes.
 
-let photo = null; // the one in the editor
-let chosen = 0; // its row that the keys and the mouse move
-let scale = 1; // pixels of the screen for one of the photo
-let returnTo = 0; // where the list was scrolled to
+let photo = null; // the photo in the editor, or null while the list shows
+let chosen = 0; // the index of the selected row, which the keys and the pointer change
+let scale = 1; // screen pixels per pixel of the photo
+let returnTo = 0; // the scroll position of the list
 
 const rowChosen = () => photo.r[chosen];
 
@@ -12,7 +12,7 @@ function open(number, how = "push") {
   current = clamp(number, 0, shown.length - 1);
   if (!photo) returnTo = scrollY;
   photo = shown[current];
-  // In hand first is the size that the photo stands so far in front for.
+  // The editor selects the least certain size first, because this size gives the photo its place in the list.
   const worst = Math.min(...rowsShown(photo).map((row) => row.k ?? 2));
   chosen = Math.max(0, photo.r.findIndex((row) => rowsShown(photo).includes(row) && (row.k ?? 2) === worst));
   at("overview").hidden = true;
@@ -25,7 +25,7 @@ function open(number, how = "push") {
   at("place").textContent = `${(current + 1).toLocaleString("en")} of ${shown.length.toLocaleString("en")}`;
   at("previous").disabled = current === 0;
   at("next").disabled = current === shown.length - 1;
-  const message = photo.e || (photo.n ? "" : photo.r.find((row) => row.m)?.m || "It has no box.");
+  const message = photo.e || (photo.n ? "" : photo.r.find((row) => row.m)?.m || "This photo has no box.");
   stageMessage(message);
   at("photo").setAttribute("aria-label", `${printable(photo.p)}, with its boxes`);
   at("preview").alt = printable(photo.p);
@@ -39,13 +39,13 @@ function open(number, how = "push") {
   ahead();
 }
 
-// The photo in hand stands in the address, for the browser's back button; some browsers refuse a page from disk that.
+// Puts the photo into the address, so that the browser's back button returns to the list.
 function note(how, name) {
   try {
     if (how === "push") history.pushState(name, "", `#${name}`);
     else if (how === "replace") history.replaceState(name, "", `#${name}`);
   } catch {
-    // back leaves the page then
+    // Some browsers do not allow this for a page that you open from disk. The back button then leaves the page.
   }
 }
 
@@ -55,7 +55,7 @@ function stageMessage(message) {
   at("photo").hidden = Boolean(message);
 }
 
-// The pictures of the neighbours, so that they are there at once.
+// Loads the previews of the next and the previous photo, so that they appear at once.
 function ahead() {
   for (const neighbour of [shown[current + 1], shown[current - 1]]) {
     if (neighbour && neighbour.n && !neighbour.e) image(picture(neighbour, "preview.jpg"));
@@ -69,7 +69,7 @@ function close(how = "push") {
   at("overview").hidden = false;
   document.body.classList.remove("editing");
   note(how, "");
-  filter(); // marks and changes may be filtered by
+  filter(); // a mark or a change may have changed what the filters let through
   scrollTo(0, returnTo);
   list.fill();
   list.goTo(current);
@@ -96,7 +96,7 @@ function buildTiles(message) {
   }));
 }
 
-// Everything in the editor that follows from the boxes and marks.
+// Updates everything in the editor that depends on boxes and marks.
 function draw() {
   const mark = memory.marks[photo.i], editable = canEdit(photo, rowChosen());
   at("good").setAttribute("aria-pressed", mark === "good");
@@ -125,7 +125,7 @@ function draw() {
   fitPhoto();
 }
 
-// A box of the preview, filling a thumbnail of its own shape.
+// Shows the part of the preview inside a box as a thumbnail of the same shape.
 function showCrop(thumb, [x, y, width, height]) {
   const side = narrow.matches ? 130 : 146, shape = width / height;
   thumb.style.aspectRatio = `${width} / ${height}`;
@@ -140,7 +140,7 @@ function showCrop(thumb, [x, y, width, height]) {
 function fitPhoto() {
   if (!photo || !photo.n || at("photo").hidden) return;
   const stage = at("stage");
-  const margin = 20; // for the handles at the photo's border
+  const margin = 20; // room for the handles at the edge of the photo
   scale = Math.min((stage.clientWidth - margin) / photo.n[0], (stage.clientHeight - margin) / photo.n[1]);
   const width = Math.max(1, photo.n[0] * scale), height = Math.max(1, photo.n[1] * scale);
   at("photo").style.width = `${width}px`;
@@ -185,7 +185,7 @@ function setBox(box) {
   if (String(box) === String(now(photo, row).box)) return;
   edit(photo, (changed) => {
     delete changed.a;
-    // A box of one size leaves by-hand boxes of the others as they are.
+    // A box of one size leaves the boxes that you set for other sizes unchanged.
     changed.b[row.s] = box;
   });
   draw();
@@ -204,10 +204,10 @@ function setFocus(point) {
   });
   draw();
   showTotals();
-  say(`Focus at ${memory.edits[photo.i].f.join(", ")}, for all sizes`);
+  say(`Focus of all sizes: ${memory.edits[photo.i].f.join(", ")}`);
 }
 
-const SPANS = "The box spans the photo this way: make it smaller first.";
+const SPANS = "The box spans the photo in this direction. Make it smaller first.";
 
 function move(across, down, fine) {
   if (!canEdit(photo, rowChosen())) return;
@@ -216,7 +216,7 @@ function move(across, down, fine) {
   const to = [clamp(x + across * step(0), 0, photo.n[0] - width), clamp(y + down * step(1), 0, photo.n[1] - height)];
   if (to[0] === x && to[1] === y) {
     const stuck = (across && width === photo.n[0]) || (down && height === photo.n[1]);
-    say(stuck ? SPANS : "The box is at the border.");
+    say(stuck ? SPANS : "The box is at the edge of the photo.");
     return;
   }
   setBox([...to, width, height]);
@@ -232,7 +232,7 @@ function grow(by, fine) {
   let size = sizeNear(photo, aspect, old[2] + by * step);
   if (String(size) === String(old.slice(2))) size = sizeNear(photo, aspect, old[2] + by * Math.max(1, step, 2 * aspect[0] / aspect[1]));
   if (String(size) === String(old.slice(2))) {
-    say(by > 0 ? "The box is as large as can be." : "The box is as small as can be.");
+    say(by > 0 ? "The box cannot get larger." : "The box cannot get smaller.");
     return;
   }
   setBox(placed(photo, [old[0] + old[2] / 2, old[1] + old[3] / 2], size));
@@ -244,12 +244,12 @@ function reset() {
   const byHand = photo.r.some(isByHand), old = memory.edits[photo.i];
   if (old) {
     delete memory.edits[photo.i];
-    say("Back to the boxes in the ledger");
+    say("Reset to the boxes from the last batch");
   } else if (byHand) {
     edit(photo, (changed) => { changed.a = true; });
-    say("The model chooses again when you apply focus.csv");
+    say("The model chooses again when you apply focus.csv.");
   } else {
-    say("Nothing to reset");
+    say("There is nothing to reset.");
     return;
   }
   save();
@@ -263,7 +263,7 @@ function mark(which, number) {
   if (memory.marks[marked.i] === which) delete memory.marks[marked.i];
   else memory.marks[marked.i] = which;
   save();
-  say(memory.marks[marked.i] ? `Marked ${which}` : "No longer marked");
+  say(memory.marks[marked.i] ? `Marked ${which}` : "Mark removed");
   showTotals();
   if (photo) draw();
   else list.redraw(number);
@@ -274,7 +274,7 @@ function choose(number) {
   chosen = number;
   draw();
   at("tiles").children[number].scrollIntoView({ block: "nearest" });
-  say(`${photo.r[number].s} chosen`);
+  say(`${photo.r[number].s} selected`);
 }
 
 function turnHeat() {
@@ -283,7 +283,7 @@ function turnHeat() {
   say(off ? "Heat off" : "Heat on");
 }
 
-let grip = null; // what the pointer holds: the box as it was, or a corner of it, and where it began
+let grip = null; // what the pointer drags: the box or one of its corners, with the position at the start of the drag
 
 function pointOf(event) {
   const area = at("photo").getBoundingClientRect();

@@ -1,6 +1,6 @@
 // The files that the page exports: focus.csv and bad.txt.
 
-// The focus file holds everything by hand, that of earlier rounds too: what it does not name, a batch gives back to the model.
+// The focus file also contains the boxes that earlier batches set by hand, because the model chooses every box that the file omits.
 function focusRows() {
   const lines = [];
   for (const photo of photos) {
@@ -23,7 +23,7 @@ const focusFile = () => [["path", "size", "x", "y", "width", "height"], ...focus
   .map((line) => `${line.map(quoted).join(",")}\r\n`).join("");
 const badPhotos = () => photos.filter((photo) => memory.marks[photo.i] === "bad").map((photo) => photo.p).sort();
 
-// UTF-8, but lone surrogates that stand for bytes become these bytes again.
+// Encodes text as UTF-8 and turns lone surrogates back into the bytes that they stand for.
 function encoded(text) {
   const parts = text.split(/(\p{Surrogate})/u);
   return parts.map((part) => {
@@ -44,20 +44,21 @@ function exportFocus() {
   const lines = focusRows();
   const changed = new Set(lines.map((line) => line[0])).size;
   if (!changed && !Object.keys(memory.edits).length) {
-    say("Nothing to export yet: move a box first.");
+    say("There is nothing to export yet. Move a box first.");
     return;
   }
   download("focus.csv", focusFile(), "text/csv");
-  at("export-count").textContent = `It holds what you decided about ${count(changed, "photo")}. Photos it does not name are left to the model.`;
+  at("export-count").textContent = `It contains your decisions about ${count(changed, "photo")}. The model decides about all other photos.`;
   at("export-dialog").showModal();
 }
 
 function exportBad() {
   const paths = badPhotos();
-  const plain = paths.filter((path) => !/[\r\n]/.test(path)); // a path of two lines would be two
+  const plain = paths.filter((path) => !/[\r\n]/.test(path)); // the list has one path a line
   download("bad.txt", plain.map((path) => `${path}\n`).join(""), "text/plain");
   const left = paths.length - plain.length;
-  say(`bad.txt with ${count(plain.length, "photo")} is in your downloads${left ? `; ${left} with line breaks in the name left out` : ""}.`);
+  const without = left ? ` It leaves out ${count(left, "photo")} with line breaks in the name.` : "";
+  say(`bad.txt lists ${count(plain.length, "photo")} and is in your downloads folder.${without}`);
 }
 
 function showTotals() {

@@ -1,7 +1,10 @@
-// The list of photos: its filters and its cards.
+// The list of photos: its filters, its cards, and the elements that cards and the editor consist of.
 
-let shown = photos; // what the filters let through, in the order of the list
-let current = 0; // place of the photo in hand among these
+const SVG = "http://www.w3.org/2000/svg";
+const MISSING = "The picture is missing. Run cropper review again.";
+
+let shown = photos; // the photos that the filters let through, in the order of the list
+let current = 0; // the index of the current photo in `shown`
 
 const rowsShown = (photo) => {
   const size = at("by-size").value;
@@ -42,7 +45,7 @@ function filter() {
       && (!size || photo.r.some((row) => row.s === size))
       && (most === 1 || keptOf(photo) <= most);
   });
-  // The data come with the least certain of any size first.
+  // The data is in order of each photo's least certain size. One size alone needs an order of its own.
   if (size) {
     const key = (photo) => (statusOf(photo) === "failed" ? -1 : keptOf(photo));
     shown = shown.map((photo) => [key(photo), photo]).sort((a, b) => a[0] - b[0]).map((pair) => pair[1]);
@@ -51,13 +54,13 @@ function filter() {
   const active = [words, folder, status, mark, size, most < 1].filter(Boolean).length;
   at("clear").hidden = !active;
   at("filtered-by").textContent = active ? `(${active})` : "";
-  const least = shown.length > 1 ? ", the least certain first" : "";
-  at("count").textContent = !photos.length ? "There are no photos in the ledger."
-    : !shown.length ? "No photo is like that. Clear a filter to see more." : `${count(shown.length, "photo")}${least}`;
+  const least = shown.length > 1 ? ", least certain first" : "";
+  at("count").textContent = !photos.length ? "This batch has no photos."
+    : !shown.length ? "No photo matches. Clear a filter to see more." : `${count(shown.length, "photo")}${least}`;
   list.renew();
 }
 
-// Only the cards in sight are in the page, however many photos there are: a card's place follows from its number.
+// The page contains only the cards in view, so that it stays fast with thousands of photos. The number of a card gives its place.
 const list = {
   cards: new Map(),
   columns: 1,
@@ -92,7 +95,7 @@ const list = {
     const first = Math.max(0, Math.floor(above / this.rowHeight) - 1) * this.columns;
     const last = Math.min(shown.length, (Math.ceil((above + innerHeight) / this.rowHeight) + 1) * this.columns);
     for (const [number, card] of this.cards) {
-      // The card in hand stays, for whoever goes on by keyboard.
+      // The current card stays, because it may have the keyboard focus.
       if ((number < first || number >= last) && number !== current) {
         card.remove();
         this.cards.delete(number);
@@ -142,7 +145,7 @@ const list = {
       inner.style.height = `${Math.max(1, photo.n[1] * scale)}px`;
       const heat = image(picture(photo, "heat.png"), "heat");
       const small = image(picture(photo, "card.jpg"));
-      small.onerror = () => frame.replaceChildren(element("span", "no-picture", "Its picture is missing: run cropper review again."));
+      small.onerror = () => frame.replaceChildren(element("span", "no-picture", MISSING));
       const svg = document.createElementNS(SVG, "svg");
       svg.setAttribute("viewBox", `0 0 ${photo.n[0]} ${photo.n[1]}`);
       svg.setAttribute("preserveAspectRatio", "none");
@@ -167,7 +170,7 @@ const list = {
     return [printable(photo.p), ...kept, isChanged(photo) && "changed by hand", mark && `marked ${mark}`].filter(Boolean).join(", ");
   },
 
-  // Make a number the one in hand, in sight, and give its card the focus.
+  // Makes a photo the current one, scrolls to its card and gives the card the focus.
   goTo(number, takeFocus = true) {
     const old = this.cards.get(current);
     current = clamp(number, 0, shown.length - 1);
@@ -183,7 +186,7 @@ const list = {
     if (takeFocus) card.firstChild.focus({ preventScroll: true });
   },
 
-  // Draw one card again.
+  // Replaces one card after its photo has changed.
   redraw(number) {
     const old = this.cards.get(number);
     if (!old) return;
@@ -205,7 +208,7 @@ function captionOf(photo) {
   const rows = rowsShown(photo).filter((row) => row.k !== undefined);
   const worst = rows.reduce((a, b) => (b.k < a.k ? b : a), rows[0]);
   if (worst && now(photo, worst).edited) {
-    first.lastChild.textContent = ""; // what the model's box kept is of no matter
+    first.lastChild.textContent = ""; // the share belongs to the model's box, which your box replaces
   } else if (rows.length > 1) {
     second.append(element("span", "sizes", `at ${worst.s}`));
   }
@@ -244,5 +247,5 @@ function outline([x, y, width, height], colour) {
   });
 }
 
-// In the list, whether the keys speak of a photo.
+// Whether a card has the focus, so that the keys apply to its photo.
 const inHand = () => Boolean(document.activeElement?.closest(".card"));

@@ -1,11 +1,15 @@
-// The start of the page. It connects the buttons, the keys and the pointer to the functions of the other files.
+// The start of the page: connects buttons, keys and pointer to the functions of the other files, and fills the page.
+
+// ------------------------------------------------------------ Leaving the page
 
 addEventListener("pagehide", saveNow);
 addEventListener("beforeunload", (event) => {
   if (!remembers && Object.keys(memory.edits).length) event.preventDefault();
 });
 
-// On the stage, not on the photo: half of a handle at the photo's border lies outside it.
+// ------------------------------------------------------------ Mouse and touch
+
+// The stage listens, and not the photo, because half of a handle at the edge of the photo is outside the photo.
 at("stage").addEventListener("pointerdown", (event) => {
   if (event.button || !photo || at("photo").hidden || !canEdit(photo, rowChosen())) return;
   const point = pointOf(event);
@@ -29,7 +33,7 @@ addEventListener("pointermove", (event) => {
   grip.moved = true;
   const point = pointOf(event), [x, y, width, height] = grip.box;
   if (grip.corner >= 0) {
-    // The corner across stays where it is; the box is as wide as the pointer asks for in either direction.
+    // The opposite corner stays in place. The pointer's larger distance from it, across or down, sets the size of the box.
     const anchor = corners(grip.box)[3 - grip.corner];
     const [across, down] = aspectOf(rowChosen().s);
     const toRight = grip.corner % 2 === 1, toBottom = grip.corner >= 2;
@@ -58,7 +62,9 @@ addEventListener("pointerup", (event) => {
 });
 addEventListener("pointercancel", () => { grip = null; });
 
-at("preview").addEventListener("error", () => stageMessage("Its picture is missing: run cropper review again."));
+// ------------------------------------------------------------ Buttons and cards
+
+at("preview").addEventListener("error", () => stageMessage(MISSING));
 
 at("cards").addEventListener("click", (event) => {
   const card = event.target.closest(".card");
@@ -99,14 +105,16 @@ at("copy").addEventListener("click", async () => {
     at("copy").textContent = "Copied";
   } catch {
     getSelection().selectAllChildren(at("command"));
-    at("copy").textContent = "Selected: press Ctrl+C";
+    at("copy").textContent = "Selected. Press Ctrl+C.";
   }
 });
+
+// ------------------------------------------------------------ Keys
 
 function step(by) {
   if (!photo) list.goTo(inHand() ? current + by : current);
   else if (shown[current + by]) open(current + by, "replace");
-  else say(by > 0 ? "That was the last photo." : "This is the first photo.");
+  else say(by > 0 ? "This is the last photo." : "This is the first photo.");
 }
 
 function markInHand(which) {
@@ -159,6 +167,8 @@ addEventListener("keydown", (event) => {
   action();
 });
 
+// ------------------------------------------------------------ Filters, scrolling and resizing
+
 let filtering = 0;
 for (const kind of ["input", "change"]) {
   at("filter-form").addEventListener(kind, () => {
@@ -190,7 +200,9 @@ new ResizeObserver(() => {
 }).observe(document.body);
 new ResizeObserver(fitPhoto).observe(at("stage"));
 
-// A link to a photo, and the browser's back and forward.
+// ------------------------------------------------------------ Addresses
+
+// Shows the photo that the address names, for a link to a photo and for the browser's back and forward buttons.
 function follow() {
   const name = location.hash.slice(1);
   let number = shown.findIndex((one) => one.i === name);
@@ -204,12 +216,14 @@ function follow() {
 }
 addEventListener("popstate", follow);
 
+// ------------------------------------------------------------ Start
+
 at("title").textContent = data.title;
 at("total").textContent = count(photos.length, "photo");
 at("command").append(...data.command.split(/ (?=--)/).map((part, number) => element("span", number ? "whole" : "", `${number ? " " : ""}${part}`)));
 at("memory").textContent = remembers
-  ? "Marks and changes are kept in this browser until you clear its data."
-  : "This browser keeps nothing for a page from disk: export before you close it.";
+  ? "This browser keeps your marks and changes until you clear its data."
+  : "This browser stores nothing for a page that you open from disk. Export your changes before you close the page.";
 narrow.addEventListener("change", () => { at("filters").open = !narrow.matches; });
 at("filters").open = !narrow.matches;
 fillFilters();

@@ -1,16 +1,16 @@
-// The data of the page, what you decide about the photos, and the words that the page uses for them.
+// The state of the page: the photos of the ledger, your edits and marks, and how the page describes them.
 
-// The page over a ledger. Nothing is fetched: a page opened from disk may not, so the data stands in the page itself.
+// The page contains its data, because a browser does not let a page that you open from disk fetch files.
 //
-// A photo is {p: path, i: name of its pictures, n: [width, height], e: why it has none, r: rows}; a row is {s: size, t: status,
-// b: box, f: focus, k: kept, m: message}. A box is [x, y, width, height] in pixels of the upright original, as in the ledger.
-// What the user changes of a photo is an edit, {n: [width, height], f: focus of all sizes, b: {size: box}, a: the model's again}.
+// A photo is {p: path, i: name of its pictures, n: [width, height], e: why it has no pictures, r: rows}.
+// A row is {s: size, t: status, b: box, f: focus, k: share that the box keeps, m: message}.
+// A box is [x, y, width, height] in pixels of the upright original, as in the ledger.
+// An edit is your change to a photo: {n: [width, height], f: focus of all sizes, b: {size: box}, a: the model chooses again}.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const photos = data.photos;
 const at = (id) => document.getElementById(id);
-const narrow = matchMedia("(max-width: 820px)"); // as in the style
-const SVG = "http://www.w3.org/2000/svg";
+const narrow = matchMedia("(max-width: 820px)"); // the same width as in page.css
 
 const memory = { edits: {}, marks: {} };
 let remembers = true;
@@ -19,11 +19,11 @@ try {
   Object.assign(memory.edits, known.edits);
   Object.assign(memory.marks, known.marks);
 } catch {
-  remembers = false; // a browser may refuse a page from disk any memory
+  remembers = false; // some browsers store nothing for a page that you open from disk
 }
 for (const photo of photos) {
   const edit = memory.edits[photo.i];
-  // A photo that was replaced by one of another size: the boxes drawn on the old one mean nothing.
+  // A photo of another size has replaced this one, so the boxes of the old photo do not fit.
   if (edit && String(edit.n) !== String(photo.n)) delete memory.edits[photo.i];
 }
 
@@ -41,8 +41,8 @@ function saveNow() {
   }
 }
 
-// Bytes of a name that are no UTF-8 are lone surrogates here, as in Python: exported as the bytes they were. They, and whatever
-// else does not print, or would turn the letters around, are shown escaped, as the command does.
+// Escapes characters that do not print or that reverse the text, as the cropper command does. It also escapes lone surrogates:
+// they stand for the bytes of a name that are not UTF-8, as in Python, and the export turns them back into these bytes.
 const printable = (text) => text.replace(/\p{C}|\p{Zl}|\p{Zp}|(?! )\p{Zs}/gu, (sign) => {
   const code = sign.codePointAt(0), short = { 9: "\\t", 10: "\\n", 13: "\\r" }[code];
   const [letter, digits] = code < 0x100 ? ["x", 2] : code < 0x10000 ? ["u", 4] : ["U", 8];
@@ -58,13 +58,13 @@ const statusOf = (photo) => ["failed", "skipped"].find((status) => photo.r.some(
 
 const isByHand = (row) => row.m === data.byHand;
 
-// What is true of a row now: its box, and whether it is by hand.
+// Returns the current box of a row, and says where the box comes from.
 function now(photo, row) {
   const edit = memory.edits[photo.i];
   if (edit && canEdit(photo, row)) {
     const centre = edit.f && [edit.f[0] + 0.5, edit.f[1] + 0.5];
     const box = edit.b?.[row.s] || (edit.f && placed(photo, centre, largest(photo, aspectOf(row.s))));
-    const isApplied = isByHand(row) && String(box) === String(row.b); // a batch has made it since
+    const isApplied = isByHand(row) && String(box) === String(row.b); // a batch has applied the edit
     if (box) return { box, byHand: true, edited: !isApplied, focus: edit.b?.[row.s] ? undefined : edit.f };
     if (edit.a) return { box: row.b, byHand: false, edited: isByHand(row), focus: row.f, undone: isByHand(row) };
   }
