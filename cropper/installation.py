@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cropper._version import __version__
-from cropper.image_formats import EXTENSIONS_OF, FORMAT_OF, QUALITY
+from cropper.image_formats import FORMATS, ImageFormat
 from cropper.imaging.decode import decode
 from cropper.imaging.encode import encode
 from cropper.imaging.header import Header, probe
@@ -24,8 +24,6 @@ from cropper.model.runtime import onnxruntime
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 
 _SIDE = 16
-# Formats whose transparency is read, which another decoder does than the one for opaque photos.
-_WITH_ALPHA = ("PNG", "WEBP", "AVIF", "TIFF")
 # A mean difference of decoded pixels that no loss of compression explains.
 _FAR_OFF = 24
 
@@ -69,10 +67,9 @@ class Model:
 def formats() -> tuple[Format, ...]:
     """Every format that cropper knows, tried on a tiny picture."""
     known = []
-    for name, extensions in EXTENSIONS_OF.items():
-        output = FORMAT_OF.get(extensions[0])
-        writes = output is not None and _writes(output)
-        known.append(Format(name, extensions, _reads(name), writes, _quality(output) if output and writes else None))
+    for one in FORMATS:
+        writes = one.output is not None and _writes(one.output)
+        known.append(Format(one.pillow, one.extensions, _reads(one), writes, one.quality if writes else None))
     return tuple(known)
 
 
@@ -95,10 +92,6 @@ def model(file: Path = BUNDLED_MODEL) -> Model:
     return Model(str(file), len(data), hashlib.sha256(data).hexdigest(), metadata)
 
 
-def _quality(output: str) -> int | None:
-    return None if output == "png" else QUALITY[output]
-
-
 def _picture(channels: int) -> NDArray[np.uint8]:
     """RGB or RGBA: colours that shade into each other, the lower half clear."""
     ramp = np.linspace(40, 220, _SIDE).astype(np.uint8)
@@ -109,12 +102,12 @@ def _picture(channels: int) -> NDArray[np.uint8]:
     return np.dstack([rgb, np.tile(alpha[:, None], (1, _SIDE))])
 
 
-def _reads(name: str) -> bool | None:
+def _reads(one: ImageFormat) -> bool | None:
     """Whether pictures of a format come back as they were; None where none can be made."""
     answers = []
-    for channels in (3, 4) if name in _WITH_ALPHA else (3,):
+    for channels in (3, 4) if one.alpha else (3,):
         picture = _picture(channels)
-        data = _made(name, picture)
+        data = _made(one, picture)
         if data is None:
             return None
         expected = on_white(np.ascontiguousarray(picture[:, :, [2, 1, 0, 3][:channels]]))
@@ -125,21 +118,21 @@ def _reads(name: str) -> bool | None:
             answers.append(False)
             continue
         difference = np.abs(seen.astype(int) - expected).mean() if seen.shape == expected.shape else np.inf
-        answers.append(header.format == name and difference < _FAR_OFF)
+        answers.append(header.format == one.pillow and difference < _FAR_OFF)
     return all(answers)
 
 
-def _made(name: str, picture: NDArray[np.uint8]) -> bytes | None:
+def _made(one: ImageFormat, picture: NDArray[np.uint8]) -> bytes | None:
     """A file of a format, by whichever library can write it."""
     file = io.BytesIO()
     try:
-        Image.fromarray(picture).save(file, name)
+        Image.fromarray(picture).save(file, one.pillow)
         return file.getvalue()
     except Exception:  # OSError, KeyError or others, by how much of it is missing
         pass
     code = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
     try:
-        done, written = cv2.imencode(EXTENSIONS_OF[name][0], cv2.cvtColor(picture, code))
+        done, written = cv2.imencode(one.extensions[0], cv2.cvtColor(picture, code))
     except cv2.error:
         return None
     return written.tobytes() if done else None

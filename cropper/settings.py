@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from cropper.image_formats import KEEP_FORMAT
+
 
 @dataclass(frozen=True)
 class Target:
@@ -86,7 +88,7 @@ class Settings:
 
     Attributes:
         targets: the shapes asked for, at least one, no two alike.
-        format: ``keep``, or an output format of ``photo.QUALITY``.
+        format: one of ``image_formats.FORMAT_CHOICES``.
         quality: 1..100, or None for the format's default.
         enlarge: whether photos smaller than a size are enlarged to it.
         dry_run: whether only the ledger is written.
@@ -100,7 +102,7 @@ class Settings:
     """
 
     targets: tuple[Target, ...]
-    format: str = "keep"
+    format: str = KEEP_FORMAT
     quality: int | None = None
     enlarge: bool = False
     dry_run: bool = False

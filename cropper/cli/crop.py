@@ -37,7 +37,7 @@ def crop(image: Path, output: Path, settings: Settings) -> None:
     """
     from cropper.engine.job import SALVAGED
     from cropper.engine.one_photo import thumbnail
-    from cropper.image_formats import FORMAT_OF
+    from cropper.image_formats import FORMAT_OF, FORMATS, KEEP_FORMAT
     from cropper.imaging.opencv import libraries_muted
 
     if len(settings.targets) != 1:
@@ -46,10 +46,11 @@ def crop(image: Path, output: Path, settings: Settings) -> None:
     if not to_stdout:
         if not from_stdin and output.exists() and output.samefile(image):
             raise UsageError("the thumbnail would overwrite the photo", path=output, remedy="give another name with -o")
-        if settings.format == "keep":
+        if settings.format == KEEP_FORMAT:
             format = FORMAT_OF.get(output.suffix.lower())
             if format is None:
-                remedy = "end it in .jpg, .png, .webp or .avif, or give --format"
+                *first, last = (one.extensions[0] for one in FORMATS if one.output)
+                remedy = f"end it in {', '.join(first)} or {last}, or give --format"
                 raise UsageError("the name does not say what kind of picture to write", path=output, remedy=remedy)
             settings = replace(settings, format=format)
     with libraries_muted(), reading("stdin" if from_stdin else image):

@@ -11,12 +11,17 @@ import click
 
 from cropper.cli.terminal import say, usable_cores
 from cropper.cli.types import Fill, Pair, Zoomed
+from cropper.image_formats import FORMAT_CHOICES, FORMATS, KEEP_FORMAT, titles
 
 if TYPE_CHECKING:
     from cropper.settings import Choosing, Limits, Target
 
 DEFAULT_SIZE = (640, 360)
 DEFAULT_MIN_KEPT = 0.6
+_READ_ONLY = titles([one for one in FORMATS if not one.output], "and")
+_LOSSY = [one for one in FORMATS if one.quality]
+FORMAT_HELP = f"Of the thumbnails. {_READ_ONLY} photos are kept as PNG."
+QUALITY_HELP = f"Of {titles(_LOSSY, 'and')}.  [default: {', '.join(str(one.quality) for one in _LOSSY)}]"
 
 
 def choosing_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -257,13 +262,13 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--srgb", is_flag=True, help="Convert colours to sRGB, rather than let their profile go along."),
         click.option("--enlarge", is_flag=True, help="Enlarge photos smaller than the size, rather than crop them at their own."),
-        click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF.  [default: 85, 80, 65]"),
+        click.option("--quality", type=click.IntRange(1, 100), help=QUALITY_HELP),
         click.option(
             "--format",
-            type=click.Choice(["keep", "jpg", "png", "webp", "avif"]),
-            default="keep",
+            type=click.Choice(FORMAT_CHOICES),
+            default=KEEP_FORMAT,
             show_default=True,
-            help="Of the thumbnails. TIFF, BMP and GIF photos are kept as PNG.",
+            help=FORMAT_HELP,
         ),
     ):
         decorated = option(decorated)
