@@ -21,6 +21,7 @@ from cropper.cli.types import ShardType, Where
 from cropper.engine.tally import Counts, place_in_walk
 from cropper.errors import UsageError
 from cropper.process.supervisor import Attempt
+from cropper.settings import ENGINES, LOCAL, RAY
 
 if TYPE_CHECKING:
     from cropper.engine.job import Begin
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
+    type=click.Choice(ENGINES),
+    default=LOCAL,
     show_default=True,
     help="What does the work: threads of this process, or a Ray cluster, with as many workers as --jobs says, a core each.",
 )
@@ -99,10 +100,10 @@ def batch(
             return None
         return sum(holds(join(folder.path, name)) for folder in folders(source, PHOTO_EXTENSIONS, out) for name in folder.photos)
 
-    if address is not None and engine != "ray":
+    if address is not None and engine != RAY:
         raise UsageError("--address is for --engine ray", remedy="give both or none")
     begin: Begin = partial(local_threads, journal=attempt.journal)
-    if engine == "ray":
+    if engine == RAY:
         from cropper.engine.cluster import ray_cluster
 
         context = click.get_current_context()
@@ -126,7 +127,7 @@ def batch(
         with (
             libraries_muted(),
             # Ray prints there, and a batch has nothing to.
-            redirect_stdout(io.StringIO()) if engine == "ray" else nullcontext(),
+            redirect_stdout(io.StringIO()) if engine == RAY else nullcontext(),
             progress(count, quiet) as bar,
             held_back() as interrupt,
             closing(

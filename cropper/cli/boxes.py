@@ -39,6 +39,8 @@ FIELDS = (
     *("x", "y", "width", "height", "focus_x", "focus_y", "kept", "message"),
 )
 TEXTS = ("path", "status", "size", "message")
+# Output formats, the default first, and what stands between their columns; JSON lines have none.
+DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
 
 
 @click.command(short_help="Print the boxes of photos, for scripts.")
@@ -52,8 +54,8 @@ TEXTS = ("path", "status", "size", "message")
 @click.option("--null", "-0", is_flag=True, help="Paths on stdin end with NUL, as those of 'find -print0' do.")
 @click.option(
     "--format",
-    type=click.Choice(["jsonl", "csv", "tsv"]),
-    default="jsonl",
+    type=click.Choice(list(DELIMITERS)),
+    default=next(iter(DELIMITERS)),
     show_default=True,
     help="Of a line: a JSON object, or columns after a header.",
 )
@@ -103,7 +105,7 @@ def boxes(
 
     if is_outranked("template", by="format"):
         template = None
-    delimiter = {"csv": ",", "tsv": "\t"}.get(format) if template is None else None
+    delimiter = DELIMITERS[format] if template is None else None
     line = _template(template) if template is not None else _columns(delimiter) if delimiter else _json
     out = sys.stdout.buffer
     failed = False

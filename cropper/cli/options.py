@@ -5,19 +5,30 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cropper.cli.terminal import say, usable_cores
 from cropper.cli.types import Fill, Pair, Zoomed
-from cropper.image_formats import FORMAT_CHOICES, FORMATS, KEEP_FORMAT, titles
+from cropper.image_formats import FORMAT_CHOICES, FORMATS, titles
+from cropper.settings import (
+    AUTO,
+    DEFAULT_MIN_KEPT,
+    DEFAULT_TARGET,
+    DEVICES,
+    KEEP_CHOICES,
+    LIMITS,
+    MEGAPIXEL,
+    OTHERWISE,
+    Choosing,
+    Fit,
+    Limits,
+    Settings,
+    Target,
+    Zoom,
+)
 
-if TYPE_CHECKING:
-    from cropper.settings import Choosing, Limits, Target
-
-DEFAULT_SIZE = (640, 360)
-DEFAULT_MIN_KEPT = 0.6
 _READ_ONLY = titles([one for one in FORMATS if not one.output], "and")
 _LOSSY = [one for one in FORMATS if one.quality]
 FORMAT_HELP = f"Of the thumbnails. {_READ_ONLY} photos are kept as PNG."
@@ -38,14 +49,12 @@ def choosing_options(command: Callable[..., Any]) -> Callable[..., Any]:
         otherwise: str | None,
         **others: Any,
     ) -> Any:
-        from cropper.settings import Choosing, Fit, Zoom
-
         if otherwise is not None and min_kept is None:
             min_kept = DEFAULT_MIN_KEPT
         chosen = Choosing(
             zoom=Zoom(zoom, max(zoom_keep, min_kept or 0.0)) if zoom is not None else None,
             min_kept=min_kept,
-            otherwise=Fit(otherwise or "pad"),
+            otherwise=Fit(otherwise) if otherwise else Choosing.otherwise,
         )
         return command(targets=targets_of(sizes, aspects), choosing=chosen, **others)
 
@@ -54,8 +63,9 @@ def choosing_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
             "--otherwise",
-            type=click.Choice(["pad", "center", "keep", "skip"]),
-            help="Where no crop is good: pad the photo, crop its centre, keep it whole, scaled in, or skip it.  [default: pad]",
+            type=click.Choice([fit.value for fit in OTHERWISE]),
+            help="Where no crop is good: pad the photo, crop its centre, keep it whole, scaled in, or skip it.  "
+            f"[default: {Choosing.otherwise.value}]",
         ),
         click.option(
             "--min-kept",
@@ -68,7 +78,7 @@ def choosing_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--zoom-keep",
             metavar="SHARE",
             type=share,
-            default=0.9,
+            default=Zoom.share,
             show_default=True,
             help="Of what people look at, what a zoomed crop keeps.",
         ),
@@ -86,7 +96,8 @@ def choosing_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def candidates_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--candidates``, the same in every command that shows decisions."""
     help = "As many boxes that differ, the best first; fewer where a photo has no more."
-    return click.option("--candidates", metavar="N", type=click.IntRange(1), default=1, show_default=True, help=help)(command)
+    type, default = click.IntRange(1), Choosing.candidates
+    return click.option("--candidates", metavar="N", type=type, default=default, show_default=True, help=help)(command)
 
 
 def focus_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,7 +121,7 @@ def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=Pair("WxH", "x", "640x360"),
         metavar="WxH",
         multiple=True,
-        help="Pixels of the thumbnail; repeatable.  [default: 640x360]",
+        help=f"Pixels of the thumbnail; repeatable.  [default: {DEFAULT_TARGET.label}]",
     )
     return size(aspect_option("Shape of the crop, at the photo's own pixels; repeatable.")(command))
 
@@ -139,7 +150,7 @@ def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_device(*, device: str, **others: Any) -> Any:
-        if device == "auto":
+        if device == AUTO:
             from cropper.imaging.opencv import libraries_muted
             from cropper.model.device import best_device
             from cropper.model.saliency import BUNDLED_MODEL
@@ -152,8 +163,8 @@ def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
     return click.option(
         "--device",
-        type=click.Choice(["cpu", "cuda", "auto"]),
-        default="cpu",
+        type=click.Choice(DEVICES),
+        default=Settings.device,
         show_default=True,
         help="What the model runs on; auto is CUDA where it can be. Boxes may differ a little between them.",
     )(with_device)
@@ -166,11 +177,9 @@ def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_limits(*, megapixels: int, salvage: bool, **others: Any) -> Any:
         from PIL import Image
 
-        from cropper.settings import Limits
-
         # Instead of Pillow's own limit, for the whole process, which a command has to itself.
         Image.MAX_IMAGE_PIXELS = None
-        return command(limits=Limits(megapixels * 1_000_000, salvage), **others)
+        return command(limits=Limits(megapixels * MEGAPIXEL, salvage), **others)
 
     decorated: Callable[..., Any] = with_limits
     for option in (
@@ -180,7 +189,7 @@ def limits_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "megapixels",
             metavar="MEGAPIXELS",
             type=click.IntRange(1),
-            default=150,
+            default=LIMITS.max_pixels // MEGAPIXEL,
             show_default=True,
             help="Refuse photos whose header says that they have more, before they are decoded.",
         ),
@@ -224,8 +233,6 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         device: str,
         **others: Any,
     ) -> Any:
-        from cropper.settings import Settings
-
         settings = Settings(
             targets,
             format,
@@ -248,14 +255,14 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "fill",
             type=Fill(),
             metavar=Fill.name,
-            default="blur",
+            default=Settings.fill,
             show_default=True,
             help="Of padded photos: themselves, blurred, the colour of their edges, or one of yours.",
         ),
         click.option(
             "--keep",
-            type=click.Choice(["none", "copyright", "all"]),
-            default="none",
+            type=click.Choice(KEEP_CHOICES),
+            default=Settings.keep,
             show_default=True,
             help="Of the photos' metadata: the photographer's name and copyright alone, or all EXIF and XMP, which tell the "
             "place a photo was taken at too.",
@@ -266,7 +273,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--format",
             type=click.Choice(FORMAT_CHOICES),
-            default=KEEP_FORMAT,
+            default=Settings.format,
             show_default=True,
             help=FORMAT_HELP,
         ),
@@ -277,14 +284,12 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def targets_of(sizes: Sequence[tuple[int, int]], aspects: Sequence[tuple[int, int]]) -> tuple[Target, ...]:
     """The targets asked for, each once, in the order given, sizes first; the default where none is."""
-    from cropper.settings import Target
-
     if is_outranked("sizes", by="aspects"):
         sizes = ()
     elif is_outranked("aspects", by="sizes"):
         aspects = ()
     asked = [Target(size, size) for size in sizes] + [Target(aspect) for aspect in aspects]
-    return tuple(dict.fromkeys(asked or [Target(DEFAULT_SIZE, DEFAULT_SIZE)]))
+    return tuple(dict.fromkeys(asked or [DEFAULT_TARGET]))
 
 
 def is_outranked(name: str, by: str) -> bool:

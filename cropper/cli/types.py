@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cropper.errors import UsageError
+from cropper.settings import FILLS
 
 if TYPE_CHECKING:
     from cropper.ledger.shards import Shard
-if TYPE_CHECKING:
-    pass
-if TYPE_CHECKING:
-    pass
 
 
 class ShardType(click.ParamType["Shard"]):
@@ -109,17 +106,17 @@ class Zoomed(click.ParamType[float]):
 class Fill(click.ParamType[str]):
     """What photos are padded with: ``blur``, ``edge``, or a colour by its CSS name or number, which becomes ``#rrggbb``."""
 
-    name = "blur|edge|COLOUR"
+    name = "|".join((*FILLS, "COLOUR"))
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The fill in lower case; click says what is wrong otherwise."""
         text = str(value).lower()
-        if text in ("blur", "edge"):
+        if text in FILLS:
             return text
         from PIL import ImageColor
 
         try:
             red, green, blue = ImageColor.getrgb(text)[:3]
         except ValueError:
-            self.fail(f"{value!r} is neither blur nor edge nor a colour, as in white or #336699.", param, ctx)
+            self.fail(f"{value!r} is neither {' nor '.join(FILLS)} nor a colour, as in white or #336699.", param, ctx)
         return f"#{red:02x}{green:02x}{blue:02x}"
