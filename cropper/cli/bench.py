@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -57,6 +56,8 @@ def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int)
     cropper bench photos/
     cropper bench photos/ --size 200x200 --format webp --jobs 8
     """
+    from tempfile import TemporaryDirectory
+
     from cropper.engine.bench import measure, sample
     from cropper.image_formats import PHOTO_EXTENSIONS
     from cropper.imaging.opencv import libraries_muted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,8 @@ def formats(as_json: bool) -> None:
     cropper formats
     cropper formats --json | jq '.formats[] | select(.writes) | .name'
     """
+    import json
+
     from cropper import installation
     from cropper.imaging.opencv import libraries_muted
 

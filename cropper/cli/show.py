@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +53,8 @@ def show(
     cropper show photo.jpg
     cropper show photo.jpg --aspect 1:1 --aspect 9:16 -o heat.jpg --open
     """
+    import shutil
+
     from cropper.engine.job import SALVAGED
     from cropper.imaging.opencv import libraries_muted
     from cropper.views.picture import look_at, picture_of, preview_of, save
