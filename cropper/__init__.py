@@ -33,7 +33,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # numpy, OpenCV and onnxruntime load with the first use, not with the import: `cropper --help` needs none of them.
+    # numpy, OpenCV and onnxruntime load on first use, not on import: `cropper --help` needs none of them.
     if name == "Cropper":
         from cropper.api import Cropper
 

@@ -1,4 +1,4 @@
-"""``python -m cropper`` is ``cropper``."""
+"""Run the command line: ``python -m cropper`` is ``cropper``."""
 
 from cropper.cli import main
 

@@ -1,11 +1,11 @@
-"""The errors of cropper. Each says in one line what happened, to which file, and what to do about it.
+"""The errors of cropper. The text of each is one line: the file, what happened to it, and what to do about it.
 
 CropperError
-├── UsageError        what was asked for makes no sense: a size of 0x10, IN inside OUT
+├── UsageError        a request that makes no sense: a size of 0x10, IN inside OUT
 ├── PhotoError        a photo cannot be read, decoded or encoded
 ├── OutputError       a file or folder of the output cannot be written
-├── ModelError        the model file is missing or is not one of ours
-└── DependencyError   a library cropper needs cannot be loaded here
+├── ModelError        the model file is missing, unreadable or does not keep the model contract
+└── DependencyError   a library that cropper needs cannot be loaded
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from contextlib import contextmanager
 
 
 class CropperError(Exception):
-    """Base of all errors raised on purpose.
+    """The base class of all errors that cropper raises on purpose.
 
     Args:
         what: what happened, without the path.
-        path: the file or folder it happened to, if there is one.
-        remedy: what the reader can do about it.
+        path: the file or folder concerned, if any.
+        remedy: what the user can do about it, or empty.
     """
 
     def __init__(self, what: str, path: str | os.PathLike[str] | None = None, remedy: str = "") -> None:
@@ -31,7 +31,7 @@ class CropperError(Exception):
 
     @property
     def reason(self) -> str:
-        """What happened and what to do, without the path: what the ledger's ``message`` holds."""
+        """What happened and what to do, without the path, as in the ledger's ``message``."""
         return f"{self.what}; {self.remedy}" if self.remedy else self.what
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class CropperError(Exception):
 
 
 class UsageError(CropperError):
-    """What was asked for makes no sense."""
+    """A request makes no sense."""
 
 
 class PhotoError(CropperError):
@@ -55,22 +55,22 @@ class ModelError(CropperError):
 
 
 class DependencyError(CropperError):
-    """A library cropper needs cannot be loaded here."""
+    """A library that cropper needs cannot be loaded."""
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """A path as one printable line: bytes that are no UTF-8 and control characters are shown escaped."""
+    """Return a path as one printable line, with control characters and bytes that are not UTF-8 escaped."""
     text = os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def unexpected(error: Exception) -> str:
-    """What is said of an error that nobody has thought of."""
+    """Return the text for an error that no code expects."""
     return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _numbers(*names: str) -> frozenset[int]:
-    """The error numbers of these names, of those that the system has."""
+    """Return the error numbers for these names, except those that this system lacks."""
     return frozenset(getattr(errno, name) for name in names if hasattr(errno, name))
 
 
@@ -81,9 +81,9 @@ _GOES_ON = "run again: it goes on from here"
 
 
 def remedy_for(error: OSError, otherwise: str = "") -> str:
-    """What to do about an error of the system's, where that can be told."""
+    """Return what to do about a system error, or ``otherwise`` if that is not known."""
     if error.errno in _NO_ROOM:
-        return f"make room and {_GOES_ON}"
+        return f"free some disk space and {_GOES_ON}"
     if error.errno in _NO_MORE_FILES:
         return f"raise the limit on open files (ulimit -n) or use fewer --jobs, and {_GOES_ON}"
     if error.errno == errno.EFBIG:
@@ -94,9 +94,9 @@ def remedy_for(error: OSError, otherwise: str = "") -> str:
 
 
 def raise_if_for_all(error: Exception) -> None:
-    """Raise what would meet every photo alike: a disk that is full or failing, too many open files.
+    """Raise an error that every photo would hit: a full or failing disk, too many open files.
 
-    So that a run ends with one message rather than one a photo. An error that is one photo's own is not raised.
+    The run then ends with one message instead of one for each photo. An error of a single photo is not raised.
     """
     cause = error.__cause__ if isinstance(error, CropperError) else error
     if not isinstance(cause, OSError):
@@ -109,7 +109,7 @@ def raise_if_for_all(error: Exception) -> None:
 
 @contextmanager
 def reading(path: str | os.PathLike[str]) -> Iterator[None]:
-    """While a photo is read and decoded: have every error name it, and the system's be a PhotoError too."""
+    """Name the photo in every PhotoError of the body, and turn system errors into PhotoErrors."""
     try:
         yield
     except OSError as error:
@@ -119,5 +119,5 @@ def reading(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error says, in one line; its type where it says nothing."""
+    """Return the text of an error in one line, or its type if it has no text."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,36 +1,81 @@
-"""The table of formats: extensions, what is read, what is written, and at which quality. Every other list is taken from here."""
+"""The table of image formats: file extensions, output name, default quality. All other lists of formats come from here.
+
+Loads no numpy.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # with it is numpy, which a supervisor does without
-    pass
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 
-# Extensions that already name an output format.
-FORMAT_OF = {".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".webp": "webp", ".avif": "avif"}
+@dataclass(frozen=True)
+class ImageFormat:
+    """One image format. Photos in every format of the table are read.
 
-PHOTOS = {*FORMAT_OF, ".tif", ".tiff", ".bmp", ".gif"}
+    Attributes:
+        pillow: Pillow's name, ``JPEG``. Headers hold it, and ``cropper formats`` prints it.
+        title: the name in texts, ``WebP``.
+        extensions: lower case, with the dot. OpenCV picks its encoder by the first one.
+        output: the name as an output format, ``jpg``; None where thumbnails are not written in this format.
+        quality: the default quality of thumbnails, 1..100, about equal to the eye; None where lossless or not written.
+        alpha: whether photos in this format may have transparent pixels that cropper reads with a decoder of their own.
+    """
+
+    pillow: str
+    title: str
+    extensions: tuple[str, ...]
+    output: str | None = None
+    quality: int | None = None
+    alpha: bool = False
+
+    @property
+    def mime(self) -> str:
+        """The media type, ``image/jpeg``."""
+        return f"image/{self.pillow.lower()}"
+
+
+FORMATS = (
+    ImageFormat("JPEG", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), output="jpg", quality=85),
+    ImageFormat("PNG", "PNG", (".png",), output="png", alpha=True),
+    ImageFormat("WEBP", "WebP", (".webp",), output="webp", quality=80, alpha=True),
+    ImageFormat("AVIF", "AVIF", (".avif",), output="avif", quality=65, alpha=True),
+    ImageFormat("TIFF", "TIFF", (".tif", ".tiff"), alpha=True),
+    ImageFormat("BMP", "BMP", (".bmp",)),
+    ImageFormat("GIF", "GIF", (".gif",)),
+)
+
+# Everything below is derived from the table.
+
+EXTENSIONS_OF = {one.pillow: one.extensions for one in FORMATS}
+PHOTO_EXTENSIONS = frozenset(extension for one in FORMATS for extension in one.extensions)
+MIME_OF = {extension: one.mime for one in FORMATS for extension in one.extensions}
+
+# Extension -> output format, for the extensions that already name one.
+FORMAT_OF = {extension: one.output for one in FORMATS if one.output for extension in one.extensions}
+OUTPUT_FORMATS = tuple(one.output for one in FORMATS if one.output)
+LOSSLESS = 100
+QUALITY = {one.output: one.quality or LOSSLESS for one in FORMATS if one.output}
+
+# The choice of ``--format`` that keeps each photo's own format.
+KEEP_FORMAT = "keep"
+FORMAT_CHOICES = (KEEP_FORMAT, *OUTPUT_FORMATS)
+# What a photo becomes if thumbnails are not written in its own format.
+_FALLBACK = "png"
 
 
 def output_format(name: str, format: str) -> str:
-    """The output format of a photo: its own where it is kept and can be, PNG for what has none of its own."""
-    return format if format != "keep" else FORMAT_OF.get(os.path.splitext(name)[1].lower(), "png")
+    """Return the output format of a photo: for ``keep`` its own, or PNG if thumbnails are not written in that one.
+
+    Args:
+        name: the photo's file name.
+        format: one of ``FORMAT_CHOICES``.
+    """
+    return format if format != KEEP_FORMAT else FORMAT_OF.get(os.path.splitext(name)[1].lower(), _FALLBACK)
 
 
-# The formats that are read, by Pillow's names, and what their files' names end with. Content is told from the bytes, not from the
-# name.
-EXTENSIONS_OF = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png",),
-    "WEBP": (".webp",),
-    "AVIF": (".avif",),
-    "TIFF": (".tif", ".tiff"),
-    "BMP": (".bmp",),
-    "GIF": (".gif",),
-}
-PHOTO_EXTENSIONS = frozenset(extension for extensions in EXTENSIONS_OF.values() for extension in extensions)
-# Output formats, and the quality each is written with unless told otherwise: about equal to the eye. PNG is lossless.
-QUALITY = {"jpg": 85, "png": 100, "webp": 80, "avif": 65}
+def titles(formats: Sequence[ImageFormat], word: str) -> str:
+    """List formats for a sentence, the last one after a word: ``JPEG, PNG or GIF``."""
+    *first, last = (one.title for one in formats)
+    return f"{', '.join(first)} {word} {last}" if first else last

@@ -1,4 +1,4 @@
-"""What this installation can read and write: tried out, since OpenCV and Pillow are built with other decoders in other places."""
+"""Find out which formats this installation reads and writes. Builds of OpenCV and Pillow differ, so each format is tried."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cropper._version import __version__
-from cropper.image_formats import EXTENSIONS_OF, FORMAT_OF, QUALITY
+from cropper.image_formats import FORMATS, ImageFormat
 from cropper.imaging.decode import decode
 from cropper.imaging.encode import encode
 from cropper.imaging.header import Header, probe
@@ -24,9 +24,7 @@ from cropper.model.runtime import onnxruntime
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 
 _SIDE = 16
-# Formats whose transparency is read, which another decoder does than the one for opaque photos.
-_WITH_ALPHA = ("PNG", "WEBP", "AVIF", "TIFF")
-# A mean difference of decoded pixels that no loss of compression explains.
+# A mean difference of decoded pixels that lossy compression cannot explain.
 _FAR_OFF = 24
 
 
@@ -35,11 +33,11 @@ class Format:
     """One image format.
 
     Attributes:
-        name: ``JPEG``, ``PNG``, ...
-        extensions: what its files' names end with, with the dot.
-        reads: whether photos in it can be read; None where nothing here can make one to try.
-        writes: whether thumbnails can be written in it.
-        quality: what they are written with unless told otherwise; None where it is lossless, or not written.
+        name: Pillow's name: ``JPEG``, ``PNG``, ...
+        extensions: with the dot.
+        reads: whether photos in this format can be read; None if no library here can make one to try.
+        writes: whether thumbnails can be written in this format.
+        quality: the default quality of thumbnails, 1..100; None where lossless or not written.
     """
 
     name: str
@@ -51,13 +49,13 @@ class Format:
 
 @dataclass(frozen=True)
 class Model:
-    """The model file.
+    """A model file.
 
     Attributes:
-        file: where it is.
+        file: its path.
         bytes: its size.
-        sha256: of its content, in hexadecimal digits.
-        metadata: what it says of its own making.
+        sha256: the hash of its content, in hexadecimal digits.
+        metadata: the names and values that the file has about how it was made.
     """
 
     file: str
@@ -67,17 +65,16 @@ class Model:
 
 
 def formats() -> tuple[Format, ...]:
-    """Every format that cropper knows, tried on a tiny picture."""
+    """Try every format of the table on a tiny picture."""
     known = []
-    for name, extensions in EXTENSIONS_OF.items():
-        output = FORMAT_OF.get(extensions[0])
-        writes = output is not None and _writes(output)
-        known.append(Format(name, extensions, _reads(name), writes, _quality(output) if output and writes else None))
+    for one in FORMATS:
+        writes = one.output is not None and _writes(one.output)
+        known.append(Format(one.pillow, one.extensions, _reads(one), writes, one.quality if writes else None))
     return tuple(known)
 
 
 def versions() -> dict[str, str]:
-    """Of cropper, of Python and of the libraries that decide what thumbnails look like."""
+    """Return the versions of cropper, Python and the libraries that decide what thumbnails look like."""
     return {
         "cropper": __version__,
         "python": platform.python_version(),
@@ -89,18 +86,14 @@ def versions() -> dict[str, str]:
 
 
 def model(file: Path = BUNDLED_MODEL) -> Model:
-    """The model's file, loaded to see that it can be. Raises ModelError if it cannot."""
+    """Load a model file and describe it. Raises ModelError if it cannot be loaded."""
     metadata = Saliency(file).metadata
     data = file.read_bytes()
     return Model(str(file), len(data), hashlib.sha256(data).hexdigest(), metadata)
 
 
-def _quality(output: str) -> int | None:
-    return None if output == "png" else QUALITY[output]
-
-
 def _picture(channels: int) -> NDArray[np.uint8]:
-    """RGB or RGBA: colours that shade into each other, the lower half clear."""
+    """Draw a picture in RGB, or RGBA with a clear lower half: uint8 [_SIDE, _SIDE, channels]."""
     ramp = np.linspace(40, 220, _SIDE).astype(np.uint8)
     rgb = np.stack([np.tile(ramp, (_SIDE, 1)), np.tile(ramp[:, None], (1, _SIDE)), np.full((_SIDE, _SIDE), 90, np.uint8)], axis=2)
     if channels == 3:
@@ -109,37 +102,37 @@ def _picture(channels: int) -> NDArray[np.uint8]:
     return np.dstack([rgb, np.tile(alpha[:, None], (1, _SIDE))])
 
 
-def _reads(name: str) -> bool | None:
-    """Whether pictures of a format come back as they were; None where none can be made."""
+def _reads(one: ImageFormat) -> bool | None:
+    """Return whether pictures in a format decode to what was encoded; None if none can be encoded."""
     answers = []
-    for channels in (3, 4) if name in _WITH_ALPHA else (3,):
+    for channels in (3, 4) if one.alpha else (3,):
         picture = _picture(channels)
-        data = _made(name, picture)
+        data = _made(one, picture)
         if data is None:
             return None
         expected = on_white(np.ascontiguousarray(picture[:, :, [2, 1, 0, 3][:channels]]))
         try:
             header = probe(data)
             seen = on_white(decode(data, header, (_SIDE, _SIDE)))
-        except Exception:  # whatever a decoder raises that is there by half, it cannot be used
+        except Exception:  # a half-built decoder may raise anything
             answers.append(False)
             continue
         difference = np.abs(seen.astype(int) - expected).mean() if seen.shape == expected.shape else np.inf
-        answers.append(header.format == name and difference < _FAR_OFF)
+        answers.append(header.format == one.pillow and difference < _FAR_OFF)
     return all(answers)
 
 
-def _made(name: str, picture: NDArray[np.uint8]) -> bytes | None:
-    """A file of a format, by whichever library can write it."""
+def _made(one: ImageFormat, picture: NDArray[np.uint8]) -> bytes | None:
+    """Encode a picture with Pillow, or else with OpenCV; None if neither can."""
     file = io.BytesIO()
     try:
-        Image.fromarray(picture).save(file, name)
+        Image.fromarray(picture).save(file, one.pillow)
         return file.getvalue()
-    except Exception:  # OSError, KeyError or others, by how much of it is missing
+    except Exception:  # OSError, KeyError or others: it depends on which parts of the encoder are missing
         pass
     code = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
     try:
-        done, written = cv2.imencode(EXTENSIONS_OF[name][0], cv2.cvtColor(picture, code))
+        done, written = cv2.imencode(one.extensions[0], cv2.cvtColor(picture, code))
     except cv2.error:
         return None
     return written.tobytes() if done else None

@@ -1,4 +1,8 @@
-"""What users ask for, as plain frozen dataclasses. Loads no numpy: a run forks before numpy may be there."""
+"""What users ask for: plain frozen dataclasses, and each choice once. Loads no numpy: a run forks before numpy may load.
+
+The field names, their order and their values as JSON are part of a run's fingerprint. Change one, and the next run makes every
+user's thumbnails again.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,27 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from cropper.image_formats import KEEP_FORMAT
 
-@dataclass(frozen=True)
-class Target:
-    """One shape asked for: an aspect, and the pixels it is scaled to, or None to keep the crop's own.
+# Devices that the model runs on. The command line turns ``auto`` into one of the other two.
+CPU, CUDA, AUTO = "cpu", "cuda", "auto"
+DEVICES = (CPU, CUDA, AUTO)
 
-    Attributes:
-        aspect: width and height, at least 1 each.
-        size: width and height in pixels, or None.
-    """
+# Engines that a batch runs on: threads of this process, or a Ray cluster.
+LOCAL, RAY = "local", "ray"
+ENGINES = (LOCAL, RAY)
 
-    aspect: tuple[int, int]
-    size: tuple[int, int] | None = None
+# What thumbnails keep of a photo's metadata.
+KEEP_NOTHING, KEEP_COPYRIGHT, KEEP_ALL = "none", "copyright", "all"
+KEEP_CHOICES = (KEEP_NOTHING, KEEP_COPYRIGHT, KEEP_ALL)
 
-    @property
-    def label(self) -> str:
-        """What the user wrote: ``640x360`` or ``16:9``."""
-        return f"{self.size[0]}x{self.size[1]}" if self.size else f"{self.aspect[0]}:{self.aspect[1]}"
+# What padding is filled with, unless it is a colour: a blurred copy of the photo, or the mean colour of its edges.
+BLUR, EDGE = "blur", "edge"
+FILLS = (BLUR, EDGE)
 
 
 class Fit(str, Enum):
-    """How a photo comes into the shape asked for."""
+    """How a photo fills the shape asked for."""
 
     CROP = "crop"
     CENTRE = "center"  # as users write it
@@ -35,8 +39,46 @@ class Fit(str, Enum):
     SKIP = "skip"
 
 
-# What was done, in words: for the ledger and the summary.
+# What users may ask for where no crop is good.
+OTHERWISE = (Fit.PAD, Fit.CENTRE, Fit.KEEP, Fit.SKIP)
+# What was done, in the words of the ledger and the summary.
 DONE = {Fit.CENTRE: "cropped in the centre", Fit.PAD: "padded", Fit.KEEP: "kept whole", Fit.SKIP: "skipped"}
+# The share of the density that a good crop keeps, if a user asks for ``otherwise`` and gives no share.
+DEFAULT_MIN_KEPT = 0.6
+
+
+@dataclass(frozen=True)
+class Target:
+    """One shape asked for: an aspect, and the size in pixels that the crop is scaled to.
+
+    Attributes:
+        aspect: width and height, at least 1 each.
+        size: width and height in pixels, or None to keep the crop's own pixels.
+    """
+
+    aspect: tuple[int, int]
+    size: tuple[int, int] | None = None
+
+    @property
+    def label(self) -> str:
+        """The shape as a user writes it: ``640x360`` or ``16:9``."""
+        return f"{self.size[0]}x{self.size[1]}" if self.size else f"{self.aspect[0]}:{self.aspect[1]}"
+
+
+DEFAULT_TARGET = Target((640, 360), (640, 360))
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """How far boxes may be tightened.
+
+    Attributes:
+        at_least: the smallest tightened box, as a share of the largest box's sides, 0..1.
+        share: the share of the density that a tightened box keeps, 0..1.
+    """
+
+    at_least: float = 0.0
+    share: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -44,10 +86,11 @@ class Choosing:
     """How boxes are chosen.
 
     Attributes:
-        zoom: how far they are tightened, or None for the largest.
-        min_kept: a crop that keeps less of the density is not good, and none of a density that says nothing; or None.
-        otherwise: what is done where no crop is good.
-        candidates: how many boxes that differ, at most.
+        zoom: how far boxes are tightened, or None for the largest.
+        min_kept: the share of the density, 0..1, that a good crop keeps; None if every crop is good. With a share, a photo where
+            nothing stands out has no good crop.
+        otherwise: what to do where no crop is good, one of ``OTHERWISE``.
+        candidates: the most boxes to choose that differ, at least 1.
     """
 
     zoom: Zoom | None = None
@@ -56,12 +99,7 @@ class Choosing:
     candidates: int = 1
 
 
-CPU, CUDA = "cpu", "cuda"
-
-KEEP_NOTHING, KEEP_COPYRIGHT, KEEP_ALL = "none", "copyright", "all"
-KEEP_CHOICES = (KEEP_NOTHING, KEEP_COPYRIGHT, KEEP_ALL)
-
-BLUR, EDGE = "blur", "edge"
+MEGAPIXEL = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -69,11 +107,11 @@ class Limits:
     """Which photos are accepted.
 
     Attributes:
-        max_pixels: a photo whose header says it has more is refused before it is decoded.
-        salvage: whether of photos that are truncated or damaged what can be decoded is taken.
+        max_pixels: a photo with more pixels in its header is refused before it is decoded.
+        salvage: whether to use the decodable part of truncated or damaged photos.
     """
 
-    max_pixels: int = 150_000_000
+    max_pixels: int = 150 * MEGAPIXEL
     salvage: bool = False
 
 
@@ -82,25 +120,25 @@ LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides a batch's outputs, beside the photos.
+    """Everything besides the photos that decides a batch's outputs.
 
     Attributes:
-        targets: the shapes asked for, at least one, no two alike.
-        format: ``keep``, or an output format of ``photo.QUALITY``.
+        targets: the shapes asked for, at least one, all different.
+        format: one of ``image_formats.FORMAT_CHOICES``.
         quality: 1..100, or None for the format's default.
-        enlarge: whether photos smaller than a size are enlarged to it.
-        dry_run: whether only the ledger is written.
+        enlarge: whether to enlarge photos that are smaller than a size.
+        dry_run: whether to write the ledger only.
         model: an ONNX file, or None for the bundled student.
-        device: where the model runs, ``cpu`` or ``cuda``, whose numbers differ a little.
-        choosing: how the boxes are chosen.
-        fill: what photos are padded with: ``blur``, ``edge`` or a colour as ``#rrggbb``.
+        device: ``cpu`` or ``cuda``. Their numbers differ a little.
+        choosing: how boxes are chosen.
+        fill: what padding is filled with: one of ``FILLS``, or a colour as ``#rrggbb``.
         limits: which photos are accepted.
-        srgb: whether colours are converted to sRGB, rather than their profile kept.
-        keep: what goes along of the photos' metadata, one of ``metadata.CHOICES``.
+        srgb: whether to convert colours to sRGB rather than keep their profile.
+        keep: what thumbnails keep of the photos' metadata, one of ``KEEP_CHOICES``.
     """
 
     targets: tuple[Target, ...]
-    format: str = "keep"
+    format: str = KEEP_FORMAT
     quality: int | None = None
     enlarge: bool = False
     dry_run: bool = False
@@ -111,16 +149,3 @@ class Settings:
     limits: Limits = LIMITS
     srgb: bool = False
     keep: str = KEEP_NOTHING
-
-
-@dataclass(frozen=True)
-class Zoom:
-    """How far boxes may be tightened.
-
-    Attributes:
-        at_least: of the sides of the largest box, 0..1.
-        share: of the density that a tightened box keeps, 0..1.
-    """
-
-    at_least: float = 0.0
-    share: float = 0.9

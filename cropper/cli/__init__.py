@@ -1,6 +1,6 @@
 """The ``cropper`` command: parse, call, print. No pixels here.
 
-Each command has a file of its own. They import numpy, OpenCV and the model when they run, so that ``--help`` is quick.
+Each command has a file of its own. A command imports numpy, OpenCV and the model only when it runs, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from cropper._version import __version__
-from cropper.cli import config as configuration
+from cropper.cli import config
 from cropper.cli.batch import batch
 from cropper.cli.bench import bench
 from cropper.cli.boxes import boxes
@@ -33,32 +33,33 @@ from cropper.process.memory import keep_memory
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--config",
+    "config_file",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     envvar="CROPPER_CONFIG",
-    help=f"Take options from it.  [default: {configuration.NAME}, if there is one here]",
+    help=f"Read the values of options from this TOML file.  [default: {config.NAME}, if this folder has one]",
 )
-@click.version_option(__version__, prog_name="cropper")
+@click.version_option(__version__, prog_name="cropper", help="Print the version and exit.")
 @click.pass_context
-def cli(ctx: click.Context, config: Path | None) -> None:
+def cli(ctx: click.Context, config_file: Path | None) -> None:
     """Find the part of every photo that people look at first, and cut the thumbnail there.
 
     \b
-    cropper batch photos/ thumbnails/          a folder of photos
-    cropper review thumbnails/                 look them over on a page, and correct them
-    cropper boxes photos/                      decisions only, for scripts
-    cropper crop photo.jpg > thumbnail.jpg     one photo, through a pipe
-    cropper show photo.jpg                     where people look, and the crop, as a picture
-    cropper sheet thumbnails/                  what a batch decided, on one picture
-    cropper evaluate boxes gaze_set/           how good it is, measured
-    cropper bench photos/                      what a folder costs
-    cropper ledger merge thumbnails/           the tables of several runs, joined
-    cropper formats                            what can be read and written here
+    cropper batch photos/ thumbnails/         make thumbnails of a folder
+    cropper review thumbnails/                check and correct them on a page
+    cropper boxes photos/                     print boxes, for scripts
+    cropper crop photo.jpg > thumbnail.jpg    crop one photo
+    cropper show photo.jpg                    draw where people look
+    cropper sheet thumbnails/                 draw a contact sheet
+    cropper evaluate boxes gaze_set/          measure how good the boxes are
+    cropper bench photos/                     measure what a folder costs
+    cropper ledger merge thumbnails/          join the tables of several runs
+    cropper formats                           list the formats that work here
 
-    Options of the commands are taken from the command line, from variables as CROPPER_BATCH_SIZE, and from the tables of the
-    file cropper.toml: size = "400x400" under [batch].
+    You can set an option of a command in three ways. The command line (--size 400x400) wins over an environment variable
+    (CROPPER_BATCH_SIZE=400x400), and the variable wins over the file cropper.toml (size = "400x400" below [batch]).
     """
-    configuration.load(ctx, config)
+    config.load(ctx, config_file)
 
 
 cli.add_command(batch)
@@ -71,14 +72,13 @@ cli.add_command(evaluate)
 cli.add_command(bench)
 cli.add_command(ledger)
 cli.add_command(formats)
-configuration.name_variables(cli, "CROPPER")
+config.name_variables(cli, "CROPPER")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 all done, 1 some photos failed, 2 wrong usage, 130 interrupted.
 
-    Without arguments it takes the process's own, and the process to be all for it: a batch may fork then. Another program, which
-    gives some, is never forked.
+    Without arguments, it reads those of the process, and a batch may fork. A program that passes arguments is never forked.
     """
     is_program = arguments is None
     if is_program:
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = WRONG_USAGE
     except click.UsageError as error:
         if isinstance(error, click.BadParameter):
-            configuration.say_where_from(error)
+            config.name_source(error)
         command = error.ctx.command_path if error.ctx else "cropper"
         say(f"{error.format_message()} Try '{command} --help'.")
         code = WRONG_USAGE

@@ -13,46 +13,64 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from cropper.cli.options import focus_option, jobs_option, settings_options
+from cropper.cli.help import Heading, command, option
+from cropper.cli.options import focus_option, jobs_option
+from cropper.cli.settings import settings_options
 from cropper.cli.signals import end_without, held_back
 from cropper.cli.supervision import STOPPED, supervised
 from cropper.cli.terminal import INTERRUPTED, SOME_FAILED, progress, say, usable_cores
-from cropper.cli.types import ShardType, Where
-from cropper.engine.tally import Counts, place_in_walk
+from cropper.cli.types import Seconds, ShardType, Where
 from cropper.errors import UsageError
-from cropper.process.supervisor import Attempt
+from cropper.settings import ENGINES, LOCAL, RAY
 
 if TYPE_CHECKING:
     from cropper.engine.job import Begin
     from cropper.ledger.shards import Shard
+    from cropper.process.supervisor import Attempt
     from cropper.settings import Settings
     from cropper.storage.places import Place
 
 
-@click.command(short_help="Make thumbnails of a folder of photos.")
-@click.argument("source", metavar="IN", type=Where(exists=True))
-@click.argument("out", metavar="OUT", type=Where())
+@command(short_help="Make thumbnails of a folder of photos.")
+@click.argument("source", metavar="IN", type=Where(exists=True), help="Read photos from this folder or URL.")
+@click.argument("out", metavar="OUT", type=Where(), help="Write thumbnails and boxes.csv to this folder or URL.")
 @supervised
-@settings_options
 @focus_option
+@option(
+    "--shard",
+    type=ShardType(),
+    metavar=ShardType.name,
+    heading=Heading.PHOTOS,
+    help="Process share I of N, such as 1/4. N runs, one for each I, process all photos.",
+)
 @jobs_option
-@click.option(
-    "--shard", type=ShardType(), metavar=ShardType.name, help="Do just this share of the photos: N runs, each with its I, do all."
-)
-@click.option(
+@settings_options
+@option("--dry-run", is_flag=True, heading=Heading.MAKE, help="Choose boxes and write boxes.csv, but make no thumbnails.")
+@option(
     "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
+    type=click.Choice(ENGINES),
+    default=LOCAL,
     show_default=True,
-    help="What does the work: threads of this process, or a Ray cluster, with as many workers as --jobs says, a core each.",
+    heading=Heading.SPEED,
+    help="Run in threads of this process (local), or on a Ray cluster (ray), where each of the --jobs workers takes a core.",
 )
-@click.option(
+@option(
     "--address",
     metavar="HOST:PORT",
-    help="A running cluster for --engine ray; all its cores, unless --jobs says how many.  [default: one here, for this run]",
+    heading=Heading.SPEED,
+    help="With --engine ray, use this running cluster: all its cores, or as many as --jobs says.  "
+    "[default: start a cluster here for this run]",
 )
-@click.option("--dry-run", is_flag=True, help="Decide and write the ledger, but no thumbnails.")
-@click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+@option("--quiet", "-q", is_flag=True, help="Print errors only.")
+@option(
+    "--deadline",
+    metavar="SECONDS",
+    type=Seconds(),
+    default=120,
+    show_default=True,
+    help="Give up on a photo after this time, not counting reading and writing; 0 sets no limit. Works on Linux or with "
+    "--engine ray.",
+)
 def batch(
     source: Place,
     out: Place,
@@ -67,23 +85,32 @@ def batch(
     attempt: Attempt,
     focus_copy: Path | None = None,
 ) -> int:
-    """Make thumbnails of all photos in the folder IN, in the same tree under the folder OUT.
+    """Make thumbnails of all photos in IN, in the same folders under OUT.
 
-    OUT/boxes.csv says for every photo which box was chosen and how it went. Run it again to do just what is missing or has
-    changed. With several sizes, each has a folder of its own under OUT. A file IN/.focus.csv is taken as if given with --focus.
+    OUT/boxes.csv lists the box chosen for each photo and what happened to it. Run the same command again to process only photos
+    that are new, changed or unfinished. With several sizes, OUT has a folder for each. If IN/.focus.csv exists, it is used like
+    --focus.
 
     \b
     cropper batch photos/ thumbnails/
-    cropper batch photos/ thumbnails/ --size 640x360 --size 400x400 --format webp
+    cropper batch photos/ thumbnails/ --size 640x360 --size 400x400
+    cropper batch photos/ thumbnails/ --size 400x400 --format webp
     cropper batch photos/ decisions/ --aspect 1:1 --dry-run
     cropper batch photos/ thumbnails/ --otherwise pad --pad-with white
     cropper batch photos/ thumbnails/ --focus focus.csv
-    cropper batch photos/ thumbnails/ --shard 1/4          on one of four machines; see cropper ledger merge
-    cropper batch s3://bucket/photos s3://bucket/thumbs    needs the extra cloud
-    cropper batch photos/ thumbnails/ --engine ray         needs the extra ray
+
+    \b
+    One of four machines, before 'cropper ledger merge thumbnails/':
+    cropper batch photos/ thumbnails/ --shard 1/4
+
+    \b
+    With the extras cloud and ray:
+    cropper batch s3://bucket/photos s3://bucket/thumbnails
+    cropper batch photos/ thumbnails/ --engine ray
     """
     from cropper.engine.batch import local_threads, run_batch
     from cropper.engine.pipeline import WORKERS
+    from cropper.engine.tally import Counts, place_in_walk
     from cropper.engine.tasks import try_alone
     from cropper.image_formats import PHOTO_EXTENSIONS
     from cropper.imaging.opencv import libraries_muted
@@ -95,26 +122,26 @@ def batch(
         return shard is None or shard.holds(path)
 
     def count() -> int | None:
-        if not isinstance(source, Path):  # nobody pays for a second listing
+        if not isinstance(source, Path):  # a second listing costs money
             return None
         return sum(holds(join(folder.path, name)) for folder in folders(source, PHOTO_EXTENSIONS, out) for name in folder.photos)
 
-    if address is not None and engine != "ray":
-        raise UsageError("--address is for --engine ray", remedy="give both or none")
+    if address is not None and engine != RAY:
+        raise UsageError("--address needs --engine ray", remedy="give both or neither")
     begin: Begin = partial(local_threads, journal=attempt.journal)
-    if engine == "ray":
+    if engine == RAY:
         from cropper.engine.cluster import ray_cluster
 
         context = click.get_current_context()
         given_jobs = context.get_parameter_source("jobs") is not ParameterSource.DEFAULT
-        # Its workers are processes, and those that wait for a storage have threads.
+        # Ray's workers are processes, which have threads of their own where they wait for a storage.
         jobs = jobs if given_jobs else usable_cores()
         begin = partial(ray_cluster, address=address, every_core=not given_jobs, deadline=context.params["deadline"])
     settings = replace(settings, dry_run=dry_run)
     if focus_file is None and isinstance(source, Path) and (source / FOCUS_FILE).is_file():
         focus_file = source / FOCUS_FILE
         if not quiet and not attempt.state:
-            say(f"{focus_file}: taken as --focus")
+            say(f"{focus_file}: used as --focus")
     given = read_focus_file(focus_file, focus_copy) if focus_file is not None else {}
     if attempt.alone is not None:
         try_alone(source, attempt.alone, settings, given, attempt.journal)
@@ -125,8 +152,8 @@ def batch(
     try:
         with (
             libraries_muted(),
-            # Ray prints there, and a batch has nothing to.
-            redirect_stdout(io.StringIO()) if engine == "ray" else nullcontext(),
+            # Ray prints to stdout, where a batch prints nothing.
+            redirect_stdout(io.StringIO()) if engine == RAY else nullcontext(),
             progress(count, quiet) as bar,
             held_back() as interrupt,
             closing(
@@ -137,7 +164,7 @@ def batch(
                 strangers.discard(done.path)
                 if passed is not None and place_in_walk(done) > passed:
                     passed = None
-                if passed is None:  # else an earlier attempt has counted and said it
+                if passed is None:  # else an earlier attempt has counted and reported it
                     counts.add(done)
                     if done.error is not None:
                         bar.say(str(done.error))
@@ -154,7 +181,7 @@ def batch(
             say(STOPPED)
         elif strangers:
             others = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
-            say(f"{focus_file}: no photo in IN is called {min(strangers)}{others}; give paths as boxes.csv does")
+            say(f"{focus_file}: IN has no photo {min(strangers)}{others}; write paths as in boxes.csv")
         if not quiet:
             say(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done"))
     finally:  # a second interrupt may come right here

@@ -1,14 +1,16 @@
-"""``cropper bench``: what a folder costs on this machine."""
+"""``cropper bench``: measure what a folder of photos costs on this machine."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import jobs_option, settings_options
+from cropper.cli.help import Heading, command, option
+from cropper.cli.options import jobs_option
+from cropper.cli.settings import settings_options
+from cropper.cli.types import WholeNumber
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,27 +22,42 @@ HOUR = 3600
 MILLION = 1_000_000
 
 
-@click.command(short_help="Measure what a folder costs, stage by stage.")
-@click.argument("source", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@settings_options
-@jobs_option
-@click.option(
-    "--photos", metavar="N", type=click.IntRange(1), default=200, show_default=True, help="Measure so many, chosen at random."
+@command(short_help="Measure what a folder costs, stage by stage.")
+@click.argument(
+    "source", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Measure photos of this folder."
 )
-@click.option(
-    "--rounds", metavar="N", type=click.IntRange(1), default=3, show_default=True, help="Whole runs, of which the median."
+@option(
+    "--photos",
+    metavar="N",
+    type=WholeNumber(1),
+    default=200,
+    show_default=True,
+    heading=Heading.PHOTOS,
+    help="Measure this many photos, chosen at random.",
+)
+@jobs_option
+@settings_options
+@option(
+    "--rounds",
+    metavar="N",
+    type=WholeNumber(1),
+    default=3,
+    show_default=True,
+    help="Repeat the measurement this many times and report the median.",
 )
 def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int) -> None:
-    """Measure what 'cropper batch' costs for photos of the folder DIR: nothing in it is written to.
+    """Measure what 'cropper batch' costs for the photos in DIR. Nothing is written to DIR.
 
-    The stages are measured on one thread, and how many times as long they take in --jobs threads at once, which is what they
-    wait for each other; the batch and the floor with --jobs threads, in turn. The floor is a bare OpenCV loop that decodes, cuts
-    the centre out, scales, encodes and writes, and looks at nothing.
+    The first table shows each stage on one thread, and how many times as long it takes when --jobs threads run at once and wait
+    for each other. The second compares the whole batch with a floor, both with --jobs threads. The floor is a bare OpenCV loop
+    that decodes, cuts out the centre, scales, encodes and writes, and runs no model.
 
     \b
     cropper bench photos/
     cropper bench photos/ --size 200x200 --format webp --jobs 8
     """
+    from tempfile import TemporaryDirectory
+
     from cropper.engine.bench import measure, sample
     from cropper.image_formats import PHOTO_EXTENSIONS
     from cropper.imaging.opencv import libraries_muted
@@ -49,14 +66,14 @@ def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int)
     found = (source / folder.path / name for folder in walk(source, PHOTO_EXTENSIONS) for name in folder.photos)
     files = sample(found, photos)
     if not files:
-        raise UsageError("there are no photos in it", path=source)
+        raise UsageError("the folder has no photos", path=source)
     with TemporaryDirectory(prefix="cropper-bench-") as scratch, libraries_muted():
         costs = measure(files, settings, jobs, rounds, Path(scratch))
     click.echo(table(costs, jobs))
 
 
 def table(costs: Costs, jobs: int) -> str:
-    """The figures as text, a line each."""
+    """Format the figures as text."""
     whole = sum(costs.stages.values())
     lines = [f"{costs.photos} photos" + (f", {costs.failed} that cannot be read" if costs.failed else "")]
     threads = f"{jobs} thread" + ("s" if jobs > 1 else "")

@@ -1,12 +1,8 @@
-"""``cropper boxes``: decisions only, for pipelines."""
+"""``cropper boxes``: print decisions, for scripts."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
-import string
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -16,9 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from cropper.cli.help import Heading, command, option
 from cropper.cli.options import (
     candidates_option,
-    choosing_options,
     device_option,
     fast_option,
     focus_option,
@@ -26,6 +22,7 @@ from cropper.cli.options import (
     jobs_option,
     limits_options,
 )
+from cropper.cli.settings import choosing_options
 from cropper.cli.terminal import SOME_FAILED, say
 from cropper.errors import UsageError
 
@@ -33,34 +30,59 @@ if TYPE_CHECKING:
     from cropper.ledger.table import Row
     from cropper.settings import Choosing, Limits, Target
 
-# Of a ledger's row, what is known without an output folder.
+# The fields of a ledger's row that need no output folder.
 FIELDS = (
     *("path", "status", "image_width", "image_height", "size"),
     *("x", "y", "width", "height", "focus_x", "focus_y", "kept", "message"),
 )
 TEXTS = ("path", "status", "size", "message")
+# Output formats, the default first, and what stands between their columns; JSON lines have none.
+DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
 
 
-@click.command(short_help="Print the boxes of photos, for scripts.")
-# A path for the shell to complete. One that cannot be read is a photo that fails, as those on stdin are, and stops no other.
-@click.argument("paths", metavar="[PATH|-]...", nargs=-1, type=click.Path(readable=False))
+@command(short_help="Print the boxes of photos, for scripts.")
+@click.argument(
+    "paths",
+    metavar="[PATH|-]...",
+    nargs=-1,
+    # A path, so that the shell completes it. An unreadable one is not wrong usage: it fails as a photo, and the others go on.
+    type=click.Path(readable=False),
+    help="Read these photos and folders of photos; - reads paths from stdin, one a line.",
+)
+@focus_option
 @choosing_options
 @candidates_option
-@fast_option
-@limits_options
-@focus_option
-@click.option("--null", "-0", is_flag=True, help="Paths on stdin end with NUL, as those of 'find -print0' do.")
-@click.option(
+@option(
     "--format",
-    type=click.Choice(["jsonl", "csv", "tsv"]),
-    default="jsonl",
+    type=click.Choice(list(DELIMITERS)),
+    default=next(iter(DELIMITERS)),
     show_default=True,
-    help="Of a line: a JSON object, or columns after a header.",
+    heading=Heading.MAKE,
+    help="Print a JSON object for each line, or columns below a header line.",
 )
-@click.option("--template", metavar="TEXT", help=f"A line of your own, of {{{'}, {'.join(FIELDS)}}}.")
-@click.option("--unordered", is_flag=True, help="The fastest first, not in the order of the paths.")
-@device_option
+@option(
+    "--template",
+    metavar="TEXT",
+    heading=Heading.MAKE,
+    help=f"Print this text for each box, with its fields filled in: {{{'}, {'.join(FIELDS)}}}.",
+)
+@option(
+    "--unordered",
+    is_flag=True,
+    heading=Heading.MAKE,
+    help="Print each photo as soon as it is done. Without this, lines follow the order of the paths.",
+)
+@option(
+    "--null",
+    "-0",
+    is_flag=True,
+    heading=Heading.PHOTOS,
+    help="Split the paths on stdin at NUL, as 'find -print0' writes them.",
+)
+@limits_options
 @jobs_option
+@fast_option
+@device_option
 def boxes(
     paths: tuple[str, ...],
     targets: tuple[Target, ...],
@@ -76,15 +98,14 @@ def boxes(
     device: str,
     jobs: int,
 ) -> int:
-    """Print which box is chosen for each photo and size, a line each, as soon as it is known. Nothing is written.
+    """Print the box chosen for each photo and size, one line each, as soon as it is known. Write no files.
 
-    PATHs are photos, folders of photos, or - for a list of such paths on stdin, one a line. With several --candidates a photo has
-    a line for each, the best first. Photos in a --focus file are found by the paths as they are printed.
+    With several --candidates, a photo has one line for each, the best first. In a --focus file, write paths as they are printed.
 
     \b
     cropper boxes photos/ --aspect 1:1
+    cropper boxes photo.jpg --template '{width}x{height}+{x}+{y}'
     find . -name '*.jpg' -print0 | cropper boxes -0 - --format csv
-    cropper boxes photo.jpg --aspect 1:1 --template '{width}x{height}+{x}+{y}'
     """
     from cropper.engine.decisions import split, stream
     from cropper.imaging.opencv import libraries_muted
@@ -92,7 +113,7 @@ def boxes(
     from cropper.settings import Settings
 
     if not paths:
-        raise UsageError("there are no photos to look at", remedy="give photos, folders, or - for a list of them on stdin")
+        raise UsageError("no photos given", remedy="give photos, folders of photos, or - to read paths from stdin")
 
     def given() -> Iterator[str]:
         for path in paths:
@@ -103,7 +124,7 @@ def boxes(
 
     if is_outranked("template", by="format"):
         template = None
-    delimiter = {"csv": ",", "tsv": "\t"}.get(format) if template is None else None
+    delimiter = DELIMITERS[format] if template is None else None
     line = _template(template) if template is not None else _columns(delimiter) if delimiter else _json
     out = sys.stdout.buffer
     failed = False
@@ -123,19 +144,19 @@ def boxes(
                     if text is not None:
                         _write(out, text)
     except BrokenPipeError:
-        # Whoever read has enough. Python would flush once more at its end, and complain.
+        # The reader has closed the pipe. Python flushes stdout once more at exit, and would report an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return SOME_FAILED if failed else 0
 
 
 def _write(out: BinaryIO, text: str) -> None:
-    """A line that leaves at once."""
+    """Write a line and flush it."""
     out.write(text.encode("utf-8", "surrogateescape") + b"\n")
     out.flush()
 
 
 def _values(row: Row) -> dict[str, str | float | int | None]:
-    """A number where there is one, None for what is not known."""
+    """Return the fields of a row: texts, numbers, and None for unknown values."""
     values: dict[str, str | float | int | None] = {}
     for name in FIELDS:
         text = getattr(row, name)
@@ -149,6 +170,8 @@ def _values(row: Row) -> dict[str, str | float | int | None]:
 
 
 def _json(row: Row) -> str:
+    import json
+
     return json.dumps(_values(row))
 
 
@@ -157,20 +180,25 @@ def _columns(delimiter: str) -> Callable[[Row], str]:
 
 
 def _joined(values: list[str] | tuple[str, ...], delimiter: str) -> str:
+    import csv
+    import io
+
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="").writerow(values)
     return text.getvalue()
 
 
 def _template(template: str) -> Callable[[Row], str | None]:
-    """What makes a line of a row; none of a photo that failed."""
+    """Return a function from a row to its line, or to None for a photo that failed."""
+    import string
+
     try:
         names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
     except ValueError as error:
-        raise UsageError(f"the template {template!r} is not one ({error})", remedy="write {{ and }} for braces") from error
+        raise UsageError(f"the template {template!r} is not valid ({error})", remedy="write {{ and }} for braces") from error
     for name in names:
         if name not in FIELDS:
-            raise UsageError(f"the template has an unknown field {{{name}}}", remedy=f"known are {', '.join(FIELDS)}")
+            raise UsageError(f"the template has an unknown field {{{name}}}", remedy=f"the fields are {', '.join(FIELDS)}")
 
     def line(row: Row) -> str | None:
         if row.status != "ok":

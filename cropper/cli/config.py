@@ -1,10 +1,10 @@
-"""Options from elsewhere: ``cropper.toml``, and variables of the environment.
+"""Read options from ``cropper.toml`` and from environment variables.
 
-A flag goes before a variable, a variable before the file, the file before the default. The file has a table a command, with the
-names of its options as keys, and above the tables the keys that hold for every command which has such an option and can take
-the value: ``format = "webp"`` is for thumbnails, and nothing that ``cropper boxes`` could print.
+A flag wins over a variable, a variable over the file, the file over the default. The file has a table for each command, with the
+names of its options as keys. Keys above the tables apply to every command that has such an option and accepts the value:
+``format = "webp"`` applies to thumbnails, but not to ``cropper boxes``, which prints CSV or JSON.
 
-What is wrong with a file is said whatever command runs, but for paths, which matter only where they are used.
+Every command checks the whole file. Only paths are checked later, by the command that uses them.
 """
 
 from __future__ import annotations
@@ -20,15 +20,19 @@ from click.core import ParameterSource
 from cropper.errors import UsageError
 
 NAME = "cropper.toml"
-_READ_FROM = "cropper.config"  # where a context's meta says which file it was
+_READ_FROM = "cropper.config"  # the key in a context's meta for the file that was read
 _NUMBERS = (click.types.IntParamType, click.types.FloatParamType)
 
 
 def load(ctx: click.Context, file: Path | None) -> None:
-    """Give the commands below a context the defaults of a file, or of ``cropper.toml`` in the working folder if there is one.
+    """Use the values in a file as the defaults of all commands.
+
+    Args:
+        ctx: the context of the group.
+        file: the file; ``cropper.toml`` in the working folder if None, and nothing if that does not exist.
 
     Raises:
-        UsageError: if the file cannot be read, is no TOML, or says what no command understands.
+        UsageError: if the file cannot be read, is not valid TOML, or has a key or a value that no command accepts.
     """
     path = file if file is not None else Path(NAME)
     try:
@@ -47,17 +51,17 @@ def load(ctx: click.Context, file: Path | None) -> None:
 
 
 def name_variables(group: click.Group, prefix: str) -> None:
-    """Let every option of the commands take its value from a variable too: ``CROPPER_BATCH_SIZE``.
+    """Give every option of the commands an environment variable, such as ``CROPPER_BATCH_SIZE``.
 
-    They are named after the flags, as a user knows them, where click's own prefix takes what functions call their arguments. The
-    group's own are left out: CROPPER_VERSION is what many call a version they build with.
+    Their names come from the flags, which users know; click would use the names of the functions' arguments. The group's own
+    options get none, because builds often set CROPPER_VERSION for another purpose.
     """
     for names, option in _options(group):
         option.envvar = "_".join([prefix, *names, _key_of(option)]).upper().replace("-", "_")
 
 
-def say_where_from(error: click.BadParameter) -> None:
-    """Have an error about a value name the file or the variable that it is from, instead of a flag that nobody wrote."""
+def name_source(error: click.BadParameter) -> None:
+    """Name the file or the variable that a wrong value comes from, instead of a flag that the user did not write."""
     ctx, option = error.ctx, error.param
     if ctx is None or not isinstance(option, click.Option) or option.name is None:
         return
@@ -77,13 +81,13 @@ def _parsed(data: bytes, path: Path) -> dict[str, Any]:
         return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"it is no TOML (line {line} is not UTF-8)", path=path) from error
-    except tomllib.TOMLDecodeError as error:  # says the line itself
-        raise UsageError(f"it is no TOML ({error})", path=path) from error
+        raise UsageError(f"it is not valid TOML (line {line} is not UTF-8)", path=path) from error
+    except tomllib.TOMLDecodeError as error:  # its text gives the line
+        raise UsageError(f"it is not valid TOML ({error})", path=path) from error
 
 
 def _fill(defaults: dict[str, Any], command: click.Command, table: dict[str, Any], names: tuple[str, ...], path: Path) -> None:
-    """Put what a table says into the defaults of a command; of a group, into those of all its commands."""
+    """Put the values of a table into the defaults of a command, or of all commands of a group."""
     where = f" in [{'.'.join(names)}]" if names else ""
     tables = {}
     for name, value in table.items():
@@ -93,7 +97,7 @@ def _fill(defaults: dict[str, Any], command: click.Command, table: dict[str, Any
         key = name.replace("_", "-")
         options = [(below, option) for below, option in _options(command) if _key_of(option) == key]
         if not options:
-            remedy = f"'{' '.join(['cropper', *names])} --help' says what there is"
+            remedy = f"'{' '.join(['cropper', *names])} --help' lists the options"
             raise UsageError(f"no command has an option for {name!r}{where}", path=path, remedy=remedy)
         problems = []
         for below, option in options:
@@ -108,7 +112,7 @@ def _fill(defaults: dict[str, Any], command: click.Command, table: dict[str, Any
             inner[str(option.name)] = [value] if option.multiple and not isinstance(value, list) else value
         if len(problems) == len(options):
             raise UsageError(f"{name!r}{where} cannot be used: {problems[0]}", path=path)
-    # After what holds for all: a table of a command's own goes before it.
+    # After the keys for all commands: a command's own table wins over them.
     for name, inner in tables.items():
         below_it = command.commands.get(name) if isinstance(command, click.Group) else None
         if below_it is None:
@@ -117,22 +121,22 @@ def _fill(defaults: dict[str, Any], command: click.Command, table: dict[str, Any
 
 
 def _options(command: click.Command) -> Iterator[tuple[tuple[str, ...], click.Option]]:
-    """All options of a command, or of the commands of a group, each after the names of the commands on the way to it."""
+    """Yield the options of a command, or of all commands of a group, each with the names of the commands that lead to it."""
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
             yield from (((name, *names), option) for names, option in _options(inner))
     else:
-        # One without a long name, as -o, is about a single run.
+        # An option without a long name, such as -o, is for a single run.
         yield from (((), option) for option in command.params if isinstance(option, click.Option) and _key_of(option))
 
 
 def _key_of(option: click.Option) -> str:
-    """The long name of an option, without its dashes; empty if it has none."""
+    """Return the long name of an option without dashes, or an empty string."""
     return next((name[2:] for name in option.opts if name.startswith("--")), "")
 
 
 def _check(option: click.Option, value: Any) -> None:
-    """Raise click.BadParameter for a value that is not of the option's kind, or that its flag would not take."""
+    """Raise click.BadParameter for a value of the wrong type, or one that the flag would refuse."""
     if option.multiple and isinstance(value, list):
         for one in value:
             _check_one(option, one)
@@ -148,9 +152,9 @@ def _check_one(option: click.Option, value: Any) -> None:
         expected = "a whole number" if whole else "a number"
         fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     else:
-        expected, fits = "a text in quotes", isinstance(value, str)
+        expected, fits = "text in quotes", isinstance(value, str)
         if option.multiple:
-            expected += ", or a list of such"
+            expected += ", or a list of them"
     if not fits:
         raise click.BadParameter(f"it must be {expected}")
     if not isinstance(option.type, click.Path):

@@ -1,4 +1,4 @@
-"""``cropper crop``: one photo through a pipe."""
+"""``cropper crop``: make the thumbnail of one photo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cropper.cli.options import settings_options
+from cropper.cli.help import Heading, command, option
+from cropper.cli.settings import settings_options
 from cropper.cli.terminal import is_stdout, say
 from cropper.errors import OutputError, UsageError, reading
 
@@ -17,39 +18,48 @@ if TYPE_CHECKING:
     from cropper.settings import Settings
 
 
-@click.command(short_help="Make the thumbnail of one photo, through a pipe too.")
-@click.argument("image", metavar="IMAGE|-", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option(
+@command(short_help="Make the thumbnail of one photo.")
+@click.argument(
+    "image",
+    metavar="IMAGE|-",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="Crop this photo; - reads it from stdin.",
+)
+@option(
     "-o",
     "output",
     metavar="FILE|-",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     default="-",
-    help="The thumbnail to write, in the format its name says.  [default: -, stdout]",
+    show_default=True,
+    heading=Heading.MAKE,
+    help="Write the thumbnail to this file, in the format of its extension; - writes to stdout.",
 )
 @settings_options
 def crop(image: Path, output: Path, settings: Settings) -> None:
-    """Make the thumbnail of IMAGE, or of a photo on stdin, and write it to stdout or to a file.
+    """Make the thumbnail of one photo. Both photo and thumbnail can go through a pipe.
 
     \b
     cropper crop photo.jpg --size 400x400 -o thumbnail.webp
-    curl -s https://example.org/photo.jpg | cropper crop - --aspect 1:1 > square.jpg
+    curl -s https://example.org/photo.jpg | cropper crop - > thumbnail.jpg
     """
     from cropper.engine.job import SALVAGED
     from cropper.engine.one_photo import thumbnail
-    from cropper.image_formats import FORMAT_OF
+    from cropper.image_formats import FORMAT_OF, FORMATS, KEEP_FORMAT
     from cropper.imaging.opencv import libraries_muted
 
     if len(settings.targets) != 1:
-        raise UsageError("several shapes make several thumbnails", remedy="give one --size or --aspect, or use 'cropper batch'")
+        remedy = "give one --size or --aspect, or use 'cropper batch'"
+        raise UsageError("this command makes one thumbnail, but you gave several shapes", remedy=remedy)
     to_stdout, from_stdin = is_stdout(output), str(image) == "-"
     if not to_stdout:
         if not from_stdin and output.exists() and output.samefile(image):
             raise UsageError("the thumbnail would overwrite the photo", path=output, remedy="give another name with -o")
-        if settings.format == "keep":
+        if settings.format == KEEP_FORMAT:
             format = FORMAT_OF.get(output.suffix.lower())
             if format is None:
-                remedy = "end it in .jpg, .png, .webp or .avif, or give --format"
+                *first, last = (one.extensions[0] for one in FORMATS if one.output)
+                remedy = f"end it in {', '.join(first)} or {last}, or give --format"
                 raise UsageError("the name does not say what kind of picture to write", path=output, remedy=remedy)
             settings = replace(settings, format=format)
     with libraries_muted(), reading("stdin" if from_stdin else image):

@@ -1,17 +1,18 @@
-"""``cropper evaluate``: how well maps and boxes meet where people looked."""
+"""``cropper evaluate``: score maps and boxes against where people looked."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from cropper.cli.help import Command, Function, Heading, add_options, option
 from cropper.cli.options import aspect_option
 from cropper.cli.terminal import say
-from cropper.cli.types import Named
+from cropper.cli.types import Named, WholeNumber
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,57 +21,76 @@ if TYPE_CHECKING:
 
 
 DEFAULT_ASPECTS = ((1, 1), (16, 9), (9, 16), (3, 1))
-# Names said before "and N more".
+# The most names in a message, before "and N more".
 MOST_NAMES = 5
 
 Item = TypeVar("Item")
 
 
-def gaze_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """SET and the options that both commands take."""
-    folder = click.Path(exists=True, file_okay=False, path_type=Path)
-    file = click.Path(exists=True, dir_okay=False, path_type=Path)
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
-        click.option(
-            "--model", metavar="FILE", type=file, help="An ONNX file that keeps the model contract.  [default: bundled]"
+def gaze_options(command: Function) -> Function:
+    """Add SET and the options of both commands."""
+    return add_options(
+        click.argument(
+            "folder",
+            metavar="SET",
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            help="Score the photos of this gaze set, a folder with images/ and fixations.csv.",
         ),
-        click.option("--drop-first", is_flag=True, help="Leave out each viewer's first fixation, often just the start cross."),
-        click.option("--off-centre", is_flag=True, help="Score a random window of each photo, 70 % of each side, instead."),
-        click.option("--every", metavar="N", type=click.IntRange(1), default=1, help="Only every Nth photo, from the first."),
-        click.argument("folder", metavar="SET", type=folder),
-    ):
-        command = option(command)
-    return command
+        option(
+            "--model",
+            metavar="FILE",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Score this ONNX model instead of the bundled one. The model card says what it must provide.",
+        ),
+        option(
+            "--every",
+            metavar="N",
+            type=WholeNumber(1),
+            default=1,
+            show_default=True,
+            help="Score only every Nth photo, starting with the first.",
+        ),
+        option(
+            "--off-centre",
+            is_flag=True,
+            help="Score a random window of each photo, 70 % of each side, instead of the whole photo.",
+        ),
+        option(
+            "--drop-first",
+            is_flag=True,
+            help="Leave out each viewer's first fixation, which often only shows where the start cross was.",
+        ),
+        option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
+    )(command)
 
 
 @click.group(short_help="Score maps and crops against where people looked.")
 def evaluate() -> None:
     """Score maps and crops against where people looked.
 
-    SET is a gaze set: a folder with images/ and fixations.csv, a table with the columns image,subject,order,x,y and a row for
-    each fixation, in pixels of the image. All figures are means over the photos, with 95 % intervals by resampling the photos.
-    The same input gives the same figures.
+    Both commands read a gaze set: a folder with images/ and fixations.csv. The table has the columns image,subject,order,x,y and
+    one row for each fixation, in pixels of the image. All figures are means over the photos, with 95 % intervals from resampling
+    the photos. The same input gives the same figures.
 
     \b
-    cropper evaluate maps osie                 where the model says people look
-    cropper evaluate boxes osie                the boxes it chooses, and other croppers'
+    cropper evaluate maps osie     where the model says people look
+    cropper evaluate boxes osie    the boxes it chooses, and other croppers'
     """
 
 
-@evaluate.command(short_help="Score where the model says people look.")
+@evaluate.command("maps", cls=Command, short_help="Score where the model says people look.")
 @gaze_options
-def maps(folder: Path, every: int, off_centre: bool, drop_first: bool, model: Path | None, as_json: bool) -> None:
+def evaluate_maps(folder: Path, every: int, off_centre: bool, drop_first: bool, model: Path | None, as_json: bool) -> None:
     """Score where the model says people look in the photos of SET.
 
     \b
-    AUC   chance that a fixation lies on a higher value than a pixel nobody looked at
-    sAUC  the same, against where people look in the other photos
-    NSS   standard deviations by which the map is higher at fixations than on average
+    AUC   chance that a fixation has a higher value than other pixels
+    sAUC  the same, against fixations of the other photos
+    NSS   height of the map at fixations, in standard deviations above mean
     CC    correlation with the density of the fixations
-    SIM   what both densities have in common
-    KL    divergence from the density of the fixations, in nats; less is better
-    IG    information gained over the set's own centre bias, in bits per fixation
+    SIM   overlap with the density of the fixations
+    KL    divergence from that density, in nats; less is better
+    IG    information gain over the set's centre bias, in bits per fixation
 
     \b
     cropper evaluate maps osie --every 4
@@ -86,18 +106,21 @@ def maps(folder: Path, every: int, off_centre: bool, drop_first: bool, model: Pa
     click.echo(write(_scored(gaze_set, folder, every, off_centre, drop_first, model), scores))
 
 
-@evaluate.command(short_help="Score the boxes of the model and of other croppers.")
-@gaze_options
-@aspect_option("Shape of the crop; repeatable.  [default: 1:1, 16:9, 9:16, 3:1]")
-@click.option(
+@evaluate.command("boxes", cls=Command, short_help="Score the boxes of the model and of other croppers.")
+@aspect_option(
+    f"Score crops of this shape; repeatable.  [default: {', '.join(f'{width}:{height}' for width, height in DEFAULT_ASPECTS)}]",
+    Heading.OTHER,
+)
+@option(
     "--boxes",
     "peers",
     type=Named(),
-    metavar="NAME=FILE",
+    metavar=Named.name,
     multiple=True,
-    help="Another cropper's boxes, as a CSV table; repeatable.",
+    help="Also score another cropper's boxes, from this CSV table, under this name; repeatable.",
 )
-def boxes(
+@gaze_options
+def evaluate_boxes(
     folder: Path,
     every: int,
     off_centre: bool,
@@ -107,20 +130,20 @@ def boxes(
     aspects: tuple[tuple[int, int], ...],
     peers: tuple[tuple[str, str], ...],
 ) -> None:
-    """Score the boxes chosen by the model, and other croppers', on the photos of SET.
+    """Score the boxes of the model and of other croppers on the photos of SET.
 
-    Kept is the share of the fixations inside the box. Gap is how much of the way from the centre crop (0) to the best possible
-    box (1) a cropper goes; below 0 is worse than not looking at the photo. "Half the viewers" is the box that one half of the
-    viewers would choose, scored by the other half: how well people foretell each other.
+    Kept is the share of the fixations inside the box. Gap is how far a cropper gets from the centre crop (0) to the best possible
+    box (1); below 0 is worse than the centre crop. "Half the viewers" is the box that one half of the viewers would choose,
+    scored by the other half. It shows how well people predict each other.
 
-    Other croppers' tables have the columns path,x,y,width,height (or w,h), in pixels of the image; the ledger of 'cropper batch'
-    is one. A column size, 16:9 or 640x360, says which aspect a row is for. Without it, give a table for each aspect and write
-    {aspect} where its name has 16x9.
+    A table of --boxes has the columns path,x,y,width,height (or w,h), in pixels of the image. The boxes.csv of 'cropper batch' is
+    such a table. A column size, such as 16:9 or 640x360, gives the aspect of a row. Without that column, give a table for each
+    aspect, and write {aspect} where the file names have 16x9.
 
     \b
     cropper evaluate boxes osie --every 4 --aspect 1:1 --aspect 16:9
     cropper evaluate boxes osie --every 4 --boxes ledger=out/boxes.csv
-    cropper evaluate boxes osie --every 4 --boxes "sharp=peers/sharp.{aspect}.csv"
+    cropper evaluate boxes osie --boxes "sharp=peers/sharp.{aspect}.csv"
     """
     import numpy as np
 
@@ -155,7 +178,7 @@ def _read(folder: Path, every: int, off_centre: bool, drop_first: bool) -> GazeS
         gaze_set = gaze.off_centre(gaze_set)
     if gaze_set.left_out:
         total = len(gaze_set.photos) + len(gaze_set.left_out)
-        say(f"{len(gaze_set.left_out)} of {total} photos left out, for want of fixations: {_some(gaze_set.left_out)}")
+        say(f"{len(gaze_set.left_out)} of {total} photos left out, because they have no fixations: {_some(gaze_set.left_out)}")
     return gaze_set
 
 
@@ -175,13 +198,13 @@ def _scored(gaze_set: GazeSet, folder: Path, every: int, off_centre: bool, drop_
 
 
 def _some(names: tuple[str, ...]) -> str:
-    """The first few of many names."""
+    """List the first few of many names."""
     more = len(names) - MOST_NAMES
     return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _progress(items: Iterator[Item], total: int) -> Iterator[Item]:
-    """The items, with a bar on stderr where that is a terminal."""
+    """Yield the items, with a progress bar if stderr is a terminal."""
     from tqdm import tqdm
 
     yield from tqdm(items, total=total, unit=" photos", disable=not sys.stderr.isatty(), file=sys.stderr, dynamic_ncols=True)

@@ -1,12 +1,13 @@
-"""``cropper formats``: what this installation reads and writes."""
+"""``cropper formats``: list what this installation reads and writes."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
+
+from cropper.cli.help import command, option
 
 if TYPE_CHECKING:
     from cropper.installation import Format, Model
@@ -14,16 +15,19 @@ if TYPE_CHECKING:
 MEGABYTE = 1e6
 
 
-@click.command(short_help="List what this installation reads and writes.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@command(short_help="List what this installation reads and writes.")
+@option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def formats(as_json: bool) -> None:
-    """List the image formats that photos are read from and thumbnails written in, tried out with the libraries that are here;
-    their versions, and the model.
+    """List the image formats that this installation reads and writes, the versions of its libraries, and the model.
+
+    Each format is tried out, because builds of OpenCV and Pillow differ.
 
     \b
     cropper formats
     cropper formats --json | jq '.formats[] | select(.writes) | .name'
     """
+    import json
+
     from cropper import installation
     from cropper.imaging.opencv import libraries_muted
 
@@ -38,7 +42,7 @@ def formats(as_json: bool) -> None:
 
 
 def table(formats: tuple[Format, ...], versions: dict[str, str], model: Model) -> str:
-    """The same as text."""
+    """Format the same as text."""
     answers = {True: "yes", False: "no", None: "?"}
     lines = [f"{'format':8}{'extensions':24}{'read':6}{'write':7}quality"]
     for one in formats:

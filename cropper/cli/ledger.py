@@ -1,4 +1,4 @@
-"""``cropper ledger``: what can be done with ledgers once runs have written them."""
+"""``cropper ledger``: join the ledgers of several runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cropper.cli.help import Command, option
 from cropper.cli.types import Where
 from cropper.errors import OutputError, UsageError, remedy_for
 
@@ -18,28 +19,38 @@ if TYPE_CHECKING:
 
 @click.group(short_help="Join the ledgers of several runs.")
 def ledger() -> None:
-    """Join the ledgers of several runs."""
+    """Join the ledgers of several runs.
+
+    \b
+    cropper ledger merge thumbnails/
+    """
 
 
-@ledger.command(short_help="Join ledgers to one, in the order of the walk.")
-@click.argument("parts", metavar="OUT|PART...", nargs=-1, required=True, type=Where(exists=True, file_okay=True))
-@click.option(
+@ledger.command(cls=Command, short_help="Join ledgers into one table.")
+@click.argument(
+    "parts",
+    metavar="OUT|PART...",
+    nargs=-1,
+    required=True,
+    type=Where(exists=True, file_okay=True),
+    help="Join the ledgers of all shards in the folder or URL OUT, or these ledgers (PART).",
+)
+@option(
     "--output",
     "-o",
     metavar="FILE",
     type=Where(dir_okay=False, file_okay=True),
-    help="Write the table here; one called .parquet becomes Parquet.  [default: OUT/boxes.csv]",
+    help="Write the table to this file, as Parquet if its name ends in .parquet.  [default: OUT/boxes.csv]",
 )
-@click.option("--finish", is_flag=True, help="The shards go: OUT is then as a run without --shard leaves it.")
+@option("--finish", is_flag=True, help="Remove the shards' own files, so that later runs need no --shard.")
 def merge(parts: tuple[Place, ...], output: Place | None, finish: bool) -> None:
-    """Join the ledgers of runs with --shard to one table, and print its path.
+    """Join the ledgers of runs with --shard into one table, and print its path.
 
-    Of the folder OUT these are all its shards' ledgers, which must be there and ended; else the ledgers PART, which may be any
-    that share no photo. Rows come in the order of the walk: the same bytes as of one run over all photos. Shards can go on after
-    that, and be merged again.
+    With OUT, all its shards must be there and finished. With PARTs, give any ledgers that share no photo. The table has the same
+    bytes as that of one run over all photos. You can run shards again afterwards, and merge again.
 
     \b
-    cropper ledger merge thumbnails/                       writes thumbnails/boxes.csv
+    cropper ledger merge thumbnails/
     cropper ledger merge thumbnails/ -o boxes.parquet
     cropper ledger merge one/boxes.csv two/boxes.csv -o boxes.csv
     """

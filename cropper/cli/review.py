@@ -1,4 +1,4 @@
-"""``cropper review``: a page for looking over what a batch decided."""
+"""``cropper review``: write a page to check and correct what a batch decided."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cropper.cli.help import Heading, command, option
 from cropper.cli.options import fast_option, jobs_option, limits_options, photos_option
 from cropper.cli.terminal import SOME_FAILED, progress
 
@@ -16,30 +17,35 @@ if TYPE_CHECKING:
     from cropper.settings import Limits
 
 
-@click.command(short_help="Write a page to look over the boxes and correct them.")
-@click.argument("out", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@command(short_help="Write a page to check the boxes and correct them.")
+@click.argument(
+    "out",
+    metavar="OUT",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Show the batch in this folder, which 'cropper batch' wrote.",
+)
+@option("--open", "open_it", is_flag=True, heading=Heading.MAKE, help="Open the page in your browser.")
 @photos_option
-@fast_option
 @limits_options
 @jobs_option
-@click.option("--open", "open_it", is_flag=True, help="Open the page in the browser.")
+@fast_option
 def review(out: Path, source: Path | None, model: Path | None, jobs: int, limits: Limits, open_it: bool) -> int:
-    """Write OUT/review.html, a page over the photos and boxes of a batch, and print its path.
+    """Write OUT/review.html, a page with the photos and boxes of a batch, and print its path.
 
     \b
-    1. Make thumbnails:      cropper batch photos/ thumbnails/
-    2. Write the page:       cropper review thumbnails/ --open
-    3. Look at the photos, those the model was least sure of first. Drag a box, or click what matters.
+    1. Make thumbnails:  cropper batch photos/ thumbnails/
+    2. Write the page:   cropper review thumbnails/ --open
+    3. Check the photos, the least certain ones first.
+       Drag a box, or click what matters.
     4. Export focus.csv with the page's button, and apply it:
-                             cropper batch photos/ thumbnails/ --focus focus.csv
+                         cropper batch photos/ thumbnails/ --focus focus.csv
 
-    Give step 4 the same options as step 1: then just the photos that you changed are made again. Give step 2 --fast where step 1
-    has it: then the heat is what the boxes were chosen from. The page needs no network and no server; its pictures lie in
-    OUT/review_files. Run it again after a batch: pictures of photos that did not change are kept.
-
-    After a --dry-run, say where the photos are:
+    Give step 4 the same options as step 1: it then makes only the photos again that you changed. If step 1 has --fast, give it to
+    step 2 too: the heat then shows what the boxes were chosen from. The page needs no network and no server. Its pictures are in
+    OUT/review_files. Write the page again after another batch: it keeps the pictures of photos that did not change.
 
     \b
+    After a --dry-run, give the folder of the photos:
     cropper review decisions/ --photos photos/
     """
     from cropper.imaging.opencv import libraries_muted
@@ -59,7 +65,7 @@ def review(out: Path, source: Path | None, model: Path | None, jobs: int, limits
                 bar.say(str(seen.error))
             bar.step()
     page = out / PAGE
-    click.echo(os.fsencode(page))  # as bytes: a name need not be text
+    click.echo(os.fsencode(page))  # as bytes: a file name may not be text
     if open_it:
         click.launch(str(page))
     return SOME_FAILED if missing else 0

@@ -1,4 +1,4 @@
-"""``cropper sheet``: a contact sheet of what a batch decided."""
+"""``cropper sheet``: draw a contact sheet of what a batch decided."""
 
 from __future__ import annotations
 
@@ -9,49 +9,77 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cropper.cli.help import Heading, command, option
 from cropper.cli.options import limits_options, photos_option
 from cropper.cli.terminal import is_stdout
+from cropper.cli.types import WholeNumber
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
     from cropper.settings import Limits
 
+LEDGER, KEPT = "ledger", "kept"  # orders of the photos
 
-@click.command(short_help="Draw a contact sheet of a batch: originals, boxes, crops.")
-@click.argument("out", metavar="OUT", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
+
+@command(short_help="Draw a contact sheet of a batch: originals, boxes, crops.")
+@click.argument(
+    "out",
+    metavar="OUT",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Show the batch in this folder, which 'cropper batch' wrote.",
+)
+@option(
     "-o",
     "output",
     metavar="FILE|-",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     default="sheet.jpg",
     show_default=True,
-    help="The picture to write, in the format its name says; - is a JPEG on stdout.",
+    heading=Heading.MAKE,
+    help="Write the sheet to this file, in the format of its extension; - writes a JPEG to stdout.",
 )
-@click.option("--most", metavar="N", type=click.IntRange(1), default=60, show_default=True, help="Show at most so many photos.")
-@click.option(
+@option("--heat", is_flag=True, heading=Heading.MAKE, help="Show where people look, too.")
+@option(
+    "--columns",
+    metavar="N",
+    type=WholeNumber(1),
+    heading=Heading.MAKE,
+    help="Put this many photos in a row.  [default: as many as fit a page]",
+)
+@option(
     "--sort",
-    type=click.Choice(["ledger", "kept"]),
-    default="ledger",
+    type=click.Choice([LEDGER, KEPT]),
+    default=LEDGER,
     show_default=True,
-    help="In the ledger's order, or those first whose crops keep least.",
+    heading=Heading.PHOTOS,
+    help="Show photos in the order of boxes.csv (ledger), or by what their crops keep, least first (kept).",
 )
-@click.option("--columns", metavar="N", type=click.IntRange(1), help="Photos in a row.  [default: as many as fit a page]")
-@click.option("--heat", is_flag=True, help="Show where people look, too.")
+@option(
+    "--most",
+    metavar="N",
+    type=WholeNumber(1),
+    default=60,
+    show_default=True,
+    heading=Heading.PHOTOS,
+    help="Show at most this many photos.",
+)
 @photos_option
 @limits_options
 def sheet(
     out: Path, output: Path, most: int, sort: str, columns: int | None, heat: bool, source: Path | None, limits: Limits
 ) -> None:
-    """Draw the photos of OUT/boxes.csv with their boxes, each beside its crops, on one sheet, and print its path.
+    """Draw the photos of OUT/boxes.csv and their boxes beside their crops, on one sheet, and print its path.
 
-    The crops are OUT's thumbnails, or cut from the originals where there are none. A photo that cannot be read says so in its
-    place.
+    The crops are the thumbnails in OUT. Missing ones are cut from the originals. For a photo that cannot be read, the sheet shows
+    the reason.
 
     \b
     cropper sheet thumbnails/
     cropper sheet thumbnails/ --sort kept --most 24 -o hardest.jpg
-    cropper sheet decisions/ --photos photos/       after a dry run
+
+    \b
+    After a --dry-run:
+    cropper sheet decisions/ --photos photos/
     """
     from cropper.imaging.opencv import libraries_muted
     from cropper.ledger.state import photos_of
@@ -60,7 +88,7 @@ def sheet(
     from cropper.views.sheet import draw_sheet, is_of_the_ledger, select
 
     to_stdout = is_stdout(output)
-    selection = select(out, most, sort == "kept")
+    selection = select(out, most, sort == KEPT)
     source = photos_of(out, source)
     if not to_stdout and output.exists() and is_of_the_ledger(output, out, source):
         raise UsageError("the sheet would overwrite a photo or a thumbnail", path=output, remedy="give another name with -o")
@@ -70,4 +98,4 @@ def sheet(
         sys.stdout.buffer.write(encoded(picture, Path("sheet.jpg")))
     else:
         save(picture, output)
-        click.echo(os.fsencode(output))  # as bytes: a name need not be text
+        click.echo(os.fsencode(output))  # as bytes: a file name may not be text

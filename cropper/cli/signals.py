@@ -1,4 +1,4 @@
-"""What stops a command: Ctrl-C, a service manager's stop, a terminal that goes away."""
+"""Handle the signals that stop a command: Ctrl-C, a service manager's stop, a closed terminal."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from cropper.cli.terminal import INTERRUPTED
 
 
 def end_as_interrupted() -> None:
-    """Let a service manager's stop, or a terminal that goes away, end a command as carefully as Ctrl-C does."""
+    """Treat a service manager's stop and a closed terminal like Ctrl-C."""
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
-        # Ignored already, by nohup for example, it stays so.
+        # A signal that is ignored already, by nohup for example, stays ignored.
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
 
 
 @dataclass
 class Interrupt:
-    """An interrupt that is held back.
+    """An interrupt that waits to be raised.
 
     Attributes:
-        came: whether one has come.
+        came: whether the signal has come.
     """
 
     came: bool = False
 
     def let_through(self) -> None:
-        """Raise it as KeyboardInterrupt, if it has come."""
+        """Raise KeyboardInterrupt if the signal has come."""
         if self.came:
             raise KeyboardInterrupt
 
@@ -43,16 +43,16 @@ class Interrupt:
 def held_back() -> Iterator[Interrupt]:
     """Hold the first interrupt back until the body lets it through.
 
-    An interrupt that comes between any two instructions can lose what was in hand between them. A second one ends the process at
-    once, as a kill would: someone has waited long enough.
+    Between two arbitrary instructions an interrupt could lose the photo in hand. A second interrupt ends the process at once,
+    like a kill: the user does not want to wait.
     """
     interrupt = Interrupt()
 
     def note(number: int, frame: FrameType | None) -> None:
         if interrupt.came:
-            # Past Python's buffer, which may be in use just now.
+            # Not through Python's buffer, which may be in use at this moment.
             with suppress(OSError, ValueError, AttributeError):
-                os.write(sys.stderr.fileno(), b"\ncropper: stopped at once; the same command goes on from there\n")
+                os.write(sys.stderr.fileno(), b"\ncropper: stopped at once; run the same command to continue\n")
             os._exit(INTERRUPTED)
         interrupt.came = True
 
@@ -71,9 +71,9 @@ def held_back() -> Iterator[Interrupt]:
 
 
 def end_without(threads: str, code: int) -> None:
-    """End the process at once if threads whose names begin so are still at work, which Python would wait for."""
+    """End the process at once if threads with this prefix in their names still work. Python would wait for them."""
     if any(thread.name.startswith(threads) for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, AttributeError):  # None where it was closed
+            with suppress(OSError, AttributeError):  # a closed stream is None
                 stream.flush()
         os._exit(code)

@@ -1,60 +1,61 @@
-"""A supervisor for ``cropper batch``, where there can be one."""
+"""Run ``cropper batch`` in a supervised child process, where the system can fork."""
 
 from __future__ import annotations
 
 import functools
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cropper.cli.help import Function
 from cropper.cli.terminal import INTERRUPTED, say
 from cropper.process.child import can_fork
-from cropper.process.supervisor import Attempt, supervise
 
 if TYPE_CHECKING:
+    from cropper.process.supervisor import Attempt
     from cropper.storage.places import Place
 
 
 @dataclass(frozen=True)
 class Caller:
-    """What the command line is run by, click's ``obj``.
+    """Who runs the command line: click's ``obj``.
 
     Attributes:
-        is_program: whether the process is for nothing else. Another program's is not forked: its own code would go on twice.
+        is_program: whether the process runs nothing else. Another program is not forked: its own code would go on twice.
     """
 
     is_program: bool = False
 
 
-STOPPED = "interrupted; what is finished is on disk, and the same command goes on from there"
+STOPPED = "interrupted; finished photos are on disk; run the same command to continue"
 
 
-def supervised(command: Callable[..., int]) -> Callable[..., int]:
-    """Have the command run in a child where that can be: ``attempt`` to the command, and what it is to do.
+def supervised(command: Function) -> Function:
+    """Run the command in a child process where the system can fork. The command receives ``attempt``: what this child is to do.
 
-    Where ``focus_file`` can be read but once, ``focus_copy`` to the command is where it can be read again.
+    If ``focus_file`` can be read only once, the command also receives ``focus_copy``, which can be read again.
 
-    All that loads a library has to be below it.
+    Put decorators that load a library below this one: the parent process forks before they run.
     """
 
     @functools.wraps(command)
     def with_supervisor(
         *, source: Place, out: Place, focus_file: Path | None, deadline: float, quiet: bool, **others: Any
     ) -> int:
+        from tempfile import TemporaryDirectory
+
+        from cropper.process.supervisor import Attempt, supervise
+
         others = {**others, "source": source, "out": out, "focus_file": focus_file, "quiet": quiet}
         caller = click.get_current_context().obj or Caller()
         if not caller.is_program or not can_fork():
             return command(attempt=Attempt(), **others)
-        if focus_file is not None and not focus_file.is_file():  # a pipe, which gives what it has but once
+        if focus_file is not None and not focus_file.is_file():  # a pipe, which can be read only once
             kept = os.memfd_create("focus")
             with open(kept, "wb", closefd=False) as copy:
                 copy.write(focus_file.read_bytes())
@@ -67,11 +68,11 @@ def supervised(command: Callable[..., int]) -> Callable[..., int]:
 
         def tell(message: str) -> None:
             if sys.stderr is not None and sys.stderr.isatty():
-                click.echo("\r\x1b[K", nl=False, err=True)  # the bar of the one that died
+                click.echo("\r\x1b[K", nl=False, err=True)  # erase the progress bar of the child that died
             if not quiet:
                 say(message)
 
-        # Of an OUT in a storage a child keeps a ledger here, which stays behind where it dies.
+        # For an OUT in a storage the child keeps a ledger in this folder, and leaves it behind if it dies.
         with nullcontext() if isinstance(out, Path) else TemporaryDirectory(prefix="cropper-") as scratch:
             try:
                 return supervise(work, source, deadline, tell)
@@ -79,19 +80,14 @@ def supervised(command: Callable[..., int]) -> Callable[..., int]:
                 say(STOPPED)
                 return INTERRUPTED
 
-    option = click.option(
-        "--deadline",
-        metavar="SECONDS",
-        type=click.FloatRange(0),
-        default=120,
-        show_default=True,
-        help="A photo whose pixels take longer fails; 0 for no limit. On Linux, or on a cluster.",
-    )
-    return option(with_supervisor)
+    return with_supervisor
 
 
 def _use_scratch(folder: str) -> None:
-    """Have temporary files go to a folder, after what the last process left there has gone."""
+    """Put temporary files into a folder, after removing what the last process left there."""
+    import shutil
+    import tempfile
+
     tempfile.tempdir = folder
     for name in os.listdir(folder):
         shutil.rmtree(os.path.join(folder, name), ignore_errors=True)

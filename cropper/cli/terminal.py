@@ -1,4 +1,4 @@
-"""How the command line speaks: exit codes, stdout and stderr, and the progress bar."""
+"""The command line's exit codes, its messages on stderr, and its progress bar."""
 
 from __future__ import annotations
 
@@ -7,69 +7,65 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cropper.errors import UsageError, printable
 
-if TYPE_CHECKING:
-    pass
-
-
 SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130  # exit codes
 
 
 def is_stdout(output: Path) -> bool:
-    """Whether a picture goes to stdout, ``-``.
+    """Return whether a picture goes to stdout, ``-``.
 
     Raises:
-        UsageError: if that is a terminal.
+        UsageError: if stdout is a terminal.
     """
     if str(output) != "-":
         return False
     if sys.stdout.isatty():
-        raise UsageError("a picture is nothing for a terminal", remedy="write it to a file with -o, or into a pipe")
+        raise UsageError("a terminal cannot show the picture", remedy="write it to a file with -o, or into a pipe")
     return True
 
 
 def usable_cores() -> int:
-    """The cores this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def say(message: str) -> None:
-    """One line to the user, on stderr, if anybody reads it: a run that lasts does not end because the reader has."""
+    """Print one line for the user on stderr. If the reader has gone, drop it: a long run must not end for that."""
     try:
         click.echo(f"cropper: {printable(message)}", err=True)
     except BrokenPipeError:
-        with open(os.devnull, "w") as nowhere:  # for what waits in Python's buffer too
+        with open(os.devnull, "w") as nowhere:  # Python's buffer still holds the line
             os.dup2(nowhere.fileno(), sys.stderr.fileno())
 
 
 def open_closed_streams() -> None:
-    """Have nothing in place of standard streams that were closed, so that no file takes their numbers: libraries print there."""
+    """Open closed standard streams on the null device. Otherwise other files get their numbers, and libraries print there."""
     for stream in range(3):
         try:
             os.fstat(stream)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
 class Progress:
-    """Draws the bar, if there is one.
+    """A progress bar, or nothing where none is drawn.
 
     Args:
-        bar: tqdm's, or None to draw nothing.
+        bar: tqdm's bar, or None to draw nothing.
     """
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar
 
     def step(self) -> None:
-        """One photo more is done."""
+        """Count one more photo as done."""
         if self._bar is not None:
             self._bar.update()
 
@@ -79,23 +75,23 @@ class Progress:
             self._bar.set_postfix(**figures)
 
     def say(self, message: str) -> None:
-        """One line to the user, on stderr, above the bar."""
+        """Print one line for the user on stderr, above the bar."""
         with self._bar.external_write_mode(sys.stderr) if self._bar is not None else nullcontext():
             say(message)
 
 
 @contextmanager
 def progress(total: Callable[[], int | None], quiet: bool = False) -> Iterator[Progress]:
-    """Draw a bar while the body runs, on a terminal and unless quiet.
+    """Draw a progress bar while the body runs, if stderr is a terminal.
 
     Args:
-        total: counts the photos, or says None where that costs too much; is asked only where there is a bar.
-        quiet: whether to draw none.
+        total: counts the photos, or returns None where counting costs too much. Called only if a bar is drawn.
+        quiet: whether to draw no bar.
     """
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield Progress(None)
         return
-    from tqdm import tqdm  # takes as long as a small photo
+    from tqdm import tqdm  # its import takes as long as a small photo
 
     with tqdm(total=total(), unit=" photos", file=sys.stderr, dynamic_ncols=True) as bar:
         yield Progress(bar)

@@ -1,4 +1,7 @@
-"""The types of options: what a user writes, turned into what the code takes."""
+"""The types of options: turn what a user writes into what the code takes.
+
+On a wrong value, ``convert`` raises click's BadParameter, as click's own types do.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,53 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cropper.errors import UsageError
+from cropper.settings import FILLS
 
 if TYPE_CHECKING:
     from cropper.ledger.shards import Shard
-if TYPE_CHECKING:
-    pass
-if TYPE_CHECKING:
-    pass
+
+
+class WholeNumber(click.IntRange):
+    """A whole number within limits."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a whole number."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            limit = f" to {self.max}" if self.max is not None else ""
+            self.fail(f"{value!r} is not a whole number from {self.min}{limit}.", param, ctx)
+
+
+class Share(click.FloatRange):
+    """A share of a whole: above 0, at most 1."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a share."""
+        try:
+            share = super().convert(value, param, ctx)
+        except click.BadParameter:
+            share = 0.0
+        if not share > 0:  # NaN too, which passes click's own check
+            self.fail(f"{value!r} is not a number above 0 and at most 1.", param, ctx)
+        return share
+
+
+class Seconds(click.FloatRange):
+    """A time in seconds, 0 or more."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a time."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is not a number of seconds from 0.", param, ctx)
 
 
 class ShardType(click.ParamType["Shard"]):
@@ -24,14 +67,14 @@ class ShardType(click.ParamType["Shard"]):
     name = "I/N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
-        """The shard a user wrote; click says what is wrong with it otherwise."""
+        """Read ``1/4``."""
         from cropper.ledger.shards import Shard
 
         if isinstance(value, Shard):
             return value
         match = re.fullmatch("([0-9]{1,6})/([0-9]{1,6})", str(value))
         if match is None:
-            self.fail(f"{value!r} is not a shard's number and how many there are, as in 1/4.", param, ctx)
+            self.fail(f"{value!r} is not the number of a shard and the number of all shards, as in 1/4.", param, ctx)
         try:
             return Shard(int(match[1]), int(match[2]))
         except UsageError as error:
@@ -44,12 +87,12 @@ class Named(click.ParamType[tuple[str, str]]):
     name = "NAME=FILE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """The name and the file; click says what is wrong otherwise."""
+        """Read ``sharp=boxes.csv``."""
         if isinstance(value, tuple):
             return value
         name, sign, file = str(value).partition("=")
         if not (name and sign and file):
-            self.fail(f"{value!r} is not a name and a file as in sharp=boxes.csv", param, ctx)
+            self.fail(f"{value!r} is not a name and a file, as in sharp=boxes.csv.", param, ctx)
         return name, file
 
 
@@ -63,7 +106,7 @@ class Where(click.Path):
         super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The place a user wrote; click says what is wrong with a path otherwise."""
+        """Read a path or a URL."""
         from cropper.storage.places import is_url, place
 
         return place(value) if isinstance(value, str) and is_url(value) else super().convert(value, param, ctx)
@@ -76,7 +119,7 @@ class Pair(click.ParamType[tuple[int, int]]):
         self.name, self.sign, self.example = name, sign, example
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """The pair a user wrote; click says what is wrong with it otherwise."""
+        """Read ``640x360``."""
         if isinstance(value, tuple):
             return value
         numbers = str(value).lower().split(self.sign)
@@ -86,12 +129,12 @@ class Pair(click.ParamType[tuple[int, int]]):
 
 
 class Zoomed(click.ParamType[float]):
-    """How small a zoomed box may be, of the largest one's sides: ``auto`` or ``0.5`` or ``0.5..1``."""
+    """The smallest zoomed box, as a share of the largest box's sides: ``auto``, ``0.5`` or ``0.5..1``."""
 
     name = "auto|MIN..1"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The smallest share, 0 for ``auto``; click says what is wrong otherwise."""
+        """Read ``auto``, as 0, or a share above 0."""
         if isinstance(value, float):
             return value
         text = str(value).lower()
@@ -107,19 +150,19 @@ class Zoomed(click.ParamType[float]):
 
 
 class Fill(click.ParamType[str]):
-    """What photos are padded with: ``blur``, ``edge``, or a colour by its CSS name or number, which becomes ``#rrggbb``."""
+    """What padding is filled with: ``blur``, ``edge``, or a colour as CSS writes it, which becomes ``#rrggbb``."""
 
-    name = "blur|edge|COLOUR"
+    name = "|".join((*FILLS, "COLOUR"))
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The fill in lower case; click says what is wrong otherwise."""
+        """Read a fill, in any case."""
         text = str(value).lower()
-        if text in ("blur", "edge"):
+        if text in FILLS:
             return text
         from PIL import ImageColor
 
         try:
             red, green, blue = ImageColor.getrgb(text)[:3]
         except ValueError:
-            self.fail(f"{value!r} is neither blur nor edge nor a colour, as in white or #336699.", param, ctx)
+            self.fail(f"{value!r} is neither {' nor '.join(FILLS)} nor a colour, as in white or #336699.", param, ctx)
         return f"#{red:02x}{green:02x}{blue:02x}"

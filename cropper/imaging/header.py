@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cropper.errors import PhotoError, reason_of
-from cropper.image_formats import EXTENSIONS_OF
+from cropper.image_formats import EXTENSIONS_OF, FORMATS, titles
 from cropper.imaging.colour_tags import colours_of
 from cropper.imaging.icc import is_srgb, profile_of
 from cropper.imaging.metadata import NOTHING, Metadata
@@ -79,7 +79,7 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
         # Pillow's own limit, in force where cropper is a guest in someone's program.
         raise PhotoError("it has more pixels than is safe to decode", remedy="scale it down first") from error
     except UnidentifiedImageError as error:
-        remedy = "is it complete, and a JPEG, PNG, WebP, AVIF, TIFF, BMP or GIF?"
+        remedy = f"is it complete, and a {titles(FORMATS, 'or')}?"
         raise PhotoError("the content is no image that can be read", remedy=remedy) from error
     except Exception as error:  # Pillow's parsers raise a dozen builtin types on malformed headers
         raise PhotoError(f"the header is truncated or damaged ({reason_of(error)})", remedy=COPY_AGAIN) from error

@@ -66,7 +66,7 @@ def kept_metadata(data: bytes, format: str, keep: str) -> Metadata:
     Args:
         data: the whole file, of which ``photo.probe`` has read the header.
         format: Pillow's name of its format.
-        keep: one of ``CHOICES``.
+        keep: one of ``settings.KEEP_CHOICES``.
     """
     if keep == KEEP_NOTHING:
         return NOTHING

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cropper.errors import CropperError, DependencyError, OutputError, PhotoError, UsageError
-from cropper.image_formats import FORMAT_OF
+from cropper.image_formats import MIME_OF
 from cropper.storage.places import Folder, Remote, Version, join
 
 T = TypeVar("T")
@@ -105,9 +105,8 @@ def write(file: Remote, data: bytes) -> None:
     try:
         fs, path = _at(file)
         options = {}
-        kind = FORMAT_OF.get(os.path.splitext(path)[1].lower())
-        if kind is not None and (_is(fs, _S3) or _is(fs, _GOOGLE)):
-            mime = "image/jpeg" if kind == "jpg" else f"image/{kind}"
+        mime = MIME_OF.get(os.path.splitext(path)[1].lower())
+        if mime is not None and (_is(fs, _S3) or _is(fs, _GOOGLE)):
             options = {"ContentType" if _is(fs, _S3) else "content_type": mime}
         _retried(lambda: fs.pipe_file(path, data, **options))
     except Exception as error:

@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from cropper.image_formats import FORMAT_OF, PHOTOS, output_format
+from cropper.image_formats import FORMAT_OF, PHOTO_EXTENSIONS, output_format
 from cropper.storage.places import join
 
 if TYPE_CHECKING:  # with it is numpy, which a supervisor does without
@@ -73,7 +73,7 @@ def names_one_by_one(photos: tuple[str, ...], format: str) -> dict[str, str]:
         while stem.endswith(ending):
             stem = stem.removesuffix(ending)
         extension = os.path.splitext(stem)[1].lower()
-        taken = stem != name and extension in PHOTOS and FORMAT_OF.get(extension) != new == output_format(stem, format)
+        taken = stem != name and extension in PHOTO_EXTENSIONS and FORMAT_OF.get(extension) != new == output_format(stem, format)
         result[name] = name if stays and not taken else _fitting(name, ending)
     return result
 

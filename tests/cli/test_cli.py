@@ -171,12 +171,13 @@ WRONG = {
     "size in other digits": (["batch", "in", "out", "--size", "٣x٣"], "as in 640x360"),
     "aspect like a size": (["batch", "in", "out", "--aspect", "16x9"], "as in 16:9"),
     "unknown format": (["batch", "in", "out", "--format", "jxl"], "'jxl' is not one of"),
-    "quality beyond": (["batch", "in", "out", "--quality", "101"], "101 is not in the range"),
-    "no jobs": (["batch", "in", "out", "--jobs", "0"], "0 is not in the range"),
+    "quality beyond": (["batch", "in", "out", "--quality", "101"], "'101' is not a whole number from 1 to 100."),
+    "no jobs": (["batch", "in", "out", "--jobs", "0"], "'0' is not a whole number from 1."),
     "zoom to nothing": (["batch", "in", "out", "--zoom", "0"], "'0' is neither auto nor a share"),
     "zoom beyond": (["crop", "in/0.jpg", "--zoom", "1.5..1"], "as in 0.5..1"),
     "unknown fill": (["batch", "in", "out", "--pad-with", "blurry"], "'blurry' is neither blur nor edge nor a colour"),
-    "kept more than all": (["boxes", "in", "--min-kept", "1.5"], "1.5 is not in the range"),
+    "kept more than all": (["boxes", "in", "--min-kept", "1.5"], "'1.5' is not a number above 0 and at most 1."),
+    "kept no number": (["boxes", "in", "--min-kept", "nan"], "'nan' is not a number above 0 and at most 1."),
     "focus of no table": (["batch", "in", "out", "--focus", "in/notes.txt"], "no column path"),
     "no focus file": (["boxes", "in", "--focus", "none.csv"], "'none.csv' does not exist"),
     "unknown command": (["cut", "in", "out"], "No such command 'cut'"),
@@ -235,7 +236,7 @@ def test_a_stopped_batch_keeps_what_is_finished_and_the_next_goes_on(cropper, cr
         assert process.returncode == -signal.SIGKILL
     else:
         assert process.returncode == 130
-        assert "the same command goes on from there" in stderr
+        assert "run the same command to continue" in stderr
         assert paths_in(out / "boxes.csv") == sorted(finished)
         assert not list(out.glob(".*.part"))
     code, _, err = cropper("batch", many, "out")
@@ -446,8 +447,8 @@ def test_a_focus_file_in_the_folder_is_taken_and_said(cropper, photos, tmp_path)
     code, _, err = cropper("batch", "in", "out", "--aspect", "1:1")
     assert code == 0
     taken, strangers, summary = err.splitlines()
-    assert taken == "cropper: in/.focus.csv: taken as --focus"
-    assert strangers == ("cropper: in/.focus.csv: no photo in IN is called none.jpg and 1 more; give paths as boxes.csv does")
+    assert taken == "cropper: in/.focus.csv: used as --focus"
+    assert strangers == ("cropper: in/.focus.csv: IN has no photo none.jpg and 1 more; write paths as in boxes.csv")
     assert "; 1 crop as given; 1 other file" in summary
     code, _, err = cropper("batch", "in", "out", "--aspect", "1:1", "--focus", "in/.focus.csv", "--quiet")
     assert (code, len(err.splitlines())) == (0, 1)

@@ -96,19 +96,19 @@ def test_commands_of_a_group_have_tables_too(cropper, tmp_path):
 
 
 WRONG = {
-    "no TOML": ("[batch]\nsize = 64x36\n", "cropper.toml: it is no TOML (", "line 2"),
-    "no text": ("[batch]\n# \udce9", "cropper.toml: it is no TOML (line 2 is not UTF-8)"),
+    "no TOML": ("[batch]\nsize = 64x36\n", "cropper.toml: it is not valid TOML (", "line 2"),
+    "no text": ("[batch]\n# \udce9", "cropper.toml: it is not valid TOML (line 2 is not UTF-8)"),
     "no option": ('[batch]\nsizes = "9x9"\n', "no command has an option for 'sizes' in [batch]; 'cropper batch --help'"),
     "no option of any": ('speed = "high"\n', "no command has an option for 'speed'; 'cropper --help'"),
     "another's option": ("[boxes]\nquality = 80\n", "no command has an option for 'quality' in [boxes]"),
     "no command": ('[cut]\nsize = "9x9"\n', "there is no command for the table [cut]"),
     "below a command": ('[batch.size]\nwidth = "9"\n', "there is no command for the table [batch.size]"),
     "an argument": ('[batch]\nsource = "in"\n', "no command has an option for 'source' in [batch]"),
-    "not the kind": ("[batch]\nsize = 640\n", "'size' in [batch] cannot be used: it must be a text in quotes, or a list of such"),
+    "not the kind": ("[batch]\nsize = 640\n", "'size' in [batch] cannot be used: it must be text in quotes, or a list of them"),
     "no whole number": ("[batch]\nquality = 85.5\n", "'quality' in [batch] cannot be used: it must be a whole number"),
     "a truth for a number": ("[batch]\njobs = true\n", "it must be a whole number"),
     "a number for a truth": ("[batch]\nenlarge = 1\n", "'enlarge' in [batch] cannot be used: it must be true or false"),
-    "beyond": ("[batch]\nquality = 101\n", "'quality' in [batch] cannot be used: 101 is not in the range 1<=x<=100"),
+    "beyond": ("[batch]\nquality = 101\n", "'quality' in [batch] cannot be used: 101 is not a whole number from 1 to 100"),
     "no size": ('[batch]\nsize = ["9x9", "9:9"]\n', "'9:9' is not two whole numbers"),
     "no choice": ('[batch]\nformat = "jxl"\n', "'format' in [batch] cannot be used: 'jxl' is not one of"),
     "no choice of any": ('format = "jxl"\n', "'format' cannot be used: 'jxl' is not one of"),

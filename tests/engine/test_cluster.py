@@ -163,7 +163,7 @@ def test_an_interrupt_keeps_what_is_finished_and_the_next_run_goes_on(samples, t
     running.send_signal(signal.SIGTERM)
     stdout, stderr = running.communicate(timeout=PATIENCE)
     assert (running.returncode, stdout) == (130, b"")
-    assert b"cropper: interrupted; what is finished is on disk" in stderr
+    assert b"cropper: interrupted; finished photos are on disk" in stderr
     finished = sum(1 for _ in read_rows(out / TABLE_NAME)) // 2
     assert 0 < finished < 150
     done = process(source, out)
@@ -424,7 +424,7 @@ def test_a_cluster_that_is_not_there_is_an_error_in_one_line(cropper_process, sa
 
 def test_an_address_without_the_engine_is_refused(cropper, samples):
     code, _, err = cropper("batch", samples, "out", "--address", "auto")
-    assert (code, err) == (2, "cropper: --address is for --engine ray; give both or none\n")
+    assert (code, err) == (2, "cropper: --address needs --engine ray; give both or neither\n")
 
 
 def test_no_card_for_cuda_is_an_error(photos, tmp_path, address):

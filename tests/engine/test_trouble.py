@@ -83,9 +83,9 @@ def test_a_full_disk_ends_a_run_with_one_message(photos, tmp_path, kilobytes):
     if mounted.returncode:
         pytest.skip("needs to mount a disk")
     try:
-        with pytest.raises(OutputError, match=r"No space left on device.*; make room and run again"):
+        with pytest.raises(OutputError, match=r"No space left on device.*; free some disk space and run again"):
             process(photos, out)
-        with pytest.raises(OutputError, match="make room"):
+        with pytest.raises(OutputError, match="free some disk space"):
             process(photos, out)
         subprocess.run(["mount", "-o", "remount,size=50m", out], check=True)
         goes_on_from(photos, out, before)
@@ -264,7 +264,7 @@ def test_an_interrupt_does_not_wait_for_a_slow_photo(slow, photos, cropper, tmp_
     err = slow.communicate(timeout=30)[1].decode()
     assert time.monotonic() - begun < 10  # under 1 s where there is a core for it
     assert slow.returncode == 130
-    assert "interrupted; what is finished is on disk, and the same command goes on from there" in err
+    assert "interrupted; finished photos are on disk; run the same command to continue" in err
     kept = {row.output for row in read_rows(tmp_path / "out/boxes.csv")}
     assert {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.jpg")} == kept
     code, _, err = cropper("batch", "in", "out")
@@ -280,7 +280,7 @@ def test_a_second_interrupt_ends_at_once(slow, cropper, tmp_path):
     err = slow.communicate(timeout=30)[1].decode()
     assert time.monotonic() - begun < 5
     assert slow.returncode == 130
-    assert "the same command goes on from there" in err
+    assert "run the same command to continue" in err
     assert cropper("batch", "in", "out")[0] == 0
 
 

@@ -104,7 +104,7 @@ def test_photos_left_out_are_said(run, gaze_folder, tmp_path):
         file.write("f.jpg,0,0,-9,-9,100\n")
     shutil.copy(gaze_folder / "images" / "a.jpg", tmp_path / "set" / "images" / "f.jpg")
     code, out, err = run("evaluate", "maps", tmp_path / "set", "--json")
-    assert (code, err) == (0, "cropper: 1 of 6 photos left out, for want of fixations: f.jpg\n")
+    assert (code, err) == (0, "cropper: 1 of 6 photos left out, because they have no fixations: f.jpg\n")
     assert json.loads(out)["left_out"] == ["f.jpg"]
 
 
@@ -114,7 +114,7 @@ def test_photos_left_out_are_said(run, gaze_folder, tmp_path):
     [
         (["{tmp}/nothing"], "does not exist"),
         (["{tmp}"], "fixations.csv: it cannot be read (No such file or directory); a gaze set is a folder with images/"),
-        (["{set}", "--every", "0"], "0 is not in the range"),
+        (["{set}", "--every", "0"], "'0' is not a whole number from 1."),
         (["{set}", "--model", "{tmp}/no.onnx"], "does not exist"),
         (["{set}", "--model", "{set}/fixations.csv"], "onnxruntime cannot load it"),
     ],

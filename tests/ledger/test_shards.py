@@ -207,5 +207,5 @@ def test_words_on_photos_of_other_shards_are_no_strangers(cropper, photos, tmp_p
     for number in (1, 2):
         code, _, err = cropper("batch", photos, "out", "--size", "64x36", "--focus", "focus.csv", "--shard", f"{number}/2")
         assert code in (0, 1)
-        said += [line for line in err.splitlines() if "no photo in IN" in line]
-    assert said == ["cropper: focus.csv: no photo in IN is called nobody.png; give paths as boxes.csv does"]
+        said += [line for line in err.splitlines() if "IN has no photo" in line]
+    assert said == ["cropper: focus.csv: IN has no photo nobody.png; write paths as in boxes.csv"]

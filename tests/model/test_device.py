@@ -38,7 +38,7 @@ def test_auto_falls_back_to_the_processor_with_one_line(photo, cropper, tmp_path
     assert cropper("batch", "in", "out", "--size", "64x36", "--quiet") == (0, "", "")
     settings = (tmp_path / "out/.cropper/settings.json").read_bytes()
     assert json.loads(settings)["device"] == "cpu"
-    said = "cropper: --device auto: on the processor, since this onnxruntime is without CUDA\n"
+    said = "cropper: --device auto: using the processor, because this onnxruntime is without CUDA\n"
     code, _, err = cropper("batch", "in", "out", "--size", "64x36", "--device", "auto")
     assert (code, err.startswith(said), "1 unchanged" in err) == (0, True, True)
     assert (tmp_path / "out/.cropper/settings.json").read_bytes() == settings

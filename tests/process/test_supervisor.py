@@ -229,7 +229,7 @@ def test_an_interrupt_comes_once_however_it_comes(photos, start, tmp_path, name,
     (os.killpg if to_all else os.kill)(process.pid, getattr(signal, name))
     said = process.communicate(timeout=30)[1]
     assert process.returncode == 130
-    assert said.count("interrupted; what is finished is on disk, and the same command goes on from there") == 1
+    assert said.count("interrupted; finished photos are on disk; run the same command to continue") == 1
     assert "11 photos" in said
     assert said.count("\n") == 2
     assert len(list(read_rows(tmp_path / "out/boxes.csv"))) == COUNT - 1
@@ -261,7 +261,7 @@ def test_an_interrupt_while_a_photo_is_tried_alone_ends_the_run(photos, start, t
     os.killpg(process.pid, signal.SIGINT)
     said = process.communicate(timeout=30)[1]
     assert process.returncode == 130
-    assert said == "cropper: interrupted; what is finished is on disk, and the same command goes on from there\n"
+    assert said == "cropper: interrupted; finished photos are on disk; run the same command to continue\n"
     assert is_free(tmp_path / "out")
 
 
@@ -286,7 +286,7 @@ def test_a_focus_from_a_pipe_outlives_its_first_reader(photos, start, tmp_path):
     (tmp_path / "focus").write_text("path,x,y\nb/11.jpg,20,30\nnone.jpg,1,1\n")
     said = process.communicate(timeout=120)[1]
     assert "1 crop as given" in said
-    assert "cropper: focus: no photo in IN is called none.jpg; " in said
+    assert "cropper: focus: IN has no photo none.jpg; " in said
     assert [row.path for row in read_rows(tmp_path / "out/boxes.csv") if row.message == "focus given"] == ["b/11.jpg"]
 
 

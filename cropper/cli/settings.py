@@ -1,0 +1,197 @@
+"""The options that become ``Settings``: what thumbnails to make, and how to crop. Choices and defaults come from ``settings``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cropper.cli.help import Function, Heading, add_options, option
+from cropper.cli.options import aspect_option, device_option, fast_option, is_outranked, limits_options
+from cropper.cli.types import Fill, Pair, Share, WholeNumber, Zoomed
+from cropper.image_formats import FORMAT_CHOICES, FORMATS, KEEP_FORMAT, titles
+from cropper.settings import (
+    DEFAULT_MIN_KEPT,
+    DEFAULT_TARGET,
+    KEEP_CHOICES,
+    OTHERWISE,
+    Choosing,
+    Fit,
+    Limits,
+    Settings,
+    Target,
+    Zoom,
+)
+
+_LOSSY = [one for one in FORMATS if one.quality]
+_READ_ONLY = [one for one in FORMATS if not one.output]
+
+
+def choosing_options(command: Function) -> Function:
+    """Add the options that say which boxes to choose. The command receives ``targets`` and ``choosing``."""
+
+    @functools.wraps(command)
+    def with_choosing(
+        *,
+        sizes: tuple[tuple[int, int], ...],
+        aspects: tuple[tuple[int, int], ...],
+        zoom: float | None,
+        zoom_keep: float,
+        min_kept: float | None,
+        otherwise: str | None,
+        **others: Any,
+    ) -> Any:
+        if otherwise is not None and min_kept is None:
+            min_kept = DEFAULT_MIN_KEPT
+        chosen = Choosing(
+            zoom=Zoom(zoom, max(zoom_keep, min_kept or 0.0)) if zoom is not None else None,
+            min_kept=min_kept,
+            otherwise=Fit(otherwise) if otherwise else Choosing.otherwise,
+        )
+        return command(targets=targets_of(sizes, aspects), choosing=chosen, **others)
+
+    return add_options(
+        option(
+            "--size",
+            "sizes",
+            type=Pair("WxH", "x", "640x360"),
+            metavar="WxH",
+            multiple=True,
+            heading=Heading.MAKE,
+            help=f"Crop to this size in pixels; repeatable.  [default: {DEFAULT_TARGET.label}]",
+        ),
+        aspect_option("Crop to this shape and keep the photo's own pixels; repeatable."),
+        option(
+            "--zoom",
+            type=Zoomed(),
+            metavar=Zoomed.name,
+            heading=Heading.CROP,
+            help="Tighten the crop around the subject, never below the size asked for. auto: as far as --zoom-keep allows; MIN, "
+            "such as 0.5: no further than this share of the largest crop's sides.",
+        ),
+        option(
+            "--zoom-keep",
+            metavar="SHARE",
+            type=Share(),
+            default=Zoom.share,
+            show_default=True,
+            heading=Heading.CROP,
+            help="Keep at least this share (0 to 1) of what people look at when zooming.",
+        ),
+        option(
+            "--otherwise",
+            type=click.Choice([fit.value for fit in OTHERWISE]),
+            heading=Heading.CROP,
+            help="Where no crop is good: pad the photo, crop its centre, keep the whole photo scaled to fit, or skip it.  "
+            f"[default with --min-kept: {Choosing.otherwise.value}]",
+        ),
+        option(
+            "--min-kept",
+            metavar="SHARE",
+            type=Share(),
+            heading=Heading.CROP,
+            help="Call a crop good only if it keeps this share (0 to 1) of what people look at. A photo where nothing stands out "
+            f"has no good crop.  [default with --otherwise: {DEFAULT_MIN_KEPT}]",
+        ),
+    )(with_choosing)
+
+
+_thumbnail_options = add_options(
+    option(
+        "--format",
+        type=click.Choice(FORMAT_CHOICES),
+        default=Settings.format,
+        show_default=True,
+        heading=Heading.MAKE,
+        help=f"Write thumbnails in this format. {KEEP_FORMAT}: the photo's own format, or PNG for {titles(_READ_ONLY, 'and')}.",
+    ),
+    option(
+        "--quality",
+        metavar="N",
+        type=WholeNumber(1, 100),
+        heading=Heading.MAKE,
+        help=f"Compress {titles(_LOSSY, 'and')} at this quality, 1 to 100.  "
+        f"[default: {', '.join(str(one.quality) for one in _LOSSY)}]",
+    ),
+    option(
+        "--enlarge",
+        is_flag=True,
+        heading=Heading.MAKE,
+        help="Enlarge photos that are smaller than the size. Without this, their crops keep their own pixels.",
+    ),
+    option(
+        "--keep",
+        type=click.Choice(KEEP_CHOICES),
+        default=Settings.keep,
+        show_default=True,
+        heading=Heading.MAKE,
+        help="Keep metadata: copyright keeps the photographer's name and copyright; all keeps EXIF and XMP, which include the "
+        "place where a photo was taken.",
+    ),
+    option(
+        "--srgb",
+        is_flag=True,
+        heading=Heading.MAKE,
+        help="Convert colours to sRGB. Without this, thumbnails keep the photo's colour profile.",
+    ),
+    option(
+        "--pad-with",
+        "fill",
+        type=Fill(),
+        metavar=Fill.name,
+        default=Settings.fill,
+        show_default=True,
+        heading=Heading.CROP,
+        help="Fill the padding with a blurred copy of the photo, the colour of its edges, or a colour such as white or #336699.",
+    ),
+)
+
+
+def settings_options(command: Function) -> Function:
+    """Add all options that decide a thumbnail, for commands that make some. The command receives ``settings``."""
+
+    @functools.wraps(command)
+    def with_settings(
+        *,
+        targets: tuple[Target, ...],
+        choosing: Choosing,
+        format: str,
+        quality: int | None,
+        enlarge: bool,
+        fill: str,
+        limits: Limits,
+        srgb: bool,
+        keep: str,
+        model: Path | None,
+        device: str,
+        **others: Any,
+    ) -> Any:
+        settings = Settings(
+            targets,
+            format,
+            quality,
+            enlarge,
+            model=model,
+            device=device,
+            choosing=choosing,
+            fill=fill,
+            limits=limits,
+            srgb=srgb,
+            keep=keep,
+        )
+        return command(settings=settings, **others)
+
+    return add_options(choosing_options, _thumbnail_options, limits_options, fast_option, device_option)(with_settings)
+
+
+def targets_of(sizes: Sequence[tuple[int, int]], aspects: Sequence[tuple[int, int]]) -> tuple[Target, ...]:
+    """Return the targets asked for, each once, sizes first, in the order given; the default target if there are none."""
+    if is_outranked("sizes", by="aspects"):
+        sizes = ()
+    elif is_outranked("aspects", by="sizes"):
+        aspects = ()
+    asked = [Target(size, size) for size in sizes] + [Target(aspect) for aspect in aspects]
+    return tuple(dict.fromkeys(asked or [DEFAULT_TARGET]))

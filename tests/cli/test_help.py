@@ -1,0 +1,120 @@
+"""What ``--help`` says: complete, within 80 columns, and in step with the README."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from cropper.cli import cli
+from cropper.cli.help import Heading
+
+ROOT = Path(__file__).parents[2]
+READMES = "\n".join(
+    file.read_text(encoding="utf-8") for file in [ROOT / "README.md", *sorted((ROOT / "cropper").rglob("README.md"))]
+)
+WIDTH = 80
+
+
+def commands(command: click.Command = cli, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """All commands, each with the words that call it."""
+    yield names, command
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from commands(below, (*names, name))
+
+
+COMMANDS = {" ".join(("cropper", *names)): (names, command) for names, command in commands()}
+every_command = pytest.mark.parametrize("name", COMMANDS)
+
+
+def options_of(command: click.Command) -> list[click.Option]:
+    return [param for param in command.params if isinstance(param, click.Option)]
+
+
+@pytest.fixture
+def help_of(cropper, monkeypatch) -> Callable[[str], str]:
+    """A function from a command to its help, as a terminal of 80 columns shows it."""
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+
+    def show(name: str) -> str:
+        code, out, err = cropper(*COMMANDS[name][0], "--help")
+        assert (code, err) == (0, "")
+        return out
+
+    return show
+
+
+@every_command
+def test_every_command_argument_and_option_has_help(name):
+    _, command = COMMANDS[name]
+    assert command.help
+    assert command is cli or command.short_help
+    for param in command.params:
+        assert getattr(param, "help", None), param.name
+        assert param.help.endswith((".", "]")), param.help
+
+
+@every_command
+def test_help_fits_into_80_columns(help_of, name):
+    wide = [line for line in help_of(name).splitlines() if len(line) > WIDTH]
+    assert not wide
+
+
+@every_command
+def test_every_command_shows_an_example(help_of, name):
+    assert re.search(rf"^  (.*\| )?{name}\b", help_of(name), re.MULTILINE)
+
+
+@every_command
+def test_options_stand_under_headings_each_once(help_of, name):
+    _, command = COMMANDS[name]
+    headings = ["Options", *(heading.value for heading in Heading)]
+    lines = help_of(name).splitlines()
+    shown = [line[:-1] for line in lines if line[:-1] in headings]
+    assert shown
+    assert shown == sorted(shown, key=headings.index)
+    below = lines[lines.index(f"{shown[0]}:") :]
+    for option in options_of(command):
+        flag = max(option.opts, key=len)
+        assert sum(re.match(rf"  (-\w, )?{flag}( |$)", line) is not None for line in below) == 1
+
+
+def test_batch_shows_the_common_options_first_and_the_rare_ones_last(help_of):
+    text = help_of("cropper batch")
+    order = ["What to make:", "--size", "--format", "How to crop:", "--focus", "Which photos:", "Speed and machines:", "--jobs"]
+    places = [text.index(word, text.index("Positional arguments:")) for word in [*order, "Other options:", "--deadline"]]
+    assert places == sorted(places)
+
+
+# Options that take any text, or a file to write.
+FREE = {"--template", "--address", "-o", "--output"}
+VALUED = [
+    (name, o.opts[0]) for name, (_, c) in COMMANDS.items() for o in options_of(c) if not o.is_flag and o.opts[0] not in FREE
+]
+
+
+@pytest.mark.parametrize(("name", "flag"), VALUED)
+def test_a_wrong_value_is_one_line_that_names_the_option(cropper, name, flag):
+    code, out, err = cropper(*COMMANDS[name][0], flag, "no!such")
+    assert (code, out) == (2, "")
+    assert err.startswith("cropper: Invalid value for ")
+    assert flag in err
+    assert "no!such" in err
+    assert err.endswith(f"Try '{name} --help'.\n")
+    assert err.count("\n") == 1
+
+
+@every_command
+def test_every_command_and_option_is_in_a_readme(name):
+    _, command = COMMANDS[name]
+    assert name in READMES
+    missing = [option.opts for option in options_of(command) if not any(is_mentioned(flag) for flag in option.opts)]
+    assert not missing
+
+
+def is_mentioned(flag: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", READMES) is not None

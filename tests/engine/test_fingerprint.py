@@ -1,0 +1,123 @@
+"""The fingerprint of a run's settings: another text makes every user's thumbnails again."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from cropper._version import __version__
+from cropper.engine import batch
+from cropper.settings import Choosing, Fit, Limits, Settings, Target, Zoom
+
+DEFAULT = """\
+{
+ "targets": [
+  {
+   "aspect": [
+    640,
+    360
+   ],
+   "size": [
+    640,
+    360
+   ]
+  }
+ ],
+ "format": "keep",
+ "quality": null,
+ "enlarge": false,
+ "model": "MODEL",
+ "device": "cpu",
+ "choosing": {
+  "zoom": null,
+  "min_kept": null,
+  "otherwise": "pad",
+  "candidates": 1
+ },
+ "fill": "blur",
+ "limits": {
+  "salvage": false
+ },
+ "srgb": false,
+ "keep": "none",
+ "version": "VERSION"
+}
+"""
+EVERYTHING = """\
+{
+ "targets": [
+  {
+   "aspect": [
+    16,
+    9
+   ],
+   "size": null
+  },
+  {
+   "aspect": [
+    4,
+    5
+   ],
+   "size": [
+    400,
+    500
+   ]
+  }
+ ],
+ "format": "webp",
+ "quality": 75,
+ "enlarge": true,
+ "model": "MODEL",
+ "device": "cuda",
+ "choosing": {
+  "zoom": {
+   "at_least": 0.5,
+   "share": 0.8
+  },
+  "min_kept": 0.6,
+  "otherwise": "center",
+  "candidates": 3
+ },
+ "fill": "#ffffff",
+ "limits": {
+  "salvage": true
+ },
+ "srgb": true,
+ "keep": "all",
+ "version": "VERSION"
+}
+"""
+
+
+@pytest.mark.parametrize("case", ["default", "everything"])
+def test_the_fingerprint_stays_as_it_is_to_a_byte(tmp_path, case):
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"a model")
+    settings, text = {
+        "default": (Settings((Target((640, 360), (640, 360)),), model=model), DEFAULT),
+        "everything": (
+            Settings(
+                (Target((16, 9)), Target((4, 5), (400, 500))),
+                "webp",
+                75,
+                True,
+                True,
+                model,
+                "cuda",
+                Choosing(Zoom(0.5, 0.8), 0.6, Fit.CENTRE, 3),
+                "#ffffff",
+                Limits(5, True),
+                True,
+                "all",
+            ),
+            EVERYTHING,
+        ),
+    }[case]
+    expected = text.replace("MODEL", hashlib.sha256(b"a model").hexdigest()).replace("VERSION", __version__)
+    assert batch._fingerprint(settings) == expected
+
+
+def test_the_model_is_the_bundled_one_unless_another_is_given(tmp_path):
+    bundled = batch._fingerprint(Settings((Target((1, 1)),)))
+    assert hashlib.sha256(batch.BUNDLED_MODEL.read_bytes()).hexdigest() in bundled
