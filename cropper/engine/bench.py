@@ -21,23 +21,21 @@ from statistics import median
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cropper.choosing.decide import decide
 from cropper.engine.batch import run_batch
 from cropper.engine.pipeline import BATCH_SIZE
-from cropper.engine.stages import header_of, pixels_needed, pixels_to_fill, thumbnail_of
+from cropper.engine.stages import pixels_needed, pixels_to_fill, thumbnail_of
 from cropper.errors import CropperError, UsageError, reading
 from cropper.geometry import largest_size
 from cropper.image_formats import output_format
-from cropper.imaging.decode import decode, reduction
+from cropper.imaging.decode import decode_or_salvage, reduction
 from cropper.imaging.encode import encode, encoder_parameters
-from cropper.imaging.header import Header, probe
+from cropper.imaging.header import probe
 from cropper.imaging.opencv import cv2
-from cropper.imaging.resize import on_white
 from cropper.ledger.run import close_run, open_run
 from cropper.ledger.table import OK, decided_row
-from cropper.model.inputs import prepare, shape_for
+from cropper.model.look import OpenedPhoto, infer_maps, model_input_of, read_header
 from cropper.model.saliency import Saliency
 from cropper.settings import Settings
 from cropper.storage import thumbnails
@@ -139,14 +137,15 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
         clock[stage] += seconds
         return result
 
-    def finish(held: list[tuple[Path, Header, NDArray[np.uint8], NDArray[np.uint8]]]) -> None:
-        densities = timed("infer", model.densities, np.stack([model_input for *_, model_input in held]))
-        for (file, header, pixels, _), density in zip(held, densities, strict=True):
+    def finish(held: list[tuple[Path, OpenedPhoto]]) -> None:
+        inferred = timed("infer", infer_maps, [photo for _, photo in held], model)
+        for (file, photo), maps in zip(held, inferred, strict=True):
+            header = photo.header
             format = output_format(file.name, settings.format)
             paths = paths_of(settings.targets, "", f"{file.stem}.{format}")
             for target, output in zip(settings.targets, paths, strict=True):
-                decision = timed("choose", decide, density, header.width, header.height, target, settings.choosing)[0]
-                thumbnail = timed("render", thumbnail_of, pixels, header, decision, target, settings)
+                decision = timed("choose", decide, maps.density, header.width, header.height, target, settings.choosing)[0]
+                thumbnail = timed("render", thumbnail_of, photo.pixels, header, decision, target, settings)
                 data = timed("encode", encode, thumbnail, header, format, settings.quality, settings.srgb)
                 timed("write", thumbnails.write, out / output, data, ".part", 0, False)
                 image = header.width, header.height
@@ -155,20 +154,21 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
 
     model = Saliency(settings.model, settings.device)
     current = open_run(out, out, "profile\n", False)
-    partial: dict[tuple[int, int], list[Any]] = defaultdict(list)
+    partial: dict[tuple[int, ...], list[tuple[Path, OpenedPhoto]]] = defaultdict(list)
     failed = 0
     try:
         for file in files:
             try:
                 data = timed("read", _read, file)
-                header = timed("header", header_of, data, settings)
+                header = timed("header", read_header, data, settings.limits, settings.keep)
                 needed = pixels_needed(header.width, header.height, settings)
-                pixels = timed("decode", decode, data, header, needed)
-                shape = shape_for(header.width, header.height)
-                partial[shape].append((file, header, pixels, timed("resize", prepare, on_white(pixels), shape)))
+                pixels, salvaged = timed("decode", decode_or_salvage, data, header, needed, settings.limits)
+                photo = OpenedPhoto(header, pixels, timed("resize", model_input_of, pixels, header), salvaged)
             except CropperError:
                 failed += 1
                 continue
+            shape = photo.model_input.shape
+            partial[shape].append((file, photo))
             if len(partial[shape]) == BATCH_SIZE:
                 finish(partial.pop(shape))
         for held in partial.values():

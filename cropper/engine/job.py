@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cropper.choosing.focus import Focus
 from cropper.errors import CropperError
-from cropper.imaging.header import Header
 from cropper.ledger.table import Row
+from cropper.model.look import OpenedPhoto
 from cropper.settings import Fit, Settings
 from cropper.storage.places import Place, Version
 
@@ -61,14 +58,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A photo's pixels, what the model sees of them, and whether they are but what could be salvaged."""
+    """A photo that is decoded, and the version of its file that the pixels are of. In a dry run it keeps no pixels."""
 
     job: Job
-    header: Header
     seen: Version
-    pixels: NDArray[np.uint8]
-    model_input: NDArray[np.uint8]
-    salvaged: bool
+    photo: OpenedPhoto
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from cropper.choosing.decide import decide
-from cropper.engine.stages import pixels_of, thumbnail_of
+from cropper.engine.stages import pixels_needed, thumbnail_of
 from cropper.errors import PhotoError
 from cropper.image_formats import output_format
 from cropper.imaging.encode import encode
+from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import Fit, Settings
 
@@ -25,11 +28,12 @@ def thumbnail(data: bytes, settings: Settings) -> tuple[bytes, bool]:
         ModelError: if the model cannot be loaded.
     """
     (target,) = settings.targets
-    header, pixels, model_input, salvaged = pixels_of(data, settings)
-    density = Saliency(settings.model, settings.device).densities(model_input[None])[0]
-    decision = decide(density, header.width, header.height, target, settings.choosing)[0]
+    photo = open_photo(data, partial(pixels_needed, settings=settings), settings.limits, settings.keep)
+    header = photo.header
+    (maps,) = infer_maps([photo], Saliency(settings.model, settings.device))
+    decision = decide(maps.density, header.width, header.height, target, settings.choosing)[0]
     if decision.fit is Fit.SKIP:
         raise PhotoError(decision.note, remedy="ask for another --min-kept or --otherwise")
     format = output_format(f"photo.{header.format.lower()}", settings.format)
-    made = thumbnail_of(pixels, header, decision, target, settings)
-    return encode(made, header, format, settings.quality, settings.srgb), salvaged
+    made = thumbnail_of(photo.pixels, header, decision, target, settings)
+    return encode(made, header, format, settings.quality, settings.srgb), photo.salvaged

@@ -207,14 +207,14 @@ class Pipeline:
             raise event.error
         if isinstance(event, Decoded):
             self.decoding -= 1
-            self.bytes += event.pixels.nbytes
-            shape = event.model_input.shape[:2]
+            self.bytes += event.photo.pixels.nbytes
+            shape = event.photo.model_input.shape[:2]
             self.partial[shape].append(event)
             if len(self.partial[shape]) == BATCH_SIZE:
                 self._infer(shape)
         elif isinstance(event, Inferred):
-            for decoded, density in zip(event.batch, event.densities, strict=True):
-                self._start((decoded.job.number,), finish_photo, decoded, density, self.settings, self.out, self.journal)
+            for decoded, maps in zip(event.batch, event.maps, strict=True):
+                self._start((decoded.job.number,), finish_photo, decoded, maps, self.settings, self.out, self.journal)
         else:
             if not event.was_decoded:
                 self.decoding -= 1

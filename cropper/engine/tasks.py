@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cropper.choosing.decide import Decision, decide
 from cropper.engine.job import SALVAGED, Decoded, Done, Finished, Job
-from cropper.engine.stages import pixels_of, thumbnail_of
+from cropper.engine.stages import pixels_needed, thumbnail_of
 from cropper.errors import CropperError, PhotoError, raise_if_for_all, unexpected
 from cropper.image_formats import output_format
 from cropper.imaging.encode import encode
@@ -18,6 +18,7 @@ from cropper.imaging.opencv import cv2
 from cropper.ledger.focus_file import Given, focus_for
 from cropper.ledger.table import OK, SKIPPED, Row, decided_row, failed_row
 from cropper.model.inputs import shape_for
+from cropper.model.look import Maps, infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
 from cropper.settings import Fit, Settings, Target
@@ -51,10 +52,10 @@ def try_alone(source: Place, path: str, settings: Settings, given: Given, journa
 
 @dataclass(frozen=True)
 class Inferred:
-    """A batch of one shape, and the density of each photo in it."""
+    """A batch of one shape, and the maps of each photo in it."""
 
     batch: list[Decoded]
-    densities: NDArray[np.float32]
+    maps: list[Maps]
 
 
 def decode_photo(job: Job, settings: Settings, journal: Journal) -> Decoded | Finished:
@@ -72,31 +73,33 @@ def _decoded(job: Job, data: bytes, seen: Version, settings: Settings, journal: 
         journal.clock(job.number, runs)
 
     clock(True)
-    header, pixels, model_input, salvaged = pixels_of(data, settings, job.given, clock)
+    needed = partial(pixels_needed, settings=settings, given=job.given)
+    photo = open_photo(data, needed, settings.limits, settings.keep, clock)
     if settings.dry_run:
-        pixels = np.empty((0, 0, 3), np.uint8)  # done with; a slice would hold on to them all
-    return Decoded(job, header, seen, pixels, model_input, salvaged)
+        # Nothing needs the pixels any more; a slice would keep them all in memory.
+        photo = replace(photo, pixels=np.empty((0, 0, 3), np.uint8))
+    return Decoded(job, seen, photo)
 
 
 def infer_batch(batch: list[Decoded], model: Saliency, journal: Journal) -> Inferred:
-    """Worker: the densities of a batch of one shape."""
+    """Worker: the maps of a batch of one shape."""
     for decoded in batch:
         journal.clock(decoded.job.number, True)
-    return Inferred(batch, model.densities(np.stack([decoded.model_input for decoded in batch])))
+    return Inferred(batch, infer_maps([decoded.photo for decoded in batch], model))
 
 
-def finish_photo(decoded: Decoded, density: NDArray[np.float32], settings: Settings, out: Place, journal: Journal) -> Finished:
+def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, journal: Journal) -> Finished:
     """Worker: choose the boxes of a photo, render, encode and write its thumbnails."""
-    job, header = decoded.job, decoded.header
+    job, photo = decoded.job, decoded.photo
     rows: list[Row] = []
     unstamped: list[Path] = []
     fits: list[Fit] = []
     first_error: CropperError | None = None
-    image = header.width, header.height
+    image = photo.header.width, photo.header.height
     for number, (target, output, focus) in enumerate(zip(settings.targets, job.outputs, job.given, strict=True)):
         try:
             journal.clock(job.number, True)
-            decisions = decide(density, *image, target, settings.choosing, focus)
+            decisions = decide(maps.density, *image, target, settings.choosing, focus)
             journal.clock(job.number, False)  # what a disk or a storage takes is no fault of the photo's
             ours = output in job.ours
             if not settings.dry_run:
@@ -116,7 +119,7 @@ def finish_photo(decoded: Decoded, density: NDArray[np.float32], settings: Setti
                     unstamped.append(file)
             for decision in decisions:
                 status = SKIPPED if decision.fit is Fit.SKIP else OK
-                note = decision.note or (SALVAGED if decoded.salvaged else "")
+                note = decision.note or (SALVAGED if photo.salvaged else "")
                 rows.append(decided_row(job.path, output, status, image, target.label, decision.box, note))
                 fits.append(decision.fit)
         except Exception as error:
@@ -125,12 +128,13 @@ def finish_photo(decoded: Decoded, density: NDArray[np.float32], settings: Setti
             rows.append(_failed_row(job, number, settings, explained))
             first_error = first_error or explained
     done = Done(job.path, tuple(rows), error=first_error, fits=tuple(fits))
-    return Finished(job.number, done, True, decoded.pixels.nbytes, tuple(unstamped), decoded.seen)
+    return Finished(job.number, done, True, photo.pixels.nbytes, tuple(unstamped), decoded.seen)
 
 
 def _encoded(decoded: Decoded, decision: Decision, target: Target, settings: Settings) -> bytes:
-    thumbnail = thumbnail_of(decoded.pixels, decoded.header, decision, target, settings)
-    return encode(thumbnail, decoded.header, decoded.job.format, settings.quality, settings.srgb)
+    photo = decoded.photo
+    thumbnail = thumbnail_of(photo.pixels, photo.header, decision, target, settings)
+    return encode(thumbnail, photo.header, decoded.job.format, settings.quality, settings.srgb)
 
 
 def rehearse(job: Job, data: bytes, settings: Settings, model: Saliency, journal: Journal) -> None:
@@ -143,9 +147,10 @@ def rehearse(job: Job, data: bytes, settings: Settings, model: Saliency, journal
     journal.begin(job.number, job.path)
     journal.take((job.number,))
     decoded = _decoded(job, data, Version(len(data), 0, ""), settings, journal)
-    density = infer_batch([decoded], model, journal).densities[0]
+    header = decoded.photo.header
+    (maps,) = infer_batch([decoded], model, journal).maps
     for target, focus in zip(settings.targets, job.given, strict=True):
-        decision = decide(density, decoded.header.width, decoded.header.height, target, settings.choosing, focus)[0]
+        decision = decide(maps.density, header.width, header.height, target, settings.choosing, focus)[0]
         if not settings.dry_run and decision.fit is not Fit.SKIP:
             _encoded(decoded, decision, target, settings)
 

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from cropper.choosing.decide import Decision, decide
 from cropper.errors import OutputError, UsageError, reading
 from cropper.geometry import Box
-from cropper.imaging.decode import decode_or_salvage
-from cropper.imaging.header import probe
 from cropper.imaging.opencv import cv2
 from cropper.imaging.resize import on_white, resized
-from cropper.model.inputs import prepare, shape_for
+from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import DONE, LIMITS, Choosing, Limits, Target
 from cropper.views import drawing
@@ -65,17 +63,15 @@ def look_at(
         ModelError: if the model cannot be loaded.
     """
     with reading(path):
-        data = path.read_bytes()
-        header = probe(data, limits)
-        pixels, salvaged = decode_or_salvage(data, header, _size_to_draw(header.width, header.height), limits)
-        bgr = on_white(pixels)
-    density = Saliency(model).densities(prepare(bgr, shape_for(header.width, header.height))[None])[0]
+        photo = open_photo(path.read_bytes(), _size_to_draw, limits)
+    header = photo.header
+    (maps,) = infer_maps([photo], Saliency(model))
     boxes = tuple(
         (label_of(target, number, decision), decision.box)
         for target in targets
-        for number, decision in enumerate(decide(density, header.width, header.height, target, choosing))
+        for number, decision in enumerate(decide(maps.density, header.width, header.height, target, choosing))
     )
-    return Look(bgr, header.width, header.height, density, boxes, salvaged)
+    return Look(on_white(photo.pixels), header.width, header.height, maps.density, boxes, photo.salvaged)
 
 
 def label_of(target: Target, number: int, decision: Decision) -> str:

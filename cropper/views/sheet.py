@@ -18,12 +18,13 @@ from PIL import Image, ImageDraw
 
 from cropper.errors import PhotoError, UsageError, reading
 from cropper.geometry import Box, fitted, pixels_of_share
-from cropper.imaging.decode import decode, decode_or_salvage
+from cropper.imaging.decode import decode
 from cropper.imaging.header import probe
 from cropper.imaging.resize import on_white, render, resized
 from cropper.ledger.state import TABLE_NAME
 from cropper.ledger.table import FAILED, OK, Row, read_rows
-from cropper.model.inputs import prepare, shape_for, share_needed
+from cropper.model.inputs import share_needed
+from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import LIMITS, Limits
 from cropper.storage.places import is_inside
@@ -223,22 +224,24 @@ def _read_original(
     limits: Limits,
 ) -> None:
     """The original with its boxes, where people look in it, and crops cut from it where there are no thumbnails."""
+    missing = [label for label in boxes if label not in cell.crops]
+
+    def needed(width: int, height: int) -> tuple[int, int]:
+        share = max([fitted(width, height, SLOT)[0] / width, *(slots[label][0] / boxes[label].width for label in missing)])
+        if model is not None:
+            share = max(share, float(share_needed(width, height)))
+        return pixels_of_share(width, height, share)
+
     file = source / entry.path
     with reading(file):
-        data = file.read_bytes()
-        header = probe(data, limits)
-        size = header.width, header.height
-        missing = [label for label in boxes if label not in cell.crops]
-        shown = fitted(*size, SLOT)
-        share = max([shown[0] / size[0], *(slots[label][0] / boxes[label].width for label in missing)])
-        if model is not None:
-            share = max(share, float(share_needed(*size)))
-        decoded, _ = decode_or_salvage(data, header, pixels_of_share(*size, share), limits)
-        pixels = on_white(decoded)
+        photo = open_photo(file.read_bytes(), needed, limits)
+    size = photo.header.width, photo.header.height
+    shown = fitted(*size, SLOT)
+    pixels = on_white(photo.pixels)
     original = np.asarray(resized(pixels, shown), np.uint8)
     if model is not None:
-        density = model.densities(prepare(pixels, shape_for(*size))[None])[0]
-        cell.heat = drawing.draw(original, density, ())
+        (maps,) = infer_maps([photo], model)
+        cell.heat = drawing.draw(original, maps.density, ())
     decided_for = {(row.image_width, row.image_height) for row in entry.rows if row.size in boxes}
     if decided_for - {(str(size[0]), str(size[1]))}:
         cell.original = original

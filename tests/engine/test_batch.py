@@ -334,8 +334,8 @@ def test_a_dry_run_lets_go_of_the_pixels(photos):
     job = Job(0, "a.jpg", photos / "a.jpg", "jpg", ("a.jpg",), (), frozenset(), (None,))
     decoded = decode_photo(job, Settings((SIZE,), dry_run=True), Journal())
     assert isinstance(decoded, Decoded)
-    assert decoded.pixels.nbytes == 0
-    assert decoded.pixels.base is None
+    assert decoded.photo.pixels.nbytes == 0
+    assert decoded.photo.pixels.base is None
 
 
 def test_each_photo_is_read_and_decoded_once(photos, tmp_path, monkeypatch):

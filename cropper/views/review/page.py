@@ -31,14 +31,13 @@ from numpy.typing import NDArray
 from cropper.choosing.decide import BY_HAND
 from cropper.errors import CropperError, OutputError, PhotoError, UsageError, printable, reading, unexpected
 from cropper.geometry import fitted, pixels_of_share
-from cropper.imaging.decode import decode_or_salvage
 from cropper.imaging.encode import encode
-from cropper.imaging.header import probe
 from cropper.imaging.opencv import cv2
 from cropper.imaging.resize import on_white, resized
 from cropper.ledger.state import TABLE_NAME, photos_of
 from cropper.ledger.table import FAILED, Row, read_rows
-from cropper.model.inputs import prepare, shape_for, share_needed
+from cropper.model.inputs import share_needed
+from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import BUNDLED_MODEL, FAST_MODEL, Saliency
 from cropper.settings import LIMITS, Limits
 from cropper.storage import thumbnails
@@ -204,21 +203,29 @@ def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency, lim
     Raises:
         PhotoError: if it cannot be decoded, or is of another size than its boxes are for.
     """
-    header = probe(data, limits)
-    size = header.width, header.height
-    if image_size not in (None, size):
-        raise PhotoError("it has changed since its boxes were chosen", remedy="run 'cropper batch' again")
-    preview, card = (fitted(*size, (side, side), enlarge=False) for side in (PREVIEW_SIDE, CARD_SIDE))
-    # Enough for the model to see what it saw in the batch, so that the heat is what the boxes were chosen from.
-    share = max(Fraction(preview[0], size[0]), Fraction(preview[1], size[1]), share_needed(*size))
-    pixels, _ = decode_or_salvage(data, header, pixels_of_share(*size, share), limits)
-    density = model.densities(prepare(on_white(pixels), shape_for(*size))[None])[0]
-    shown = resized(on_white(pixels), preview)
+
+    def needed(width: int, height: int) -> tuple[int, int]:
+        if image_size not in (None, (width, height)):
+            raise PhotoError("it has changed since its boxes were chosen", remedy="run 'cropper batch' again")
+        preview = _size_within(width, height, PREVIEW_SIDE)
+        # Enough for the model to see what it saw in the batch, so that the heat is what the boxes were chosen from.
+        share = max(Fraction(preview[0], width), Fraction(preview[1], height), share_needed(width, height))
+        return pixels_of_share(width, height, share)
+
+    photo = open_photo(data, needed, limits)
+    (maps,) = infer_maps([photo], model)
+    size = photo.header.width, photo.header.height
+    shown = resized(on_white(photo.pixels), _size_within(*size, PREVIEW_SIDE))
     return (
-        encode(shown, header, "jpg", _QUALITY),
-        encode(resized(shown, card), header, "jpg", _QUALITY),
-        cv2.imencode(".png", _heat(density))[1].tobytes(),
+        encode(shown, photo.header, "jpg", _QUALITY),
+        encode(resized(shown, _size_within(*size, CARD_SIDE)), photo.header, "jpg", _QUALITY),
+        cv2.imencode(".png", _heat(maps.density))[1].tobytes(),
     )
+
+
+def _size_within(width: int, height: int, side: int) -> tuple[int, int]:
+    """Width and height of a photo scaled down to at most so many pixels a side."""
+    return fitted(width, height, (side, side), enlarge=False)
 
 
 def _heat(density: NDArray[np.float32]) -> NDArray[np.uint8]:
