@@ -277,7 +277,16 @@ def ray_cluster(
             gpus = 1 / -(-jobs // cards)
         model = ray.put((settings.model or BUNDLED_MODEL).read_bytes())
         name = uuid.uuid4().hex
-        task = Task(source, out, replace(settings, model=None), model, __version__, os.getcwd(), name, deadline)
+        task = Task(
+            source=source,
+            out=out,
+            settings=replace(settings, model=None),
+            model=model,
+            version=__version__,
+            folder=os.getcwd(),
+            name=name,
+            deadline=deadline,
+        )
         yield Cluster(task, jobs, gpus)
         forget(f"{name}/", with_all_below=True)
     finally:

@@ -42,18 +42,31 @@ class Done:
 
 @dataclass(frozen=True)
 class Job:
-    """A photo to begin: its place among all, and where its outputs go."""
+    """A photo to make: its place among all, and where its outputs go.
+
+    Attributes:
+        number: its place among all photos, from 0.
+        path: relative to IN.
+        file: where it is read.
+        format: of its thumbnails; empty where none are made.
+        outputs: paths of the thumbnails relative to OUT, one per target.
+        known: its rows in the ledger from an earlier run with the same settings.
+        ours: the outputs that earlier runs wrote, with any settings.
+        given: the focus that you give by hand, or None, one per target.
+        seen: its version in the listing, where the listing gives one.
+        temporary: the name of a thumbnail until it is complete, different from that of every other photo under way.
+    """
 
     number: int
     path: str
     file: Place
-    format: str
-    outputs: tuple[str, ...]  # relative to OUT, one a target
-    known: tuple[Row, ...]  # its rows in the ledger, of an earlier run with the same settings
-    ours: frozenset[str]  # outputs that an earlier run wrote, with whatever settings
-    given: tuple[Focus | None, ...]  # the user's word, one a target
-    seen: Version | None = None  # what the listing said of it, where it did
-    temporary: str = ""  # what a thumbnail is called until it is whole: no other photo's that is under way
+    format: str = ""
+    outputs: tuple[str, ...] = ()
+    known: tuple[Row, ...] = ()
+    ours: frozenset[str] = frozenset()
+    given: tuple[Focus | None, ...] = ()
+    seen: Version | None = None
+    temporary: str = ""
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, Queue
-from typing import Any
 
 from cropper.engine.job import Decoded, Done, Finished, Job
 from cropper.engine.tasks import Inferred, decode_photo, finish_photo, infer_batch
@@ -94,7 +94,7 @@ class Pipeline:
         self.tasks = 0  # handed to the workers and not yet answered
         self.decoding = 0  # of these, the ones whose pixels are not counted in ``bytes`` yet
         self.bytes = 0  # of decoded pixels they hold
-        self.partial: dict[tuple[int, int], list[Decoded]] = defaultdict(list)  # shape -> a batch that fills
+        self.filling: dict[tuple[int, int], list[Decoded]] = defaultdict(list)  # shape -> a batch that fills
         self.begun: dict[int, Job] = {}  # number -> photo begun and not finished
         self.waiting: dict[int, Finished] = {}  # number -> finished, but an earlier photo is not
         self.next_number = 0  # of the photo that leaves next
@@ -136,11 +136,11 @@ class Pipeline:
                         self.begun[upcoming.number] = upcoming
                         self.journal.begin(upcoming.number, upcoming.path)
                         self.decoding += 1
-                        self._start((upcoming.number,), decode_photo, upcoming, self.settings, self.journal)
+                        self._start([upcoming], partial(decode_photo, upcoming, settings=self.settings, journal=self.journal))
                     yield from self._leave(record)
                 # No worker idles while a batch could go, even one that is not full.
-                while self.tasks < self.jobs and self.partial:
-                    self._infer(max(self.partial, key=lambda shape: len(self.partial[shape])))
+                while self.tasks < self.jobs and self.filling:
+                    self._infer(max(self.filling, key=lambda shape: len(self.filling[shape])))
                 if not self.tasks and not more:
                     break
                 self._take(self._next_event(stop))
@@ -177,12 +177,13 @@ class Pipeline:
             and len(self.waiting) < MAX_WAITING_ROWS
         )
 
-    def _start(self, numbers: Sequence[int], task: Callable[..., Any], *arguments: Any) -> None:
-        """Hand a task to the workers that is about the photos of these numbers."""
+    def _start(self, jobs: Sequence[Job], task: Callable[[], _Event]) -> None:
+        """Hand the workers a task about these photos."""
+        numbers = [job.number for job in jobs]
 
         def work() -> None:
             self.journal.take(numbers)
-            answer = guarded(task, *arguments)
+            answer = guarded(task)
             self.journal.rest(numbers)
             self.events.put(answer)
 
@@ -209,12 +210,13 @@ class Pipeline:
             self.decoding -= 1
             self.bytes += event.photo.pixels.nbytes
             shape = event.photo.model_input.shape[:2]
-            self.partial[shape].append(event)
-            if len(self.partial[shape]) == BATCH_SIZE:
+            self.filling[shape].append(event)
+            if len(self.filling[shape]) == BATCH_SIZE:
                 self._infer(shape)
         elif isinstance(event, Inferred):
             for decoded, maps in zip(event.batch, event.maps, strict=True):
-                self._start((decoded.job.number,), finish_photo, decoded, maps, self.settings, self.out, self.journal)
+                finish = partial(finish_photo, decoded, maps, settings=self.settings, out=self.out, journal=self.journal)
+                self._start([decoded.job], finish)
         else:
             if not event.was_decoded:
                 self.decoding -= 1
@@ -222,8 +224,8 @@ class Pipeline:
             self._set_aside(event)
 
     def _infer(self, shape: tuple[int, int]) -> None:
-        batch = self.partial.pop(shape)
-        self._start([decoded.job.number for decoded in batch], infer_batch, batch, self.model, self.journal)
+        batch = self.filling.pop(shape)
+        self._start([decoded.job for decoded in batch], partial(infer_batch, batch, model=self.model, journal=self.journal))
 
     def _set_aside(self, finished: Finished) -> None:
         self.waiting[finished.number] = finished
@@ -241,9 +243,9 @@ class Pipeline:
             yield finished.done
 
 
-def guarded(task: Callable[..., _Event], *arguments: Any) -> _Event:
+def guarded(task: Callable[[], _Event]) -> _Event:
     """Worker: a task's answer, or why there is none, so that the coordinator never waits for nothing."""
     try:
-        return task(*arguments)
+        return task()
     except Exception as error:
         return _Broken(error)

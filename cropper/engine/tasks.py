@@ -47,7 +47,7 @@ def try_alone(source: Place, path: str, settings: Settings, given: Given, journa
         data = cv2.imencode(".jpg", np.full((64, 96, 3), 128, np.uint8))[1].tobytes()
     format = output_format(path or "good.jpg", settings.format)
     foci = tuple(focus_for(given, path, target.label) for target in settings.targets)
-    rehearse(Job(0, path, source / path, format, (), (), frozenset(), foci), data, settings, model, journal)
+    rehearse(Job(number=0, path=path, file=source / path, format=format, given=foci), data, settings, model, journal)
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,14 @@ def _decoded(job: Job, data: bytes, seen: Version, settings: Settings, journal: 
     if settings.dry_run:
         # Nothing needs the pixels any more; a slice would keep them all in memory.
         photo = replace(photo, pixels=np.empty((0, 0, 3), np.uint8))
-    return Decoded(job, seen, photo)
+    return Decoded(job=job, seen=seen, photo=photo)
 
 
 def infer_batch(batch: list[Decoded], model: Saliency, journal: Journal) -> Inferred:
     """Worker: the maps of a batch of one shape."""
     for decoded in batch:
         journal.clock(decoded.job.number, True)
-    return Inferred(batch, infer_maps([decoded.photo for decoded in batch], model))
+    return Inferred(batch=batch, maps=infer_maps([decoded.photo for decoded in batch], model))
 
 
 def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, journal: Journal) -> Finished:
@@ -127,8 +127,14 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
             explained = _explained(error, job)
             rows.append(_failed_row(job, number, settings, explained))
             first_error = first_error or explained
-    done = Done(job.path, tuple(rows), error=first_error, fits=tuple(fits))
-    return Finished(job.number, done, True, photo.pixels.nbytes, tuple(unstamped), decoded.seen)
+    return Finished(
+        number=job.number,
+        done=Done(path=job.path, rows=tuple(rows), error=first_error, fits=tuple(fits)),
+        was_decoded=True,
+        bytes=photo.pixels.nbytes,
+        unstamped=tuple(unstamped),
+        seen=decoded.seen,
+    )
 
 
 def _encoded(decoded: Decoded, decision: Decision, target: Target, settings: Settings) -> bytes:
@@ -159,7 +165,7 @@ def failed(job: Job, settings: Settings, error: Exception) -> Finished:
     """A photo that is done with before it has pixels."""
     explained = _explained(error, job)
     rows = tuple(_failed_row(job, number, settings, explained) for number in range(len(settings.targets)))
-    return Finished(job.number, Done(job.path, rows, error=explained))
+    return Finished(number=job.number, done=Done(path=job.path, rows=rows, error=explained))
 
 
 def _explained(error: Exception, job: Job) -> CropperError:

@@ -148,7 +148,7 @@ class Worker:
                 photos += answer.photos
                 if answer.error is not None:
                     return replace(answer, photos=photos)
-        return Answer(photos, was_lost=self._was_lost)
+        return Answer(photos=photos, was_lost=self._was_lost)
 
     def _alone(self, job: Job) -> str:
         """What the cluster counts a photo's begins alone under."""
@@ -176,7 +176,7 @@ class Worker:
         except Exception as broken:
             error = broken
             done += pipeline.left()
-        return Answer(sorted(done, key=lambda photo: photo.number), error, self._was_lost)
+        return Answer(photos=sorted(done, key=lambda photo: photo.number), error=error, was_lost=self._was_lost)
 
 
 @contextmanager

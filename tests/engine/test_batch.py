@@ -331,7 +331,7 @@ def test_a_dry_run_over_thumbnails_forgets_none_of_them(photos, tmp_path, make_p
 
 
 def test_a_dry_run_lets_go_of_the_pixels(photos):
-    job = Job(0, "a.jpg", photos / "a.jpg", "jpg", ("a.jpg",), (), frozenset(), (None,))
+    job = Job(number=0, path="a.jpg", file=photos / "a.jpg", format="jpg", outputs=("a.jpg",), given=(None,))
     decoded = decode_photo(job, Settings((SIZE,), dry_run=True), Journal())
     assert isinstance(decoded, Decoded)
     assert decoded.photo.pixels.nbytes == 0

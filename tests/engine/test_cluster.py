@@ -187,20 +187,18 @@ def answer_of(worker: Worker, jobs: list[Job]):
     return pickle.loads(answer)
 
 
+def job_for(number: int, name: str, file: Path | None = None) -> Job:
+    return Job(number=number, path=name, file=file or Path(name), format="jpg", outputs=(name,), given=(None,))
+
+
 @pytest.mark.parametrize("ours", [False, True])
 def test_a_chunk_that_two_workers_have_at_once_is_made_as_by_one(task, ours):
     """One that was taken for lost, and the one in its place: whoever is last, the files are whole and the answers alike."""
     names = sorted(path.name for path in task.source.glob("*.jpg"))
     jobs = [
-        Job(
-            number,
-            name,
-            task.source / name,
-            "jpg",
-            (name,),
-            (),
-            frozenset([name] if ours else []),
-            (None,),
+        replace(
+            job_for(number, name, task.source / name),
+            ours=frozenset([name] if ours else []),
             temporary=temporary_name(number),
         )
         for number, name in enumerate(names)
@@ -230,9 +228,7 @@ def test_a_chunk_that_two_workers_have_at_once_is_made_as_by_one(task, ours):
     ],
 )
 def test_a_worker_that_cannot_work_says_why(task, change, reason):
-    answer = answer_of(
-        Worker(replace(task, **change)), [Job(0, "a.jpg", Path("a.jpg"), "jpg", ("a.jpg",), (), frozenset(), (None,))]
-    )
+    answer = answer_of(Worker(replace(task, **change)), [job_for(0, "a.jpg")])
     assert answer.photos == []
     with pytest.raises(type(answer.error), match=reason):
         raise answer.error
@@ -240,9 +236,7 @@ def test_a_worker_that_cannot_work_says_why(task, change, reason):
 
 def test_photos_that_brought_down_their_workers_are_given_up(task, monkeypatch):
     worker = Worker(task)
-    jobs = [
-        Job(n, name, task.source / name, "jpg", (name,), (), frozenset(), (None,)) for n, name in enumerate(("a.jpg", "b.jpg"))
-    ]
+    jobs = [job_for(n, name, task.source / name) for n, name in enumerate(("a.jpg", "b.jpg"))]
     monkeypatch.setattr(worker, "_counted", lambda key: nullcontext(TRIES + 1))
     answer = answer_of(worker, jobs)
     assert answer.photos == []
@@ -279,7 +273,7 @@ def answers_and_deaths(task: Task, jobs: list[Job]):
 def three(task) -> list[Job]:
     files = sorted(task.source.glob("*.jpg"))[:3]
     return [
-        Job(n, name, file, "jpg", (name,), (), frozenset(), (None,), temporary=temporary_name(n))
+        replace(job_for(n, name, file), temporary=temporary_name(n))
         for n, (name, file) in enumerate(zip(("a.jpg", "b.jpg", "c.jpg"), files, strict=True))
     ]
 
@@ -348,7 +342,7 @@ def test_answers_that_are_not_those_that_were_asked_for_are_an_error(task, monke
                 yield pyarrow.table({"answer": [answer]})
 
     monkeypatch.setattr(cluster, "_data_set", lambda engine, chunks: Tables())
-    jobs = [Job(n, f"{n}.jpg", Path(f"{n}.jpg"), "jpg", (f"{n}.jpg",), (), frozenset(), (None,)) for n in range(4)]
+    jobs = [job_for(n, f"{n}.jpg") for n in range(4)]
     recorded = []
     with pytest.raises(CropperError, match=reason):
         list(Cluster(task, 1, 0).run(iter(jobs), recorded.append))
@@ -361,7 +355,7 @@ def test_a_cluster_that_dies_with_no_error_of_the_usual_kind_is_not_waited_for(t
 
     monkeypatch.setattr(cluster, "_data_set", end)
     with pytest.raises(CropperError, match=r"the cluster failed \(SystemExit: out\)"):
-        list(Cluster(task, 1, 0).run(iter([Job(0, "a.jpg", Path("a.jpg"), "jpg", ("a.jpg",), (), frozenset(), (None,))]), list))
+        list(Cluster(task, 1, 0).run(iter([job_for(0, "a.jpg")]), list))
 
 
 def test_the_reason_of_a_failed_connection_is_the_one_at_bottom():
@@ -380,7 +374,7 @@ def test_the_reason_of_a_failed_connection_is_the_one_at_bottom():
 
 def test_nothing_behind_an_error_is_recorded(task, monkeypatch):
     """Else rows of an earlier run, of photos between it and the next ones, would be lost."""
-    jobs = [Job(n, f"{n}.jpg", Path(f"{n}.jpg"), "jpg", (f"{n}.jpg",), (), frozenset(), (None,)) for n in range(6)]
+    jobs = [job_for(n, f"{n}.jpg") for n in range(6)]
     done = [Finished(job.number, Done(job.path)) for job in jobs]
     answers = [Answer(done[:2]), Answer([done[2], jobs[3]], OutputError("the disk is full")), Answer(done[4:])]
 
