@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 
 from cropper.geometry import Box
 from cropper.imaging.opencv import cv2
+from cropper.views.lettering import Colour, capital_height, text_width, write
 
 LabelledBox = tuple[str, Box]
-Colour = tuple[int, int, int]  # BGR
 
 # Perceptually even, dark to bright, and told apart by colour-blind eyes.
 _COLOUR_MAP = cv2.COLORMAP_INFERNO
 # How much of the photo the densest place hides. Elsewhere the heat fades with the density, so that the photo stays readable.
 _MOST_HEAT = 0.6
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 PAPER: Colour = (24, 24, 24)
 _INK, _GREY = (255, 255, 255), (80, 80, 80)
 # Told apart from each other by colour-blind eyes too, and none of them a colour of the heat. They come round again.
 _BOX_COLOURS: tuple[Colour, ...] = ((255, 255, 255), (255, 205, 70), (120, 225, 40), (210, 130, 255), (255, 100, 60))
-# What the legend's words need.
+# Pixels that the legend's words need, and the sizes of its letters in pixels: a share of the width, within bounds.
 _NARROWEST_LEGEND = 480
+_LETTERS_OF_WIDTH, _SMALLEST_LETTERS, _LARGEST_LETTERS = 1 / 50, 15, 27
 
 
 def colour_of(number: int) -> Colour:
@@ -70,8 +70,8 @@ def with_legend(picture: NDArray[np.uint8], density: NDArray[np.floating], boxes
     missing = max(0, _NARROWEST_LEGEND - picture.shape[1])
     picture = np.pad(picture, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)), constant_values=PAPER[0])
     width = picture.shape[1]
-    scale = min(max(width / 1500, 0.5), 0.9)
-    return np.vstack([picture, _heat_legend(width, _peak(density), scale), *_box_legend(width, boxes, scale)])
+    size = round(min(max(width * _LETTERS_OF_WIDTH, _SMALLEST_LETTERS), _LARGEST_LETTERS))
+    return np.vstack([picture, _heat_legend(width, _peak(density), size), *_box_legend(width, boxes, size)])
 
 
 def relative_heat(density: NDArray[np.floating], width: int, height: int) -> NDArray[np.float32]:
@@ -122,24 +122,24 @@ def _draw_box(picture: NDArray[np.uint8], box: Box, colour: Colour, thick: int, 
         cv2.circle(picture, box.focus, 3 * thick, ink, thickness, cv2.LINE_AA if thick > 1 else cv2.LINE_8)
 
 
-def _heat_legend(width: int, peak: float, scale: float) -> NDArray[np.uint8]:
+def _heat_legend(width: int, peak: float, size: int) -> NDArray[np.uint8]:
     """A strip with the colours as they look on middling grey, and how many times denser than evenly spread gaze each is."""
-    line = _line_height(scale)
+    line = _line_height(size)
     strip = np.full((5 * line // 2, width, 3), PAPER, np.uint8)
     words = "gaze, times the average"
-    start, stop = 2 * line + _text_width(words, scale), width - 2 * line
-    _write(strip, words, line // 2, 3 * line // 2, scale)
+    start, stop = 2 * line + _text_width(words, size), width - 2 * line
+    _write(strip, words, line // 2, 5 * line // 4 + line // 3, size)
     heat = np.linspace(0, 1, stop - start)[None].repeat(2 * line // 3, axis=0)
     strip[5 * line // 4 :][: len(heat), start:stop] = _tinted(np.full((*heat.shape, 3), _GREY, np.uint8), heat)
     free_from = 0
     for value in _ticks(peak):
         x = start + round(float(_heat_of(np.asarray(value), peak)) * (stop - start - 1))
         label = f"{value:.0f}x"
-        half = _text_width(label, scale) // 2
+        half = _text_width(label, size) // 2
         is_last = value == peak
         if x - half >= free_from and (is_last or x + 5 * half < stop):
             cv2.line(strip, (x, line), (x, 5 * line // 4), _INK, 1)
-            _write(strip, label, x - half, 3 * line // 5, scale)
+            _write(strip, label, x - half, 3 * line // 5, size)
             free_from = x + 2 * half
     return strip
 
@@ -153,36 +153,35 @@ def _ticks(peak: float) -> Iterator[float]:
     yield peak
 
 
-def _box_legend(width: int, boxes: Sequence[LabelledBox], scale: float) -> Iterator[NDArray[np.uint8]]:
+def _box_legend(width: int, boxes: Sequence[LabelledBox], size: int) -> Iterator[NDArray[np.uint8]]:
     """Strips that say which colour is which box, as many to a strip as fit."""
-    line = _line_height(scale)
+    line = _line_height(size)
     x, strip = width, None
     for number, (label, box) in enumerate(boxes):
         words = words_of(label, box)
-        needed = 3 * line + _text_width(words, scale)
+        needed = 3 * line + _text_width(words, size)
         if strip is None or x + needed > width:
             if strip is not None:
                 yield strip
             x, strip = line // 2, np.full((3 * line // 2, width, 3), PAPER, np.uint8)
         cv2.rectangle(strip, (x, line // 4), (x + line, line), colour_of(number), max(2, line // 10))
-        _write(strip, words, x + 3 * line // 2, 5 * line // 8, scale)
+        _write(strip, words, x + 3 * line // 2, 5 * line // 8, size)
         x += needed
     if strip is not None:
         yield strip
 
 
-def _line_height(scale: float) -> int:
-    return round(40 * scale)
+def _line_height(size: int) -> int:
+    return round(size * 4 / 3)
 
 
-def _text_width(words: str, scale: float) -> int:
-    return int(cv2.getTextSize(words, _FONT, scale, 1)[0][0])
+def _text_width(words: str, size: int) -> int:
+    return text_width(words, size)
 
 
-def _write(strip: NDArray[np.uint8], words: str, x: int, middle: int, scale: float) -> None:
-    """White words on a strip, starting at ``x``, with ``middle`` half up their capitals."""
-    height = cv2.getTextSize("X", _FONT, scale, 1)[0][1]
-    cv2.putText(strip, words, (x, middle + height // 2), _FONT, scale, _INK, 1, cv2.LINE_AA)
+def _write(strip: NDArray[np.uint8], words: str, x: int, middle: int, size: int) -> None:
+    """Write white words on a strip, from ``x`` on, with ``middle`` half up their capitals."""
+    write(strip, words, (x, middle + capital_height(size) // 2), size, _INK)
 
 
 def half_blocks(bgr: NDArray[np.uint8]) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from cropper.errors import PhotoError, UsageError, reading
 from cropper.geometry import Box, fitted, pixels_of_share
@@ -29,7 +28,7 @@ from cropper.model.saliency import Saliency
 from cropper.settings import LIMITS, Limits
 from cropper.storage.places import is_inside
 from cropper.views import drawing
-from cropper.views.lettering import lettered, wrapped
+from cropper.views.lettering import lettered, text_width, wrapped, write, write_line
 
 Pixels = NDArray[np.uint8]
 
@@ -176,15 +175,12 @@ def draw_sheet(
             _paste(canvas, cell.heat, left + _GAP + SLOT[0] + _GAP, top + _GAP, SLOT)
         for x, label in _places(left, slots, pictures):
             _paste(canvas, cell.crops.get(label), x, top + _GAP, slots[label])
-    # Pillow writes in whatever order the channels have, so that colours stay BGR here.
-    image = Image.fromarray(canvas)
-    writing = ImageDraw.Draw(image)
-    _write_head(writing, width, _title_of(out), _summary_of(selection))
+    _write_head(canvas, _title_of(out), _summary_of(selection))
     for entry, (left, top), problem in zip(entries, corners, problems, strict=True):
-        _write_caption(writing, entry, left, top, slots, pictures)
+        _write_caption(canvas, entry, left, top, slots, pictures)
         if problem:
-            _write_problem(writing, problem, left, top, cell_width)
-    return np.asarray(image, np.uint8)
+            _write_problem(canvas, problem, left, top, cell_width)
+    return canvas
 
 
 def _cell_of(
@@ -290,24 +286,22 @@ def _places(left: int, slots: dict[str, tuple[int, int]], pictures: int) -> Iter
         x += width + _GAP
 
 
-def _write_head(writing: ImageDraw.ImageDraw, width: int, title: str, summary: str) -> None:
-    words, font = lettered(summary, _LETTERS)
-    room = width - 3 * _GAP - round(font.getlength(words))
+def _write_head(canvas: Pixels, title: str, summary: str) -> None:
+    width = canvas.shape[1]
+    room = width - 3 * _GAP - text_width(summary, _LETTERS)
     baseline = _GAP + _TITLE + _TITLE // 4
-    if room < 4 * _TITLE:  # a single narrow column: the title goes without
+    if room < 4 * _TITLE:  # a single narrow column: only the title fits
         room = width - 2 * _GAP
     else:
-        writing.text((width - _GAP, baseline), words, _FAINT, font, anchor="rs")
-    words, font = lettered(title, _TITLE, room)
-    writing.text((_GAP, baseline), words, _INK, font, anchor="ls")
+        write(canvas, summary, (width - _GAP, baseline), _LETTERS, _FAINT, flush_right=True)
+    write(canvas, title, (_GAP, baseline), _TITLE, _INK, width=room)
 
 
 def _write_caption(
-    writing: ImageDraw.ImageDraw, entry: SheetPhoto, left: int, top: int, slots: dict[str, tuple[int, int]], pictures: int
+    canvas: Pixels, entry: SheetPhoto, left: int, top: int, slots: dict[str, tuple[int, int]], pictures: int
 ) -> None:
     baseline = top + _GAP + SLOT[1] + _CAPTION - _LETTERS // 2 - 2
-    words, font = lettered(entry.path, _LETTERS, SLOT[0])
-    writing.text((left + _GAP, baseline), words, _INK, font, anchor="ls")
+    write(canvas, entry.path, (left + _GAP, baseline), _LETTERS, _INK, width=SLOT[0])
     of_size = {row.size: row for row in entry.rows}
     drawn = [row.size for row in entry.rows if row.status == OK]
     for x, label in _places(left, slots, pictures):
@@ -315,20 +309,20 @@ def _write_caption(
         if row is None or row.status != OK:
             continue
         kept = f"{_number(row.kept):.0%}"
-        said = f"keeps {kept}" if len(slots) == 1 else f"{label} {kept}"
-        words, font = lettered(said, _LETTERS, slots[label][0] + _GAP)
-        writing.text((x, baseline), words, drawing.colour_of(drawn.index(label)), font, anchor="ls")
+        words = f"keeps {kept}" if len(slots) == 1 else f"{label} {kept}"
+        colour = drawing.colour_of(drawn.index(label))
+        write(canvas, words, (x, baseline), _LETTERS, colour, width=slots[label][0] + _GAP)
 
 
-def _write_problem(writing: ImageDraw.ImageDraw, problem: str, left: int, top: int, cell_width: int) -> None:
+def _write_problem(canvas: Pixels, problem: str, left: int, top: int, cell_width: int) -> None:
     """What is wrong, across the foot of the pictures."""
     words, font = lettered(problem, _LETTERS)
     lines = wrapped(words, font, cell_width - 4 * _GAP, 3)
     step = _LETTERS + 5
     foot = top + _GAP + SLOT[1]
-    writing.rectangle((left + _GAP, foot - len(lines) * step - _GAP, left + cell_width - _GAP - 1, foot - 1), _CELL)
+    canvas[foot - len(lines) * step - _GAP : foot, left + _GAP : left + cell_width - _GAP] = _CELL
     for number, line in enumerate(lines):
-        writing.text((left + 2 * _GAP, foot - (len(lines) - number - 1) * step - _GAP), line, _BAD, font, anchor="ls")
+        write_line(canvas, line, font, (left + 2 * _GAP, foot - (len(lines) - number - 1) * step - _GAP), _BAD)
 
 
 def _title_of(out: Path) -> str:
