@@ -15,11 +15,8 @@ a time, the cluster's memory says how often each was begun, and one that does ha
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
-import signal
-import socket
 import threading
 import uuid
 from collections import deque
@@ -33,6 +30,7 @@ from typing import Any
 from cropper._version import __version__
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.pipeline import BATCH_SIZE, WORKERS
+from cropper.engine.ray_start import load_ray, start_ray
 from cropper.engine.worker import Answer, Task, Worker, forget
 from cropper.errors import CropperError, DependencyError, UsageError
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
@@ -47,12 +45,10 @@ CHUNK = 128
 WINDOW, WINDOW_OF_ONE, UNCHANGED = 10_000, 1_000, 4
 # Answers that have come and wait for the ledger.
 _AHEAD = 8
-# Chunks and answers are small, and Ray reckons with outputs as large as it allows.
-_STORE, _BLOCK = 128 << 20, 1 << 20
+# Bytes of a block of answers at most: Ray reserves memory for outputs of that size.
+_BLOCK = 1 << 20
 # Seconds between two looks at whether to stop, and for a data set to come to its end then.
 _ATTENTION, _GRACE = 0.1, 2.0
-# Seconds until an address where nobody answers is given up.
-_PATIENCE = 10.0
 _GOES_ON = "run again: it goes on from here"
 
 
@@ -261,10 +257,10 @@ def ray_cluster(
         UsageError: if the cluster cannot be reached, or has no graphics card for a device that needs one.
     """
     Saliency(settings.model)  # that it is one is said here, once, rather than by each worker
-    ray = _ray()
+    ray = load_ray()
     begun = not ray.is_initialized()
     if begun:
-        _begin(ray, jobs, address)
+        start_ray(ray, jobs, address)
     try:
         resources = ray.cluster_resources()
         if address is not None and every_core:
@@ -292,63 +288,3 @@ def ray_cluster(
     finally:
         if begun:
             ray.shutdown()
-
-
-def _ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no photo's fate is anybody's business
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or each worker announces that it will be so
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise DependencyError(f"--engine ray needs a library ({error})", remedy="pip install 'cropper[ray]'") from error
-    return ray
-
-
-def _begin(ray: Any, jobs: int, address: str | None) -> None:
-    """Connect to a cluster, or start one, without a word."""
-    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # or a thread that comes late would begin another one
-    silent = logging.CRITICAL + 1
-    for handler in logging.getLogger("ray.data").handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setLevel(silent)
-    own: dict[str, Any] = {"num_cpus": jobs, "object_store_memory": _STORE, "include_dashboard": False}
-    if address is not None:
-        _check_reachable(address)
-    # Ray takes SIGTERM for itself.
-    ours = signal.getsignal(signal.SIGTERM) if threading.current_thread() is threading.main_thread() else None
-    try:
-        ray.init(address or "local", log_to_driver=False, logging_level=silent, **(own if address is None else {}))
-    except Exception as error:
-        reason = _reason(error)
-        if address is None:
-            raise CropperError(f"Ray cannot be started here ({reason})", remedy="take --engine local") from error
-        raise _unreachable(address, reason) from error
-    finally:
-        if ours is not None:
-            signal.signal(signal.SIGTERM, ours)
-
-
-def _reason(error: BaseException) -> str:
-    """The first sentence of what an error is about at bottom, which Ray may keep in the text of a traceback."""
-    while (below := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
-        error = below
-    text = " ".join(str(error).rpartition("Error: ")[2].split())
-    return text.split(". ")[0] or type(error).__name__
-
-
-def _check_reachable(address: str) -> None:
-    """Make sure that somebody listens there: Ray itself would try for minutes."""
-    host, _, port = address.rsplit("/", 1)[-1].rpartition(":")
-    if host and port.isdigit():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
-        except (OSError, OverflowError) as error:
-            raise _unreachable(address, str(error)) from error
-
-
-def _unreachable(address: str, reason: str) -> UsageError:
-    remedy = "check --address"
-    if "token" in reason.lower():
-        remedy = "set RAY_AUTH_MODE=token, with the cluster's token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
-    return UsageError(f"no Ray cluster can be reached at {address} ({reason})", remedy=remedy)

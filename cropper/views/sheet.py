@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +19,14 @@ from cropper.imaging.decode import decode
 from cropper.imaging.header import probe
 from cropper.imaging.resize import on_white, render, resized
 from cropper.ledger.state import TABLE_NAME
-from cropper.ledger.table import FAILED, OK, Row, read_rows
+from cropper.ledger.table import OK, Row
 from cropper.model.inputs import share_needed
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import LIMITS, Limits
-from cropper.storage.places import is_inside
 from cropper.views import drawing
 from cropper.views.lettering import lettered, text_width, wrapped, write, write_line
+from cropper.views.selection import Selection, SheetPhoto, share_of
 
 Pixels = NDArray[np.uint8]
 
@@ -48,34 +46,6 @@ _INK, _FAINT, _BAD = (235, 235, 235), (160, 160, 160), (130, 150, 255)
 _OUTSIDE = 0.45
 
 
-@dataclass(frozen=True)
-class SheetPhoto:
-    """A photo and its rows in the ledger, one a size."""
-
-    path: str
-    rows: tuple[Row, ...]
-
-    @property
-    def kept(self) -> float:
-        """What the worst of its crops keeps; infinite where there is none."""
-        return min((_number(row.kept) for row in self.rows if row.status == OK), default=math.inf)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What of a ledger to show.
-
-    Attributes:
-        entries: the photos to show, in the order to show them.
-        photos: how many the ledger has.
-        failed: how many of them have no thumbnail, or not all.
-    """
-
-    entries: tuple[SheetPhoto, ...]
-    photos: int
-    failed: int
-
-
 @dataclass
 class _Cell:
     """The pictures of a photo, each where there is one, and what to say where there is none."""
@@ -84,45 +54,6 @@ class _Cell:
     heat: Pixels | None = None
     crops: dict[str, Pixels] = field(default_factory=dict)  # by size
     problem: str = ""
-
-
-def select(out: Path, most: int, least_kept_first: bool) -> Selection:
-    """Choose photos from the ledger of an output folder: the first ones, or those whose crops keep least.
-
-    Raises:
-        UsageError: if there is no ledger, or nothing in it.
-        OutputError: if there is a file of its name that is none.
-    """
-    photos = failed = 0
-
-    def entries() -> Iterator[SheetPhoto]:
-        nonlocal photos, failed
-        for path, rows in groupby(read_rows(out / TABLE_NAME), key=lambda row: row.path):
-            entry = SheetPhoto(path, tuple(rows))
-            photos += 1
-            failed += any(row.status == FAILED for row in entry.rows)
-            yield entry
-
-    if least_kept_first:
-        chosen = heapq.nsmallest(most, entries(), key=lambda entry: entry.kept)
-    else:
-        chosen = [entry for number, entry in enumerate(entries()) if number < most]
-    if not photos:
-        raise UsageError(f"holds no {TABLE_NAME} with photos in it", path=out, remedy="give an OUT of 'cropper batch'")
-    return Selection(tuple(chosen), photos, failed)
-
-
-def is_of_the_ledger(path: Path, out: Path, source: Path) -> bool:
-    """Whether a path is that of one of the photos or thumbnails of a ledger, by whichever way it is reached."""
-    here = os.path.join(os.path.realpath(path.parent), path.name)
-    for folder, column in ((source, "path"), (out, "output")):
-        root = os.path.realpath(folder)
-        inside = {os.path.relpath(p, root).replace(os.sep, "/") for p in (here, os.path.realpath(path)) if is_inside(p, root)}
-        # Where A and a are two files, it is no loss to refuse both.
-        names = {name.casefold() for name in inside}
-        if names and any(getattr(row, column).casefold() in names for row in read_rows(out / TABLE_NAME)):
-            return True
-    return False
 
 
 def draw_sheet(
@@ -308,7 +239,7 @@ def _write_caption(
         row = of_size.get(label)
         if row is None or row.status != OK:
             continue
-        kept = f"{_number(row.kept):.0%}"
+        kept = f"{share_of(row.kept):.0%}"
         words = f"keeps {kept}" if len(slots) == 1 else f"{label} {kept}"
         colour = drawing.colour_of(drawn.index(label))
         write(canvas, words, (x, baseline), _LETTERS, colour, width=slots[label][0] + _GAP)
@@ -346,10 +277,3 @@ def _box_of(row: Row) -> Box:
     if min(x, y) < 0 or min(width, height) < 1:
         raise ValueError("no box")
     return Box(x, y, width, height, float(row.kept), (int(row.focus_x), int(row.focus_y)))
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0

@@ -22,11 +22,12 @@ import pytest
 import ray_faults
 
 from cropper._version import __version__
-from cropper.engine import cluster, tasks
+from cropper.engine import cluster, worker
 from cropper.engine.batch import local_threads, run_batch
-from cropper.engine.cluster import CHUNK, Cluster, _reason, _unreachable, chunk_sizes, ray_cluster
+from cropper.engine.cluster import CHUNK, Cluster, chunk_sizes, ray_cluster
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.pipeline import BATCH_SIZE
+from cropper.engine.ray_start import _reason, _unreachable
 from cropper.engine.worker import TRIES, TRIES_ALONE, Answer, Task, Worker, _packed
 from cropper.errors import CropperError, OutputError, UsageError
 from cropper.ledger.state import STATE_FOLDER, TABLE_NAME
@@ -180,10 +181,10 @@ def task(samples, tmp_path, address) -> Task:
     return Task(samples / "trips", tmp_path / "out", settings, BUNDLED_MODEL.read_bytes(), __version__, os.getcwd(), "test")
 
 
-def answer_of(worker: Worker, jobs: list[Job]):
+def answer_of(one: Worker, jobs: list[Job]):
     import pyarrow
 
-    (answer,) = worker(pyarrow.table({"jobs": [[pickle.dumps(job) for job in jobs]]}))["answer"].to_pylist()
+    (answer,) = one(pyarrow.table({"jobs": [[pickle.dumps(job) for job in jobs]]}))["answer"].to_pylist()
     return pickle.loads(answer)
 
 
@@ -235,10 +236,10 @@ def test_a_worker_that_cannot_work_says_why(task, change, reason):
 
 
 def test_photos_that_brought_down_their_workers_are_given_up(task, monkeypatch):
-    worker = Worker(task)
+    one = Worker(task)
     jobs = [job_for(n, name, task.source / name) for n, name in enumerate(("a.jpg", "b.jpg"))]
     monkeypatch.setattr(worker, "_counted", lambda key: nullcontext(TRIES + 1))
-    answer = answer_of(worker, jobs)
+    answer = answer_of(one, jobs)
     assert answer.photos == []
     with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to b\.jpg; move away the one"):
         raise answer.error
@@ -290,7 +291,7 @@ def test_workers_that_die_of_any_photo_are_given_up(task, three, monkeypatch):
     def die(*arguments):
         raise Died
 
-    monkeypatch.setattr(tasks, "try_alone", die)
+    monkeypatch.setattr(worker, "try_alone", die)
     answer, deaths = answers_and_deaths(replace(task, name="unsound"), three)
     assert deaths == TRIES
     with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to c\.jpg"):
