@@ -1,4 +1,4 @@
-"""What travels between the stages of a run, as frozen dataclasses, and what an engine is."""
+"""The messages between the stages of a run, and the interface of an engine."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from cropper.model.look import OpenedPhoto
 from cropper.settings import Fit, Settings
 from cropper.storage.places import Place, Version
 
-# The ledger's message of a photo that is there in part.
+# The ledger's message for a damaged photo of which a part could be decoded.
 SALVAGED = "salvaged: part of the photo is missing"
 
 
 @dataclass(frozen=True)
 class Done:
-    """What became of one photo; or, without rows, what there is to say of a folder.
+    """The outcome of one photo; or, without rows, a report about a folder.
 
     Attributes:
         path: relative to IN.
-        rows: the photo's rows in the ledger, one a target, or one a candidate.
-        fits: how the photo came into each shape, where it did.
-        unchanged: whether an earlier run had done it already.
+        rows: the photo's rows in the ledger, one per target, or one per candidate.
+        unchanged: whether an earlier run made the photo already.
         error: why the photo failed or the folder could not be listed, or None.
-        passed_over: files of the folder that are no photos.
+        passed_over: how many files in the folder are not photos.
+        fits: how the photo was fitted into each shape that was made.
     """
 
     path: str
@@ -71,7 +71,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A photo that is decoded, and the version of its file that the pixels are of. In a dry run it keeps no pixels."""
+    """A decoded photo, and the version of its file. A dry run keeps no pixels."""
 
     job: Job
     seen: Version
@@ -80,22 +80,31 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Finished:
-    """A photo that is done, or what there is to say of a folder."""
+    """A finished photo, or a report about a folder.
+
+    Attributes:
+        number: its place among all photos.
+        done: the outcome.
+        was_decoded: whether the photo was decoded.
+        bytes: the size of its decoded pixels.
+        unstamped: thumbnails to stamp after the rows are in the ledger.
+        seen: the version of the photo that the thumbnails are from.
+    """
 
     number: int
     done: Done
     was_decoded: bool = False
-    bytes: int = 0  # of its decoded pixels
-    unstamped: tuple[Path, ...] = ()  # thumbnails to stamp once the rows are in the ledger
-    seen: Version | None = None  # the version of the photo that it is of
+    bytes: int = 0
+    unstamped: tuple[Path, ...] = ()
+    seen: Version | None = None
 
 
 class Engine(Protocol):
-    """What takes a batch's photos through all stages: threads of this process, or workers on a cluster.
+    """Takes the photos of a batch through all stages: threads of this process, or workers on a cluster.
 
     Attributes:
-        abandoned: after a run, whether workers may still be at photos: the lock on OUT stays then.
-        untidy: after a run, whether a worker that was lost may have left files half made.
+        abandoned: after a run, whether workers may still be at work on photos; the lock on OUT stays then.
+        untidy: after a run, whether a lost worker may have left incomplete files.
     """
 
     abandoned: bool
@@ -110,8 +119,8 @@ class Engine(Protocol):
         """Take photos through all stages, as ``Pipeline.run`` does."""
 
     def left(self) -> Iterator[Job | Finished]:
-        """After a run that was interrupted, in their order: what has not left it and may need a row."""
+        """After an interrupted run, yield the photos that have not left it and may need a row, in order."""
 
 
-# An engine for a batch of IN, OUT, settings and so many workers.
+# Takes IN, OUT, the settings and the number of workers, and gives an engine for a batch.
 Begin = Callable[[Place, Place, Settings, int], AbstractContextManager[Engine]]

@@ -1,4 +1,4 @@
-"""One photo through a pipe: bytes in, its thumbnail's bytes out, as ``cropper batch`` makes it."""
+"""Make the thumbnail of one photo, bytes to bytes, as ``cropper batch`` makes it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ from cropper.settings import Fit, Settings
 
 
 def thumbnail(data: bytes, settings: Settings) -> tuple[bytes, bool]:
-    """The thumbnail of a photo, in the photo's own format where that is kept and can be, else in PNG; and whether the photo was
-    damaged, and is there in part.
+    """Make the thumbnail of a photo.
 
     Args:
         data: the whole file of the photo.
-        settings: with one target.
+        settings: what to make, with one target.
+
+    Returns:
+        The file of the thumbnail, and whether the photo is damaged and only part of it is shown. Where the settings keep the
+        photo's format and cropper cannot write it, the thumbnail is a PNG.
 
     Raises:
-        PhotoError: if the photo cannot be read, decoded or encoded, or is to be skipped where no crop is good.
-        DependencyError: if the device cannot be used here.
+        PhotoError: if the photo cannot be decoded or the thumbnail cannot be encoded, or if no crop is good and the settings
+            skip such photos.
+        DependencyError: if this machine cannot use the device.
         ModelError: if the model cannot be loaded.
     """
     (target,) = settings.targets
@@ -33,7 +37,7 @@ def thumbnail(data: bytes, settings: Settings) -> tuple[bytes, bool]:
     (maps,) = infer_maps([photo], Saliency(settings.model, settings.device))
     decision = decide(maps.density, header.width, header.height, target, settings.choosing)[0]
     if decision.fit is Fit.SKIP:
-        raise PhotoError(decision.note, remedy="ask for another --min-kept or --otherwise")
+        raise PhotoError(decision.note, remedy="change --min-kept or --otherwise")
     format = output_format(f"photo.{header.format.lower()}", settings.format)
     made = thumbnail_of(photo.pixels, header, decision, target, settings)
     return encode(made, header, format, settings.quality, settings.srgb), photo.salvaged

@@ -1,4 +1,4 @@
-"""Import Ray, start it or connect to a cluster, and say in one line why that fails."""
+"""Import Ray, start it or connect to a cluster, and explain in one line why that fails."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _PATIENCE = 10.0
 
 
 def load_ray() -> Any:
-    """Import Ray, which reports nothing to its makers from here.
+    """Import Ray with its usage reports switched off.
 
     Raises:
         DependencyError: if Ray is not installed.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no photo's fate is anybody's business
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or each worker announces that it will be so
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # otherwise each worker prints a warning
     try:
         import ray
         import ray.data
@@ -40,7 +40,7 @@ def start_ray(ray: Any, jobs: int, address: str | None) -> None:
         CropperError: if Ray cannot start on this machine.
         UsageError: if no cluster answers at the address.
     """
-    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # or a thread that comes late would begin another one
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # otherwise a late thread would start another cluster
     silent = logging.CRITICAL + 1
     for handler in logging.getLogger("ray.data").handlers:
         if isinstance(handler, logging.StreamHandler):
@@ -48,14 +48,14 @@ def start_ray(ray: Any, jobs: int, address: str | None) -> None:
     own: dict[str, Any] = {"num_cpus": jobs, "object_store_memory": _STORE, "include_dashboard": False}
     if address is not None:
         _check_reachable(address)
-    # Ray takes SIGTERM for itself.
+    # Ray replaces the handler of SIGTERM.
     ours = signal.getsignal(signal.SIGTERM) if threading.current_thread() is threading.main_thread() else None
     try:
         ray.init(address or "local", log_to_driver=False, logging_level=silent, **(own if address is None else {}))
     except Exception as error:
         reason = _reason(error)
         if address is None:
-            raise CropperError(f"Ray cannot be started here ({reason})", remedy="take --engine local") from error
+            raise CropperError(f"Ray cannot be started here ({reason})", remedy="use --engine local") from error
         raise _unreachable(address, reason) from error
     finally:
         if ours is not None:
@@ -63,7 +63,7 @@ def start_ray(ray: Any, jobs: int, address: str | None) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """The first sentence of what an error is about at bottom, which Ray may keep in the text of a traceback."""
+    """Return the first sentence of an error's root cause, which Ray may hide in the text of a traceback."""
     while (below := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
         error = below
     text = " ".join(str(error).rpartition("Error: ")[2].split())
@@ -71,7 +71,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _check_reachable(address: str) -> None:
-    """Make sure that somebody listens there: Ray itself would try for minutes."""
+    """Check that the address answers, because Ray itself would try for minutes."""
     host, _, port = address.rsplit("/", 1)[-1].rpartition(":")
     if host and port.isdigit():
         try:

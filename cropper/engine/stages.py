@@ -1,4 +1,4 @@
-"""Steps of the way of a photo that depend on the settings and that more than one engine takes: pixels needed, thumbnail."""
+"""The steps that depend on the settings and that several engines share: how many pixels to decode, and the thumbnail."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ from cropper.settings import Fit, Settings, Target
 
 
 def pixels_needed(width: int, height: int, settings: Settings, given: Sequence[Focus | None] = ()) -> tuple[int, int]:
-    """Of a photo of this size, the width and height to decode at least: to fill the sizes asked for, and the model amply.
+    """Return the least width and height to decode of a photo, so that all sizes and the model have enough pixels.
 
-    The same for a dry run, which must decide as the real one will.
+    A dry run needs the same, because it must decide as the real run does.
+
+    Args:
+        width, height: of the upright photo, in pixels.
+        settings: what to make.
+        given: the focus that you give by hand, or None, one per target; empty for none.
 
     Raises:
-        PhotoError: if a focus is not in the photo.
+        PhotoError: if a focus lies outside the photo.
     """
-    # Exact: a pixel too much by rounding would cost a JPEG twice the scale.
+    # Exact fractions: one pixel too many after rounding would double the scale at which a JPEG is decoded.
     share = share_needed(width, height)
     for target, focus in zip(settings.targets, given or (None,) * len(settings.targets), strict=True):
         share = max(share, _share_to_fill(smallest_box(width, height, target, settings.choosing, focus), target))
@@ -34,7 +39,7 @@ def pixels_needed(width: int, height: int, settings: Settings, given: Sequence[F
 
 
 def pixels_to_fill(width: int, height: int, targets: tuple[Target, ...]) -> tuple[int, int]:
-    """Of a photo of this size, the width and height to decode at least to fill the sizes asked for with the largest boxes."""
+    """Return the least width and height to decode of a photo, so that the largest boxes fill all sizes."""
     share = max(_share_to_fill(largest_size(width, height, target.aspect), target) for target in targets)
     return pixels_of_share(width, height, share)
 
@@ -47,7 +52,7 @@ def _share_to_fill(box: tuple[int, int], target: Target) -> Fraction:
 def thumbnail_of(
     pixels: NDArray[np.uint8], header: Header, decision: Decision, target: Target, settings: Settings
 ) -> NDArray[np.uint8]:
-    """The thumbnail that a decision makes of decoded pixels, uint8 [h, w, 3 or 4]."""
+    """Make the thumbnail that was decided on from decoded pixels: uint8 [h, w, 3 or 4]."""
     image = header.width, header.height
     if decision.fit is Fit.PAD:
         canvas = canvas_for(*image, target, settings.enlarge)

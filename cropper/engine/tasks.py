@@ -1,4 +1,4 @@
-"""The tasks that worker threads do: decode, infer, finish. Each returns its answer and raises nothing of one photo."""
+"""The tasks of the worker threads: decode, infer, finish. The failure of one photo is an answer, not an exception."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from cropper.storage.places import Place, Version
 
 
 def try_alone(source: Place, path: str, settings: Settings, given: Given, journal: Journal) -> None:
-    """Take one photo the whole way as ``run`` would, and write nothing.
+    """Take one photo through all stages as a run does, and write nothing.
 
     Args:
         source: the folder IN.
-        path: of the photo in it; empty for a small one that is known to be good.
+        path: the photo's path in IN; empty for a small known good photo.
         settings: what to make.
-        given: the user's word on photos.
-        journal: where to write what it is at.
+        given: what you give by hand, by photo.
+        journal: where to note what is under way.
 
     Raises:
-        CropperError: as a run would, or if the photo cannot be read, decoded or encoded.
+        CropperError: as a run would raise, or if the photo cannot be read, decoded or encoded.
     """
     model = Saliency(settings.model, settings.device)
-    model.densities(np.zeros((1, *shape_for(64, 96), 3), np.uint8))  # the first time takes longer, and no photo's clock runs yet
+    model.densities(np.zeros((1, *shape_for(64, 96), 3), np.uint8))  # the first run is slow, so it comes before any photo's clock
     if path:
         data, _ = access.read(source / path, Version(-1, 0, ""))
     else:
@@ -59,7 +59,7 @@ class Inferred:
 
 
 def decode_photo(job: Job, settings: Settings, journal: Journal) -> Decoded | Finished:
-    """Worker: read and decode a photo, once, and cut the model's input from it."""
+    """Worker: read and decode a photo once, and prepare the model's input."""
     try:
         data, seen = access.read(job.file, job.seen)
         return _decoded(job, data, seen, settings, journal)
@@ -82,14 +82,14 @@ def _decoded(job: Job, data: bytes, seen: Version, settings: Settings, journal: 
 
 
 def infer_batch(batch: list[Decoded], model: Saliency, journal: Journal) -> Inferred:
-    """Worker: the maps of a batch of one shape."""
+    """Worker: infer the maps of a batch of one shape."""
     for decoded in batch:
         journal.clock(decoded.job.number, True)
     return Inferred(batch=batch, maps=infer_maps([decoded.photo for decoded in batch], model))
 
 
 def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, journal: Journal) -> Finished:
-    """Worker: choose the boxes of a photo, render, encode and write its thumbnails."""
+    """Worker: choose the boxes of a photo, then render, encode and write its thumbnails."""
     job, photo = decoded.job, decoded.photo
     rows: list[Row] = []
     unstamped: list[Path] = []
@@ -100,12 +100,12 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
         try:
             journal.clock(job.number, True)
             decisions = decide(maps.density, *image, target, settings.choosing, focus)
-            journal.clock(job.number, False)  # what a disk or a storage takes is no fault of the photo's
+            journal.clock(job.number, False)  # a slow disk or bucket is not the photo's fault
             ours = output in job.ours
             if not settings.dry_run:
                 access.check_stays_in(out, output)
             if settings.dry_run:
-                output = output if ours else ""  # what an earlier run left is still ours
+                output = output if ours else ""  # the thumbnail of an earlier run is still ours
             elif decisions[0].fit is Fit.SKIP:
                 if ours:
                     access.remove(out / output)
@@ -144,10 +144,10 @@ def _encoded(decoded: Decoded, decision: Decision, target: Target, settings: Set
 
 
 def rehearse(job: Job, data: bytes, settings: Settings, model: Saliency, journal: Journal) -> None:
-    """Take one photo the whole way on this thread, as a pipeline would, and write nothing: to see whether it comes through.
+    """Take one photo through all stages on this thread, and write nothing, to see whether it survives.
 
     Raises:
-        CropperError: as any photo may.
+        CropperError: if the photo fails.
     """
     cv2.setNumThreads(1)
     journal.begin(job.number, job.path)
@@ -162,14 +162,14 @@ def rehearse(job: Job, data: bytes, settings: Settings, model: Saliency, journal
 
 
 def failed(job: Job, settings: Settings, error: Exception) -> Finished:
-    """A photo that is done with before it has pixels."""
+    """Finish a photo that failed before it was decoded."""
     explained = _explained(error, job)
     rows = tuple(_failed_row(job, number, settings, explained) for number in range(len(settings.targets)))
     return Finished(number=job.number, done=Done(path=job.path, rows=rows, error=explained))
 
 
 def _explained(error: Exception, job: Job) -> CropperError:
-    """Why a photo failed, whatever the reason: nothing that one photo does may stop the others."""
+    """Turn any error into one about the photo, so that it does not stop the other photos."""
     if isinstance(error, CropperError):
         what, remedy, path = error.what, error.remedy, error.path
     else:
@@ -180,7 +180,7 @@ def _explained(error: Exception, job: Job) -> CropperError:
 
 
 def _failed_row(job: Job, number: int, settings: Settings, error: CropperError) -> Row:
-    """The row of a target that failed. It names an output that an earlier run left, so that we know it as ours later on."""
+    """Make the row of a failed target. It names the output of an earlier run, so that later runs know that output as ours."""
     row = failed_row(job.path, settings.targets[number].label, error.reason)
     output = job.outputs[number]
     return replace(row, output=output) if output in job.ours else row

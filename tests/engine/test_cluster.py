@@ -241,7 +241,7 @@ def test_photos_that_brought_down_their_workers_are_given_up(task, monkeypatch):
     monkeypatch.setattr(worker, "_counted", lambda key: nullcontext(TRIES + 1))
     answer = answer_of(one, jobs)
     assert answer.photos == []
-    with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to b\.jpg; move away the one"):
+    with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to b\.jpg; move away the photo"):
         raise answer.error
 
 
