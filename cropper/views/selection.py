@@ -1,4 +1,4 @@
-"""Which photos of a ledger a sheet shows, and which files are the ledger's own."""
+"""Choose the photos of a sheet from a ledger, and recognise the ledger's own files."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from cropper.storage.places import is_inside
 
 @dataclass(frozen=True)
 class SheetPhoto:
-    """A photo and its rows in the ledger, one a size."""
+    """A photo and its rows in the ledger, one per size."""
 
     path: str
     rows: tuple[Row, ...]
 
     @property
     def kept(self) -> float:
-        """What the worst of its crops keeps; infinite where there is none."""
+        """The least that one of its crops keeps; infinite if it has no crop."""
         return min((share_of(row.kept) for row in self.rows if row.status == OK), default=math.inf)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What of a ledger to show.
+    """The photos of a ledger that a sheet shows.
 
     Attributes:
-        entries: the photos to show, in the order to show them.
-        photos: how many the ledger has.
-        failed: how many of them have no thumbnail, or not all.
+        entries: the photos, in the order to show them.
+        photos: how many photos the ledger has.
+        failed: how many of those have a failed row.
     """
 
     entries: tuple[SheetPhoto, ...]
@@ -45,11 +45,11 @@ class Selection:
 
 
 def select(out: Path, most: int, least_kept_first: bool) -> Selection:
-    """Choose photos from the ledger of an output folder: the first ones, or those whose crops keep least.
+    """Choose at most ``most`` photos from the ledger of an output folder: the first ones, or those with crops that keep least.
 
     Raises:
-        UsageError: if there is no ledger, or nothing in it.
-        OutputError: if there is a file of its name that is none.
+        UsageError: if there is no ledger, or it is empty.
+        OutputError: if the file is not a ledger.
     """
     photos = failed = 0
 
@@ -71,12 +71,12 @@ def select(out: Path, most: int, least_kept_first: bool) -> Selection:
 
 
 def is_of_the_ledger(path: Path, out: Path, source: Path) -> bool:
-    """Whether a path is that of one of the photos or thumbnails of a ledger, by whichever way it is reached."""
+    """Tell whether a path leads to a photo or a thumbnail of a ledger, through links too."""
     here = os.path.join(os.path.realpath(path.parent), path.name)
     for folder, column in ((source, "path"), (out, "output")):
         root = os.path.realpath(folder)
         inside = {os.path.relpath(p, root).replace(os.sep, "/") for p in (here, os.path.realpath(path)) if is_inside(p, root)}
-        # Where A and a are two files, it is no loss to refuse both.
+        # Where A and a are different files, refusing both does no harm.
         names = {name.casefold() for name in inside}
         if names and any(getattr(row, column).casefold() in names for row in read_rows(out / TABLE_NAME)):
             return True
@@ -84,7 +84,7 @@ def is_of_the_ledger(path: Path, out: Path, source: Path) -> bool:
 
 
 def share_of(text: str) -> float:
-    """A share in a row of a ledger as a number; 0 where someone's spreadsheet left no number."""
+    """Read a share in a ledger's row; 0 if it is not a number, as after someone's edit in a spreadsheet."""
     try:
         return float(text)
     except ValueError:

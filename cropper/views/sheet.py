@@ -1,4 +1,4 @@
-"""A contact sheet of a ledger: the originals with their boxes, beside their crops. What ``cropper sheet`` does."""
+"""Draw a contact sheet of a ledger: the originals with their boxes, beside their crops. The work of ``cropper sheet``."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from cropper.views.selection import Selection, SheetPhoto, share_of
 
 Pixels = NDArray[np.uint8]
 
-# Pixels. A picture fits into SLOT; cells are set side by side up to PAGE_WIDTH.
+# All in pixels. A picture fits into SLOT; cells stand side by side up to PAGE_WIDTH.
 SLOT = (280, 210)
 PAGE_WIDTH = 1920
-LARGEST_SIDE = 16383  # of the sheet: what JPEG, PNG and WebP can all hold
+LARGEST_SIDE = 16383  # of the sheet: JPEG, PNG and WebP can all hold it
 _GAP = 14
 _LETTERS, _TITLE = 15, 24
 _CAPTION = 2 * _LETTERS
 _HEAD = 2 * _TITLE + _GAP
-_LINE = 2  # of the boxes
-# BGR, on the paper of the overlay's legend.
+_LINE = 2  # thickness of the boxes
+# BGR. The paper is that of the legend of ``cropper show``.
 _CELL, _EMPTY = (40, 40, 40), (62, 62, 62)
 _INK, _FAINT, _BAD = (235, 235, 235), (160, 160, 160), (130, 150, 255)
-# What is outside all boxes keeps this share of its light.
+# Pixels outside all boxes keep this share of their brightness.
 _OUTSIDE = 0.45
 
 
 @dataclass
 class _Cell:
-    """The pictures of a photo, each where there is one, and what to say where there is none."""
+    """The pictures of a photo, where it has them, and the problem where it does not."""
 
     original: Pixels | None = None
     heat: Pixels | None = None
@@ -64,18 +64,21 @@ def draw_sheet(
     model: Saliency | None = None,
     limits: Limits = LIMITS,
 ) -> Pixels:
-    """The sheet, uint8 [h, w, 3] BGR: a cell a photo, left to right, then down.
+    """Draw the sheet, one cell per photo, left to right, then down.
 
     Args:
-        selection: what to show.
-        out: the output folder: its thumbnails are shown where there are some, else crops are cut from the originals.
+        selection: the photos to show.
+        out: the output folder. The sheet shows its thumbnails; missing ones are cut from the originals.
         source: the folder of the originals. One that cannot be read does not stop the others.
-        columns: cells in a row; as many as fit a page if left out.
-        model: what says where people look, to show that too; or None.
+        columns: cells in a row; None for as many as fit a page.
+        model: draws where people look, too; or None.
         limits: which photos are accepted.
 
+    Returns:
+        uint8 [h, w, 3] BGR.
+
     Raises:
-        UsageError: if the sheet would have more pixels in a row or column than image files can hold.
+        UsageError: if the sheet would be wider or higher than image files can be.
     """
     entries = selection.entries
     labels = list(dict.fromkeys(row.size for entry in entries for row in entry.rows))
@@ -117,7 +120,7 @@ def draw_sheet(
 def _cell_of(
     entry: SheetPhoto, out: Path, source: Path, slots: dict[str, tuple[int, int]], model: Saliency | None, limits: Limits
 ) -> _Cell:
-    """Read what there is to show of a photo. Whatever is wrong with it is said in its cell."""
+    """Read the pictures of a photo. The cell reports any problem with them."""
     cell = _Cell()
     boxes: dict[str, Box] = {}
     for row in entry.rows:
@@ -130,13 +133,13 @@ def _cell_of(
             cell.problem = cell.problem or f"its row in {TABLE_NAME} is not one that cropper wrote"
             continue
         if row.output:
-            with suppress(PhotoError):  # then it is cut out again
+            with suppress(PhotoError):  # then the crop is cut from the original
                 cell.crops[row.size] = _picture(out / row.output, slots[row.size])
     try:
         _read_original(cell, entry, boxes, source, slots, model, limits)
     except PhotoError as error:
         cell.problem = cell.problem or error.reason
-    except Exception as error:  # nothing that one photo does may stop the others
+    except Exception as error:  # one photo must not stop the others
         cell.problem = cell.problem or f"unexpected {type(error).__name__}"
     return cell
 
@@ -150,7 +153,7 @@ def _read_original(
     model: Saliency | None,
     limits: Limits,
 ) -> None:
-    """The original with its boxes, where people look in it, and crops cut from it where there are no thumbnails."""
+    """Read the original: draw its boxes and where people look, and cut the crops that have no thumbnail."""
     missing = [label for label in boxes if label not in cell.crops]
 
     def needed(width: int, height: int) -> tuple[int, int]:
@@ -172,7 +175,7 @@ def _read_original(
     decided_for = {(row.image_width, row.image_height) for row in entry.rows if row.size in boxes}
     if decided_for - {(str(size[0]), str(size[1]))}:
         cell.original = original
-        raise PhotoError("it has another size than when its boxes were chosen", remedy="run 'cropper batch' again")
+        raise PhotoError("its size has changed since its boxes were chosen", remedy="run 'cropper batch' again")
     for label in missing:
         cell.crops[label] = render(pixels, boxes[label], fitted(boxes[label].width, boxes[label].height, SLOT), size)
     scaled = [box.scaled(shown[0] / size[0], shown[1] / size[1]) for box in boxes.values()]
@@ -180,7 +183,7 @@ def _read_original(
 
 
 def _with_boxes(picture: Pixels, boxes: list[Box]) -> Pixels:
-    """A picture with its boxes drawn, darker where it is in none of them."""
+    """Draw boxes on a picture, and darken it outside them."""
     drawn = np.asarray((picture * _OUTSIDE).round(), np.uint8)
     for box in boxes:
         inside = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
@@ -190,7 +193,7 @@ def _with_boxes(picture: Pixels, boxes: list[Box]) -> Pixels:
 
 
 def _picture(file: Path, slot: tuple[int, int]) -> Pixels:
-    """A thumbnail as it lies on the disk, at the size to show it at."""
+    """Read a thumbnail from disk, scaled to its slot."""
     with reading(file):
         data = file.read_bytes()
         header = probe(data)
@@ -199,7 +202,7 @@ def _picture(file: Path, slot: tuple[int, int]) -> Pixels:
 
 
 def _paste(canvas: Pixels, picture: Pixels | None, x: int, y: int, slot: tuple[int, int]) -> None:
-    """Put a picture into the middle of its slot, or leave the slot empty."""
+    """Put a picture into the middle of its slot, or mark the slot as empty."""
     y += (SLOT[1] - slot[1]) // 2
     if picture is None:
         canvas[y : y + slot[1], x : x + slot[0]] = _EMPTY
@@ -210,7 +213,7 @@ def _paste(canvas: Pixels, picture: Pixels | None, x: int, y: int, slot: tuple[i
 
 
 def _places(left: int, slots: dict[str, tuple[int, int]], pictures: int) -> Iterator[tuple[int, str]]:
-    """Where in a cell each crop begins, beside one or two pictures of the whole photo."""
+    """Yield the left edge and the label of each crop in a cell, behind one or two pictures of the whole photo."""
     x = left + _GAP + pictures * (SLOT[0] + _GAP)
     for label, (width, _) in slots.items():
         yield x, label
@@ -246,7 +249,7 @@ def _write_caption(
 
 
 def _write_problem(canvas: Pixels, problem: str, left: int, top: int, cell_width: int) -> None:
-    """What is wrong, across the foot of the pictures."""
+    """Write the problem across the foot of the pictures."""
     words, font = lettered(problem, _LETTERS)
     lines = wrapped(words, font, cell_width - 4 * _GAP, 3)
     step = _LETTERS + 5
@@ -267,7 +270,7 @@ def _summary_of(selection: Selection) -> str:
 
 
 def _shape_of(label: str) -> tuple[int, int]:
-    """Width and height of a shape as it was asked for, ``640x360`` or ``16:9``; a square where that cannot be told."""
+    """Return the width and height that a label such as ``640x360`` or ``16:9`` stands for; a square for other labels."""
     sides = re.fullmatch("([1-9][0-9]{0,4})[x:]([1-9][0-9]{0,4})", label)
     return (int(sides[1]), int(sides[2])) if sides else (1, 1)
 
@@ -275,5 +278,5 @@ def _shape_of(label: str) -> tuple[int, int]:
 def _box_of(row: Row) -> Box:
     x, y, width, height = (int(side) for side in (row.x, row.y, row.width, row.height))
     if min(x, y) < 0 or min(width, height) < 1:
-        raise ValueError("no box")
+        raise ValueError("not a box")
     return Box(x, y, width, height, float(row.kept), (int(row.focus_x), int(row.focus_y)))

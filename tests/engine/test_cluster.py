@@ -224,7 +224,7 @@ def test_a_chunk_that_two_workers_have_at_once_is_made_as_by_one(task, ours):
     [
         ({"source": Path("nowhere")}, "nowhere: the worker on .* does not see it; give folders of a file system that all"),
         ({"out": Path("nowhere")}, "nowhere: the worker on .* does not see it"),
-        ({"version": "0"}, "has cropper .*, and this is 0; install the same version"),
+        ({"version": "0"}, "has cropper .*, this machine has 0; install the same version"),
         ({"model": b"none"}, "onnxruntime cannot load it"),
     ],
 )

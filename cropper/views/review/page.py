@@ -1,8 +1,8 @@
-"""The page for looking over what a batch decided, and the pictures it shows: what ``cropper review`` writes.
+"""Write the page for checking the decisions of a batch, and its pictures: the work of ``cropper review``.
 
-``review.html`` holds all it needs but the pictures: its own style, script and the ledger as data. The pictures lie beside it in
-``review_files``: of each photo a preview, a small one for the list, and its heat to lay over either. They are stamped like
-thumbnails, with the time of their photo, so that a second run makes just what is missing or has changed.
+``review.html`` holds its style, its script and the ledger as data. Only the pictures lie beside it, in ``review_files``: for each
+photo a preview, a smaller one for the list, and the heat to lay over either. Like thumbnails, they carry the modification time of
+their photo, so that a second run makes only pictures that are missing or out of date.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ from cropper.views import drawing
 PAGE = "review.html"
 FOLDER = "review_files"
 
-# Pixels of the long side of the pictures: what a phone or half a screen shows of one photo, and a card of the list.
+# Pixels of the long side: a preview fills a phone or half a screen, a card stands in the list.
 PREVIEW_SIDE, CARD_SIDE = 640, 320
 _QUALITY = 78
-# Pixels of the heat for one cell of the density: browsers scale what is there smoothly, but along straight lines.
+# Pixels of the heat per cell of the density, along each side. Browsers interpolate linearly, which looks rough from one pixel.
 _HEAT_SCALE = 2
 _PICTURES = ("preview.jpg", "card.jpg", "heat.png")
 _OUR_PICTURE = re.compile(rf"[0-9a-f]{{24}}\.({'|'.join(map(re.escape, _PICTURES))})")
-# Stands in our folder and says what its pictures were made with: with another model they would show another heat.
+# A file in our folder that records how its pictures were made: another model would give another heat.
 _MARK = ".cropper-review"
 _GENERATOR = b'<meta name="generator" content="cropper review">'
 _COLOURS = 5
@@ -62,11 +62,11 @@ _COLOURS = 5
 
 @dataclass(frozen=True)
 class Shown:
-    """What became of one photo of the page.
+    """The outcome of one photo of the page.
 
     Attributes:
         path: relative to IN.
-        error: why the page shows no picture of a photo that has boxes, or None.
+        error: why a photo with boxes has no picture on the page, or None.
     """
 
     path: str
@@ -76,34 +76,34 @@ class Shown:
 def write_page(
     out: Path, source: Path | None, jobs: int, limits: Limits = LIMITS, model: Path | None = None
 ) -> Generator[Shown, None, None]:
-    """Write the page over the ledger of an output folder, and yield what became of each photo, in the ledger's order.
+    """Write the page for the ledger of an output folder, and yield the outcome of each photo, in the ledger's order.
 
-    The page is written last. Closed early, or interrupted, the pictures made so far are there for the next run.
+    The page is written last. If the run ends early, the next one uses the pictures made so far.
 
     Args:
         out: the output folder of a batch.
-        source: where its photos are, or None for where the batch took them from.
+        source: the folder of the photos; None for the folder that the batch took them from.
         jobs: worker threads, at least 1.
         limits: which photos are accepted.
-        model: the ONNX file whose heat is drawn, that of the batch; None for the bundled student.
+        model: the ONNX file of the batch, for the heat; None for the bundled student.
 
     Raises:
-        UsageError: if there is no ledger, or it is not known where its photos are.
-        OutputError: if the page cannot be written, or files stand in its place that are not ours.
+        UsageError: if there is no ledger, or it does not say where the photos are.
+        OutputError: if the page cannot be written, or other files are in its place.
         ModelError: if the model cannot be loaded.
     """
     table = out / TABLE_NAME
     if not table.is_file():
         raise UsageError(f"there is no {TABLE_NAME} in it", path=out, remedy="run 'cropper batch IN OUT' first")
     photos_folder = photos_of(out, source)
-    next(read_rows(table), None)  # refuses a foreign file before anything is touched
+    next(read_rows(table), None)  # raises on a foreign file before anything is written
     _take_over(out, model or BUNDLED_MODEL)
     saliency = Saliency(model)
     entries: list[tuple[float, str]] = []
     pictures: set[str] = set()
     sizes: dict[str, None] = {}  # a set that keeps its order
     photos = groupby(read_rows(table), key=lambda row: row.path)
-    cv2.setNumThreads(1)  # photos are the unit of parallel work
+    cv2.setNumThreads(1)  # the threads work on different photos
     waiting: deque[tuple[str, tuple[Row, ...], Future[CropperError | None]]] = deque()
 
     def leave() -> Shown:
@@ -114,7 +114,7 @@ def write_page(
         if error is None:
             pictures.update(_pictures_of(path))
         has_box = any(_box(row) for row in rows)
-        return Shown(path, error if has_box else None)  # of a photo that failed the ledger says already why
+        return Shown(path, error if has_box else None)  # the ledger explains photos that failed
 
     with ThreadPoolExecutor(jobs, thread_name_prefix="cropper") as workers:
         try:
@@ -129,18 +129,18 @@ def write_page(
             workers.shutdown(cancel_futures=True)
     entries.sort(key=lambda entry: entry[0])
     _write(out / PAGE, _page(out, _command(out, photos_folder, tuple(sizes), model), tuple(sizes), [text for _, text in entries]))
-    with suppress(OSError):  # the page is there; what is left over does no harm
+    with suppress(OSError):  # the page is written; old pictures do no harm
         _remove_others(out / FOLDER, pictures)
 
 
 def _take_over(out: Path, model: Path) -> None:
-    """Make sure that the page and the folder of its pictures are ours, or not there yet, and that its pictures are current."""
+    """Check that the page and its folder are ours or missing, and remove pictures that were made in another way."""
     page, folder = out / PAGE, out / FOLDER
     try:
         if page.exists():
             with page.open("rb") as file:
                 if _GENERATOR not in file.read(4096):
-                    raise OutputError("is there already and is no page of cropper's", path=page, remedy="move it away")
+                    raise OutputError("it is not a page that cropper wrote", path=page, remedy="move it away")
         folder.mkdir(exist_ok=True)
         mark = folder / _MARK
         made_with = hashlib.sha256(repr((PREVIEW_SIDE, CARD_SIDE, _HEAT_SCALE, _QUALITY)).encode())
@@ -149,7 +149,7 @@ def _take_over(out: Path, model: Path) -> None:
             if mark.read_text(encoding="utf-8") != made_with.hexdigest():
                 _remove_others(folder, set())
         elif any(folder.iterdir()):
-            raise OutputError("holds files that 'cropper review' did not make", path=folder, remedy="move them away")
+            raise OutputError("it holds files that 'cropper review' did not make", path=folder, remedy="move them away")
         mark.write_text(made_with.hexdigest(), encoding="utf-8")
     except OSError as error:
         reason = f"the page cannot be written ({error.strerror})"
@@ -157,7 +157,7 @@ def _take_over(out: Path, model: Path) -> None:
 
 
 def _remove_others(folder: Path, pictures: set[str]) -> None:
-    """Remove the pictures of photos that are not in the ledger any more. Other files stay."""
+    """Remove the pictures of photos that are no longer in the ledger. Other files stay."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if _OUR_PICTURE.fullmatch(entry.name) and entry.name not in pictures:
@@ -165,7 +165,7 @@ def _remove_others(folder: Path, pictures: set[str]) -> None:
 
 
 def _name_of(path: str) -> str:
-    """A name for a photo's pictures: no two photos share one, and it can stand in any URL and file system."""
+    """Return a name for a photo's pictures that is unique and safe in URLs and in all file systems."""
     return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
@@ -176,7 +176,7 @@ def _pictures_of(path: str) -> list[str]:
 def _view(
     source: Path, out: Path, path: str, image_size: tuple[int, int] | None, model: Saliency, limits: Limits
 ) -> CropperError | None:
-    """Worker: make a photo's pictures unless they are there, or say why it has none."""
+    """Worker: make a photo's pictures unless they are up to date. Return the error if that fails."""
     file, folder = source / path, out / FOLDER
     files = [folder / name for name in _pictures_of(path)]
     if thumbnails.are_up_to_date(files, file):
@@ -189,26 +189,26 @@ def _view(
             _write(target, data)
             thumbnails.stamp(target, modified)
     except OutputError:
-        raise  # the next photo's could not be written either
+        raise  # the pictures of the next photo could not be written either
     except CropperError as error:
         return error
-    except Exception as error:  # nothing that one photo does may stop the others
+    except Exception as error:  # one photo must not stop the others
         return PhotoError(unexpected(error), path=file)
     return None
 
 
 def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency, limits: Limits) -> tuple[bytes, bytes, bytes]:
-    """A photo's preview, the small one and its heat, as files.
+    """Make the files of a photo's preview, its card and its heat.
 
     Raises:
-        PhotoError: if it cannot be decoded, or is of another size than its boxes are for.
+        PhotoError: if the photo cannot be decoded, or its size is not the one that its boxes were chosen for.
     """
 
     def needed(width: int, height: int) -> tuple[int, int]:
         if image_size not in (None, (width, height)):
             raise PhotoError("it has changed since its boxes were chosen", remedy="run 'cropper batch' again")
         preview = _size_within(width, height, PREVIEW_SIDE)
-        # Enough for the model to see what it saw in the batch, so that the heat is what the boxes were chosen from.
+        # Enough pixels for the model to see the same as in the batch, so that the heat is the one behind the boxes.
         share = max(Fraction(preview[0], width), Fraction(preview[1], height), share_needed(width, height))
         return pixels_of_share(width, height, share)
 
@@ -224,18 +224,18 @@ def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency, lim
 
 
 def _size_within(width: int, height: int, side: int) -> tuple[int, int]:
-    """Width and height of a photo scaled down to at most so many pixels a side."""
+    """Scale a photo's width and height down to at most ``side`` pixels each."""
     return fitted(width, height, (side, side), enlarge=False)
 
 
 def _heat(density: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A density as colours to lay over the photo, uint8 [h, w, 4] BGRA."""
+    """Colour a density as a layer for the photo, uint8 [h, w, 4] BGRA."""
     rows, columns = density.shape
     return drawing.heat_layer(density, columns * _HEAT_SCALE, rows * _HEAT_SCALE)
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file completely or not at all."""
     try:
         with replacing(path, path.with_name(f"{path.name}.part")) as temporary:
             temporary.write_bytes(data)
@@ -244,7 +244,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _image_size(rows: Iterable[Row]) -> tuple[int, int] | None:
-    """The width and height of a photo as its rows say, or None where none does."""
+    """Read the width and height of a photo from its rows; None if no row has them."""
     for row in rows:
         numbers = _whole(row.image_width, row.image_height)
         if numbers and min(numbers) > 0:
@@ -257,7 +257,7 @@ def _box(row: Row) -> tuple[int, ...] | None:
 
 
 def _whole(*texts: str) -> tuple[int, ...] | None:
-    """Texts as whole numbers, or None where one is none: someone may have had the ledger in a spreadsheet."""
+    """Read texts as whole numbers; None if one is not a number, as after someone's edit in a spreadsheet."""
     try:
         return tuple(int(text) for text in texts)
     except ValueError:
@@ -265,10 +265,10 @@ def _whole(*texts: str) -> tuple[int, ...] | None:
 
 
 def _entry(path: str, rows: tuple[Row, ...], error: CropperError | None) -> tuple[float, str]:
-    """A photo in the page's data, as JSON, and what the page sorts by: failed ones first, then the least density kept.
+    """Return the sort key of a photo and its entry in the page's data, as JSON. Failed photos come first, then the least kept.
 
-    The keys are short because there may be many: ``p`` path, ``i`` name of the pictures, ``n`` the photo's size, ``e`` why there
-    is no picture, ``r`` rows: ``s`` size, ``t`` status, ``b`` box, ``f`` focus, ``k`` kept, ``m`` message.
+    Its keys are short because there may be many photos: ``p`` path, ``i`` name of the pictures, ``n`` the photo's size, ``e`` why
+    it has no picture, ``r`` rows. In a row: ``s`` size, ``t`` status, ``b`` box, ``f`` focus, ``k`` kept, ``m`` message.
     """
     image_size = _image_size(rows)
     kept = [_share(row.kept) for row in rows]
@@ -295,15 +295,15 @@ def _without_empty(values: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    """JSON that can stand in an HTML page: no tag begins in it. A name that is no UTF-8 keeps its bytes, as lone surrogates."""
+    """Encode JSON that is safe inside an HTML page. Names that are not UTF-8 keep their bytes, as lone surrogates."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str]) -> bytes:
-    """The whole page."""
+    """Fill the template of the page."""
     absolute = os.path.abspath(out)
     about = {
-        # What the browser remembers of this page, apart from what it does of others: they may all be one site to it.
+        # The browser's storage key for this page: pages opened from disk may all count as one site.
         "key": hashlib.sha256(os.fsencode(absolute)).hexdigest()[:16],
         "title": printable(os.path.basename(absolute)),
         "folder": FOLDER,
@@ -332,12 +332,12 @@ def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str]) -
 
 
 def _hash_of(text: str) -> str:
-    """What a content security policy calls an inline style or script."""
+    """Return the name of an inline style or script in a content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode()}'"
 
 
 def _command(out: Path, source: Path, sizes: tuple[str, ...], model: Path | None) -> str:
-    """What applies the exported file, as one line for a shell."""
+    """Return the shell command that applies the exported file."""
     wanted = [f"--{'aspect' if ':' in size else 'size'} {shlex.quote(size)}" for size in sizes if size]
     folders = [shlex.quote(printable(os.path.abspath(folder))) for folder in (source, out)]
     fast = ["--fast"] if model == FAST_MODEL else []
