@@ -58,6 +58,9 @@ _OUR_PICTURE = re.compile(rf"[0-9a-f]{{24}}\.({'|'.join(map(re.escape, _PICTURES
 _MARK = ".cropper-review"
 _GENERATOR = b'<meta name="generator" content="cropper review">'
 _COLOURS = 5
+# The parts of the page's script, in order. The page runs them as one script, so code that runs at once may only use constants and
+# variables of its own part and of earlier ones.
+_SCRIPTS = ("boxes.js", "state.js", "export.js", "list.js", "editor.js", "page.js")
 
 
 @dataclass(frozen=True)
@@ -313,8 +316,7 @@ def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str]) -
         "command": command,
     }
     data = f'{_json(about)[:-1]},"photos":[\n' + ",\n".join(entries) + "\n]}"
-    templates = resources.files("cropper") / "templates"
-    style, script, page = ((templates / f"review.{kind}").read_text(encoding="utf-8") for kind in ("css", "js", "html"))
+    page, style, script = _text_of("page.html"), _text_of("page.css"), "".join(map(_text_of, _SCRIPTS))
     policy = (
         # Chromium takes 'self' for the files of a page opened from disk, Firefox takes file:.
         "default-src 'none'; img-src 'self' file: data:; base-uri 'none'; form-action 'none'; "
@@ -329,6 +331,11 @@ def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str]) -
     }
     filled = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], page)
     return filled.encode("utf-8")
+
+
+def _text_of(name: str) -> str:
+    """The text of a file of the page."""
+    return (resources.files("cropper.views.review") / name).read_text(encoding="utf-8")
 
 
 def _hash_of(text: str) -> str:

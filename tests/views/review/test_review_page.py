@@ -473,7 +473,7 @@ def test_everything_has_a_name_for_a_screen_reader(page):
     assert page.find(".tile[data-row='0']").accessible_name.startswith("320x180, keeps")
     page.keys("?")
     assert nameless("#help-dialog") == []  # what is behind it is out of reach
-    assert page.find("#help-dialog").accessible_name == "Look the boxes over"
+    assert page.find("#help-dialog").accessible_name == "Review the boxes"
     page.keys(Keys.ESCAPE)
 
 
@@ -487,7 +487,7 @@ def test_five_thousand_photos_are_no_more_than_fifty_in_the_page(chromium, made,
     (out / "review_files").symlink_to(made / "out" / "review_files")
     (out / PAGE).write_bytes(_page(out, "cropper batch", tuple(SIZES), entries))
     page = Page(chromium, tmp_path, tmp_path)
-    assert page.find("#count").text == "5,000 photos, the least certain first"
+    assert page.find("#count").text == "5,000 photos, least certain first"
     for place in (0, 0.3, 0.99, 1):
         page.run("scrollTo(0, arguments[0] * document.body.scrollHeight)", place)
         tops = "return [...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().top)"
