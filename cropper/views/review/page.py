@@ -1,8 +1,6 @@
-"""Write the page for checking the decisions of a batch, and its pictures: the work of ``cropper review``.
+"""Write the page for checking the decisions of a batch: the work of ``cropper review``.
 
-``review.html`` holds its style, its script and the ledger as data. Only the pictures lie beside it, in ``review_files``: for each
-photo a preview, a smaller one for the list, and the heat to lay over either. Like thumbnails, they carry the modification time of
-their photo, so that a second run makes only pictures that are missing or out of date.
+``review.html`` holds its style, its script and the ledger as data. Only the pictures lie beside it, in ``review_files``.
 """
 
 from __future__ import annotations
@@ -19,41 +17,22 @@ from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from importlib import resources
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cropper.choosing.decide import BY_HAND
-from cropper.errors import CropperError, OutputError, PhotoError, UsageError, printable, reading, unexpected
-from cropper.geometry import fitted, pixels_of_share
-from cropper.imaging.encode import encode
+from cropper.errors import CropperError, OutputError, UsageError, printable
 from cropper.imaging.opencv import cv2
-from cropper.imaging.resize import on_white, resized
 from cropper.ledger.state import TABLE_NAME, photos_of
 from cropper.ledger.table import FAILED, Row, read_rows
-from cropper.model.inputs import share_needed
-from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import BUNDLED_MODEL, FAST_MODEL, Saliency
 from cropper.settings import LIMITS, Limits
-from cropper.storage import thumbnails
-from cropper.storage.atomic import replacing
 from cropper.views import drawing
+from cropper.views.review.pictures import FOLDER, HOW_MADE, make_pictures, name_of, pictures_of, remove_others, write_file
 
 PAGE = "review.html"
-FOLDER = "review_files"
-
-# Pixels of the long side: a preview fills a phone or half a screen, a card stands in the list.
-PREVIEW_SIDE, CARD_SIDE = 640, 320
-_QUALITY = 78
-# Pixels of the heat per cell of the density, along each side. Browsers interpolate linearly, which looks rough from one pixel.
-_HEAT_SCALE = 2
-_PICTURES = ("preview.jpg", "card.jpg", "heat.png")
-_OUR_PICTURE = re.compile(rf"[0-9a-f]{{24}}\.({'|'.join(map(re.escape, _PICTURES))})")
 # A file in our folder that records how its pictures were made: another model would give another heat.
 _MARK = ".cropper-review"
 _GENERATOR = b'<meta name="generator" content="cropper review">'
@@ -115,7 +94,7 @@ def write_page(
         entries.append(_entry(path, rows, error))
         sizes.update(dict.fromkeys(row.size for row in rows))
         if error is None:
-            pictures.update(_pictures_of(path))
+            pictures.update(pictures_of(path))
         has_box = any(_box(row) for row in rows)
         return Shown(path, error if has_box else None)  # the ledger explains photos that failed
 
@@ -123,7 +102,8 @@ def write_page(
         try:
             for path, group in photos:
                 rows = tuple(group)
-                waiting.append((path, rows, workers.submit(_view, photos_folder, out, path, _image_size(rows), saliency, limits)))
+                future = workers.submit(make_pictures, photos_folder, out, path, _image_size(rows), saliency, limits)
+                waiting.append((path, rows, future))
                 if len(waiting) >= 4 * jobs:
                     yield leave()
             while waiting:
@@ -131,9 +111,10 @@ def write_page(
         finally:
             workers.shutdown(cancel_futures=True)
     entries.sort(key=lambda entry: entry[0])
-    _write(out / PAGE, _page(out, _command(out, photos_folder, tuple(sizes), model), tuple(sizes), [text for _, text in entries]))
+    command = _command(out, photos_folder, tuple(sizes), model)
+    write_file(out / PAGE, _page(out, command, tuple(sizes), [text for _, text in entries]))
     with suppress(OSError):  # the page is written; old pictures do no harm
-        _remove_others(out / FOLDER, pictures)
+        remove_others(out / FOLDER, pictures)
 
 
 def _take_over(out: Path, model: Path) -> None:
@@ -146,104 +127,17 @@ def _take_over(out: Path, model: Path) -> None:
                     raise OutputError("it is not a page that cropper wrote", path=page, remedy="move it away")
         folder.mkdir(exist_ok=True)
         mark = folder / _MARK
-        made_with = hashlib.sha256(repr((PREVIEW_SIDE, CARD_SIDE, _HEAT_SCALE, _QUALITY)).encode())
+        made_with = hashlib.sha256(HOW_MADE.encode())
         made_with.update(model.read_bytes())
         if mark.exists():
             if mark.read_text(encoding="utf-8") != made_with.hexdigest():
-                _remove_others(folder, set())
+                remove_others(folder, set())
         elif any(folder.iterdir()):
             raise OutputError("it holds files that 'cropper review' did not make", path=folder, remedy="move them away")
         mark.write_text(made_with.hexdigest(), encoding="utf-8")
     except OSError as error:
         reason = f"the page cannot be written ({error.strerror})"
         raise OutputError(reason, path=error.filename or out, remedy="check its permissions") from error
-
-
-def _remove_others(folder: Path, pictures: set[str]) -> None:
-    """Remove the pictures of photos that are no longer in the ledger. Other files stay."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if _OUR_PICTURE.fullmatch(entry.name) and entry.name not in pictures:
-                Path(entry.path).unlink(missing_ok=True)
-
-
-def _name_of(path: str) -> str:
-    """Return a name for a photo's pictures that is unique and safe in URLs and in all file systems."""
-    return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-
-
-def _pictures_of(path: str) -> list[str]:
-    return [f"{_name_of(path)}.{picture}" for picture in _PICTURES]
-
-
-def _view(
-    source: Path, out: Path, path: str, image_size: tuple[int, int] | None, model: Saliency, limits: Limits
-) -> CropperError | None:
-    """Worker: make a photo's pictures unless they are up to date. Return the error if that fails."""
-    file, folder = source / path, out / FOLDER
-    files = [folder / name for name in _pictures_of(path)]
-    if thumbnails.are_up_to_date(files, file):
-        return None
-    try:
-        with reading(file), file.open("rb") as opened:
-            modified = os.fstat(opened.fileno()).st_mtime_ns
-            pictures = _drawn(opened.read(), image_size, model, limits)
-        for target, data in zip(files, pictures, strict=True):
-            _write(target, data)
-            thumbnails.stamp(target, modified)
-    except OutputError:
-        raise  # the pictures of the next photo could not be written either
-    except CropperError as error:
-        return error
-    except Exception as error:  # one photo must not stop the others
-        return PhotoError(unexpected(error), path=file)
-    return None
-
-
-def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency, limits: Limits) -> tuple[bytes, bytes, bytes]:
-    """Make the files of a photo's preview, its card and its heat.
-
-    Raises:
-        PhotoError: if the photo cannot be decoded, or its size is not the one that its boxes were chosen for.
-    """
-
-    def needed(width: int, height: int) -> tuple[int, int]:
-        if image_size not in (None, (width, height)):
-            raise PhotoError("it has changed since its boxes were chosen", remedy="run 'cropper batch' again")
-        preview = _size_within(width, height, PREVIEW_SIDE)
-        # Enough pixels for the model to see the same as in the batch, so that the heat is the one behind the boxes.
-        share = max(Fraction(preview[0], width), Fraction(preview[1], height), share_needed(width, height))
-        return pixels_of_share(width, height, share)
-
-    photo = open_photo(data, needed, limits)
-    (maps,) = infer_maps([photo], model)
-    size = photo.header.width, photo.header.height
-    shown = resized(on_white(photo.pixels), _size_within(*size, PREVIEW_SIDE))
-    return (
-        encode(shown, photo.header, "jpg", _QUALITY),
-        encode(resized(shown, _size_within(*size, CARD_SIDE)), photo.header, "jpg", _QUALITY),
-        cv2.imencode(".png", _heat(maps.density))[1].tobytes(),
-    )
-
-
-def _size_within(width: int, height: int, side: int) -> tuple[int, int]:
-    """Scale a photo's width and height down to at most ``side`` pixels each."""
-    return fitted(width, height, (side, side), enlarge=False)
-
-
-def _heat(density: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Colour a density as a layer for the photo, uint8 [h, w, 4] BGRA."""
-    rows, columns = density.shape
-    return drawing.heat_layer(density, columns * _HEAT_SCALE, rows * _HEAT_SCALE)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file completely or not at all."""
-    try:
-        with replacing(path, path.with_name(f"{path.name}.part")) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        raise OutputError(f"it cannot be written ({error.strerror})", path=path, remedy="make room and run again") from error
 
 
 def _image_size(rows: Iterable[Row]) -> tuple[int, int] | None:
@@ -280,7 +174,7 @@ def _entry(path: str, rows: tuple[Row, ...], error: CropperError | None) -> tupl
     for row, share in zip(rows, kept, strict=True):
         place = {"b": _box(row), "f": _whole(row.focus_x, row.focus_y)}
         shown.append(_without_empty({"s": row.size, "t": row.status, **place, "k": share, "m": row.message}))
-    about = {"p": path, "i": _name_of(path), "n": image_size, "r": shown, "e": error.reason if error else ""}
+    about = {"p": path, "i": name_of(path), "n": image_size, "r": shown, "e": error.reason if error else ""}
     is_failed = any(row.status == FAILED for row in rows)
     return -1 if is_failed else min(known, default=2), _json(_without_empty(about))
 

@@ -18,7 +18,8 @@ from cropper.cli import main
 from cropper.engine.batch import run_batch
 from cropper.ledger.state import TABLE_NAME
 from cropper.settings import Settings, Target
-from cropper.views.review.page import PAGE, Shown, _heat, write_page
+from cropper.views.review.page import PAGE, Shown, write_page
+from cropper.views.review.pictures import _heat
 
 TARGETS = (Target((640, 360), (64, 36)), Target((1, 1)))
 
