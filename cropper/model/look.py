@@ -1,4 +1,4 @@
-"""The one step from a photo's bytes to its pixels, and from its pixels to the maps of the model.
+"""Turn a photo's bytes into pixels, and pixels into the maps of the model. Everything that looks at photos does it here.
 
 ``open_photo`` reads the header, decodes and prepares the model's input; ``infer_maps`` runs the model on one or more photos of
 one input shape. Between the two a caller is free to fill a batch.
@@ -35,7 +35,7 @@ class OpenedPhoto:
         header: what the file's header says, with the metadata that the thumbnail keeps.
         pixels: uint8 [h, w, 3 or 4], BGR or BGRA, the whole upright photo at any scale.
         model_input: uint8 [H, W, 3] BGR on white, at the model's input shape.
-        salvaged: whether the file is damaged and the pixels are what could be decoded of it.
+        salvaged: whether the file is damaged and only part of it could be decoded.
     """
 
     header: Header
@@ -59,7 +59,7 @@ class Model(Protocol):
     """What ``infer_maps`` needs of a model; ``Saliency`` is one."""
 
     def densities(self, batch: NDArray[np.uint8], /) -> NDArray[np.float32]:
-        """uint8 [N, H, W, 3] BGR -> float32 [N, h, w], each non-negative and summing to 1."""
+        """Infer the densities of a batch, uint8 [N, H, W, 3] BGR: float32 [N, h, w], each summing to 1."""
 
 
 def open_photo(
@@ -106,7 +106,7 @@ def model_input_of(pixels: NDArray[np.uint8], header: Header) -> NDArray[np.uint
 
 
 def infer_maps(photos: Sequence[OpenedPhoto], model: Model) -> list[Maps]:
-    """Run the model once over photos whose inputs have one shape, and return the maps of each.
+    """Run the model once over photos with inputs of one shape, and return the maps of each.
 
     Raises:
         ModelError: if the model fails.
