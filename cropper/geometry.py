@@ -43,6 +43,12 @@ def largest_size(image_width: int, image_height: int, aspect: tuple[int, int]) -
     return max(1, round(image_height * ratio)), image_height
 
 
+def central_place(image_width: int, image_height: int, aspect: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Where ``(x, y, width, height)`` the largest box of an aspect lies in the middle of a photo."""
+    width, height = largest_size(image_width, image_height, aspect)
+    return (image_width - width) // 2, (image_height - height) // 2, width, height
+
+
 def aspect_ratio(aspect: tuple[int, int]) -> Fraction:
     """Width over height, exactly. Raises UsageError for sides below 1."""
     if min(aspect) < 1:

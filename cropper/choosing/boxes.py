@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.geometry import Box, largest_size
+from cropper.geometry import Box, central_place, largest_size
 
 # No offset is chosen that keeps this much less density than the best one.
 KEPT_TOLERANCE = 0.05
@@ -67,14 +67,7 @@ def best_box(mass: NDArray[np.float64], image_width: int, image_height: int, asp
 
 def central(density: NDArray[np.floating], image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
     """The largest box of an aspect in the photo's centre, whatever the density; arguments and errors as of ``choose``."""
-    return central_box(normalised(density), image_width, image_height, aspect)
-
-
-def central_box(mass: NDArray[np.float64], image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
-    """The box of ``central``, with what it keeps of a density that sums to 1."""
-    width, height = largest_size(image_width, image_height, aspect)
-    place = (image_width - width) // 2, (image_height - height) // 2, width, height
-    return box_at(mass, image_width, image_height, place)
+    return box_at(normalised(density), image_width, image_height, central_place(image_width, image_height, aspect))
 
 
 def normalised(density: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.choosing.boxes import best_box, box_at, central_box, is_flat, normalised, outside
+from cropper.choosing.boxes import best_box, box_at, is_flat, normalised, outside
 from cropper.choosing.focus import Focus, around, place_of
 from cropper.choosing.zoom import best_place, smallest_size, tightest
-from cropper.geometry import Box, largest_size, placed
+from cropper.geometry import Box, central_place, largest_size, placed
 from cropper.settings import DONE, Choosing, Fit, Target
 
 # The ledger's message of a box that a user gave.
@@ -89,7 +89,7 @@ def _instead(
 ) -> Box:
     """What is seen of a photo that has no good crop."""
     if choosing.otherwise is Fit.CENTRE:
-        return central_box(mass, image_width, image_height, target.aspect)
+        return box_at(mass, image_width, image_height, central_place(image_width, image_height, target.aspect))
     if choosing.otherwise is Fit.SKIP:
         return best
     return Box(0, 0, image_width, image_height, 1.0, best.focus)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.choosing.boxes import central
-from cropper.geometry import aspect_ratio, fitted
+from cropper.geometry import Box, aspect_ratio, central_place, fitted
 from cropper.imaging.opencv import cv2
 from cropper.imaging.resize import render
 from cropper.settings import BLUR, EDGE, Target
@@ -61,7 +60,7 @@ def padded(pixels: NDArray[np.uint8], picture: NDArray[np.uint8], canvas: tuple[
 def _blurred(pixels: NDArray[np.uint8], canvas: tuple[int, int]) -> NDArray[np.uint8]:
     """The photo's middle, blurred, in the size of the canvas."""
     height, width = pixels.shape[:2]
-    box = central(np.ones((1, 1)), width, height, canvas)
+    box = Box(*central_place(width, height, canvas), kept=1.0, focus=(width // 2, height // 2))
     small = render(pixels, box, fitted(*canvas, (_BLUR_SIDE, _BLUR_SIDE)))
     small = np.asarray(cv2.GaussianBlur(small, (0, 0), _BLUR_SIGMA, borderType=cv2.BORDER_REPLICATE), np.uint8)
     return np.asarray(cv2.resize(small, canvas, interpolation=cv2.INTER_CUBIC), np.uint8)
