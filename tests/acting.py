@@ -36,9 +36,10 @@ def decode(data, *rest):
 
 def load():
     global ours
-    from cropper.engine import batch, stages
+    from cropper.engine import batch
+    from cropper.model import look
     from plain import Plain
-    ours, stages.decode_or_salvage, batch.Saliency = stages.decode_or_salvage, decode, Plain
+    ours, look.decode_or_salvage, batch.Saliency = look.decode_or_salvage, decode, Plain
 
 os.register_at_fork(after_in_child=load)
 from cropper.cli import main

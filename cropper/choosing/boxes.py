@@ -48,7 +48,11 @@ def choose(density: NDArray[np.floating], image_width: int, image_height: int, a
         UsageError: for an aspect with a side below 1.
         ValueError: for a density that is not 2-D, or holds negative numbers or NaN.
     """
-    mass = normalised(density)
+    return best_box(normalised(density), image_width, image_height, aspect)
+
+
+def best_box(mass: NDArray[np.float64], image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
+    """The box that ``choose`` chooses, from a density that sums to 1."""
     width, height = largest_size(image_width, image_height, aspect)
     horizontal = width < image_width
     side, length = (image_width, width) if horizontal else (image_height, height)

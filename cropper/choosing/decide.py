@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.choosing.boxes import box_at, central, choose, is_flat, normalised, outside
+from cropper.choosing.boxes import best_box, box_at, is_flat, normalised, outside
 from cropper.choosing.focus import Focus, around, place_of
 from cropper.choosing.zoom import best_place, smallest_size, tightest
-from cropper.geometry import Box, largest_size, placed
+from cropper.geometry import Box, central_place, largest_size, placed
 from cropper.settings import DONE, Choosing, Fit, Target
 
 # The ledger's message of a box that a user gave.
@@ -60,16 +60,17 @@ def decide(
     """
     if focus is not None:
         return (Decision(around(focus, density, image_width, image_height, target.aspect), note=BY_HAND),)
-    boxes = _candidates(density, image_width, image_height, target, choosing)
+    mass = normalised(density)
+    boxes = _candidates(mass, image_width, image_height, target, choosing)
     crops, best = tuple(Decision(box) for box in boxes), boxes[0]
     if choosing.min_kept is None:
         return crops
-    flat = is_flat(normalised(density))
+    flat = is_flat(mass)
     if best.kept >= choosing.min_kept and not flat:
         return crops
     done = DONE[choosing.otherwise]
     why = "nothing stands out" if flat else f"no crop keeps {choosing.min_kept:g}, the best {best.kept:.2f}"
-    return (Decision(_instead(best, density, image_width, image_height, target, choosing), choosing.otherwise, f"{done}: {why}"),)
+    return (Decision(_instead(best, mass, image_width, image_height, target, choosing), choosing.otherwise, f"{done}: {why}"),)
 
 
 def smallest_box(
@@ -84,28 +85,23 @@ def smallest_box(
 
 
 def _instead(
-    best: Box, density: NDArray[np.floating], image_width: int, image_height: int, target: Target, choosing: Choosing
+    best: Box, mass: NDArray[np.float64], image_width: int, image_height: int, target: Target, choosing: Choosing
 ) -> Box:
     """What is seen of a photo that has no good crop."""
     if choosing.otherwise is Fit.CENTRE:
-        return central(density, image_width, image_height, target.aspect)
+        return box_at(mass, image_width, image_height, central_place(image_width, image_height, target.aspect))
     if choosing.otherwise is Fit.SKIP:
         return best
     return Box(0, 0, image_width, image_height, 1.0, best.focus)
 
 
-def _candidates(
-    density: NDArray[np.floating], image_width: int, image_height: int, target: Target, choosing: Choosing
-) -> list[Box]:
+def _candidates(mass: NDArray[np.float64], image_width: int, image_height: int, target: Target, choosing: Choosing) -> list[Box]:
     """The best box, and those of its size that each are best for what others do not show, by what they keep."""
     image = image_width, image_height
-    if choosing.zoom is not None:
-        best = tightest(density, *image, target, choosing.zoom)
-    else:
-        best = choose(density, *image, target.aspect)
+    zoom = choosing.zoom
+    best = best_box(mass, *image, target.aspect) if zoom is None else tightest(mass, *image, target, zoom)
     if choosing.candidates == 1:
         return [best]
-    mass = normalised(density)
     remaining, found = mass, [best]
     while len(found) < choosing.candidates and not is_flat(mass):
         remaining = outside(remaining, *image, found[-1])

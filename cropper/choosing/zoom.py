@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.choosing.boxes import box_at, choose, is_flat, normalised
+from cropper.choosing.boxes import best_box, box_at, is_flat
 from cropper.geometry import Box, aspect_ratio, largest_size, placed
 from cropper.settings import Target, Zoom
 
@@ -21,22 +21,20 @@ def smallest_size(largest: tuple[int, int], size: tuple[int, int] | None, zoom: 
     return largest if share >= 1 else (max(1, round(largest[0] * share)), max(1, round(largest[1] * share)))
 
 
-def tightest(density: NDArray[np.floating], image_width: int, image_height: int, target: Target, zoom: Zoom) -> Box:
+def tightest(mass: NDArray[np.float64], image_width: int, image_height: int, target: Target, zoom: Zoom) -> Box:
     """The tightest box of the target's aspect that keeps the share of the density, with room around, in whole pixels.
 
     Where even the largest keeps less, or the density says nothing, it is the largest, as ``boxes.choose`` places it.
 
     Args:
-        density: [h, w], non-negative, over the whole upright photo.
+        mass: [h, w], a density over the whole upright photo that sums to 1.
         image_width, image_height: the upright original in pixels, at least 1.
         target: its size, where it has one, is the smallest box; so no thumbnail is enlarged for it.
         zoom: how far to go.
 
     Raises:
         UsageError: for an aspect with a side below 1.
-        ValueError: for a density that is not 2-D, or holds negative numbers or NaN.
     """
-    mass = normalised(density)
     largest = largest_size(image_width, image_height, target.aspect)
     image = image_width, image_height
     smallest = smallest_size(largest, target.size, zoom)
@@ -53,7 +51,7 @@ def tightest(density: NDArray[np.floating], image_width: int, image_height: int,
         if width < largest[0]:
             height = max(1, round(width / aspect_ratio(target.aspect)))
             return box_at(mass, *image, placed(centre, (width, height), image))
-    return choose(density, image_width, image_height, target.aspect)
+    return best_box(mass, image_width, image_height, target.aspect)
 
 
 def best_place(mass: NDArray[np.float64], image: tuple[int, int], size: tuple[float, float]) -> tuple[float, tuple[float, float]]:

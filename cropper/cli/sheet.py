@@ -85,7 +85,8 @@ def sheet(
     from cropper.ledger.state import photos_of
     from cropper.model.saliency import Saliency
     from cropper.views.picture import encoded, save
-    from cropper.views.sheet import draw_sheet, is_of_the_ledger, select
+    from cropper.views.selection import is_of_the_ledger, select
+    from cropper.views.sheet import draw_sheet
 
     to_stdout = is_stdout(output)
     selection = select(out, most, sort == KEPT)

@@ -205,7 +205,18 @@ def _photos(
                 format = output_format(name, settings.format)
                 ours = frozenset(row.output for row in (*known, *outdated) if row.output)
                 temporary = temporary_name(number, label)
-                job = Job(number, path, source / path, format, wanted, known, ours, foci, seen, temporary)
+                job = Job(
+                    number=number,
+                    path=path,
+                    file=source / path,
+                    format=format,
+                    outputs=wanted,
+                    known=known,
+                    ours=ours,
+                    given=foci,
+                    seen=seen,
+                    temporary=temporary,
+                )
                 yield failed(job, settings, condemned[path]) if path in condemned else job
             number += 1
 

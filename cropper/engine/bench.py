@@ -1,7 +1,7 @@
-"""What a folder costs: the stages of a photo's way one by one, the whole batch, and the floor beneath it.
+"""Measure what a folder costs: each stage of a photo, the whole batch, and the floor below it.
 
-The floor is what no thumbnailer that uses OpenCV gets below: as many threads read, decode at the smallest scale that fills the
-size, cut the centre out, resize, encode and write. It looks at nothing and keeps no ledger.
+No thumbnailer that uses OpenCV is faster than the floor: as many threads read, decode at the smallest scale that fills the size,
+cut out the centre, resize, encode and write. The floor runs no model and keeps no ledger.
 """
 
 from __future__ import annotations
@@ -21,23 +21,21 @@ from statistics import median
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cropper.choosing.decide import decide
 from cropper.engine.batch import run_batch
 from cropper.engine.pipeline import BATCH_SIZE
-from cropper.engine.stages import header_of, pixels_needed, pixels_to_fill, thumbnail_of
+from cropper.engine.stages import pixels_needed, pixels_to_fill, thumbnail_of
 from cropper.errors import CropperError, UsageError, reading
 from cropper.geometry import largest_size
 from cropper.image_formats import output_format
-from cropper.imaging.decode import decode, reduction
+from cropper.imaging.decode import decode_or_salvage, reduction
 from cropper.imaging.encode import encode, encoder_parameters
-from cropper.imaging.header import Header, probe
+from cropper.imaging.header import probe
 from cropper.imaging.opencv import cv2
-from cropper.imaging.resize import on_white
 from cropper.ledger.run import close_run, open_run
 from cropper.ledger.table import OK, decided_row
-from cropper.model.inputs import prepare, shape_for
+from cropper.model.look import OpenedPhoto, infer_maps, model_input_of, read_header
 from cropper.model.saliency import Saliency
 from cropper.settings import Settings
 from cropper.storage import thumbnails
@@ -51,17 +49,17 @@ STAGES = ("read", "header", "decode", "resize", "infer", "choose", "render", "en
 
 @dataclass(frozen=True)
 class Costs:
-    """What a sample of a folder costs.
+    """The costs of a sample of a folder.
 
     Attributes:
-        photos: how many could be read, at least one.
-        failed: how many could not.
-        stages: seconds that all photos together spend in each of ``STAGES``, on one thread.
-        waiting: of each stage, how many times as long it takes while the other jobs' threads do the same: beyond 1 it waits, for
-            Python's lock or for memory.
-        batch, floor: seconds of a whole run over the sample, the median of the rounds.
-        ratio: of batch over floor, the median of the rounds'.
-        peak_bytes: the most memory the process held up to the end of the first whole run; None where the system does not say.
+        photos: how many photos could be read, at least one.
+        failed: how many could not be read.
+        stages: seconds that all photos together take in each of ``STAGES``, on one thread.
+        waiting: for each stage, how many times longer it takes while the other jobs' threads do the same. Above 1 it waits for
+            the GIL or for memory.
+        batch, floor: seconds of a whole run over the sample; the median of the rounds.
+        ratio: batch over floor; the median of the rounds.
+        peak_bytes: the most memory the process held until the end of the first whole run; None where the system does not say.
     """
 
     photos: int
@@ -75,9 +73,9 @@ class Costs:
 
 
 def sample(items: Iterable[Item], count: int, seed: int = 0) -> list[Item]:
-    """At most so many of a stream of any length, each as likely as any other, in the stream's order.
+    """Draw at most ``count`` items from a stream of any length, all equally likely, and keep their order.
 
-    Vitter 1985, "Random sampling with a reservoir", algorithm R.
+    Source: J. Vitter, "Random sampling with a reservoir", ACM Transactions on Mathematical Software, 1985, algorithm R.
     """
     rng = random.Random(seed)
     reservoir: list[tuple[int, Item]] = []
@@ -90,31 +88,31 @@ def sample(items: Iterable[Item], count: int, seed: int = 0) -> list[Item]:
 
 
 def measure(files: list[Path], settings: Settings, jobs: int, rounds: int, scratch: Path) -> Costs:
-    """Make the same thumbnails stage by stage, as a whole batch and by the floor, the last two in turn.
+    """Make the same thumbnails as a batch, by the floor and stage by stage. Batch and floor run in turn.
 
     Args:
         files: photos, at least one; they are only read.
-        settings: what to make of them; not a dry run.
+        settings: what to make; not a dry run.
         jobs: worker threads of the whole runs.
-        rounds: how many whole runs of each kind, at least 1.
-        scratch: an empty folder for copies of the photos and what is made of them.
+        rounds: how many batches and floors to run, at least 1.
+        scratch: an empty folder for copies of the photos and for the thumbnails.
 
     Raises:
-        UsageError: if none of the photos can be read.
+        UsageError: if no photo can be read.
     """
     source = scratch / "photos"
     source.mkdir()
-    # The batch walks folders, so it gets one with the sample alone.
+    # A batch walks a folder, so the sample gets one of its own.
     copies = [source / f"{number:06}{file.suffix}" for number, file in enumerate(files)]
     for file, copy in zip(files, copies, strict=True):
-        with suppress(OSError):  # it is missing then, and counts as one that cannot be read
+        with suppress(OSError):  # then the copy is missing and counts as a photo that cannot be read
             _link_or_copy(file, copy)
-            copy.read_bytes()  # so that all find it in the system's cache
+            copy.read_bytes()  # so that every run finds it in the system's cache
     cv2.setNumThreads(1)
     batches, floors = [], []
     peak = None
     for number in range(rounds):
-        # The run is a generator: it begins when it is listed.
+        # A run is a generator and starts when it is listed.
         _, seconds = _timed(list, run_batch(source, scratch / f"batch-{number}", settings, jobs))
         batches.append(seconds)
         peak = peak or _peak_bytes()
@@ -131,7 +129,7 @@ def measure(files: list[Path], settings: Settings, jobs: int, rounds: int, scrat
 
 
 def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str, float], int]:
-    """The way of a photo on one thread, in the batch's steps: seconds in each of ``STAGES``, and how many photos failed."""
+    """Take photos through a batch's stages on one thread: the seconds in each of ``STAGES``, and how many photos failed."""
     clock = dict.fromkeys(STAGES, 0.0)
 
     def timed(stage: str, call: Callable[..., Result], *arguments: Any) -> Result:
@@ -139,14 +137,15 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
         clock[stage] += seconds
         return result
 
-    def finish(held: list[tuple[Path, Header, NDArray[np.uint8], NDArray[np.uint8]]]) -> None:
-        densities = timed("infer", model.densities, np.stack([model_input for *_, model_input in held]))
-        for (file, header, pixels, _), density in zip(held, densities, strict=True):
+    def finish(held: list[tuple[Path, OpenedPhoto]]) -> None:
+        inferred = timed("infer", infer_maps, [photo for _, photo in held], model)
+        for (file, photo), maps in zip(held, inferred, strict=True):
+            header = photo.header
             format = output_format(file.name, settings.format)
             paths = paths_of(settings.targets, "", f"{file.stem}.{format}")
             for target, output in zip(settings.targets, paths, strict=True):
-                decision = timed("choose", decide, density, header.width, header.height, target, settings.choosing)[0]
-                thumbnail = timed("render", thumbnail_of, pixels, header, decision, target, settings)
+                decision = timed("choose", decide, maps.density, header.width, header.height, target, settings.choosing)[0]
+                thumbnail = timed("render", thumbnail_of, photo.pixels, header, decision, target, settings)
                 data = timed("encode", encode, thumbnail, header, format, settings.quality, settings.srgb)
                 timed("write", thumbnails.write, out / output, data, ".part", 0, False)
                 image = header.width, header.height
@@ -155,20 +154,21 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
 
     model = Saliency(settings.model, settings.device)
     current = open_run(out, out, "profile\n", False)
-    partial: dict[tuple[int, int], list[Any]] = defaultdict(list)
+    partial: dict[tuple[int, ...], list[tuple[Path, OpenedPhoto]]] = defaultdict(list)
     failed = 0
     try:
         for file in files:
             try:
                 data = timed("read", _read, file)
-                header = timed("header", header_of, data, settings)
+                header = timed("header", read_header, data, settings.limits, settings.keep)
                 needed = pixels_needed(header.width, header.height, settings)
-                pixels = timed("decode", decode, data, header, needed)
-                shape = shape_for(header.width, header.height)
-                partial[shape].append((file, header, pixels, timed("resize", prepare, on_white(pixels), shape)))
+                pixels, salvaged = timed("decode", decode_or_salvage, data, header, needed, settings.limits)
+                photo = OpenedPhoto(header, pixels, timed("resize", model_input_of, pixels, header), salvaged)
             except CropperError:
                 failed += 1
                 continue
+            shape = photo.model_input.shape
+            partial[shape].append((file, photo))
             if len(partial[shape]) == BATCH_SIZE:
                 finish(partial.pop(shape))
         for held in partial.values():
@@ -179,7 +179,7 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
 
 
 def floor(files: list[Path], out: Path, settings: Settings, jobs: int) -> None:
-    """The bare loop: thumbnails of the centre, by OpenCV alone. Files that it cannot read are passed over."""
+    """Make thumbnails of the centre with OpenCV alone. Files that OpenCV cannot read are left out."""
     out.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(jobs) as workers:
         for _ in workers.map(lambda file: _centre(file, out, settings), files):
@@ -227,7 +227,7 @@ def _link_or_copy(file: Path, copy: Path) -> None:
 
 
 def _peak_bytes() -> int | None:
-    """The most memory this process has held."""
+    """Return the most memory that this process has held; None where the system does not say."""
     try:
         import resource
     except ImportError:  # Windows

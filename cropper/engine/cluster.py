@@ -1,25 +1,23 @@
 """The engine for several machines: Ray Data carries photos to workers on a cluster, or to processes of this machine.
 
-The batch stays here: the walk, the ledger and the order. What there is to do goes out in *windows*, each a Ray data set of
-chunks of ``Job``s; a pool of actors, each with the model loaded and one core, takes chunks through the same ``Pipeline`` that
-threads do here, writes the thumbnails, and sends back what became of each photo. Ray streams: chunks leave a worker in their
-order, no more are under way than workers have room for, and what this process holds is one window at most.
+This process keeps the walk, the ledger and the order. Photos go out in *windows*; a window is a Ray data set of chunks of
+``Job``s. A pool of actors takes the chunks. Each actor has one core and the model loaded; it runs the same ``Pipeline`` as local
+threads do, writes the thumbnails and returns the outcome of each photo. Ray streams: chunks leave a worker in order, only as many
+are under way as the workers have room for, and this process holds one window at most.
 
-A chunk may be done twice, where a worker or its machine is lost before its answer has come. That makes the same files and the
-same answer again: a photo's bytes depend on nothing else, thumbnails are written under a name that each worker has for itself
-and renamed, and rows are written here alone, once, when the answer is there.
+A chunk may be processed twice, if a worker or its machine is lost before the answer arrives. The second time gives the same files
+and the same answer: a thumbnail depends on its photo and the settings alone, each worker writes under a temporary name of its own
+and then renames, and only this process writes rows, once the answer is here.
 
-It may be a photo that a worker died of, or was ended for since it took too long. So a chunk that is begun again goes one photo at
-a time, the cluster's memory says how often each was begun, and one that does harm alone fails, in its row.
+The cause may be a photo that kills its worker, or one that exceeds the deadline, for which the worker is ended. So a chunk that
+starts again goes one photo at a time, and the cluster's memory counts the starts of each photo. A photo that kills workers alone
+fails in its own row.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
-import signal
-import socket
 import threading
 import uuid
 from collections import deque
@@ -33,47 +31,46 @@ from typing import Any
 from cropper._version import __version__
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.pipeline import BATCH_SIZE, WORKERS
+from cropper.engine.ray_start import load_ray, start_ray
 from cropper.engine.worker import Answer, Task, Worker, forget
 from cropper.errors import CropperError, DependencyError, UsageError
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.settings import CUDA, Settings
 from cropper.storage.places import Place
 
-# Photos in a chunk at most: what a lost worker does again. With 32 a photo cost half a millisecond of 17 more, when workers gave
-# their memory back to the system between two chunks; since they keep it that has not been measured again.
+# Photos in a chunk at most: the work to repeat for a lost worker. With 32, a photo took half a millisecond longer, of 17, while
+# workers returned their memory to the system between two chunks. Workers keep it now, and this has not been measured again.
 CHUNK = 128
-# A window ends with as many photos to do, for a few workers and for each of many, or with so many more that are done already.
-# Every window starts its workers anew, which takes seconds; and it is what this process holds.
+# A window is full with WINDOW photos to make, or WINDOW_OF_ONE per worker if that is more. It also ends at 1 + UNCHANGED times as
+# many photos, those that are unchanged included. Each window starts new workers, which takes seconds; this process holds one.
 WINDOW, WINDOW_OF_ONE, UNCHANGED = 10_000, 1_000, 4
-# Answers that have come and wait for the ledger.
+# Answers that may wait for the ledger.
 _AHEAD = 8
-# Chunks and answers are small, and Ray reckons with outputs as large as it allows.
-_STORE, _BLOCK = 128 << 20, 1 << 20
-# Seconds between two looks at whether to stop, and for a data set to come to its end then.
+# Bytes of a block of answers at most: Ray reserves memory for outputs of that size.
+_BLOCK = 1 << 20
+# Seconds between two checks for a stop, and seconds that a data set then has to end.
 _ATTENTION, _GRACE = 0.1, 2.0
-# Seconds until an address where nobody answers is given up.
-_PATIENCE = 10.0
 _GOES_ON = "run again: it goes on from here"
 
 
 class Cluster:
-    """Photos on their way through a cluster; it does what ``Pipeline`` does, and leaves the photos in their order.
+    """The engine of a cluster. It does the same as ``Pipeline``, and photos leave it in their order.
 
     Args:
-        task: what to do.
+        task: what the workers do.
         workers: how many actors, at least 1.
-        gpus: the share of a graphics card that each has.
+        gpus: the share of a graphics card that each actor gets.
     """
 
     def __init__(self, task: Task, workers: int, gpus: float) -> None:
         self.task, self.workers, self.gpus = task, workers, gpus
-        self.abandoned = False  # whether workers may still be at photos at the end
-        self.untidy = False  # whether a worker that died may have left files half made
-        self._order: deque[Finished | None] = deque()  # of the window; None for a photo whose answer is to come
-        self._received: deque[Finished | Job] = deque()  # these answers, those that have come
-        self._sent: deque[int] = deque()  # numbers of the window's photos whose answers are to come
-        self._broken = False  # whether one has an error: what comes behind it would be taken for others
-        self._jobs: list[bytes] = []  # of the window that fills, pickled, which takes less memory
+        self.abandoned = False  # whether workers may still be at work at the end
+        self.untidy = False  # whether a worker that died may have left incomplete files
+        self._order: deque[Finished | None] = deque()  # of the window; None stands for a photo that is out
+        self._received: deque[Finished | Job] = deque()  # the answers so far, for each None
+        self._sent: deque[int] = deque()  # numbers of the window's photos without an answer
+        self._broken = False  # whether an answer has an error; later ones would be matched wrongly
+        self._jobs: list[bytes] = []  # of the next window, pickled to save memory
 
     def run(
         self,
@@ -81,11 +78,11 @@ class Cluster:
         record: Callable[[Finished], None],
         stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[Done]:
-        """Take photos through all stages; arguments are those of ``Pipeline.run``.
+        """Take photos through all stages; the arguments are those of ``Pipeline.run``.
 
         Raises:
-            CropperError: what would meet every photo alike, of the workers too; or the cluster fails.
-            KeyboardInterrupt: if ``stop`` said so.
+            CropperError: if a problem would affect every photo, here or on a worker, or if the cluster fails.
+            KeyboardInterrupt: if ``stop`` says so.
         """
         most = max(WINDOW, WINDOW_OF_ONE * self.workers)
         for upcoming in photos:
@@ -105,16 +102,16 @@ class Cluster:
             yield from self._through(record, stop)
 
     def left(self) -> Iterator[Job | Finished]:
-        """After a run that was interrupted, in their order: what had come back and has not left it.
+        """After an interrupted run, yield the photos that came back and have not left it, in order.
 
-        What had not come back is no loss: its old rows are those behind the last one that was recorded.
+        The others lose nothing: their old rows follow the last row that was recorded.
         """
         while self._order and (self._order[0] is not None or self._received):
             finished = self._order.popleft()
             yield finished if finished is not None else self._received.popleft()
 
     def _leave(self, record: Callable[[Finished], None]) -> Iterator[Done]:
-        """What is finished and first goes to the record and to the caller."""
+        """Record and yield the photos at the front that are finished."""
         while self._order and (self._order[0] is not None or self._received):
             finished = self._order[0] or self._received[0]
             assert isinstance(finished, Finished)
@@ -124,13 +121,13 @@ class Cluster:
             yield finished.done
 
     def _through(self, record: Callable[[Finished], None], stop: Callable[[], bool]) -> Iterator[Done]:
-        """A window: out to the workers and, as answers come, to the record and to the caller."""
+        """Send a window to the workers; record and yield its photos as answers arrive."""
         jobs = iter(self._jobs)
         chunks = [list(islice(jobs, size)) for size in chunk_sizes(len(self._jobs), self.workers)]
         self._jobs = []
         answers: Queue[Answer] = Queue(_AHEAD)
         ended = threading.Event()
-        # On a thread of its own, since nothing else could be looked at while Ray is waited for.
+        # On its own thread: waiting for Ray would block the check for a stop.
         carrier = threading.Thread(target=_carry, args=(self, chunks, answers, ended), daemon=True, name=f"{WORKERS}-ray")
         carrier.start()
         whole = False
@@ -154,7 +151,7 @@ class Cluster:
         if [photo.number for photo in answer.photos] == [self._sent.popleft() for _ in answer.photos[: len(self._sent)]]:
             self._received.extend(answer.photos)
         else:
-            error = CropperError("the cluster gave an answer about other photos than it was asked about", remedy=_GOES_ON)
+            error = CropperError("the cluster answered about other photos than the ones it received", remedy=_GOES_ON)
         self._broken = error is not None
         return error
 
@@ -167,7 +164,7 @@ def _next(answers: Queue[Answer], stop: Callable[[], bool]) -> Answer:
 
 
 def chunk_sizes(photos: int, workers: int) -> Iterator[int]:
-    """How many photos each chunk of a window has: fewer towards the end, so that all workers come to it together.
+    """Yield the number of photos in each chunk of a window: fewer towards the end, so that all workers end together.
 
     Source: C. Polychronopoulos and D. Kuck, "Guided self-scheduling", IEEE Transactions on Computers, 1987.
     """
@@ -178,15 +175,15 @@ def chunk_sizes(photos: int, workers: int) -> Iterator[int]:
 
 
 def _carry(cluster: Cluster, chunks: list[list[bytes]], answers: Queue[Answer], ended: threading.Event) -> None:
-    """On a thread of its own: chunks to the workers, and their answers back in the same order."""
+    """On its own thread: send the chunks to the workers, and queue their answers in the same order."""
     with suppress(_EndedError):
         try:
-            # None ahead: else an answer would wait here for the next one.
+            # No prefetching: it would hold an answer back until the next one arrives.
             for table in _data_set(cluster, chunks).iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 for answer in table["answer"].to_pylist():
                     _put(answers, pickle.loads(answer), ended)
-            # Nobody looks at it where all are there.
-            _put(answers, Answer(error=CropperError("the cluster gave too few answers", remedy=_GOES_ON)), ended)
+            # Read only if answers are missing.
+            _put(answers, Answer(error=CropperError("the cluster sent too few answers", remedy=_GOES_ON)), ended)
         except _EndedError:
             raise
         except BaseException as error:
@@ -194,7 +191,7 @@ def _carry(cluster: Cluster, chunks: list[list[bytes]], answers: Queue[Answer], 
 
 
 class _EndedError(Exception):
-    """Nobody waits for answers any more."""
+    """The window has ended, so no answers are needed any more."""
 
 
 def _put(answers: Queue[Answer], answer: Answer, ended: threading.Event) -> None:
@@ -205,7 +202,7 @@ def _put(answers: Queue[Answer], answer: Answer, ended: threading.Event) -> None
 
 
 def _data_set(cluster: Cluster, chunks: list[list[bytes]]) -> Any:
-    """The photos as a data set, a chunk a block, and the workers that it goes through."""
+    """Build the data set of a window, one block per chunk, and send it through the workers."""
     from ray.data import ActorPoolStrategy, DataContext, from_items
 
     context = DataContext.get_current().copy()
@@ -227,7 +224,7 @@ def _data_set(cluster: Cluster, chunks: list[list[bytes]]) -> Any:
 
 
 def _explained(error: BaseException) -> CropperError:
-    """Why Ray could not go on, in one line."""
+    """Explain an error of Ray in one line."""
     text = str(error)
     if "ModuleNotFoundError" in text or "ImportError" in text:
         reason = next(line for line in reversed(text.splitlines()) if "Error" in line).strip()
@@ -246,25 +243,25 @@ def ray_cluster(
     every_core: bool = False,
     deadline: float = 0,
 ) -> Iterator[Cluster]:
-    """The engine, with Ray begun: in a program that has begun Ray already, just that; else it is ended with the engine.
+    """Start Ray and yield the engine; shut Ray down at the end. In a program that runs Ray already, use that one.
 
     Args:
         source, out, settings: of the batch.
-        jobs: workers, a core each, at least 1.
-        address: of a running cluster, ``host:6379`` or ``auto``; one on this machine, for this run alone, if left out.
-        every_core: whether a cluster of an address gets a worker for each of its cores rather than ``jobs``.
-        deadline: seconds that a photo's pixels may take; 0 for as long as they want.
+        jobs: workers, one core each, at least 1.
+        address: of a running cluster, ``host:6379`` or ``auto``; None starts one on this machine for this run alone.
+        every_core: whether a cluster at an address gets one worker per core instead of ``jobs``.
+        deadline: seconds that the work on one photo may take; 0 for no limit.
 
     Raises:
         DependencyError: if Ray is not installed.
         ModelError: if the model cannot be loaded.
-        UsageError: if the cluster cannot be reached, or has no graphics card for a device that needs one.
+        UsageError: if the cluster cannot be reached, or has no graphics card and the device needs one.
     """
-    Saliency(settings.model)  # that it is one is said here, once, rather than by each worker
-    ray = _ray()
+    Saliency(settings.model)  # a bad model is reported here, once, not by each worker
+    ray = load_ray()
     begun = not ray.is_initialized()
     if begun:
-        _begin(ray, jobs, address)
+        start_ray(ray, jobs, address)
     try:
         resources = ray.cluster_resources()
         if address is not None and every_core:
@@ -273,73 +270,22 @@ def ray_cluster(
         if settings.device == CUDA:
             cards = int(resources.get("GPU", 0))
             if not cards:
-                raise UsageError("the cluster has no graphics card", remedy="take --device cpu")
+                raise UsageError("the cluster has no graphics card", remedy="use --device cpu")
             gpus = 1 / -(-jobs // cards)
         model = ray.put((settings.model or BUNDLED_MODEL).read_bytes())
         name = uuid.uuid4().hex
-        task = Task(source, out, replace(settings, model=None), model, __version__, os.getcwd(), name, deadline)
+        task = Task(
+            source=source,
+            out=out,
+            settings=replace(settings, model=None),
+            model=model,
+            version=__version__,
+            folder=os.getcwd(),
+            name=name,
+            deadline=deadline,
+        )
         yield Cluster(task, jobs, gpus)
         forget(f"{name}/", with_all_below=True)
     finally:
         if begun:
             ray.shutdown()
-
-
-def _ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no photo's fate is anybody's business
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or each worker announces that it will be so
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise DependencyError(f"--engine ray needs a library ({error})", remedy="pip install 'cropper[ray]'") from error
-    return ray
-
-
-def _begin(ray: Any, jobs: int, address: str | None) -> None:
-    """Connect to a cluster, or start one, without a word."""
-    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # or a thread that comes late would begin another one
-    silent = logging.CRITICAL + 1
-    for handler in logging.getLogger("ray.data").handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setLevel(silent)
-    own: dict[str, Any] = {"num_cpus": jobs, "object_store_memory": _STORE, "include_dashboard": False}
-    if address is not None:
-        _check_reachable(address)
-    # Ray takes SIGTERM for itself.
-    ours = signal.getsignal(signal.SIGTERM) if threading.current_thread() is threading.main_thread() else None
-    try:
-        ray.init(address or "local", log_to_driver=False, logging_level=silent, **(own if address is None else {}))
-    except Exception as error:
-        reason = _reason(error)
-        if address is None:
-            raise CropperError(f"Ray cannot be started here ({reason})", remedy="take --engine local") from error
-        raise _unreachable(address, reason) from error
-    finally:
-        if ours is not None:
-            signal.signal(signal.SIGTERM, ours)
-
-
-def _reason(error: BaseException) -> str:
-    """The first sentence of what an error is about at bottom, which Ray may keep in the text of a traceback."""
-    while (below := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
-        error = below
-    text = " ".join(str(error).rpartition("Error: ")[2].split())
-    return text.split(". ")[0] or type(error).__name__
-
-
-def _check_reachable(address: str) -> None:
-    """Make sure that somebody listens there: Ray itself would try for minutes."""
-    host, _, port = address.rsplit("/", 1)[-1].rpartition(":")
-    if host and port.isdigit():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
-        except (OSError, OverflowError) as error:
-            raise _unreachable(address, str(error)) from error
-
-
-def _unreachable(address: str, reason: str) -> UsageError:
-    remedy = "check --address"
-    if "token" in reason.lower():
-        remedy = "set RAY_AUTH_MODE=token, with the cluster's token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
-    return UsageError(f"no Ray cluster can be reached at {address} ({reason})", remedy=remedy)

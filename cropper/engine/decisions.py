@@ -106,5 +106,5 @@ def _jobs(found: Queue[_Found], settings: Settings, given: Given) -> Iterator[Jo
             yield Finished(number, Done(item[0], error=item[1]))
         else:
             foci = tuple(focus_for(given, item, target.label) for target in settings.targets)
-            yield Job(number, item, Path(item), "", ("",) * len(settings.targets), (), frozenset(), foci)
+            yield Job(number=number, path=item, file=Path(item), outputs=("",) * len(settings.targets), given=foci)
         number += 1

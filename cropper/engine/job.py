@@ -1,4 +1,4 @@
-"""What travels between the stages of a run, as frozen dataclasses, and what an engine is."""
+"""The messages between the stages of a run, and the interface of an engine."""
 
 from __future__ import annotations
 
@@ -8,31 +8,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cropper.choosing.focus import Focus
 from cropper.errors import CropperError
-from cropper.imaging.header import Header
 from cropper.ledger.table import Row
+from cropper.model.look import OpenedPhoto
 from cropper.settings import Fit, Settings
 from cropper.storage.places import Place, Version
 
-# The ledger's message of a photo that is there in part.
+# The ledger's message for a damaged photo of which a part could be decoded.
 SALVAGED = "salvaged: part of the photo is missing"
 
 
 @dataclass(frozen=True)
 class Done:
-    """What became of one photo; or, without rows, what there is to say of a folder.
+    """The outcome of one photo; or, without rows, a report about a folder.
 
     Attributes:
         path: relative to IN.
-        rows: the photo's rows in the ledger, one a target, or one a candidate.
-        fits: how the photo came into each shape, where it did.
-        unchanged: whether an earlier run had done it already.
+        rows: the photo's rows in the ledger, one per target, or one per candidate.
+        unchanged: whether an earlier run made the photo already.
         error: why the photo failed or the folder could not be listed, or None.
-        passed_over: files of the folder that are no photos.
+        passed_over: how many files in the folder are not photos.
+        fits: how the photo was fitted into each shape that was made.
     """
 
     path: str
@@ -45,50 +42,69 @@ class Done:
 
 @dataclass(frozen=True)
 class Job:
-    """A photo to begin: its place among all, and where its outputs go."""
+    """A photo to make: its place among all, and where its outputs go.
+
+    Attributes:
+        number: its place among all photos, from 0.
+        path: relative to IN.
+        file: where it is read.
+        format: of its thumbnails; empty where none are made.
+        outputs: paths of the thumbnails relative to OUT, one per target.
+        known: its rows in the ledger from an earlier run with the same settings.
+        ours: the outputs that earlier runs wrote, with any settings.
+        given: the focus that you give by hand, or None, one per target.
+        seen: its version in the listing, where the listing gives one.
+        temporary: the name of a thumbnail until it is complete, different from that of every other photo under way.
+    """
 
     number: int
     path: str
     file: Place
-    format: str
-    outputs: tuple[str, ...]  # relative to OUT, one a target
-    known: tuple[Row, ...]  # its rows in the ledger, of an earlier run with the same settings
-    ours: frozenset[str]  # outputs that an earlier run wrote, with whatever settings
-    given: tuple[Focus | None, ...]  # the user's word, one a target
-    seen: Version | None = None  # what the listing said of it, where it did
-    temporary: str = ""  # what a thumbnail is called until it is whole: no other photo's that is under way
+    format: str = ""
+    outputs: tuple[str, ...] = ()
+    known: tuple[Row, ...] = ()
+    ours: frozenset[str] = frozenset()
+    given: tuple[Focus | None, ...] = ()
+    seen: Version | None = None
+    temporary: str = ""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A photo's pixels, what the model sees of them, and whether they are but what could be salvaged."""
+    """A decoded photo, and the version of its file. A dry run keeps no pixels."""
 
     job: Job
-    header: Header
     seen: Version
-    pixels: NDArray[np.uint8]
-    model_input: NDArray[np.uint8]
-    salvaged: bool
+    photo: OpenedPhoto
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A photo that is done, or what there is to say of a folder."""
+    """A finished photo, or a report about a folder.
+
+    Attributes:
+        number: its place among all photos.
+        done: the outcome.
+        was_decoded: whether the photo was decoded.
+        bytes: the size of its decoded pixels.
+        unstamped: thumbnails to stamp after the rows are in the ledger.
+        seen: the version of the photo that the thumbnails are from.
+    """
 
     number: int
     done: Done
     was_decoded: bool = False
-    bytes: int = 0  # of its decoded pixels
-    unstamped: tuple[Path, ...] = ()  # thumbnails to stamp once the rows are in the ledger
-    seen: Version | None = None  # the version of the photo that it is of
+    bytes: int = 0
+    unstamped: tuple[Path, ...] = ()
+    seen: Version | None = None
 
 
 class Engine(Protocol):
-    """What takes a batch's photos through all stages: threads of this process, or workers on a cluster.
+    """Takes the photos of a batch through all stages: threads of this process, or workers on a cluster.
 
     Attributes:
-        abandoned: after a run, whether workers may still be at photos: the lock on OUT stays then.
-        untidy: after a run, whether a worker that was lost may have left files half made.
+        abandoned: after a run, whether workers may still be at work on photos; the lock on OUT stays then.
+        untidy: after a run, whether a lost worker may have left incomplete files.
     """
 
     abandoned: bool
@@ -103,8 +119,8 @@ class Engine(Protocol):
         """Take photos through all stages, as ``Pipeline.run`` does."""
 
     def left(self) -> Iterator[Job | Finished]:
-        """After a run that was interrupted, in their order: what has not left it and may need a row."""
+        """After an interrupted run, yield the photos that have not left it and may need a row, in order."""
 
 
-# An engine for a batch of IN, OUT, settings and so many workers.
+# Takes IN, OUT, the settings and the number of workers, and gives an engine for a batch.
 Begin = Callable[[Place, Place, Settings, int], AbstractContextManager[Engine]]

@@ -1,15 +1,15 @@
-"""The way of a photo, for many of them at once: read, decode, infer, choose, render, encode, write.
+"""Take many photos through all stages at once: read, decode, infer, choose, render, encode, write.
 
 One coordinator (``Pipeline.run``, on the caller's thread) owns all state. It hands three kinds of tasks to ``jobs`` worker
-threads and waits for their results on one queue:
+threads and waits for their answers on one queue:
 
     photo ──_decode──► pixels ──┐
                                 ├─ of one shape ──_infer──► densities ──_finish──► thumbnails on disk, rows
     photo ──_decode──► pixels ──┘
 
-OpenCV and onnxruntime let go of Python's lock while they work, so threads are enough. What is in flight is bounded in photos and
-in bytes, however many there are. A photo's bytes depend on nothing but the photo and the settings: not on the jobs, and not on
-the batch it happened to share.
+OpenCV and onnxruntime release the GIL while they work, so threads are enough. The number of photos in flight and the bytes of
+their pixels are bounded. The bytes of a thumbnail depend on the photo and the settings alone, not on the number of jobs and not
+on the photos in the same batch.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, Queue
-from typing import Any
 
 from cropper.engine.job import Decoded, Done, Finished, Job
 from cropper.engine.tasks import Inferred, decode_photo, finish_photo, infer_batch
@@ -31,49 +31,49 @@ from cropper.process.journal import Journal
 from cropper.settings import Settings
 from cropper.storage.places import Place
 
-WORKERS = "cropper-worker"  # what the threads' names begin with
-# Larger batches gain nothing on a processor, and what the model holds while it works grows with them: in two threads 251 MB with
-# 16 photos, 61 MB with 4, at 7.3 and 6.9 ms a photo.
+WORKERS = "cropper-worker"  # the names of the threads start with it
+# Larger batches are no faster on a processor, and they take more memory. Two threads take 251 MB with 16 photos and 61 MB with 4,
+# at 7.3 and 6.9 ms a photo.
 BATCH_SIZE = 4
-# Photos begun and not yet finished, and bytes of decoded pixels they hold, at most before no new one is begun. The journal has
-# room for as many photos as there may be.
+# No new photo starts while so many are in flight, or so many bytes of decoded pixels. The journal has room for all photos in
+# flight.
 MAX_IN_FLIGHT = 32
 MAX_BYTES_IN_FLIGHT = 160 << 20
-# So many bytes a job keep all workers busy, and so do a batch and a photo more for each: beyond both no new one is begun either.
-# With 5 MB large JPEGs take 3 % longer; with 10 two jobs take 209 MB instead of 185 at photos of 2 MP, in the same time.
+# This many bytes per job keep all workers busy, and so do a batch and one more photo per job. Beyond both, no new photo starts
+# either. With 5 MB large JPEGs take 3 % longer; with 10 MB two jobs take 209 MB instead of 185 for photos of 2 MP, in equal time.
 ENOUGH_BYTES = 7 << 20
-# Finished rows that wait for an earlier photo's: bounds memory where one photo takes very long.
+# Finished photos that may wait for an earlier one. It bounds memory where one photo takes very long.
 MAX_WAITING_ROWS = 4096
-# Seconds between two looks at whether to stop, and for what the workers are at to come to its end then.
+# Seconds between two checks for a stop, and seconds that the workers then have to finish their tasks.
 _ATTENTION = 0.1
 _GRACE = 0.5
 
 
 @dataclass(frozen=True)
 class _Broken:
-    """A task failed for a reason that is no photo's: the run cannot go on."""
+    """A task failed for a reason that does not lie in a photo, so the run cannot go on."""
 
     error: Exception
 
 
 @dataclass(frozen=True)
 class _Woken:
-    """There is something to look at again."""
+    """The next photo is known, so the coordinator looks again."""
 
 
 _Event = Decoded | Inferred | Finished | _Broken | _Woken
 
 
 class Pipeline:
-    """Photos on their way. Only ``run`` and what it calls touch the state; the workers get frozen values and give back others.
+    """The engine of threads. Only ``run`` and its methods change the state; workers receive and return frozen messages.
 
     Args:
         settings: what to make.
-        out: the folder the outputs go under; of no matter where there are none.
+        out: the folder that the outputs go to; not used where there are none.
         model: the loaded model.
         jobs: worker threads, at least 1.
-        in_order: whether photos leave in the order they came, or as soon as each is finished.
-        journal: where it writes what it is at.
+        in_order: whether photos leave in the order they came, or each as soon as it is finished.
+        journal: where to note what is under way.
     """
 
     untidy = False
@@ -89,16 +89,16 @@ class Pipeline:
     ) -> None:
         self.settings, self.out, self.model, self.jobs, self.in_order = settings, out, model, jobs, in_order
         self.journal = journal or Journal()
-        # No SimpleQueue: its get waits for ever where a signal comes when the timeout is over, as after a stop by Ctrl-Z.
+        # Not a SimpleQueue: its get never returns if a signal arrives as the timeout ends, as after a stop by Ctrl-Z.
         self.events: Queue[_Event] = Queue()
-        self.tasks = 0  # handed to the workers and not yet answered
-        self.decoding = 0  # of these, the ones whose pixels are not counted in ``bytes`` yet
-        self.bytes = 0  # of decoded pixels they hold
-        self.partial: dict[tuple[int, int], list[Decoded]] = defaultdict(list)  # shape -> a batch that fills
-        self.begun: dict[int, Job] = {}  # number -> photo begun and not finished
-        self.waiting: dict[int, Finished] = {}  # number -> finished, but an earlier photo is not
-        self.next_number = 0  # of the photo that leaves next
-        self.running: set[futures.Future[None]] = set()  # tasks; the workers take theirs out
+        self.tasks = 0  # that workers have and have not answered
+        self.decoding = 0  # tasks whose pixels ``bytes`` does not count yet
+        self.bytes = 0  # of decoded pixels in flight
+        self.filling: dict[tuple[int, int], list[Decoded]] = defaultdict(list)  # shape -> batch that is not full
+        self.begun: dict[int, Job] = {}  # number -> photo started and not finished
+        self.waiting: dict[int, Finished] = {}  # number -> finished photo that waits for an earlier one
+        self.next_number = 0  # the photo that leaves next
+        self.running: set[futures.Future[None]] = set()  # tasks; each removes itself when done
         self.abandoned = False  # whether some were still running at the end
 
     def run(
@@ -110,12 +110,18 @@ class Pipeline:
         """Take photos through all stages.
 
         Args:
-            photos: numbered from 0 on; what is finished already just waits for its turn. None means that the next one is not
-                known yet: whoever gives them calls ``wake`` when it is.
-            record: is called with each photo right before it is yielded: interrupted in between, it may be recorded twice, but
-                never lost.
-            stop: is asked all the while whether an interrupt has come. Then KeyboardInterrupt is raised at once, and a worker
-                that does not come to the end of its photo soon is ``abandoned``: the process should end.
+            photos: numbered from 0. A photo that is finished already only waits for its turn. None means that the next photo is
+                not known yet; the source calls ``wake`` when it is.
+            record: receives each photo just before it is yielded. An interrupt in between may record a photo twice, but loses
+                none.
+            stop: says whether an interrupt has come. ``run`` asks it all the time.
+
+        Yields:
+            The outcome of each photo.
+
+        Raises:
+            KeyboardInterrupt: as soon as ``stop`` says so. Workers that do not finish their photo soon are ``abandoned``, and
+                the process should end.
         """
         cv2.setNumThreads(1)  # photos are the unit of parallel work
         more = True
@@ -136,31 +142,31 @@ class Pipeline:
                         self.begun[upcoming.number] = upcoming
                         self.journal.begin(upcoming.number, upcoming.path)
                         self.decoding += 1
-                        self._start((upcoming.number,), decode_photo, upcoming, self.settings, self.journal)
+                        self._start([upcoming], partial(decode_photo, upcoming, settings=self.settings, journal=self.journal))
                     yield from self._leave(record)
-                # No worker idles while a batch could go, even one that is not full.
-                while self.tasks < self.jobs and self.partial:
-                    self._infer(max(self.partial, key=lambda shape: len(self.partial[shape])))
+                # No worker idles while there is a batch, even one that is not full.
+                while self.tasks < self.jobs and self.filling:
+                    self._infer(max(self.filling, key=lambda shape: len(self.filling[shape])))
                 if not self.tasks and not more:
                     break
                 self._take(self._next_event(stop))
                 yield from self._leave(record)
         finally:
-            # Interrupted or failed: what the workers are at is finished, what they have not begun is not.
+            # After an interrupt or a failure, workers finish their tasks, and no further task starts.
             self.workers.shutdown(wait=False, cancel_futures=True)
             at_work = [task for task in list(self.running) if not task.done()]
             self.abandoned = bool(futures.wait(at_work, _GRACE if stop() else None).not_done)
-            for number in self.begun:  # nobody waits for them any more
+            for number in self.begun:  # their clocks must not run on
                 self.journal.end(number)
             if not self.abandoned:
                 self.workers.shutdown()
 
     def wake(self) -> None:
-        """From any thread: the next photo is known now."""
+        """Report that the next photo is known. Call it from any thread."""
         self.events.put(_Woken())
 
     def left(self) -> Iterator[Job | Finished]:
-        """After a run that was interrupted, in their order: what has not left it, finished or not."""
+        """After an interrupted run, yield the photos that have not left it, finished or not, in order."""
         while not self.events.empty():
             event = self.events.get()
             if isinstance(event, Finished):
@@ -177,12 +183,13 @@ class Pipeline:
             and len(self.waiting) < MAX_WAITING_ROWS
         )
 
-    def _start(self, numbers: Sequence[int], task: Callable[..., Any], *arguments: Any) -> None:
-        """Hand a task to the workers that is about the photos of these numbers."""
+    def _start(self, jobs: Sequence[Job], task: Callable[[], _Event]) -> None:
+        """Hand the workers a task about these photos."""
+        numbers = [job.number for job in jobs]
 
         def work() -> None:
             self.journal.take(numbers)
-            answer = guarded(task, *arguments)
+            answer = guarded(task)
             self.journal.rest(numbers)
             self.events.put(answer)
 
@@ -192,14 +199,14 @@ class Pipeline:
         running.add_done_callback(self.running.discard)
 
     def _next_event(self, stop: Callable[[], bool]) -> _Event:
-        # Asked here and not in a signal's handler, so that no event is lost between the queue and us.
+        # Checked here and not in a signal handler, so that no event is lost on its way from the queue.
         while not stop():
             with suppress(Empty):
                 return self.events.get(timeout=_ATTENTION)
         raise KeyboardInterrupt
 
     def _take(self, event: _Event) -> None:
-        """One step on for whatever a worker has answered."""
+        """Start the next step for the photos of a worker's answer."""
         if isinstance(event, _Woken):
             return
         self.tasks -= 1
@@ -207,14 +214,15 @@ class Pipeline:
             raise event.error
         if isinstance(event, Decoded):
             self.decoding -= 1
-            self.bytes += event.pixels.nbytes
-            shape = event.model_input.shape[:2]
-            self.partial[shape].append(event)
-            if len(self.partial[shape]) == BATCH_SIZE:
+            self.bytes += event.photo.pixels.nbytes
+            shape = event.photo.model_input.shape[:2]
+            self.filling[shape].append(event)
+            if len(self.filling[shape]) == BATCH_SIZE:
                 self._infer(shape)
         elif isinstance(event, Inferred):
-            for decoded, density in zip(event.batch, event.densities, strict=True):
-                self._start((decoded.job.number,), finish_photo, decoded, density, self.settings, self.out, self.journal)
+            for decoded, maps in zip(event.batch, event.maps, strict=True):
+                finish = partial(finish_photo, decoded, maps, settings=self.settings, out=self.out, journal=self.journal)
+                self._start([decoded.job], finish)
         else:
             if not event.was_decoded:
                 self.decoding -= 1
@@ -222,8 +230,8 @@ class Pipeline:
             self._set_aside(event)
 
     def _infer(self, shape: tuple[int, int]) -> None:
-        batch = self.partial.pop(shape)
-        self._start([decoded.job.number for decoded in batch], infer_batch, batch, self.model, self.journal)
+        batch = self.filling.pop(shape)
+        self._start([decoded.job for decoded in batch], partial(infer_batch, batch, model=self.model, journal=self.journal))
 
     def _set_aside(self, finished: Finished) -> None:
         self.waiting[finished.number] = finished
@@ -231,7 +239,7 @@ class Pipeline:
         self.journal.end(finished.number)
 
     def _leave(self, record: Callable[[Finished], None]) -> Iterator[Done]:
-        """Whatever is finished and may leave goes to the record and to the caller."""
+        """Record and yield the finished photos that may leave."""
         while self.waiting and (self.next_number in self.waiting or not self.in_order):
             number = self.next_number if self.in_order else next(iter(self.waiting))
             finished = self.waiting[number]
@@ -241,9 +249,9 @@ class Pipeline:
             yield finished.done
 
 
-def guarded(task: Callable[..., _Event], *arguments: Any) -> _Event:
-    """Worker: a task's answer, or why there is none, so that the coordinator never waits for nothing."""
+def guarded(task: Callable[[], _Event]) -> _Event:
+    """Worker: return a task's answer, or the error instead, so that the coordinator always gets an answer."""
     try:
-        return task(*arguments)
+        return task()
     except Exception as error:
         return _Broken(error)

@@ -1,4 +1,4 @@
-"""Count what became of the photos of a run, and say it in one line."""
+"""Count the outcomes of a run's photos, and sum them up in one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Counts:
-    """What became of the photos so far."""
+    """The outcomes of the photos so far."""
 
     made: int = 0
     unchanged: int = 0
@@ -27,7 +27,7 @@ class Counts:
     fits: Counter[Fit] = field(default_factory=Counter)
 
     def add(self, done: Done) -> None:
-        """Count one photo, or what there is to say of a folder."""
+        """Count one photo, or the report about a folder."""
         from cropper.choosing.decide import BY_HAND
 
         self.passed_over += done.passed_over
@@ -44,13 +44,13 @@ class Counts:
             self.made += 1
 
     def until(self, done: Done) -> bytes:
-        """The counts up to a photo, and which that is, for ``after``."""
+        """Encode the counts up to a photo, and its place in the walk, for ``after``."""
         fits = {fit.value: count for fit, count in self.fits.items()}
         return json.dumps([{**vars(self), "fits": fits}, place_in_walk(done)]).encode()
 
     @staticmethod
     def after(state: bytes) -> tuple[Counts, list[tuple[bool, str]] | None]:
-        """The counts of an earlier attempt, and the place in the walk up to which they are; none at its begin."""
+        """Decode the counts of an earlier attempt and the place in the walk that they reach; None at the start."""
         from cropper.settings import Fit
 
         if not state:
@@ -60,7 +60,7 @@ class Counts:
         return Counts(**counts, fits=fits), [(is_folder, name) for is_folder, name in place]
 
     def summary(self, seconds: float, verb: str) -> str:
-        """One line for the end."""
+        """Sum up the run in one line."""
         from cropper.settings import DONE
 
         photos = self.made + self.unchanged + self.failed
@@ -80,7 +80,7 @@ class Counts:
 
 
 def place_in_walk(done: Done) -> list[tuple[bool, str]]:
-    """The key that sorts what a run gives as the walk does: what there is to say of a folder before its photos."""
+    """Return the key that sorts outcomes in the walk's order: the report about a folder comes before its photos."""
     if done.rows:
         return order(done.path)
     return [(True, name) for name in done.path.split("/") if name]

@@ -1,7 +1,7 @@
 """One worker of a cluster: the model, loaded once, and a pipeline of one thread.
 
-A worker raises nothing: its errors travel in the answers. The cluster's memory counts how often each chunk and each photo was
-begun, so that a photo that ends workers is found out and fails in its own row.
+A worker raises nothing; its errors travel in the answers. The cluster's memory counts the starts of each chunk and each photo. So
+a photo that kills workers is identified and fails in its own row.
 """
 
 from __future__ import annotations
@@ -32,24 +32,25 @@ from cropper.settings import Settings
 from cropper.storage.naming import marked
 from cropper.storage.places import Place, Remote
 
-# Deaths of workers at a chunk that are no photo's of it, and at a photo alone, until it is given up: Ray would try for ever.
+# How many workers may die at a chunk, not counting deaths at one photo alone, and how many at one photo alone, before cropper
+# gives it up. Ray itself would try forever.
 TRIES, TRIES_ALONE = 5, 2
-# Threads of a worker that waits for a storage.
+# Threads of a worker that reads from or writes to a bucket, and so mostly waits.
 WAITING = 4
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker knows before the first photo.
+    """What a worker receives before the first photo.
 
     Attributes:
         source, out: the folders IN and OUT.
-        settings: what to make; the model is not read from its path.
-        model: the ONNX file's content, so that all work with the same; or Ray's reference to it, which weighs nothing.
-        version: of cropper, which must be the worker's too.
-        folder: in which relative paths begin.
-        name: of this run, as no other's.
-        deadline: seconds that a photo's pixels may take; 0 for as long as they want.
+        settings: what to make; its model path is not used.
+        model: the content of the ONNX file, so that all workers use the same; or Ray's reference to it.
+        version: of the cropper that starts the run; the worker must have the same.
+        folder: the folder that relative paths start from.
+        name: of this run; no other run has it.
+        deadline: seconds that the work on one photo may take; 0 for no limit.
     """
 
     source: Place
@@ -64,15 +65,21 @@ class Task:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a chunk, in the photos' order; if there is an error, of its beginning, with photos that were begun."""
+    """The outcome of a chunk.
+
+    Attributes:
+        photos: the finished photos, in order. After an error, those that finished or started before it.
+        error: why the run cannot go on, or None.
+        was_lost: whether the worker replaces one that died.
+    """
 
     photos: list[Finished | Job] = field(default_factory=list)
     error: Exception | None = None
-    was_lost: bool = False  # whether the worker stands in for one that died
+    was_lost: bool = False
 
 
 class Worker:
-    """An actor: the model, loaded once, and a pipeline of one thread. It raises nothing; errors are in the answers."""
+    """A Ray actor: the model, loaded once, and a pipeline of one thread. It raises nothing; errors are in the answers."""
 
     def __init__(self, task: Task) -> None:
         from PIL import Image
@@ -80,16 +87,16 @@ class Worker:
 
         self._task, self._mark = task, uuid.uuid4().hex[:12]
         self._parent = os.getppid()
-        self._is_sound = False  # whether a photo that is known to be good came through here
+        self._is_sound = False  # whether a known good photo came through here
         context = get_runtime_context()
         self._was_lost = context.get_actor_id() is not None and bool(context.was_current_actor_reconstructed)
-        Image.MAX_IMAGE_PIXELS = None  # as in the command itself: the limit is ours
+        Image.MAX_IMAGE_PIXELS = None  # as in the command: cropper has its own limit
         keep_memory(1)
         try:
             self._check()
             with _counted(f"{task.name}/{context.get_actor_id()}") as tries:
                 if tries > TRIES:
-                    raise CropperError("a worker died again and again as it began", remedy="is there memory enough for --jobs?")
+                    raise CropperError("a worker died again and again at its start", remedy="lower --jobs if memory is short")
                 with TemporaryDirectory(prefix="cropper-model-") as folder:
                     file = Path(folder) / "model.onnx"
                     file.write_bytes(task.model if isinstance(task.model, bytes) else get(task.model))
@@ -98,41 +105,41 @@ class Worker:
             self._model = error
 
     def __call__(self, chunks: Any) -> Any:
-        """A table of chunks, lists of pickled jobs -> a table of as many pickled answers."""
+        """Take a table of chunks, lists of pickled jobs, and return a table of as many pickled answers."""
         import pyarrow
 
         answers = [_packed(self._answer_or_give_up([*map(pickle.loads, jobs)])) for jobs in chunks["jobs"].to_pylist()]
         return pyarrow.table({"answer": pyarrow.array(answers, pyarrow.large_binary())})
 
     def _check(self) -> None:
-        """Make sure that work here is as good as there."""
+        """Check that this machine has the same cropper and sees the same folders."""
         task, host = self._task, socket.gethostname()
         if task.version != __version__:
-            reason = f"the worker on {host} has cropper {__version__}, and this is {task.version}"
+            reason = f"the worker on {host} has cropper {__version__}, this machine has {task.version}"
             raise DependencyError(reason, remedy="install the same version on all machines")
-        with suppress(OSError):  # needed for relative paths only
+        with suppress(OSError):  # only relative paths need it
             os.chdir(task.folder)
-        # The state folder tells this OUT from another of the same path.
+        # The state folder tells this OUT from another folder with the same path.
         for place, proof in ((task.source, task.source), (task.out, task.out / STATE_FOLDER)):
             if isinstance(proof, Path) and not proof.is_dir():
-                remedy = "give folders of a file system that all machines share, or of a storage"
+                remedy = "give folders of a file system that all machines share, or of a bucket"
                 raise UsageError(f"the worker on {host} does not see it", path=place, remedy=remedy)
 
     def _answer_or_give_up(self, jobs: list[Job]) -> Answer:
         with _counted(f"{self._task.name}/chunk/{jobs[0].number}") as tries:
             if tries == 1 or isinstance(self._model, Exception):
                 return self._answer(jobs)
-            # What is counted beside the chunk are deaths that a photo of it was alone at.
+            # Deaths at one photo alone have their own counts.
             if tries - sum(_count(self._alone(job)) for job in jobs) <= TRIES:
                 return self._one_by_one(jobs)
         reason = f"workers died again and again at photos from {printable(jobs[0].path)} to {printable(jobs[-1].path)}"
-        remedy = "move away the one that is too much for them, or run again"
+        remedy = "move away the photo that they cannot process, or run again"
         return Answer(error=CropperError(reason, remedy=remedy), was_lost=self._was_lost)
 
     def _one_by_one(self, jobs: list[Job]) -> Answer:
-        """A chunk that workers died at: each photo alone, but not one that they died of."""
+        """Process a chunk at which workers died: each photo alone, without photos that killed a worker."""
         if not self._is_sound:
-            with suppress(Exception):  # only its death would tell
+            with suppress(Exception):  # only this worker's death matters
                 try_alone(self._task.source, "", self._task.settings, {}, Journal())
             self._is_sound = True
         photos: list[Finished | Job] = []
@@ -148,10 +155,10 @@ class Worker:
                 photos += answer.photos
                 if answer.error is not None:
                     return replace(answer, photos=photos)
-        return Answer(photos, was_lost=self._was_lost)
+        return Answer(photos=photos, was_lost=self._was_lost)
 
     def _alone(self, job: Job) -> str:
-        """What the cluster counts a photo's begins alone under."""
+        """Return the key under which the cluster counts how often a photo was started alone."""
         return f"{self._task.name}/photo/{job.number}"
 
     def _answer(self, jobs: list[Job], alone: str = "") -> Answer:
@@ -171,17 +178,17 @@ class Worker:
         try:
             with _watched(journal, self._task.deadline, note):
                 for _ in pipeline.run(mine, done.append):
-                    if os.getppid() != self._parent:  # who began us is dead, and OUT perhaps another run's by now
+                    if os.getppid() != self._parent:  # our parent is dead, and OUT may belong to another run by now
                         os._exit(1)
         except Exception as broken:
             error = broken
             done += pipeline.left()
-        return Answer(sorted(done, key=lambda photo: photo.number), error, self._was_lost)
+        return Answer(photos=sorted(done, key=lambda photo: photo.number), error=error, was_lost=self._was_lost)
 
 
 @contextmanager
 def _watched(journal: Journal, deadline: float, note: Callable[[], None]) -> Iterator[None]:
-    """While photos are under way: end this process if one takes longer than it may, with a note before."""
+    """While the body runs, end this process if a photo exceeds the deadline; call ``note`` first."""
     ended = threading.Event()
     if deadline:
         threading.Thread(target=_end_if_late, args=(journal, deadline, note, ended), daemon=True).start()
@@ -196,18 +203,18 @@ def _end_if_late(journal: Journal, deadline: float, note: Callable[[], None], en
     while not ended.wait(clocks.attention):
         if clocks.late(lambda path: deadline):
             note()
-            os._exit(1)  # nothing else ends a decoder
+            os._exit(1)  # nothing else stops a decoder
 
 
-# Numbers in the memory of the cluster, which outlive a worker. Keys begin with the run's name.
+# Counts in the cluster's memory, which outlive a worker. Keys start with the run's name.
 _PREFIX, _LATE = "cropper/", "/late"
 
 
 def _memory() -> Any:
-    """The cluster's; None where there is no cluster."""
+    """Return the cluster's key-value memory; None where there is no cluster."""
     from ray.experimental import internal_kv
 
-    memory: Any = internal_kv  # which says no types
+    memory: Any = internal_kv  # it has no type hints
     return memory if memory._internal_kv_initialized() else None
 
 
@@ -222,14 +229,14 @@ def _put_count(key: str, count: int) -> None:
 
 
 def forget(key: str, with_all_below: bool = False) -> None:
-    """Drop a count from the cluster's memory, or all whose keys begin so."""
+    """Drop a count from the cluster's memory, or all counts with keys that start with this one."""
     if memory := _memory():
         memory._internal_kv_del(_PREFIX + key, del_by_prefix=with_all_below)
 
 
 @contextmanager
 def _counted(key: str) -> Iterator[int]:
-    """How many times the body has been begun in the cluster and not ended, this one included."""
+    """Yield how often the cluster has started the body without reaching its end, this time included."""
     tries = _count(key) + 1
     _put_count(key, tries)
     yield tries
@@ -241,5 +248,5 @@ def _packed(answer: Answer) -> bytes:
         packed = pickle.dumps(answer)
         pickle.loads(packed)
         return packed
-    except Exception:  # an error that holds what cannot travel, or not back
+    except Exception:  # the error cannot be pickled, or not unpickled
         return pickle.dumps(replace(answer, error=CropperError(unexpected(answer.error)) if answer.error else None))

@@ -1,7 +1,7 @@
-"""Models that others give: none that has a reader open further files.
+"""Refuse models that keep data in other files.
 
-An ONNX file may keep tensors in other files, at paths that it says itself. onnxruntime opens those; a model that keeps the
-contract has no need of them.
+An ONNX file may name any path as the place of a tensor, and onnxruntime opens it. A model that keeps the contract does not need
+this, so cropper does not let a model from a stranger open files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cropper.errors import ModelError
 
-# By onnx.proto: kind of message -> number of the field -> kind of message in it, of all ways that lead to a tensor.
+# From onnx.proto, all paths to a tensor: kind of message -> number of a field -> kind of the message in it.
 _FIELDS = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -22,15 +22,15 @@ _FIELDS = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-_EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a tensor
-_BYTES_OF = {1: 8, 5: 4}  # wire types of a fixed length
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # fields of a tensor
+_BYTES_OF = {1: 8, 5: 4}  # wire types of fixed length
 
 
 def refuse_external_data(path: Path) -> None:
-    """Make sure that a model is all in its file. One that is missing or no ONNX model is not for this to say.
+    """Check that a model is complete in its file. Says nothing about a missing file or one that is not an ONNX model.
 
     Raises:
-        ModelError: if it keeps tensors in other files.
+        ModelError: if the model keeps tensors in other files.
     """
     try:
         data = memoryview(path.read_bytes())
@@ -52,12 +52,12 @@ def _has_external_data(model: memoryview) -> bool:
                 if inner and isinstance(value, memoryview):
                     upcoming.append((inner, value))
         except (IndexError, ValueError):
-            return False  # onnxruntime says what is wrong with it
+            return False  # not valid protobuf: onnxruntime reports it
     return False
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """The fields of a protobuf message: number, and a whole number or the bytes."""
+    """Yield the fields of a protobuf message: the number, and the value as a whole number or as bytes."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
@@ -71,7 +71,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         elif wire in _BYTES_OF:
             length = _BYTES_OF[wire]
         else:
-            raise ValueError("no protobuf")
+            raise ValueError("not protobuf")
         if at + length > len(message):
             raise ValueError("cut off")
         yield tag >> 3, message[at : at + length]
@@ -79,7 +79,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A whole number, and where it ends."""
+    """Read a whole number, and return it with the position behind it."""
     value = shift = 0
     while True:
         byte = message[at]

@@ -1,4 +1,4 @@
-"""The inputs of the model: at which shape a photo is looked at, and its pixels at that shape."""
+"""Choose the shape at which the model looks at a photo, and scale pixels to it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from cropper.imaging.opencv import cv2
 
-# Pixels of the input for one cell of the density.
+# Pixels of the input per cell of the density, along each side.
 STRIDE = 8
 
-# Photos are decoded to at least so many times the sides of the input. A JPEG decoded to hardly more looks a little different
-# there than one decoded whole, which can move its box; and the sizes asked for must not move boxes.
+# Photos are decoded to at least this many times the sides of the input. Closer to the input's size, a JPEG decoded at a reduced
+# scale looks slightly different to the model, which can move its box. The sizes that you ask for must not move boxes.
 MARGIN = Fraction(3, 2)
 
-# The shapes (height, width) photos are resized to before the model: one pixel budget, sides multiples of 32, and steps of
-# aspect small enough that nothing between 1:10 and 10:1 is squashed beyond 15 %. Few, so that batches fill.
+# The input shapes (height, width) of the model. All have about the same number of pixels and sides that are multiples of 32.
+# Their aspects are close enough to squash no photo between 1:10 and 10:1 by more than 15 %. They are few, so that batches fill.
 _LANDSCAPES = [
     (320, 320),
     (288, 352),
@@ -37,16 +37,16 @@ SHAPES = sorted({*_LANDSCAPES, *((width, height) for height, width in _LANDSCAPE
 
 
 def shape_for(image_width: int, image_height: int) -> tuple[int, int]:
-    """The model's input shape ``(height, width)`` whose aspect is nearest to the photo's.
+    """Return the model's input shape ``(height, width)`` that is nearest to the photo's aspect.
 
-    Between 1:10 and 10:1 the photo is squashed by at most 15 %; beyond, the last shape takes all.
+    Photos between 1:10 and 10:1 are squashed by at most 15 %. Narrower and wider ones get the last shape.
     """
     aspect = math.log(image_width / image_height)
     return min(SHAPES, key=lambda shape: abs(aspect - math.log(shape[1] / shape[0])))
 
 
 def share_needed(image_width: int, image_height: int) -> Fraction:
-    """Of a photo's sides, what is to be decoded at least for the model to see what it would of all of it; may be above 1."""
+    """Return the least share of a photo's sides to decode so that the model sees the same as from all pixels; may exceed 1."""
     height, width = shape_for(image_width, image_height)
     return MARGIN * max(Fraction(width, image_width), Fraction(height, image_height))
 
@@ -54,8 +54,8 @@ def share_needed(image_width: int, image_height: int) -> Fraction:
 def prepare(bgr: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
     """Resize a photo, uint8 [H, W, 3] of any size, to a model input shape ``(height, width)``.
 
-    Sides are halved by averages while they can be, and what is left is bilinear: a fifth of the time of one area average, and
-    no difference to the density (correlation .998, the same NSS).
+    It averages pairs of pixels while a side is at least twice too long, then scales bilinearly. This takes a fifth of the time of
+    one area average and makes no difference to the density (correlation .998, the same NSS).
     """
     height, width = shape
     while True:

@@ -1,8 +1,8 @@
-"""onnxruntime, which tells its makers nothing. Import ``onnxruntime`` from here.
+"""Import onnxruntime with its telemetry switched off. Import ``onnxruntime`` from here.
 
-Since 1.29 it sends what it runs, and on what, to a server of Microsoft's, unless told not to before it loads; it keeps an
-identifier and what is to be sent in the user's home: https://github.com/microsoft/onnxruntime/blob/main/docs/Privacy.md. In a
-program that has loaded it already, that program has decided.
+Since version 1.29, onnxruntime reports models and hardware to a Microsoft server and keeps an identifier in your home folder,
+unless telemetry is off before it loads: https://github.com/microsoft/onnxruntime/blob/main/docs/Privacy.md. A program that
+loaded onnxruntime before cropper keeps its own choice.
 """
 
 from __future__ import annotations
@@ -16,6 +16,6 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime  # noqa: E402
 
 if _is_ours:
-    onnxruntime.disable_telemetry_events()  # for Windows, which does not ask the environment
+    onnxruntime.disable_telemetry_events()  # Windows ignores the environment variable
 
 __all__ = ["onnxruntime"]

@@ -1,4 +1,4 @@
-"""What people look at: heat, lettering, ``show``, ``sheet`` and the review page.
+"""Pictures and pages for people: heat, lettering, ``show``, ``sheet`` and the review page.
 
 Imports every room but ``cli``, ``engine``, ``evaluation`` and ``training``.
 """

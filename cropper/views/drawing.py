@@ -1,4 +1,4 @@
-"""Heatmap and boxes drawn on a photo, for people."""
+"""Draw heat, boxes and a legend on a photo, or on a terminal."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from numpy.typing import NDArray
 
 from cropper.geometry import Box
 from cropper.imaging.opencv import cv2
+from cropper.views.lettering import Colour, capital_height, text_width, write
 
 LabelledBox = tuple[str, Box]
-Colour = tuple[int, int, int]  # BGR
 
-# Perceptually even, dark to bright, and told apart by colour-blind eyes.
+# Perceptually even, dark to bright, and safe for colour-blind people.
 _COLOUR_MAP = cv2.COLORMAP_INFERNO
-# How much of the photo the densest place hides. Elsewhere the heat fades with the density, so that the photo stays readable.
+# The opacity of the heat at the densest place. Elsewhere the heat fades with the density, so that the photo stays readable.
 _MOST_HEAT = 0.6
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 PAPER: Colour = (24, 24, 24)
 _INK, _GREY = (255, 255, 255), (80, 80, 80)
-# Told apart from each other by colour-blind eyes too, and none of them a colour of the heat. They come round again.
+# Safe for colour-blind people, and different from the colours of the heat. After the last, the first comes again.
 _BOX_COLOURS: tuple[Colour, ...] = ((255, 255, 255), (255, 205, 70), (120, 225, 40), (210, 130, 255), (255, 100, 60))
-# What the legend's words need.
+# The least width of a legend, and the size of its letters: a share of the width, within bounds. All in pixels.
 _NARROWEST_LEGEND = 480
+_LETTERS_OF_WIDTH, _SMALLEST_LETTERS, _LARGEST_LETTERS = 1 / 50, 15, 27
 
 
 def colour_of(number: int) -> Colour:
-    """The colour of the box of that number, counted from 0."""
+    """Return the colour of the box with this number, from 0."""
     return _BOX_COLOURS[number % len(_BOX_COLOURS)]
 
 
 def words_of(label: str, box: Box) -> str:
-    """What is said of a box wherever it is drawn."""
+    """Return the caption of a box, the same wherever it is drawn."""
     return f"{label} keeps {box.kept:.0%}"
 
 
 def draw(bgr: NDArray[np.uint8], density: NDArray[np.floating], boxes: Sequence[LabelledBox]) -> NDArray[np.uint8]:
-    """Draw a density, the boxes chosen from it and their focus on a photo.
+    """Draw a density, the boxes chosen from it, and their focus on a photo.
 
     Args:
-        bgr: uint8 [H, W, 3], the upright photo at the size to draw at.
+        bgr: uint8 [H, W, 3], the upright photo at the size to draw it.
         density: [h, w] over the whole photo, summing to 1.
-        boxes: label and box each, in the pixels of ``bgr``.
+        boxes: pairs of label and box, in the pixels of ``bgr``.
 
     Returns:
         uint8 [H, W, 3].
     """
     height, width = bgr.shape[:2]
-    # Half its colour gone, the photo is still itself, and no blue sky or red dress passes for heat.
+    # With half its colour, the photo is still recognisable, and no blue sky or red dress looks like heat.
     grey = cv2.cvtColor(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     picture = _tinted(cv2.addWeighted(bgr, 0.5, grey, 0.5, 0), relative_heat(density, width, height))
     draw_boxes(picture, [box for _, box in boxes], max(1, round(max(height, width) / 500)))
@@ -57,27 +57,28 @@ def draw(bgr: NDArray[np.uint8], density: NDArray[np.floating], boxes: Sequence[
 
 
 def draw_boxes(picture: NDArray[np.uint8], boxes: Sequence[Box], thick: int) -> None:
-    """Draw boxes and their focus onto a picture, uint8 [H, W, 3], in its own pixels, with lines so many pixels thick."""
+    """Draw boxes and their focus onto a picture, uint8 [H, W, 3], with lines ``thick`` pixels wide; boxes are in its pixels."""
     for number, box in enumerate(boxes):
         _draw_box(picture, box, colour_of(number), thick, number)
 
 
 def with_legend(picture: NDArray[np.uint8], density: NDArray[np.floating], boxes: Sequence[LabelledBox]) -> NDArray[np.uint8]:
-    """A drawn picture, uint8 [H, W, 3], with a legend below: what the heat means, and which box is which.
+    """Add a legend below a drawn picture, uint8 [H, W, 3]: what the heat means, and which box is which.
 
-    A picture too narrow for the words gets margins.
+    A picture that is too narrow for the words gets margins.
     """
     missing = max(0, _NARROWEST_LEGEND - picture.shape[1])
     picture = np.pad(picture, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)), constant_values=PAPER[0])
     width = picture.shape[1]
-    scale = min(max(width / 1500, 0.5), 0.9)
-    return np.vstack([picture, _heat_legend(width, _peak(density), scale), *_box_legend(width, boxes, scale)])
+    size = round(min(max(width * _LETTERS_OF_WIDTH, _SMALLEST_LETTERS), _LARGEST_LETTERS))
+    return np.vstack([picture, _heat_legend(width, _peak(density), size), *_box_legend(width, boxes, size)])
 
 
 def relative_heat(density: NDArray[np.floating], width: int, height: int) -> NDArray[np.float32]:
-    """A density scaled to a photo's size, as float32 [height, width] in 0..1: the root of what is above even, to the peak's.
+    """Scale a density to a photo's size and to 0..1, as float32 [height, width].
 
-    The root shows the second subject beside the first; a flat density shows no heat at all.
+    0 is the mean density and below, 1 is the peak, and the scale between is a square root. So a second subject shows beside the
+    first. A flat density shows no heat.
     """
     times_even = np.asarray(density * density.size, np.float32)
     smooth: NDArray[np.float32] = cv2.resize(times_even, (width, height), interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
@@ -85,16 +86,16 @@ def relative_heat(density: NDArray[np.floating], width: int, height: int) -> NDA
 
 
 def heat_layer(density: NDArray[np.floating], width: int, height: int) -> NDArray[np.uint8]:
-    """The heat alone, to be laid over a picture of the photo at any size: uint8 [height, width, 4] BGRA."""
+    """Draw the heat alone, as a layer for a picture of the photo at any size: uint8 [height, width, 4] BGRA."""
     heat = relative_heat(density, width, height)
     colours = cv2.applyColorMap((heat * 255).round().astype(np.uint8), _COLOUR_MAP)
     return np.dstack([colours, (heat * (_MOST_HEAT * 255)).round().astype(np.uint8)])
 
 
 def _peak(density: NDArray[np.floating]) -> float:
-    """How many times denser than evenly spread gaze the hottest colour is.
+    """Return how many times denser than the mean the hottest colour is.
 
-    A peak below twice the even density is no subject, so it is not blown up to look like one.
+    A peak below twice the mean is not a subject, so it gets less than the hottest colour.
     """
     return max(2.0, float(density.max() * density.size))
 
@@ -104,48 +105,48 @@ def _heat_of(times_even: NDArray[np.floating], peak: float) -> NDArray[np.floati
 
 
 def _tinted(bgr: NDArray[Any], heat: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Heat [H, W] in 0..1 laid over a picture of that size."""
+    """Lay heat, [H, W] in 0..1, over a picture of the same size."""
     colours = cv2.applyColorMap((heat * 255).round().astype(np.uint8), _COLOUR_MAP)
     weight = (heat * _MOST_HEAT).astype(np.float32)[:, :, None]
     return np.asarray((bgr * (1 - weight) + colours * weight).round(), np.uint8)
 
 
 def _draw_box(picture: NDArray[np.uint8], box: Box, colour: Colour, thick: int, number: int) -> None:
-    # Each line lies inside the one before, so that a side that boxes share, or share with the photo, shows them all.
+    # Each box lies inside the one before it, so that boxes with a common side all show.
     outline = thick + 2 if thick > 1 else thick
     inset = outline // 2 + number * (thick + 1)
     left, top = box.x + inset, box.y + inset
     right, bottom = max(left, box.x + box.width - 1 - inset), max(top, box.y + box.height - 1 - inset)
     for ink, thickness in ((PAPER, outline), (colour, thick)):
         cv2.rectangle(picture, (left, top), (right, bottom), ink, thickness)
-        # Smooth lines of one pixel are too faint.
+        # Anti-aliased lines of one pixel are too faint.
         cv2.circle(picture, box.focus, 3 * thick, ink, thickness, cv2.LINE_AA if thick > 1 else cv2.LINE_8)
 
 
-def _heat_legend(width: int, peak: float, scale: float) -> NDArray[np.uint8]:
-    """A strip with the colours as they look on middling grey, and how many times denser than evenly spread gaze each is."""
-    line = _line_height(scale)
+def _heat_legend(width: int, peak: float, size: int) -> NDArray[np.uint8]:
+    """Draw a strip with the colours as they look on grey, and how many times denser than the mean each one is."""
+    line = _line_height(size)
     strip = np.full((5 * line // 2, width, 3), PAPER, np.uint8)
     words = "gaze, times the average"
-    start, stop = 2 * line + _text_width(words, scale), width - 2 * line
-    _write(strip, words, line // 2, 3 * line // 2, scale)
+    start, stop = 2 * line + _text_width(words, size), width - 2 * line
+    _write(strip, words, line // 2, 5 * line // 4 + line // 3, size)
     heat = np.linspace(0, 1, stop - start)[None].repeat(2 * line // 3, axis=0)
     strip[5 * line // 4 :][: len(heat), start:stop] = _tinted(np.full((*heat.shape, 3), _GREY, np.uint8), heat)
     free_from = 0
     for value in _ticks(peak):
         x = start + round(float(_heat_of(np.asarray(value), peak)) * (stop - start - 1))
         label = f"{value:.0f}x"
-        half = _text_width(label, scale) // 2
+        half = _text_width(label, size) // 2
         is_last = value == peak
         if x - half >= free_from and (is_last or x + 5 * half < stop):
             cv2.line(strip, (x, line), (x, 5 * line // 4), _INK, 1)
-            _write(strip, label, x - half, 3 * line // 5, scale)
+            _write(strip, label, x - half, 3 * line // 5, size)
             free_from = x + 2 * half
     return strip
 
 
 def _ticks(peak: float) -> Iterator[float]:
-    """1, 2, 5, 10, 20, 50, ... below the peak, and the peak."""
+    """Yield 1, 2, 5, 10, 20, 50, ... below the peak, and then the peak."""
     power = 1
     while power < peak:
         yield from (float(step * power) for step in (1, 2, 5) if step * power < peak)
@@ -153,40 +154,39 @@ def _ticks(peak: float) -> Iterator[float]:
     yield peak
 
 
-def _box_legend(width: int, boxes: Sequence[LabelledBox], scale: float) -> Iterator[NDArray[np.uint8]]:
-    """Strips that say which colour is which box, as many to a strip as fit."""
-    line = _line_height(scale)
+def _box_legend(width: int, boxes: Sequence[LabelledBox], size: int) -> Iterator[NDArray[np.uint8]]:
+    """Draw strips that name the boxes by colour, as many on a strip as fit."""
+    line = _line_height(size)
     x, strip = width, None
     for number, (label, box) in enumerate(boxes):
         words = words_of(label, box)
-        needed = 3 * line + _text_width(words, scale)
+        needed = 3 * line + _text_width(words, size)
         if strip is None or x + needed > width:
             if strip is not None:
                 yield strip
             x, strip = line // 2, np.full((3 * line // 2, width, 3), PAPER, np.uint8)
         cv2.rectangle(strip, (x, line // 4), (x + line, line), colour_of(number), max(2, line // 10))
-        _write(strip, words, x + 3 * line // 2, 5 * line // 8, scale)
+        _write(strip, words, x + 3 * line // 2, 5 * line // 8, size)
         x += needed
     if strip is not None:
         yield strip
 
 
-def _line_height(scale: float) -> int:
-    return round(40 * scale)
+def _line_height(size: int) -> int:
+    return round(size * 4 / 3)
 
 
-def _text_width(words: str, scale: float) -> int:
-    return int(cv2.getTextSize(words, _FONT, scale, 1)[0][0])
+def _text_width(words: str, size: int) -> int:
+    return text_width(words, size)
 
 
-def _write(strip: NDArray[np.uint8], words: str, x: int, middle: int, scale: float) -> None:
-    """White words on a strip, starting at ``x``, with ``middle`` half up their capitals."""
-    height = cv2.getTextSize("X", _FONT, scale, 1)[0][1]
-    cv2.putText(strip, words, (x, middle + height // 2), _FONT, scale, _INK, 1, cv2.LINE_AA)
+def _write(strip: NDArray[np.uint8], words: str, x: int, middle: int, size: int) -> None:
+    """Write white words on a strip, from ``x`` on, with ``middle`` half up their capitals."""
+    write(strip, words, (x, middle + capital_height(size) // 2), size, _INK)
 
 
 def half_blocks(bgr: NDArray[np.uint8]) -> str:
-    """A picture, uint8 [H, W, 3], as text for a terminal of 24-bit colour: two pixels a character, one above the other."""
+    """Turn a picture, uint8 [H, W, 3], into text for a terminal with 24-bit colour. A character shows two pixels, stacked."""
     if len(bgr) % 2:
         bgr = np.pad(bgr, ((0, 1), (0, 0), (0, 0)))
     lines = []

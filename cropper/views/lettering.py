@@ -1,7 +1,7 @@
-"""Words drawn on a picture, in whatever script: OpenCV's own letters are ASCII alone.
+"""Measure words and draw them on pictures, in any script. All text on pictures comes from here.
 
-Pillow brings letters with it that are ASCII alone too. For a name in others a font of the system is looked for, and where there
-is none that has a letter, its escape is drawn: ``caf\\xe9.jpg`` still says which file is meant.
+Pillow's own font has ASCII letters only. For other letters a font of the system is used. A letter that no font has is drawn as
+its escape: ``caf\\xe9.jpg`` still says which file is meant.
 """
 
 from __future__ import annotations
@@ -10,31 +10,93 @@ import functools
 import unicodedata
 from collections.abc import Iterator
 
-from PIL import ImageFont
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from cropper.errors import printable
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Colour = tuple[int, int, int]  # BGR
 
-# By their file names, which Pillow looks for where Linux, macOS and Windows keep theirs; wide ones of many letters first.
+# File names, which Pillow looks up where Linux, macOS and Windows keep their fonts; those with most letters first.
 _SYSTEM_FONTS = (
     *("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "segoeui.ttf", "Arial.ttf"),
     *("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf"),
     *("Arial Unicode.ttf", "PingFang.ttc", "msyh.ttc", "msgothic.ttc"),
 )
-# No script has this letter, so what a font draws for it is what it draws for all it has not.
+# No script has this letter, so a font draws for it what it draws for every letter that it lacks.
 _IN_NO_FONT = "\uffff"
 _CUT = "..."
+# Pixels around the box that a font gives for words: smooth letters may reach beyond it.
+_MARGIN = 2
+
+
+def text_width(words: str, size: int) -> int:
+    """The pixels that words take across, in letters of a size in pixels."""
+    drawn, font = lettered(words, size)
+    return round(font.getlength(drawn))
+
+
+def capital_height(size: int) -> int:
+    """The height of capitals in pixels, in letters of a size in pixels."""
+    box = _bundled(size).getbbox("X")
+    return round(box[3] - box[1])
+
+
+def write(
+    picture: NDArray[np.uint8],
+    words: str,
+    place: tuple[int, int],
+    size: int,
+    colour: Colour,
+    width: int | None = None,
+    flush_right: bool = False,
+) -> None:
+    """Draw words onto a picture, uint8 [H, W, 3] BGR, in place.
+
+    Args:
+        picture: what to draw on.
+        words: one line; it need not be printable.
+        place: x and y in pixels, of the left end of the baseline, or of its right end.
+        size: of the letters, in pixels.
+        colour: blue, green and red, 0..255 each.
+        width: the most pixels that the words may take across; longer ones lose their middle. None for no limit.
+        flush_right: whether the words end at the place.
+    """
+    drawn, font = lettered(words, size, width)
+    write_line(picture, drawn, font, place, colour, flush_right)
+
+
+def write_line(
+    picture: NDArray[np.uint8], line: str, font: Font, place: tuple[int, int], colour: Colour, flush_right: bool = False
+) -> None:
+    """Draw a line that ``lettered`` or ``wrapped`` gave, in its font; other arguments as of ``write``."""
+    anchor = "rs" if flush_right else "ls"
+    drawing = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    left, top, right, bottom = drawing.textbbox(place, line, font, anchor=anchor)
+    # Only the part around the words goes through Pillow, which needs a copy.
+    x, y = max(0, int(left) - _MARGIN), max(0, int(top) - _MARGIN)
+    part = picture[y : max(y, int(bottom) + _MARGIN), x : max(x, int(right) + _MARGIN)]
+    if not part.size:
+        return
+    # Pillow keeps the order of the channels, so colours stay BGR.
+    image = Image.fromarray(np.ascontiguousarray(part))
+    ImageDraw.Draw(image).text((place[0] - x, place[1] - y), line, colour, font, anchor=anchor)
+    part[:] = np.asarray(image)
 
 
 def lettered(words: str, size: int, width: int | None = None) -> tuple[str, Font]:
-    """What to draw for some words, and the font to draw it in.
+    """Choose a font for words, and escape the letters that it lacks.
 
     Args:
-        words: a file's name for example; it need not be printable.
-        size: of the letters in pixels.
-        width: in pixels, of which they may take so many: longer ones lose their middle, since a name's end says as much as its
-            beginning.
+        words: a file's name, for example; it need not be printable.
+        size: of the letters, in pixels.
+        width: the most pixels that the words may take across. Longer ones lose their middle: the end of a name says as much as
+            its start. None for no limit.
+
+    Returns:
+        The words to draw, and their font.
     """
     words = printable(unicodedata.normalize("NFC", words))
     best, most = _bundled(size), -1
@@ -49,7 +111,7 @@ def lettered(words: str, size: int, width: int | None = None) -> tuple[str, Font
 
 
 def wrapped(words: str, font: Font, width: int, most: int) -> list[str]:
-    """Words in lines of at most so many pixels, and at most so many lines."""
+    """Break words into lines of at most ``width`` pixels; beyond ``most`` lines, the last one ends in dots."""
     lines: list[str] = []
     line = ""
     for word in words.split():
@@ -88,7 +150,7 @@ def _bundled(size: int) -> Font:
 
 
 def _fonts(size: int) -> Iterator[Font]:
-    """The bundled one, and the system's, looked for only where they are needed."""
+    """Yield Pillow's own font, then those of the system, which are loaded only when asked for."""
     yield _bundled(size)
     for name in _SYSTEM_FONTS:
         font = _system(name, size)
@@ -106,7 +168,7 @@ def _system(name: str, size: int) -> Font | None:
 
 @functools.cache
 def _has(font: Font, letter: str) -> bool:
-    """Whether a font has a letter, or only draws a box for it."""
+    """Tell whether a font has a letter, or only draws a box for it."""
     if letter.isspace():
         return True
     if not isinstance(font, ImageFont.FreeTypeFont):

@@ -1,128 +1,59 @@
-"""A contact sheet of a ledger: the originals with their boxes, beside their crops. What ``cropper sheet`` does."""
+"""Draw a contact sheet of a ledger: the originals with their boxes, beside their crops. The work of ``cropper sheet``."""
 
 from __future__ import annotations
 
-import heapq
 import math
 import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from cropper.errors import PhotoError, UsageError, reading
 from cropper.geometry import Box, fitted, pixels_of_share
-from cropper.imaging.decode import decode, decode_or_salvage
+from cropper.imaging.decode import decode
 from cropper.imaging.header import probe
 from cropper.imaging.resize import on_white, render, resized
 from cropper.ledger.state import TABLE_NAME
-from cropper.ledger.table import FAILED, OK, Row, read_rows
-from cropper.model.inputs import prepare, shape_for, share_needed
+from cropper.ledger.table import OK, Row
+from cropper.model.inputs import share_needed
+from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import LIMITS, Limits
-from cropper.storage.places import is_inside
 from cropper.views import drawing
-from cropper.views.lettering import lettered, wrapped
+from cropper.views.lettering import lettered, text_width, wrapped, write, write_line
+from cropper.views.selection import Selection, SheetPhoto, share_of
 
 Pixels = NDArray[np.uint8]
 
-# Pixels. A picture fits into SLOT; cells are set side by side up to PAGE_WIDTH.
+# All in pixels. A picture fits into SLOT; cells stand side by side up to PAGE_WIDTH.
 SLOT = (280, 210)
 PAGE_WIDTH = 1920
-LARGEST_SIDE = 16383  # of the sheet: what JPEG, PNG and WebP can all hold
+LARGEST_SIDE = 16383  # of the sheet: JPEG, PNG and WebP can all hold it
 _GAP = 14
 _LETTERS, _TITLE = 15, 24
 _CAPTION = 2 * _LETTERS
 _HEAD = 2 * _TITLE + _GAP
-_LINE = 2  # of the boxes
-# BGR, on the paper of the overlay's legend.
+_LINE = 2  # thickness of the boxes
+# BGR. The paper is that of the legend of ``cropper show``.
 _CELL, _EMPTY = (40, 40, 40), (62, 62, 62)
 _INK, _FAINT, _BAD = (235, 235, 235), (160, 160, 160), (130, 150, 255)
-# What is outside all boxes keeps this share of its light.
+# Pixels outside all boxes keep this share of their brightness.
 _OUTSIDE = 0.45
-
-
-@dataclass(frozen=True)
-class SheetPhoto:
-    """A photo and its rows in the ledger, one a size."""
-
-    path: str
-    rows: tuple[Row, ...]
-
-    @property
-    def kept(self) -> float:
-        """What the worst of its crops keeps; infinite where there is none."""
-        return min((_number(row.kept) for row in self.rows if row.status == OK), default=math.inf)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What of a ledger to show.
-
-    Attributes:
-        entries: the photos to show, in the order to show them.
-        photos: how many the ledger has.
-        failed: how many of them have no thumbnail, or not all.
-    """
-
-    entries: tuple[SheetPhoto, ...]
-    photos: int
-    failed: int
 
 
 @dataclass
 class _Cell:
-    """The pictures of a photo, each where there is one, and what to say where there is none."""
+    """The pictures of a photo, where it has them, and the problem where it does not."""
 
     original: Pixels | None = None
     heat: Pixels | None = None
     crops: dict[str, Pixels] = field(default_factory=dict)  # by size
     problem: str = ""
-
-
-def select(out: Path, most: int, least_kept_first: bool) -> Selection:
-    """Choose photos from the ledger of an output folder: the first ones, or those whose crops keep least.
-
-    Raises:
-        UsageError: if there is no ledger, or nothing in it.
-        OutputError: if there is a file of its name that is none.
-    """
-    photos = failed = 0
-
-    def entries() -> Iterator[SheetPhoto]:
-        nonlocal photos, failed
-        for path, rows in groupby(read_rows(out / TABLE_NAME), key=lambda row: row.path):
-            entry = SheetPhoto(path, tuple(rows))
-            photos += 1
-            failed += any(row.status == FAILED for row in entry.rows)
-            yield entry
-
-    if least_kept_first:
-        chosen = heapq.nsmallest(most, entries(), key=lambda entry: entry.kept)
-    else:
-        chosen = [entry for number, entry in enumerate(entries()) if number < most]
-    if not photos:
-        raise UsageError(f"holds no {TABLE_NAME} with photos in it", path=out, remedy="give an OUT of 'cropper batch'")
-    return Selection(tuple(chosen), photos, failed)
-
-
-def is_of_the_ledger(path: Path, out: Path, source: Path) -> bool:
-    """Whether a path is that of one of the photos or thumbnails of a ledger, by whichever way it is reached."""
-    here = os.path.join(os.path.realpath(path.parent), path.name)
-    for folder, column in ((source, "path"), (out, "output")):
-        root = os.path.realpath(folder)
-        inside = {os.path.relpath(p, root).replace(os.sep, "/") for p in (here, os.path.realpath(path)) if is_inside(p, root)}
-        # Where A and a are two files, it is no loss to refuse both.
-        names = {name.casefold() for name in inside}
-        if names and any(getattr(row, column).casefold() in names for row in read_rows(out / TABLE_NAME)):
-            return True
-    return False
 
 
 def draw_sheet(
@@ -133,18 +64,21 @@ def draw_sheet(
     model: Saliency | None = None,
     limits: Limits = LIMITS,
 ) -> Pixels:
-    """The sheet, uint8 [h, w, 3] BGR: a cell a photo, left to right, then down.
+    """Draw the sheet, one cell per photo, left to right, then down.
 
     Args:
-        selection: what to show.
-        out: the output folder: its thumbnails are shown where there are some, else crops are cut from the originals.
+        selection: the photos to show.
+        out: the output folder. The sheet shows its thumbnails; missing ones are cut from the originals.
         source: the folder of the originals. One that cannot be read does not stop the others.
-        columns: cells in a row; as many as fit a page if left out.
-        model: what says where people look, to show that too; or None.
+        columns: cells in a row; None for as many as fit a page.
+        model: draws where people look, too; or None.
         limits: which photos are accepted.
 
+    Returns:
+        uint8 [h, w, 3] BGR.
+
     Raises:
-        UsageError: if the sheet would have more pixels in a row or column than image files can hold.
+        UsageError: if the sheet would be wider or higher than image files can be.
     """
     entries = selection.entries
     labels = list(dict.fromkeys(row.size for entry in entries for row in entry.rows))
@@ -175,21 +109,18 @@ def draw_sheet(
             _paste(canvas, cell.heat, left + _GAP + SLOT[0] + _GAP, top + _GAP, SLOT)
         for x, label in _places(left, slots, pictures):
             _paste(canvas, cell.crops.get(label), x, top + _GAP, slots[label])
-    # Pillow writes in whatever order the channels have, so that colours stay BGR here.
-    image = Image.fromarray(canvas)
-    writing = ImageDraw.Draw(image)
-    _write_head(writing, width, _title_of(out), _summary_of(selection))
+    _write_head(canvas, _title_of(out), _summary_of(selection))
     for entry, (left, top), problem in zip(entries, corners, problems, strict=True):
-        _write_caption(writing, entry, left, top, slots, pictures)
+        _write_caption(canvas, entry, left, top, slots, pictures)
         if problem:
-            _write_problem(writing, problem, left, top, cell_width)
-    return np.asarray(image, np.uint8)
+            _write_problem(canvas, problem, left, top, cell_width)
+    return canvas
 
 
 def _cell_of(
     entry: SheetPhoto, out: Path, source: Path, slots: dict[str, tuple[int, int]], model: Saliency | None, limits: Limits
 ) -> _Cell:
-    """Read what there is to show of a photo. Whatever is wrong with it is said in its cell."""
+    """Read the pictures of a photo. The cell reports any problem with them."""
     cell = _Cell()
     boxes: dict[str, Box] = {}
     for row in entry.rows:
@@ -202,13 +133,13 @@ def _cell_of(
             cell.problem = cell.problem or f"its row in {TABLE_NAME} is not one that cropper wrote"
             continue
         if row.output:
-            with suppress(PhotoError):  # then it is cut out again
+            with suppress(PhotoError):  # then the crop is cut from the original
                 cell.crops[row.size] = _picture(out / row.output, slots[row.size])
     try:
         _read_original(cell, entry, boxes, source, slots, model, limits)
     except PhotoError as error:
         cell.problem = cell.problem or error.reason
-    except Exception as error:  # nothing that one photo does may stop the others
+    except Exception as error:  # one photo must not stop the others
         cell.problem = cell.problem or f"unexpected {type(error).__name__}"
     return cell
 
@@ -222,27 +153,29 @@ def _read_original(
     model: Saliency | None,
     limits: Limits,
 ) -> None:
-    """The original with its boxes, where people look in it, and crops cut from it where there are no thumbnails."""
+    """Read the original: draw its boxes and where people look, and cut the crops that have no thumbnail."""
+    missing = [label for label in boxes if label not in cell.crops]
+
+    def needed(width: int, height: int) -> tuple[int, int]:
+        share = max([fitted(width, height, SLOT)[0] / width, *(slots[label][0] / boxes[label].width for label in missing)])
+        if model is not None:
+            share = max(share, float(share_needed(width, height)))
+        return pixels_of_share(width, height, share)
+
     file = source / entry.path
     with reading(file):
-        data = file.read_bytes()
-        header = probe(data, limits)
-        size = header.width, header.height
-        missing = [label for label in boxes if label not in cell.crops]
-        shown = fitted(*size, SLOT)
-        share = max([shown[0] / size[0], *(slots[label][0] / boxes[label].width for label in missing)])
-        if model is not None:
-            share = max(share, float(share_needed(*size)))
-        decoded, _ = decode_or_salvage(data, header, pixels_of_share(*size, share), limits)
-        pixels = on_white(decoded)
+        photo = open_photo(file.read_bytes(), needed, limits)
+    size = photo.header.width, photo.header.height
+    shown = fitted(*size, SLOT)
+    pixels = on_white(photo.pixels)
     original = np.asarray(resized(pixels, shown), np.uint8)
     if model is not None:
-        density = model.densities(prepare(pixels, shape_for(*size))[None])[0]
-        cell.heat = drawing.draw(original, density, ())
+        (maps,) = infer_maps([photo], model)
+        cell.heat = drawing.draw(original, maps.density, ())
     decided_for = {(row.image_width, row.image_height) for row in entry.rows if row.size in boxes}
     if decided_for - {(str(size[0]), str(size[1]))}:
         cell.original = original
-        raise PhotoError("it has another size than when its boxes were chosen", remedy="run 'cropper batch' again")
+        raise PhotoError("its size has changed since its boxes were chosen", remedy="run 'cropper batch' again")
     for label in missing:
         cell.crops[label] = render(pixels, boxes[label], fitted(boxes[label].width, boxes[label].height, SLOT), size)
     scaled = [box.scaled(shown[0] / size[0], shown[1] / size[1]) for box in boxes.values()]
@@ -250,7 +183,7 @@ def _read_original(
 
 
 def _with_boxes(picture: Pixels, boxes: list[Box]) -> Pixels:
-    """A picture with its boxes drawn, darker where it is in none of them."""
+    """Draw boxes on a picture, and darken it outside them."""
     drawn = np.asarray((picture * _OUTSIDE).round(), np.uint8)
     for box in boxes:
         inside = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
@@ -260,7 +193,7 @@ def _with_boxes(picture: Pixels, boxes: list[Box]) -> Pixels:
 
 
 def _picture(file: Path, slot: tuple[int, int]) -> Pixels:
-    """A thumbnail as it lies on the disk, at the size to show it at."""
+    """Read a thumbnail from disk, scaled to its slot."""
     with reading(file):
         data = file.read_bytes()
         header = probe(data)
@@ -269,7 +202,7 @@ def _picture(file: Path, slot: tuple[int, int]) -> Pixels:
 
 
 def _paste(canvas: Pixels, picture: Pixels | None, x: int, y: int, slot: tuple[int, int]) -> None:
-    """Put a picture into the middle of its slot, or leave the slot empty."""
+    """Put a picture into the middle of its slot, or mark the slot as empty."""
     y += (SLOT[1] - slot[1]) // 2
     if picture is None:
         canvas[y : y + slot[1], x : x + slot[0]] = _EMPTY
@@ -280,52 +213,50 @@ def _paste(canvas: Pixels, picture: Pixels | None, x: int, y: int, slot: tuple[i
 
 
 def _places(left: int, slots: dict[str, tuple[int, int]], pictures: int) -> Iterator[tuple[int, str]]:
-    """Where in a cell each crop begins, beside one or two pictures of the whole photo."""
+    """Yield the left edge and the label of each crop in a cell, behind one or two pictures of the whole photo."""
     x = left + _GAP + pictures * (SLOT[0] + _GAP)
     for label, (width, _) in slots.items():
         yield x, label
         x += width + _GAP
 
 
-def _write_head(writing: ImageDraw.ImageDraw, width: int, title: str, summary: str) -> None:
-    words, font = lettered(summary, _LETTERS)
-    room = width - 3 * _GAP - round(font.getlength(words))
+def _write_head(canvas: Pixels, title: str, summary: str) -> None:
+    width = canvas.shape[1]
+    room = width - 3 * _GAP - text_width(summary, _LETTERS)
     baseline = _GAP + _TITLE + _TITLE // 4
-    if room < 4 * _TITLE:  # a single narrow column: the title goes without
+    if room < 4 * _TITLE:  # a single narrow column: only the title fits
         room = width - 2 * _GAP
     else:
-        writing.text((width - _GAP, baseline), words, _FAINT, font, anchor="rs")
-    words, font = lettered(title, _TITLE, room)
-    writing.text((_GAP, baseline), words, _INK, font, anchor="ls")
+        write(canvas, summary, (width - _GAP, baseline), _LETTERS, _FAINT, flush_right=True)
+    write(canvas, title, (_GAP, baseline), _TITLE, _INK, width=room)
 
 
 def _write_caption(
-    writing: ImageDraw.ImageDraw, entry: SheetPhoto, left: int, top: int, slots: dict[str, tuple[int, int]], pictures: int
+    canvas: Pixels, entry: SheetPhoto, left: int, top: int, slots: dict[str, tuple[int, int]], pictures: int
 ) -> None:
     baseline = top + _GAP + SLOT[1] + _CAPTION - _LETTERS // 2 - 2
-    words, font = lettered(entry.path, _LETTERS, SLOT[0])
-    writing.text((left + _GAP, baseline), words, _INK, font, anchor="ls")
+    write(canvas, entry.path, (left + _GAP, baseline), _LETTERS, _INK, width=SLOT[0])
     of_size = {row.size: row for row in entry.rows}
     drawn = [row.size for row in entry.rows if row.status == OK]
     for x, label in _places(left, slots, pictures):
         row = of_size.get(label)
         if row is None or row.status != OK:
             continue
-        kept = f"{_number(row.kept):.0%}"
-        said = f"keeps {kept}" if len(slots) == 1 else f"{label} {kept}"
-        words, font = lettered(said, _LETTERS, slots[label][0] + _GAP)
-        writing.text((x, baseline), words, drawing.colour_of(drawn.index(label)), font, anchor="ls")
+        kept = f"{share_of(row.kept):.0%}"
+        words = f"keeps {kept}" if len(slots) == 1 else f"{label} {kept}"
+        colour = drawing.colour_of(drawn.index(label))
+        write(canvas, words, (x, baseline), _LETTERS, colour, width=slots[label][0] + _GAP)
 
 
-def _write_problem(writing: ImageDraw.ImageDraw, problem: str, left: int, top: int, cell_width: int) -> None:
-    """What is wrong, across the foot of the pictures."""
+def _write_problem(canvas: Pixels, problem: str, left: int, top: int, cell_width: int) -> None:
+    """Write the problem across the foot of the pictures."""
     words, font = lettered(problem, _LETTERS)
     lines = wrapped(words, font, cell_width - 4 * _GAP, 3)
     step = _LETTERS + 5
     foot = top + _GAP + SLOT[1]
-    writing.rectangle((left + _GAP, foot - len(lines) * step - _GAP, left + cell_width - _GAP - 1, foot - 1), _CELL)
+    canvas[foot - len(lines) * step - _GAP : foot, left + _GAP : left + cell_width - _GAP] = _CELL
     for number, line in enumerate(lines):
-        writing.text((left + 2 * _GAP, foot - (len(lines) - number - 1) * step - _GAP), line, _BAD, font, anchor="ls")
+        write_line(canvas, line, font, (left + 2 * _GAP, foot - (len(lines) - number - 1) * step - _GAP), _BAD)
 
 
 def _title_of(out: Path) -> str:
@@ -339,7 +270,7 @@ def _summary_of(selection: Selection) -> str:
 
 
 def _shape_of(label: str) -> tuple[int, int]:
-    """Width and height of a shape as it was asked for, ``640x360`` or ``16:9``; a square where that cannot be told."""
+    """Return the width and height that a label such as ``640x360`` or ``16:9`` stands for; a square for other labels."""
     sides = re.fullmatch("([1-9][0-9]{0,4})[x:]([1-9][0-9]{0,4})", label)
     return (int(sides[1]), int(sides[2])) if sides else (1, 1)
 
@@ -347,12 +278,5 @@ def _shape_of(label: str) -> tuple[int, int]:
 def _box_of(row: Row) -> Box:
     x, y, width, height = (int(side) for side in (row.x, row.y, row.width, row.height))
     if min(x, y) < 0 or min(width, height) < 1:
-        raise ValueError("no box")
+        raise ValueError("not a box")
     return Box(x, y, width, height, float(row.kept), (int(row.focus_x), int(row.focus_y)))
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cropper.choosing.boxes import choose
+from cropper.choosing.boxes import choose, normalised
 from cropper.choosing.zoom import smallest_size, tightest
 from cropper.geometry import largest_size, placed
 from cropper.settings import Target, Zoom
@@ -78,7 +78,7 @@ def test_one_subject_is_shown_close_and_with_room_on_every_side():
 
 def test_what_is_spread_wide_or_says_nothing_is_not_tightened():
     for density in (spot(0.2, 0.5) + spot(0.8, 0.5), np.ones((36, 48))):
-        assert tightest(density, 4000, 3000, Target((1, 1)), Zoom()) == choose(density, 4000, 3000, (1, 1))
+        assert tightest(normalised(density), 4000, 3000, Target((1, 1)), Zoom()) == choose(density, 4000, 3000, (1, 1))
 
 
 @given(SIDES, SIDES, st.floats(-1, 2), st.floats(-1, 2))

@@ -331,11 +331,11 @@ def test_a_dry_run_over_thumbnails_forgets_none_of_them(photos, tmp_path, make_p
 
 
 def test_a_dry_run_lets_go_of_the_pixels(photos):
-    job = Job(0, "a.jpg", photos / "a.jpg", "jpg", ("a.jpg",), (), frozenset(), (None,))
+    job = Job(number=0, path="a.jpg", file=photos / "a.jpg", format="jpg", outputs=("a.jpg",), given=(None,))
     decoded = decode_photo(job, Settings((SIZE,), dry_run=True), Journal())
     assert isinstance(decoded, Decoded)
-    assert decoded.pixels.nbytes == 0
-    assert decoded.pixels.base is None
+    assert decoded.photo.pixels.nbytes == 0
+    assert decoded.photo.pixels.base is None
 
 
 def test_each_photo_is_read_and_decoded_once(photos, tmp_path, monkeypatch):

@@ -22,11 +22,12 @@ import pytest
 import ray_faults
 
 from cropper._version import __version__
-from cropper.engine import cluster, tasks
+from cropper.engine import cluster, worker
 from cropper.engine.batch import local_threads, run_batch
-from cropper.engine.cluster import CHUNK, Cluster, _reason, _unreachable, chunk_sizes, ray_cluster
+from cropper.engine.cluster import CHUNK, Cluster, chunk_sizes, ray_cluster
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.pipeline import BATCH_SIZE
+from cropper.engine.ray_start import _reason, _unreachable
 from cropper.engine.worker import TRIES, TRIES_ALONE, Answer, Task, Worker, _packed
 from cropper.errors import CropperError, OutputError, UsageError
 from cropper.ledger.state import STATE_FOLDER, TABLE_NAME
@@ -180,11 +181,15 @@ def task(samples, tmp_path, address) -> Task:
     return Task(samples / "trips", tmp_path / "out", settings, BUNDLED_MODEL.read_bytes(), __version__, os.getcwd(), "test")
 
 
-def answer_of(worker: Worker, jobs: list[Job]):
+def answer_of(one: Worker, jobs: list[Job]):
     import pyarrow
 
-    (answer,) = worker(pyarrow.table({"jobs": [[pickle.dumps(job) for job in jobs]]}))["answer"].to_pylist()
+    (answer,) = one(pyarrow.table({"jobs": [[pickle.dumps(job) for job in jobs]]}))["answer"].to_pylist()
     return pickle.loads(answer)
+
+
+def job_for(number: int, name: str, file: Path | None = None) -> Job:
+    return Job(number=number, path=name, file=file or Path(name), format="jpg", outputs=(name,), given=(None,))
 
 
 @pytest.mark.parametrize("ours", [False, True])
@@ -192,15 +197,9 @@ def test_a_chunk_that_two_workers_have_at_once_is_made_as_by_one(task, ours):
     """One that was taken for lost, and the one in its place: whoever is last, the files are whole and the answers alike."""
     names = sorted(path.name for path in task.source.glob("*.jpg"))
     jobs = [
-        Job(
-            number,
-            name,
-            task.source / name,
-            "jpg",
-            (name,),
-            (),
-            frozenset([name] if ours else []),
-            (None,),
+        replace(
+            job_for(number, name, task.source / name),
+            ours=frozenset([name] if ours else []),
             temporary=temporary_name(number),
         )
         for number, name in enumerate(names)
@@ -225,28 +224,24 @@ def test_a_chunk_that_two_workers_have_at_once_is_made_as_by_one(task, ours):
     [
         ({"source": Path("nowhere")}, "nowhere: the worker on .* does not see it; give folders of a file system that all"),
         ({"out": Path("nowhere")}, "nowhere: the worker on .* does not see it"),
-        ({"version": "0"}, "has cropper .*, and this is 0; install the same version"),
+        ({"version": "0"}, "has cropper .*, this machine has 0; install the same version"),
         ({"model": b"none"}, "onnxruntime cannot load it"),
     ],
 )
 def test_a_worker_that_cannot_work_says_why(task, change, reason):
-    answer = answer_of(
-        Worker(replace(task, **change)), [Job(0, "a.jpg", Path("a.jpg"), "jpg", ("a.jpg",), (), frozenset(), (None,))]
-    )
+    answer = answer_of(Worker(replace(task, **change)), [job_for(0, "a.jpg")])
     assert answer.photos == []
     with pytest.raises(type(answer.error), match=reason):
         raise answer.error
 
 
 def test_photos_that_brought_down_their_workers_are_given_up(task, monkeypatch):
-    worker = Worker(task)
-    jobs = [
-        Job(n, name, task.source / name, "jpg", (name,), (), frozenset(), (None,)) for n, name in enumerate(("a.jpg", "b.jpg"))
-    ]
+    one = Worker(task)
+    jobs = [job_for(n, name, task.source / name) for n, name in enumerate(("a.jpg", "b.jpg"))]
     monkeypatch.setattr(worker, "_counted", lambda key: nullcontext(TRIES + 1))
-    answer = answer_of(worker, jobs)
+    answer = answer_of(one, jobs)
     assert answer.photos == []
-    with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to b\.jpg; move away the one"):
+    with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to b\.jpg; move away the photo"):
         raise answer.error
 
 
@@ -279,7 +274,7 @@ def answers_and_deaths(task: Task, jobs: list[Job]):
 def three(task) -> list[Job]:
     files = sorted(task.source.glob("*.jpg"))[:3]
     return [
-        Job(n, name, file, "jpg", (name,), (), frozenset(), (None,), temporary=temporary_name(n))
+        replace(job_for(n, name, file), temporary=temporary_name(n))
         for n, (name, file) in enumerate(zip(("a.jpg", "b.jpg", "c.jpg"), files, strict=True))
     ]
 
@@ -296,7 +291,7 @@ def test_workers_that_die_of_any_photo_are_given_up(task, three, monkeypatch):
     def die(*arguments):
         raise Died
 
-    monkeypatch.setattr(tasks, "try_alone", die)
+    monkeypatch.setattr(worker, "try_alone", die)
     answer, deaths = answers_and_deaths(replace(task, name="unsound"), three)
     assert deaths == TRIES
     with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to c\.jpg"):
@@ -348,7 +343,7 @@ def test_answers_that_are_not_those_that_were_asked_for_are_an_error(task, monke
                 yield pyarrow.table({"answer": [answer]})
 
     monkeypatch.setattr(cluster, "_data_set", lambda engine, chunks: Tables())
-    jobs = [Job(n, f"{n}.jpg", Path(f"{n}.jpg"), "jpg", (f"{n}.jpg",), (), frozenset(), (None,)) for n in range(4)]
+    jobs = [job_for(n, f"{n}.jpg") for n in range(4)]
     recorded = []
     with pytest.raises(CropperError, match=reason):
         list(Cluster(task, 1, 0).run(iter(jobs), recorded.append))
@@ -361,7 +356,7 @@ def test_a_cluster_that_dies_with_no_error_of_the_usual_kind_is_not_waited_for(t
 
     monkeypatch.setattr(cluster, "_data_set", end)
     with pytest.raises(CropperError, match=r"the cluster failed \(SystemExit: out\)"):
-        list(Cluster(task, 1, 0).run(iter([Job(0, "a.jpg", Path("a.jpg"), "jpg", ("a.jpg",), (), frozenset(), (None,))]), list))
+        list(Cluster(task, 1, 0).run(iter([job_for(0, "a.jpg")]), list))
 
 
 def test_the_reason_of_a_failed_connection_is_the_one_at_bottom():
@@ -380,7 +375,7 @@ def test_the_reason_of_a_failed_connection_is_the_one_at_bottom():
 
 def test_nothing_behind_an_error_is_recorded(task, monkeypatch):
     """Else rows of an earlier run, of photos between it and the next ones, would be lost."""
-    jobs = [Job(n, f"{n}.jpg", Path(f"{n}.jpg"), "jpg", (f"{n}.jpg",), (), frozenset(), (None,)) for n in range(6)]
+    jobs = [job_for(n, f"{n}.jpg") for n in range(6)]
     done = [Finished(job.number, Done(job.path)) for job in jobs]
     answers = [Answer(done[:2]), Answer([done[2], jobs[3]], OutputError("the disk is full")), Answer(done[4:])]
 

@@ -23,12 +23,12 @@ from pathlib import Path
 import pytest
 from acting import DRIVER, does
 
-from cropper.engine import stages
 from cropper.engine.batch import local_threads, run_batch
 from cropper.engine.pipeline import MAX_IN_FLIGHT
 from cropper.errors import CropperError, OutputError, PhotoError
 from cropper.ledger import lock
 from cropper.ledger.table import read_rows
+from cropper.model import look
 from cropper.process import child, supervisor
 from cropper.process.child import ChildEnd, _ready, held_signals
 from cropper.process.journal import SLOTS, Journal
@@ -463,7 +463,7 @@ def test_no_clock_runs_on_for_photos_that_are_abandoned(photos, plain_rule, monk
         goes_on.wait(30)
         raise PhotoError("too late")
 
-    monkeypatch.setattr(stages, "decode_or_salvage", act)
+    monkeypatch.setattr(look, "decode_or_salvage", act)
     here = run_batch(photos, tmp_path / "out", SETTINGS, 1, stop=hangs.is_set, engine=partial(local_threads, journal=journal))
     with pytest.raises(KeyboardInterrupt):
         list(here)

@@ -17,7 +17,8 @@ from cropper.ledger.table import HEADER, read_rows
 from cropper.model.saliency import Saliency
 from cropper.settings import Settings, Target
 from cropper.views import drawing
-from cropper.views.sheet import _EMPTY, LARGEST_SIDE, SLOT, draw_sheet, is_of_the_ledger, select
+from cropper.views.selection import is_of_the_ledger, select
+from cropper.views.sheet import _EMPTY, LARGEST_SIDE, SLOT, draw_sheet
 
 WIDE = Target((640, 360), (640, 360))
 

@@ -1,4 +1,4 @@
-"""The review page: what builds it, and its parts as files that a browser takes.
+"""The review page: the modules that build it, and its parts as files for a browser.
 
-Imports what ``views`` may.
+Imports the same rooms as ``views``.
 """

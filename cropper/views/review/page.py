@@ -1,8 +1,6 @@
-"""The page for looking over what a batch decided, and the pictures it shows: what ``cropper review`` writes.
+"""Write the page for checking the decisions of a batch: the work of ``cropper review``.
 
-``review.html`` holds all it needs but the pictures: its own style, script and the ledger as data. The pictures lie beside it in
-``review_files``: of each photo a preview, a small one for the list, and its heat to lay over either. They are stamped like
-thumbnails, with the time of their photo, so that a second run makes just what is missing or has changed.
+``review.html`` holds its style, its script and the ledger as data. Only the pictures lie beside it, in ``review_files``.
 """
 
 from __future__ import annotations
@@ -19,43 +17,23 @@ from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from importlib import resources
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cropper.choosing.decide import BY_HAND
-from cropper.errors import CropperError, OutputError, PhotoError, UsageError, printable, reading, unexpected
-from cropper.geometry import fitted, pixels_of_share
-from cropper.imaging.decode import decode_or_salvage
-from cropper.imaging.encode import encode
-from cropper.imaging.header import probe
+from cropper.errors import CropperError, OutputError, UsageError, printable
 from cropper.imaging.opencv import cv2
-from cropper.imaging.resize import on_white, resized
 from cropper.ledger.state import TABLE_NAME, photos_of
 from cropper.ledger.table import FAILED, Row, read_rows
-from cropper.model.inputs import prepare, shape_for, share_needed
 from cropper.model.saliency import BUNDLED_MODEL, FAST_MODEL, Saliency
 from cropper.settings import LIMITS, Limits
-from cropper.storage import thumbnails
-from cropper.storage.atomic import replacing
 from cropper.views import drawing
+from cropper.views.review.pictures import FOLDER, HOW_MADE, make_pictures, name_of, pictures_of, remove_others, write_file
 
 PAGE = "review.html"
-FOLDER = "review_files"
-
-# Pixels of the long side of the pictures: what a phone or half a screen shows of one photo, and a card of the list.
-PREVIEW_SIDE, CARD_SIDE = 640, 320
-_QUALITY = 78
-# Pixels of the heat for one cell of the density: browsers scale what is there smoothly, but along straight lines.
-_HEAT_SCALE = 2
-_PICTURES = ("preview.jpg", "card.jpg", "heat.png")
-_OUR_PICTURE = re.compile(rf"[0-9a-f]{{24}}\.({'|'.join(map(re.escape, _PICTURES))})")
-# Stands in our folder and says what its pictures were made with: with another model they would show another heat.
+# A file in our folder that records how its pictures were made: another model would give another heat.
 _MARK = ".cropper-review"
 _GENERATOR = b'<meta name="generator" content="cropper review">'
 _COLOURS = 5
@@ -66,11 +44,11 @@ _SCRIPTS = ("boxes.js", "state.js", "export.js", "list.js", "editor.js", "page.j
 
 @dataclass(frozen=True)
 class Shown:
-    """What became of one photo of the page.
+    """The outcome of one photo of the page.
 
     Attributes:
         path: relative to IN.
-        error: why the page shows no picture of a photo that has boxes, or None.
+        error: why a photo with boxes has no picture on the page, or None.
     """
 
     path: str
@@ -80,34 +58,34 @@ class Shown:
 def write_page(
     out: Path, source: Path | None, jobs: int, limits: Limits = LIMITS, model: Path | None = None
 ) -> Generator[Shown, None, None]:
-    """Write the page over the ledger of an output folder, and yield what became of each photo, in the ledger's order.
+    """Write the page for the ledger of an output folder, and yield the outcome of each photo, in the ledger's order.
 
-    The page is written last. Closed early, or interrupted, the pictures made so far are there for the next run.
+    The page is written last. If the run ends early, the next one uses the pictures made so far.
 
     Args:
         out: the output folder of a batch.
-        source: where its photos are, or None for where the batch took them from.
+        source: the folder of the photos; None for the folder that the batch took them from.
         jobs: worker threads, at least 1.
         limits: which photos are accepted.
-        model: the ONNX file whose heat is drawn, that of the batch; None for the bundled student.
+        model: the ONNX file of the batch, for the heat; None for the bundled student.
 
     Raises:
-        UsageError: if there is no ledger, or it is not known where its photos are.
-        OutputError: if the page cannot be written, or files stand in its place that are not ours.
+        UsageError: if there is no ledger, or it does not say where the photos are.
+        OutputError: if the page cannot be written, or other files are in its place.
         ModelError: if the model cannot be loaded.
     """
     table = out / TABLE_NAME
     if not table.is_file():
         raise UsageError(f"there is no {TABLE_NAME} in it", path=out, remedy="run 'cropper batch IN OUT' first")
     photos_folder = photos_of(out, source)
-    next(read_rows(table), None)  # refuses a foreign file before anything is touched
+    next(read_rows(table), None)  # raises on a foreign file before anything is written
     _take_over(out, model or BUNDLED_MODEL)
     saliency = Saliency(model)
     entries: list[tuple[float, str]] = []
     pictures: set[str] = set()
     sizes: dict[str, None] = {}  # a set that keeps its order
     photos = groupby(read_rows(table), key=lambda row: row.path)
-    cv2.setNumThreads(1)  # photos are the unit of parallel work
+    cv2.setNumThreads(1)  # the threads work on different photos
     waiting: deque[tuple[str, tuple[Row, ...], Future[CropperError | None]]] = deque()
 
     def leave() -> Shown:
@@ -116,15 +94,16 @@ def write_page(
         entries.append(_entry(path, rows, error))
         sizes.update(dict.fromkeys(row.size for row in rows))
         if error is None:
-            pictures.update(_pictures_of(path))
+            pictures.update(pictures_of(path))
         has_box = any(_box(row) for row in rows)
-        return Shown(path, error if has_box else None)  # of a photo that failed the ledger says already why
+        return Shown(path, error if has_box else None)  # the ledger explains photos that failed
 
     with ThreadPoolExecutor(jobs, thread_name_prefix="cropper") as workers:
         try:
             for path, group in photos:
                 rows = tuple(group)
-                waiting.append((path, rows, workers.submit(_view, photos_folder, out, path, _image_size(rows), saliency, limits)))
+                future = workers.submit(make_pictures, photos_folder, out, path, _image_size(rows), saliency, limits)
+                waiting.append((path, rows, future))
                 if len(waiting) >= 4 * jobs:
                     yield leave()
             while waiting:
@@ -132,115 +111,37 @@ def write_page(
         finally:
             workers.shutdown(cancel_futures=True)
     entries.sort(key=lambda entry: entry[0])
-    _write(out / PAGE, _page(out, _command(out, photos_folder, tuple(sizes), model), tuple(sizes), [text for _, text in entries]))
-    with suppress(OSError):  # the page is there; what is left over does no harm
-        _remove_others(out / FOLDER, pictures)
+    command = _command(out, photos_folder, tuple(sizes), model)
+    write_file(out / PAGE, _page(out, command, tuple(sizes), [text for _, text in entries]))
+    with suppress(OSError):  # the page is written; old pictures do no harm
+        remove_others(out / FOLDER, pictures)
 
 
 def _take_over(out: Path, model: Path) -> None:
-    """Make sure that the page and the folder of its pictures are ours, or not there yet, and that its pictures are current."""
+    """Check that the page and its folder are ours or missing, and remove pictures that were made in another way."""
     page, folder = out / PAGE, out / FOLDER
     try:
         if page.exists():
             with page.open("rb") as file:
                 if _GENERATOR not in file.read(4096):
-                    raise OutputError("is there already and is no page of cropper's", path=page, remedy="move it away")
+                    raise OutputError("it is not a page that cropper wrote", path=page, remedy="move it away")
         folder.mkdir(exist_ok=True)
         mark = folder / _MARK
-        made_with = hashlib.sha256(repr((PREVIEW_SIDE, CARD_SIDE, _HEAT_SCALE, _QUALITY)).encode())
+        made_with = hashlib.sha256(HOW_MADE.encode())
         made_with.update(model.read_bytes())
         if mark.exists():
             if mark.read_text(encoding="utf-8") != made_with.hexdigest():
-                _remove_others(folder, set())
+                remove_others(folder, set())
         elif any(folder.iterdir()):
-            raise OutputError("holds files that 'cropper review' did not make", path=folder, remedy="move them away")
+            raise OutputError("it holds files that 'cropper review' did not make", path=folder, remedy="move them away")
         mark.write_text(made_with.hexdigest(), encoding="utf-8")
     except OSError as error:
         reason = f"the page cannot be written ({error.strerror})"
         raise OutputError(reason, path=error.filename or out, remedy="check its permissions") from error
 
 
-def _remove_others(folder: Path, pictures: set[str]) -> None:
-    """Remove the pictures of photos that are not in the ledger any more. Other files stay."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if _OUR_PICTURE.fullmatch(entry.name) and entry.name not in pictures:
-                Path(entry.path).unlink(missing_ok=True)
-
-
-def _name_of(path: str) -> str:
-    """A name for a photo's pictures: no two photos share one, and it can stand in any URL and file system."""
-    return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-
-
-def _pictures_of(path: str) -> list[str]:
-    return [f"{_name_of(path)}.{picture}" for picture in _PICTURES]
-
-
-def _view(
-    source: Path, out: Path, path: str, image_size: tuple[int, int] | None, model: Saliency, limits: Limits
-) -> CropperError | None:
-    """Worker: make a photo's pictures unless they are there, or say why it has none."""
-    file, folder = source / path, out / FOLDER
-    files = [folder / name for name in _pictures_of(path)]
-    if thumbnails.are_up_to_date(files, file):
-        return None
-    try:
-        with reading(file), file.open("rb") as opened:
-            modified = os.fstat(opened.fileno()).st_mtime_ns
-            pictures = _drawn(opened.read(), image_size, model, limits)
-        for target, data in zip(files, pictures, strict=True):
-            _write(target, data)
-            thumbnails.stamp(target, modified)
-    except OutputError:
-        raise  # the next photo's could not be written either
-    except CropperError as error:
-        return error
-    except Exception as error:  # nothing that one photo does may stop the others
-        return PhotoError(unexpected(error), path=file)
-    return None
-
-
-def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency, limits: Limits) -> tuple[bytes, bytes, bytes]:
-    """A photo's preview, the small one and its heat, as files.
-
-    Raises:
-        PhotoError: if it cannot be decoded, or is of another size than its boxes are for.
-    """
-    header = probe(data, limits)
-    size = header.width, header.height
-    if image_size not in (None, size):
-        raise PhotoError("it has changed since its boxes were chosen", remedy="run 'cropper batch' again")
-    preview, card = (fitted(*size, (side, side), enlarge=False) for side in (PREVIEW_SIDE, CARD_SIDE))
-    # Enough for the model to see what it saw in the batch, so that the heat is what the boxes were chosen from.
-    share = max(Fraction(preview[0], size[0]), Fraction(preview[1], size[1]), share_needed(*size))
-    pixels, _ = decode_or_salvage(data, header, pixels_of_share(*size, share), limits)
-    density = model.densities(prepare(on_white(pixels), shape_for(*size))[None])[0]
-    shown = resized(on_white(pixels), preview)
-    return (
-        encode(shown, header, "jpg", _QUALITY),
-        encode(resized(shown, card), header, "jpg", _QUALITY),
-        cv2.imencode(".png", _heat(density))[1].tobytes(),
-    )
-
-
-def _heat(density: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A density as colours to lay over the photo, uint8 [h, w, 4] BGRA."""
-    rows, columns = density.shape
-    return drawing.heat_layer(density, columns * _HEAT_SCALE, rows * _HEAT_SCALE)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    try:
-        with replacing(path, path.with_name(f"{path.name}.part")) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        raise OutputError(f"it cannot be written ({error.strerror})", path=path, remedy="make room and run again") from error
-
-
 def _image_size(rows: Iterable[Row]) -> tuple[int, int] | None:
-    """The width and height of a photo as its rows say, or None where none does."""
+    """Read the width and height of a photo from its rows; None if no row has them."""
     for row in rows:
         numbers = _whole(row.image_width, row.image_height)
         if numbers and min(numbers) > 0:
@@ -253,7 +154,7 @@ def _box(row: Row) -> tuple[int, ...] | None:
 
 
 def _whole(*texts: str) -> tuple[int, ...] | None:
-    """Texts as whole numbers, or None where one is none: someone may have had the ledger in a spreadsheet."""
+    """Read texts as whole numbers; None if one is not a number, as after someone's edit in a spreadsheet."""
     try:
         return tuple(int(text) for text in texts)
     except ValueError:
@@ -261,10 +162,10 @@ def _whole(*texts: str) -> tuple[int, ...] | None:
 
 
 def _entry(path: str, rows: tuple[Row, ...], error: CropperError | None) -> tuple[float, str]:
-    """A photo in the page's data, as JSON, and what the page sorts by: failed ones first, then the least density kept.
+    """Return the sort key of a photo and its entry in the page's data, as JSON. Failed photos come first, then the least kept.
 
-    The keys are short because there may be many: ``p`` path, ``i`` name of the pictures, ``n`` the photo's size, ``e`` why there
-    is no picture, ``r`` rows: ``s`` size, ``t`` status, ``b`` box, ``f`` focus, ``k`` kept, ``m`` message.
+    Its keys are short because there may be many photos: ``p`` path, ``i`` name of the pictures, ``n`` the photo's size, ``e`` why
+    it has no picture, ``r`` rows. In a row: ``s`` size, ``t`` status, ``b`` box, ``f`` focus, ``k`` kept, ``m`` message.
     """
     image_size = _image_size(rows)
     kept = [_share(row.kept) for row in rows]
@@ -273,7 +174,7 @@ def _entry(path: str, rows: tuple[Row, ...], error: CropperError | None) -> tupl
     for row, share in zip(rows, kept, strict=True):
         place = {"b": _box(row), "f": _whole(row.focus_x, row.focus_y)}
         shown.append(_without_empty({"s": row.size, "t": row.status, **place, "k": share, "m": row.message}))
-    about = {"p": path, "i": _name_of(path), "n": image_size, "r": shown, "e": error.reason if error else ""}
+    about = {"p": path, "i": name_of(path), "n": image_size, "r": shown, "e": error.reason if error else ""}
     is_failed = any(row.status == FAILED for row in rows)
     return -1 if is_failed else min(known, default=2), _json(_without_empty(about))
 
@@ -291,15 +192,15 @@ def _without_empty(values: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    """JSON that can stand in an HTML page: no tag begins in it. A name that is no UTF-8 keeps its bytes, as lone surrogates."""
+    """Encode JSON that is safe inside an HTML page. Names that are not UTF-8 keep their bytes, as lone surrogates."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str]) -> bytes:
-    """The whole page."""
+    """Fill the template of the page."""
     absolute = os.path.abspath(out)
     about = {
-        # What the browser remembers of this page, apart from what it does of others: they may all be one site to it.
+        # The browser's storage key for this page: pages opened from disk may all count as one site.
         "key": hashlib.sha256(os.fsencode(absolute)).hexdigest()[:16],
         "title": printable(os.path.basename(absolute)),
         "folder": FOLDER,
@@ -332,12 +233,12 @@ def _text_of(name: str) -> str:
 
 
 def _hash_of(text: str) -> str:
-    """What a content security policy calls an inline style or script."""
+    """Return the name of an inline style or script in a content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode()}'"
 
 
 def _command(out: Path, source: Path, sizes: tuple[str, ...], model: Path | None) -> str:
-    """What applies the exported file, as one line for a shell."""
+    """Return the shell command that applies the exported file."""
     wanted = [f"--{'aspect' if ':' in size else 'size'} {shlex.quote(size)}" for size in sizes if size]
     folders = [shlex.quote(printable(os.path.abspath(folder))) for folder in (source, out)]
     fast = ["--fast"] if model == FAST_MODEL else []

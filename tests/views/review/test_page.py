@@ -18,7 +18,8 @@ from cropper.cli import main
 from cropper.engine.batch import run_batch
 from cropper.ledger.state import TABLE_NAME
 from cropper.settings import Settings, Target
-from cropper.views.review.page import PAGE, Shown, _heat, write_page
+from cropper.views.review.page import PAGE, Shown, write_page
+from cropper.views.review.pictures import _heat
 
 TARGETS = (Target((640, 360), (64, 36)), Target((1, 1)))
 
@@ -202,7 +203,7 @@ def test_an_output_folder_without_a_ledger_is_said(tmp_path):
 def test_somebody_elses_page_and_folder_stay_as_they_are(batch):
     _, out = batch("a.jpg")
     (out / PAGE).write_text("<p>mine</p>")
-    with pytest.raises(OutputError, match="no page of cropper's"):
+    with pytest.raises(OutputError, match="not a page that cropper wrote"):
         write(out)
     assert (out / PAGE).read_text() == "<p>mine</p>"
     (out / PAGE).unlink()

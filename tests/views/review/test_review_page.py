@@ -20,7 +20,8 @@ from cropper.geometry import aspect_ratio, largest_size
 from cropper.ledger.state import TABLE_NAME
 from cropper.ledger.table import Row, read_rows
 from cropper.settings import Settings, Target
-from cropper.views.review.page import PAGE, _entry, _name_of, _page, write_page
+from cropper.views.review.page import PAGE, _entry, _page, write_page
+from cropper.views.review.pictures import name_of
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium import webdriver  # noqa: E402
@@ -368,7 +369,7 @@ def test_marks_and_boxes_outlive_a_reload(page):
 def test_only_changed_photos_are_exported_whatever_their_names(page):
     boxes = {}
     for path in (NO_TEXT, QUOTED):
-        page.run("open(shown.findIndex((photo) => photo.i === arguments[0]))", _name_of(path))
+        page.run("open(shown.findIndex((photo) => photo.i === arguments[0]))", name_of(path))
         page.choose("9:16")
         page.keys("-")
         boxes[path] = [str(number) for number in page.box("9:16")]

@@ -1,0 +1,129 @@
+"""Make the pictures of the review page.
+
+Each photo has a preview, a smaller one for the list, and the heat to lay over either. Like thumbnails, they carry the time of
+their photo, so that a second run makes only pictures that are missing or out of date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropper.errors import CropperError, OutputError, PhotoError, reading, unexpected
+from cropper.geometry import fitted, pixels_of_share
+from cropper.imaging.encode import encode
+from cropper.imaging.opencv import cv2
+from cropper.imaging.resize import on_white, resized
+from cropper.model.inputs import share_needed
+from cropper.model.look import infer_maps, open_photo
+from cropper.model.saliency import Saliency
+from cropper.settings import Limits
+from cropper.storage import thumbnails
+from cropper.storage.atomic import replacing
+from cropper.views import drawing
+
+FOLDER = "review_files"
+
+# Pixels of the long side: a preview fills a phone or half a screen, a card stands in the list.
+PREVIEW_SIDE, CARD_SIDE = 640, 320
+_QUALITY = 78
+# Pixels of the heat per cell of the density, along each side. Browsers interpolate linearly, which looks rough from one pixel.
+_HEAT_SCALE = 2
+_PICTURES = ("preview.jpg", "card.jpg", "heat.png")
+_OUR_PICTURE = re.compile(rf"[0-9a-f]{{24}}\.({'|'.join(map(re.escape, _PICTURES))})")
+# All that decides the pictures of a photo, beside the model.
+HOW_MADE = repr((PREVIEW_SIDE, CARD_SIDE, _HEAT_SCALE, _QUALITY))
+
+
+def remove_others(folder: Path, pictures: set[str]) -> None:
+    """Remove the pictures of photos that are no longer in the ledger. Other files stay."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _OUR_PICTURE.fullmatch(entry.name) and entry.name not in pictures:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def name_of(path: str) -> str:
+    """Return a name for a photo's pictures that is unique and safe in URLs and in all file systems."""
+    return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def pictures_of(path: str) -> list[str]:
+    """Return the file names of a photo's pictures: preview, card and heat."""
+    return [f"{name_of(path)}.{picture}" for picture in _PICTURES]
+
+
+def make_pictures(
+    source: Path, out: Path, path: str, image_size: tuple[int, int] | None, model: Saliency, limits: Limits
+) -> CropperError | None:
+    """Worker: make a photo's pictures unless they are up to date. Return the error if that fails."""
+    file, folder = source / path, out / FOLDER
+    files = [folder / name for name in pictures_of(path)]
+    if thumbnails.are_up_to_date(files, file):
+        return None
+    try:
+        with reading(file), file.open("rb") as opened:
+            modified = os.fstat(opened.fileno()).st_mtime_ns
+            pictures = _drawn(opened.read(), image_size, model, limits)
+        for target, data in zip(files, pictures, strict=True):
+            write_file(target, data)
+            thumbnails.stamp(target, modified)
+    except OutputError:
+        raise  # the pictures of the next photo could not be written either
+    except CropperError as error:
+        return error
+    except Exception as error:  # one photo must not stop the others
+        return PhotoError(unexpected(error), path=file)
+    return None
+
+
+def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency, limits: Limits) -> tuple[bytes, bytes, bytes]:
+    """Make the files of a photo's preview, its card and its heat.
+
+    Raises:
+        PhotoError: if the photo cannot be decoded, or its size is not the one that its boxes were chosen for.
+    """
+
+    def needed(width: int, height: int) -> tuple[int, int]:
+        if image_size not in (None, (width, height)):
+            raise PhotoError("it has changed since its boxes were chosen", remedy="run 'cropper batch' again")
+        preview = _size_within(width, height, PREVIEW_SIDE)
+        # Enough pixels for the model to see the same as in the batch, so that the heat is the one behind the boxes.
+        share = max(Fraction(preview[0], width), Fraction(preview[1], height), share_needed(width, height))
+        return pixels_of_share(width, height, share)
+
+    photo = open_photo(data, needed, limits)
+    (maps,) = infer_maps([photo], model)
+    size = photo.header.width, photo.header.height
+    shown = resized(on_white(photo.pixels), _size_within(*size, PREVIEW_SIDE))
+    return (
+        encode(shown, photo.header, "jpg", _QUALITY),
+        encode(resized(shown, _size_within(*size, CARD_SIDE)), photo.header, "jpg", _QUALITY),
+        cv2.imencode(".png", _heat(maps.density))[1].tobytes(),
+    )
+
+
+def _size_within(width: int, height: int, side: int) -> tuple[int, int]:
+    """Scale a photo's width and height down to at most ``side`` pixels each."""
+    return fitted(width, height, (side, side), enlarge=False)
+
+
+def _heat(density: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Colour a density as a layer for the photo, uint8 [h, w, 4] BGRA."""
+    rows, columns = density.shape
+    return drawing.heat_layer(density, columns * _HEAT_SCALE, rows * _HEAT_SCALE)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file completely or not at all."""
+    try:
+        with replacing(path, path.with_name(f"{path.name}.part")) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        raise OutputError(f"it cannot be written ({error.strerror})", path=path, remedy="make room and run again") from error

@@ -1,0 +1,99 @@
+"""From a photo's bytes to its pixels and maps."""
+
+from __future__ import annotations
+
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+from cropper import PhotoError
+from cropper.model import look
+from cropper.model.look import Maps, infer_maps, model_input_of, open_photo, read_header
+from cropper.model.saliency import Saliency
+from cropper.settings import KEEP_ALL, Limits
+
+
+def jpeg(width: int, height: int) -> bytes:
+    noise = np.random.default_rng(0).integers(0, 256, (height // 16, width // 16, 3), np.uint8)
+    return cv2.imencode(".jpg", cv2.resize(noise, (width, height)))[1].tobytes()
+
+
+def whole(width: int, height: int) -> tuple[int, int]:
+    return width, height
+
+
+def test_a_photo_is_decoded_to_what_is_needed_and_prepared_for_the_model():
+    asked = []
+
+    def an_eighth(width: int, height: int) -> tuple[int, int]:
+        asked.append((width, height))
+        return width // 8, height // 8
+
+    photo = open_photo(jpeg(1600, 800), an_eighth)
+    assert asked == [(1600, 800)]
+    assert (photo.header.width, photo.header.height) == (1600, 800)
+    assert photo.pixels.shape == (100, 200, 3)
+    np.testing.assert_array_equal(photo.model_input, model_input_of(photo.pixels, photo.header))
+    assert not photo.salvaged
+
+
+def test_transparency_lies_on_white_for_the_model_alone():
+    photo = open_photo(cv2.imencode(".png", np.zeros((40, 60, 4), np.uint8))[1].tobytes(), whole)
+    assert photo.pixels.shape == (40, 60, 4)
+    assert photo.model_input.min() == 255
+
+
+def test_what_is_needed_may_refuse_a_photo_before_it_is_decoded(monkeypatch):
+    def refuse(width: int, height: int) -> tuple[int, int]:
+        raise PhotoError("not this one")
+
+    monkeypatch.setattr(look, "decode_or_salvage", lambda *arguments: pytest.fail("it was decoded"))
+    with pytest.raises(PhotoError, match="not this one"):
+        open_photo(jpeg(160, 160), refuse)
+
+
+def test_a_damaged_photo_is_salvaged_only_where_the_limits_allow_it():
+    damaged = jpeg(320, 320)[:-400]
+    with pytest.raises(PhotoError):
+        open_photo(damaged, whole)
+    assert open_photo(damaged, whole, Limits(salvage=True)).salvaged
+
+
+def test_metadata_comes_with_the_header_only_where_it_is_kept(samples):
+    data = (samples / "wren.jpg").read_bytes()
+    assert read_header(data, Limits()) == open_photo(data, whole).header
+    assert read_header(data, Limits(), KEEP_ALL) == open_photo(data, whole, keep=KEEP_ALL).header
+
+
+def test_the_maps_of_a_batch_are_those_of_each_photo_alone():
+    model = Saliency()
+    photos = [open_photo(jpeg(320, 320), whole), open_photo(jpeg(640, 640), whole)]
+    together = infer_maps(photos, model)
+    for photo, maps in zip(photos, together, strict=True):
+        assert isinstance(maps, Maps)
+        assert maps.density.sum() == pytest.approx(1, abs=1e-4)
+        np.testing.assert_array_equal(maps.density, infer_maps([photo], model)[0].density)
+
+
+def test_large_photos_wait_for_each_other_and_their_clocks_stand_still_meanwhile(monkeypatch):
+    monkeypatch.setattr(look, "LARGE", 100_000)
+    order: list[tuple[str, bool]] = []
+    waits = threading.Event()
+
+    def clock_of(name: str):
+        def clock(runs: bool) -> None:
+            order.append((name, runs))
+            waits.set()
+
+        return clock
+
+    with look._one_large:
+        other = threading.Thread(target=open_photo, args=(jpeg(640, 640), whole), kwargs={"clock": clock_of("large")})
+        other.start()
+        assert waits.wait(10)
+        open_photo(jpeg(160, 160), whole, clock=clock_of("small"))  # does not wait
+        assert order == [("large", False)]
+    other.join(10)
+    assert order == [("large", False), ("large", True)]
