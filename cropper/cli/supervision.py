@@ -72,7 +72,7 @@ def supervised(command: Callable[..., int]) -> Callable[..., int]:
                 say(message)
 
         # Of an OUT in a storage a child keeps a ledger here, which stays behind where it dies.
-        with nullcontext() if isinstance(out, Path) else TemporaryDirectory(prefix="cropper-") as scratch:
+        with TemporaryDirectory(prefix="cropper-") if out.is_remote else nullcontext() as scratch:
             try:
                 return supervise(work, source, deadline, tell)
             except KeyboardInterrupt:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, replace
@@ -31,9 +30,10 @@ from cropper.ledger.table import HEADER, OK, SKIPPED, VERSIONED, Row
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.process.journal import Journal
 from cropper.settings import Settings, Target
-from cropper.storage import access, thumbnails
+from cropper.storage import thumbnails
+from cropper.storage.access import bucket_place, place
 from cropper.storage.naming import names_of, names_one_by_one, paths_of, temporary_name
-from cropper.storage.places import Place, Remote, Version, is_inside, join, order
+from cropper.storage.places import Place, Version, join, order
 
 
 def local_threads(
@@ -49,8 +49,8 @@ def local_threads(
 
 
 def run_batch(
-    source: Place,
-    out: Place,
+    source: Path | Place,
+    out: Path | Place,
     settings: Settings,
     jobs: int,
     given: Given | None = None,
@@ -90,18 +90,19 @@ def run_batch(
         ModelError: if the model cannot be loaded.
         KeyboardInterrupt: if ``stop`` said so.
     """
+    source, out = place(source), place(out)
     _check_folders(source, out)
     label = shard.label if shard is not None else ""
     with (
         engine(source, out, settings, jobs) as workers,
-        TemporaryDirectory(prefix="cropper-ledger-") if isinstance(out, Remote) else nullcontext() as scratch,
+        TemporaryDirectory(prefix="cropper-ledger-") if out.is_remote else nullcontext() as scratch,
     ):
         mirror = None
-        if isinstance(out, Remote):
+        if out.is_remote:
             from cropper.ledger import upload
 
-            mirror = upload.fetch_ledger(out, Path(str(scratch)), shard, settings.dry_run)
-        here = Path(str(scratch)) if isinstance(out, Remote) else out  # where the ledger is
+            mirror = upload.fetch_ledger(bucket_place(out), Path(str(scratch)), shard, settings.dry_run)
+        here = out.local_path or Path(str(scratch))  # where the ledger is
         header = HEADER if mirror is None else VERSIONED
         if shard is None:
             current = open_run(here, source, _fingerprint(settings), settings.dry_run, header)
@@ -143,18 +144,14 @@ def run_batch(
 
 
 def _check_folders(source: Place, out: Place) -> None:
-    if isinstance(source, Path) and isinstance(out, Path):
-        forbidden = is_inside(os.path.realpath(source), os.path.realpath(out))
-    else:
-        forbidden = f"{source}/".startswith(f"{str(out).rstrip('/')}/")
-    if forbidden:
+    if source.is_inside(out):
         remedy = "choose an OUT beside IN or inside it, so that no photo can be overwritten"
         raise UsageError("OUT is IN or holds it", path=out, remedy=remedy)
 
 
 def _check_still_there(source: Place) -> None:
     """Where all photos are gone, each would fail, and be struck from the ledger."""
-    if isinstance(source, Path) and not source.is_dir():
+    if source.is_gone():
         raise UsageError("the folder is gone", path=source, remedy="run again when it is back: it goes on from here")
 
 
@@ -181,7 +178,7 @@ def _photos(
     """The walk, each photo with its outputs; those that need no work as finished already."""
     number = 0
     label = shard.label if shard is not None else ""
-    for folder in access.folders(source, PHOTO_EXTENSIONS, leave_out=out):
+    for folder in source.walk(PHOTO_EXTENSIONS, leave_out=out):
         if folder.error is not None:
             raise_if_for_all(folder.error)
         if folder.error is not None or folder.others:
@@ -189,7 +186,7 @@ def _photos(
             number += 1
         naming = names_one_by_one if folder.in_pieces else names_of
         names = naming(folder.photos, settings.format)
-        for name, seen in zip_longest(folder.photos, folder.seen):
+        for name, seen in zip_longest(folder.photos, folder.versions):
             path = join(folder.path, name)
             if shard is not None and not shard.holds(path):
                 continue
@@ -198,7 +195,7 @@ def _photos(
             outdated = current.outdated.of(path)
             foci = tuple(focus_for(given, path, target.label) for target in settings.targets)
             # Of an OUT in a storage the rows may be older than the run: what was sent last is all that is left of them.
-            was_left = passed is not None and isinstance(out, Path) and bool(known) and order(path) <= passed
+            was_left = passed is not None and not out.is_remote and bool(known) and order(path) <= passed
             if was_left or (_is_done(source / path, seen, out, wanted, known) and _as_given(known, settings.targets, foci)):
                 yield Finished(number, Done(path, known, unchanged=True))
             else:
@@ -218,12 +215,10 @@ def _is_done(file: Place, seen: Version | None, out: Place, wanted: tuple[str, .
     if [(row.status, row.output) for row in known] != [(OK, output) for output in wanted]:
         return False
     try:
-        seen = seen or access.seen(file)
+        seen = seen or file.version_now()
     except OSError:
         return False
-    if isinstance(out, Path):
-        return thumbnails.are_stamped([out / output for output in wanted], seen.modified_ns)
-    return all(row.version == seen.version for row in known)
+    return out.are_up_to_date(wanted, [row.version for row in known], seen)
 
 
 def _as_given(known: tuple[Row, ...], targets: tuple[Target, ...], foci: tuple[Focus | None, ...]) -> bool:
@@ -250,7 +245,7 @@ def _record(current: OpenRun, finished: Finished) -> None:
     for thumbnail in finished.unstamped:
         assert seen is not None
         with suppress(OSError):  # gone or out of reach already: the next run makes it again
-            thumbnails.stamp(thumbnail, seen.modified_ns)
+            thumbnail.stamp(seen.modified_ns)
 
 
 def _record_the_rest(current: OpenRun, engine: Engine) -> None:

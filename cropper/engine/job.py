@@ -49,7 +49,7 @@ class Job:
 
     number: int
     path: str
-    file: Place
+    file: Path | Place
     format: str
     outputs: tuple[str, ...]  # relative to OUT, one a target
     known: tuple[Row, ...]  # its rows in the ledger, of an earlier run with the same settings
@@ -79,7 +79,7 @@ class Finished:
     done: Done
     was_decoded: bool = False
     bytes: int = 0  # of its decoded pixels
-    unstamped: tuple[Path, ...] = ()  # thumbnails to stamp once the rows are in the ledger
+    unstamped: tuple[Place, ...] = ()  # thumbnails to stamp once the rows are in the ledger
     seen: Version | None = None  # the version of the photo that it is of
 
 

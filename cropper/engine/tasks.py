@@ -21,11 +21,11 @@ from cropper.model.inputs import shape_for
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
 from cropper.settings import Fit, Settings, Target
-from cropper.storage import access
+from cropper.storage.access import place
 from cropper.storage.places import Place, Version
 
 
-def try_alone(source: Place, path: str, settings: Settings, given: Given, journal: Journal) -> None:
+def try_alone(source: Path | Place, path: str, settings: Settings, given: Given, journal: Journal) -> None:
     """Take one photo the whole way as ``run`` would, and write nothing.
 
     Args:
@@ -41,7 +41,7 @@ def try_alone(source: Place, path: str, settings: Settings, given: Given, journa
     model = Saliency(settings.model, settings.device)
     model.densities(np.zeros((1, *shape_for(64, 96), 3), np.uint8))  # the first time takes longer, and no photo's clock runs yet
     if path:
-        data, _ = access.read(source / path, Version(-1, 0, ""))
+        data, _ = place(source / path).read()
     else:
         data = cv2.imencode(".jpg", np.full((64, 96, 3), 128, np.uint8))[1].tobytes()
     format = output_format(path or "good.jpg", settings.format)
@@ -60,7 +60,7 @@ class Inferred:
 def decode_photo(job: Job, settings: Settings, journal: Journal) -> Decoded | Finished:
     """Worker: read and decode a photo, once, and cut the model's input from it."""
     try:
-        data, seen = access.read(job.file, job.seen)
+        data, seen = place(job.file).read(job.seen)
         return _decoded(job, data, seen, settings, journal)
     except Exception as error:
         raise_if_for_all(error)
@@ -89,7 +89,7 @@ def finish_photo(decoded: Decoded, density: NDArray[np.float32], settings: Setti
     """Worker: choose the boxes of a photo, render, encode and write its thumbnails."""
     job, header = decoded.job, decoded.header
     rows: list[Row] = []
-    unstamped: list[Path] = []
+    unstamped: list[Place] = []
     fits: list[Fit] = []
     first_error: CropperError | None = None
     image = header.width, header.height
@@ -100,19 +100,19 @@ def finish_photo(decoded: Decoded, density: NDArray[np.float32], settings: Setti
             journal.clock(job.number, False)  # what a disk or a storage takes is no fault of the photo's
             ours = output in job.ours
             if not settings.dry_run:
-                access.check_stays_in(out, output)
+                out.check_stays_in(output)
             if settings.dry_run:
                 output = output if ours else ""  # what an earlier run left is still ours
             elif decisions[0].fit is Fit.SKIP:
                 if ours:
-                    access.remove(out / output)
+                    (out / output).remove()
                 output = ""
             else:
                 journal.clock(job.number, True)
                 data = _encoded(decoded, decisions[0], target, settings)
                 journal.clock(job.number, False)
                 file = out / output
-                if access.write(file, data, job.temporary, decoded.seen.modified_ns, ours) and isinstance(file, Path):
+                if file.write_thumbnail(data, job.temporary, decoded.seen.modified_ns, ours):
                     unstamped.append(file)
             for decision in decisions:
                 status = SKIPPED if decision.fit is Fit.SKIP else OK

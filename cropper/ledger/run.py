@@ -19,17 +19,14 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cropper.errors import OutputError
 from cropper.ledger import lock
 from cropper.ledger.state import SHARDS_FOLDER, Files, files_of, sync_folder, write_whole, writing_to
 from cropper.ledger.table import HEADER, SIZE_COLUMN, Previous, Writer, as_wide, read_lines, read_rows
+from cropper.storage.access import place
 from cropper.storage.atomic import replacing
-from cropper.storage.places import Place, Remote, order
-
-if TYPE_CHECKING:  # with it is numpy, which a supervisor does without
-    pass
+from cropper.storage.places import Place, order
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class OpenRun:
     lock: lock.Lock
 
 
-def open_run(out: Path, source: Place, settings: str, dry: bool = False, header: tuple[str, ...] = HEADER) -> OpenRun:
+def open_run(out: Path, source: Path | Place, settings: str, dry: bool = False, header: tuple[str, ...] = HEADER) -> OpenRun:
     """Begin a run over an output folder: join what a killed run left, set rows of other settings aside.
 
     Args:
@@ -79,7 +76,7 @@ def open_run(out: Path, source: Place, settings: str, dry: bool = False, header:
         return begin(files, source, settings, dry, check)
 
 
-def begin(files: Files, source: Place, settings: str, dry: bool, prepare: Callable[[], None]) -> OpenRun:
+def begin(files: Files, source: Path | Place, settings: str, dry: bool, prepare: Callable[[], None]) -> OpenRun:
     """Take the lock, let ``prepare`` look at what is there, and begin a run.
 
     Raises:
@@ -95,14 +92,14 @@ def begin(files: Files, source: Place, settings: str, dry: bool, prepare: Callab
         raise
 
 
-def _begin(files: Files, source: Place, settings: str, dry: bool, taken: lock.Lock) -> OpenRun:
+def _begin(files: Files, source: Path | Place, settings: str, dry: bool, taken: lock.Lock) -> OpenRun:
     has_outputs = any(row.output for file in (files.ledger, files.part, files.outdated) for row in read_rows(file))
     same_settings = files.settings.exists() and files.settings.read_text(encoding="utf-8") == settings
     if dry and has_outputs and not same_settings:
         raise OutputError(
             "holds thumbnails made with other settings", path=files.out, remedy="choose another OUT for the dry run"
         )
-    write_whole(files.source, os.fsencode(source if isinstance(source, Remote) else os.path.abspath(source)))
+    write_whole(files.source, os.fsencode(place(source).full_name()))
     recover(files)
     if not same_settings:
         _join(files.ledger, files.outdated, files)

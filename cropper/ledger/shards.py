@@ -69,7 +69,9 @@ def labelled(names: list[str]) -> list[Shard]:
     return [Shard(int(match[1]), int(match[2])) for match in found if match]
 
 
-def open_shard_run(out: Path, source: Place, settings: str, dry: bool, shard: Shard, header: tuple[str, ...] = HEADER) -> OpenRun:
+def open_shard_run(
+    out: Path, source: Path | Place, settings: str, dry: bool, shard: Shard, header: tuple[str, ...] = HEADER
+) -> OpenRun:
     """Begin a run of one shard; arguments and errors are those of ``ledger.open_run``."""
     folder = shard_folder(out, shard)
     with writing_to(out):

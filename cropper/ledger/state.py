@@ -7,16 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cropper.errors import OutputError, UsageError, remedy_for
 from cropper.ledger.table import HEADER
+from cropper.storage.access import place
 from cropper.storage.atomic import replacing
-from cropper.storage.places import is_url
-
-if TYPE_CHECKING:  # with it is numpy, which a supervisor does without
-    pass
-
+from cropper.storage.places import Place
 
 TABLE_NAME = "boxes.csv"
 STATE_FOLDER = ".cropper"
@@ -92,32 +88,35 @@ def writing_to(out: Path) -> Iterator[None]:
         raise OutputError(reason, path=error.filename or out, remedy=remedy) from error
 
 
-def source_of(out: Path) -> Path | None:
-    """The folder IN that the last run over an output folder took its photos from; None where none has left word of it."""
+def source_of(out: Path) -> Place | None:
+    """Return the folder IN of the last run over an output folder, or None if no run left its name there."""
     try:
-        return Path(os.fsdecode(files_of(out).source.read_bytes()))
+        return place(os.fsdecode(files_of(out).source.read_bytes()))
     except OSError:
         return None
 
 
 def photos_of(out: Path, told: Path | None) -> Path:
-    """Where the photos of an output folder are: in the folder that is told, or else the one that ``source_of`` tells.
+    """Return the folder with the photos of an output folder: the one that is told, or else that of ``source_of``.
 
     Raises:
-        UsageError: if it is not known, or not there any more.
+        UsageError: if it is not known, not on this machine, or not there any more.
     """
     if told is not None:
         if not told.is_dir():
             raise UsageError("the folder of the photos is not there", path=told, remedy="give it with --photos")
         return told
     source = source_of(out)
-    if source is not None and is_url(os.fspath(files_of(out).source.read_text(errors="replace"))):
-        reason = f"was made of photos in {files_of(out).source.read_text(errors='replace')}"
-        raise UsageError(reason, path=out, remedy="give a folder of this machine that has them with --photos")
-    if source is None or not source.is_dir():
-        reason = "does not say where its photos are" if source is None else f"was made of photos in {source}, which is gone"
+    if source is None:
+        raise UsageError("does not say where its photos are", path=out, remedy="give their folder with --photos")
+    folder = source.local_path
+    if folder is None:
+        remedy = "give a folder of this machine that has them with --photos"
+        raise UsageError(f"was made of photos in {source}", path=out, remedy=remedy)
+    if source.is_gone():
+        reason = f"was made of photos in {source}, which is gone"
         raise UsageError(reason, path=out, remedy="give their folder with --photos")
-    return source
+    return folder
 
 
 def write_whole(path: Path, data: bytes) -> None:

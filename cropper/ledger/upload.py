@@ -20,8 +20,7 @@ from cropper.ledger.merge import merge_tables
 from cropper.ledger.shards import Shard, labelled, merge_shards, shard_folder
 from cropper.ledger.state import SHARDS_FOLDER, STATE_FOLDER, TABLE_NAME, Files, files_of, files_of_shard
 from cropper.ledger.table import VERSIONED
-from cropper.storage import bucket
-from cropper.storage.places import Remote
+from cropper.storage.bucket import BucketPlace
 
 # A part is sent when it has this many rows, or has waited for this many seconds.
 ROWS, SECONDS = 1000, 60.0
@@ -40,8 +39,8 @@ class Mirror:
     """
 
     files: Files
-    state: Remote
-    table: Remote | None
+    state: BucketPlace
+    table: BucketPlace | None
     parts: list[str] = field(default_factory=list)  # in the storage
     before: dict[Path, tuple[int, int]] = field(default_factory=dict)  # files that were fetched, and their inode and time
     sent: int = 0  # bytes of this run's part
@@ -49,7 +48,7 @@ class Mirror:
     last: float = field(default_factory=time.monotonic)
 
 
-def fetch_ledger(out: Remote, scratch: Path, shard: Shard | None, dry: bool = False) -> Mirror:
+def fetch_ledger(out: BucketPlace, scratch: Path, shard: Shard | None, dry: bool = False) -> Mirror:
     """Copy what earlier runs left to a scratch folder, as a killed run would have left it there.
 
     Args:
@@ -63,14 +62,14 @@ def fetch_ledger(out: Remote, scratch: Path, shard: Shard | None, dry: bool = Fa
         CropperError: if it cannot be listed.
     """
     root = out / STATE_FOLDER
-    found = bucket.names(root)
+    found = root.names()
     main = _mirror(out, scratch, None)
     _fetch_files(main)
-    if not dry and not found and not main.files.ledger.exists() and not bucket.is_empty(out):
+    if not dry and not found and not main.files.ledger.exists() and not out.is_empty():
         remedy = "choose an OUT that is empty or that cropper made"
         raise OutputError("holds objects and no ledger of ours", path=out, remedy=remedy)
     if SHARDS_FOLDER in found:
-        for other in labelled(bucket.names(root / SHARDS_FOLDER)):
+        for other in labelled((root / SHARDS_FOLDER).names()):
             shard_folder(scratch, other).mkdir(parents=True, exist_ok=True)
     if shard is None:
         return main
@@ -121,7 +120,7 @@ def send_end(mirror: Mirror, leaves_state: bool) -> None:
         _update(mirror, files.source)
 
 
-def merge_in_bucket(out: Remote, scratch: Path, finish: bool) -> Remote:
+def merge_in_bucket(out: BucketPlace, scratch: Path, finish: bool) -> BucketPlace:
     """Join the ledgers of all shards, as ``shards.merge`` does, to the table, and give its place.
 
     Raises:
@@ -137,17 +136,17 @@ def merge_in_bucket(out: Remote, scratch: Path, finish: bool) -> Remote:
     if finish:
         _update(main, main.files.outdated)
         for mirror in mirrors:
-            for name in bucket.names(mirror.state):
-                bucket.remove(mirror.state / name)
+            for name in mirror.state.names():
+                (mirror.state / name).remove()
     _send_table(main)
     assert main.table is not None
     return main.table
 
 
-def fetch_shards(out: Remote, scratch: Path) -> list[Mirror]:
+def fetch_shards(out: BucketPlace, scratch: Path) -> list[Mirror]:
     """Copy the ledgers of all shards to a scratch folder, as they would be there. Raises as ``fetch`` does."""
     mirrors = []
-    for shard in labelled(bucket.names(out / STATE_FOLDER / SHARDS_FOLDER)):
+    for shard in labelled((out / STATE_FOLDER / SHARDS_FOLDER).names()):
         mirror = _mirror(out, scratch, shard)
         mirror.files.state.mkdir(parents=True)
         _fetch_files(mirror)
@@ -159,7 +158,7 @@ def fetch_shards(out: Remote, scratch: Path) -> list[Mirror]:
     return mirrors
 
 
-def _mirror(out: Remote, scratch: Path, shard: Shard | None) -> Mirror:
+def _mirror(out: BucketPlace, scratch: Path, shard: Shard | None) -> Mirror:
     state = out / STATE_FOLDER
     if shard is None:
         return Mirror(files_of(scratch, VERSIONED), state, out / TABLE_NAME)
@@ -167,25 +166,25 @@ def _mirror(out: Remote, scratch: Path, shard: Shard | None) -> Mirror:
     return Mirror(files, state / SHARDS_FOLDER / shard.label, None)
 
 
-def _place(mirror: Mirror, file: Path) -> Remote:
+def _place(mirror: Mirror, file: Path) -> BucketPlace:
     return mirror.state / (_LEDGER if file == mirror.files.ledger else file.name)
 
 
 def _fetch_files(mirror: Mirror) -> None:
     files = mirror.files
-    there = bucket.names(mirror.state)
+    there = mirror.state.names()
     fetched = (files.ledger, files.outdated, files.settings, files.source)
     for file in fetched:
         if _place(mirror, file).url.rsplit("/", 1)[1] in there:
-            bucket.fetch(_place(mirror, file), file)
+            _place(mirror, file).fetch(file)
     if not files.ledger.exists() and mirror.table is not None:  # of a dry run, or somebody's
-        bucket.fetch(mirror.table, files.ledger)
+        mirror.table.fetch(files.ledger)
     mirror.parts = [name for name in there if name.startswith(_PART)]
     if mirror.parts:
         with files.part.open("wb") as joined:
             for number, name in enumerate(mirror.parts):
                 piece = files.state / "piece"
-                bucket.fetch(mirror.state / name, piece)
+                (mirror.state / name).fetch(piece)
                 with piece.open("rb") as rows:
                     if number:
                         rows.readline()
@@ -209,9 +208,9 @@ def _update(mirror: Mirror, file: Path) -> None:
     if mark == mirror.before[file]:
         return
     if mark == (0, 0):
-        bucket.remove(_place(mirror, file))
+        _place(mirror, file).remove()
     else:
-        bucket.send(file, _place(mirror, file))
+        _place(mirror, file).send(file)
     mirror.before[file] = mark
 
 
@@ -222,7 +221,7 @@ def _send_part(mirror: Mirror) -> None:
         data = file.read()
     mirror.sent += len(data)
     name = f"{_PART}{len(mirror.parts) + 1:06}.csv"
-    bucket.write(mirror.state / name, data if not mirror.parts else header + data)
+    (mirror.state / name).write(data if not mirror.parts else header + data)
     mirror.parts.append(name)
     mirror.rows, mirror.last = 0, time.monotonic()
 
@@ -230,7 +229,7 @@ def _send_part(mirror: Mirror) -> None:
 def _remove_parts(mirror: Mirror) -> None:
     # The last first: what is left at any moment are the first rows.
     while mirror.parts:
-        bucket.remove(mirror.state / mirror.parts[-1])
+        (mirror.state / mirror.parts[-1]).remove()
         mirror.parts.pop()
 
 
@@ -238,5 +237,5 @@ def _send_table(mirror: Mirror) -> None:
     if mirror.table is not None and mirror.files.ledger.exists():
         table = mirror.files.out / "table.csv"  # the other folder may be gone
         merge_tables([mirror.files.ledger], table)
-        bucket.send(table, mirror.table)
+        mirror.table.send(table)
         table.unlink()

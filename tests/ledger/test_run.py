@@ -15,6 +15,7 @@ from cropper.geometry import Box
 from cropper.ledger.run import OpenRun, close_run, open_run
 from cropper.ledger.state import source_of
 from cropper.ledger.table import Previous, Row, Writer, decided_row, failed_row, read_rows
+from cropper.storage.access import place
 from cropper.storage.places import order
 
 IN = Path("photos")
@@ -189,7 +190,7 @@ def test_ledger_knows_where_the_photos_of_the_last_run_are(tmp_path, monkeypatch
     assert source_of(tmp_path) is None
     monkeypatch.chdir(tmp_path)
     close_run(open_run(tmp_path, Path("caf\udce9"), "settings"), complete=True)
-    assert source_of(tmp_path) == tmp_path / "caf\udce9"
+    assert source_of(tmp_path) == place(tmp_path / "caf\udce9")
 
 
 def test_dry_run_does_not_spoil_the_ledger_of_thumbnails(tmp_path):
