@@ -84,6 +84,7 @@ def batch(
     """
     from cropper.engine.batch import local_threads, run_batch
     from cropper.engine.pipeline import WORKERS
+    from cropper.engine.plan import Resume
     from cropper.engine.tasks import try_alone
     from cropper.image_formats import PHOTO_EXTENSIONS
     from cropper.imaging.opencv import libraries_muted
@@ -130,7 +131,9 @@ def batch(
             progress(count, quiet) as bar,
             held_back() as interrupt,
             closing(
-                run_batch(source, out, settings, jobs, given, lambda: interrupt.came, shard, begin, attempt.condemned, passed)
+                run_batch(
+                    source, out, settings, jobs, given, lambda: interrupt.came, shard, begin, Resume(attempt.condemned, passed)
+                )
             ) as photos,
         ):
             for done in photos:
