@@ -1,4 +1,4 @@
-"""``cropper ledger``: what can be done with ledgers once runs have written them."""
+"""``cropper ledger``: merge the ledgers that runs have written."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ if TYPE_CHECKING:
     from cropper.storage.places import Place
 
 
-@click.group(short_help="Join the ledgers of several runs.")
+@click.group(short_help="Merge the ledgers of several runs.")
 def ledger() -> None:
-    """Join the ledgers of several runs."""
+    """Merge the ledgers of several runs."""
 
 
-@ledger.command(short_help="Join ledgers to one, in the order of the walk.")
+@ledger.command(short_help="Merge ledgers into one, in the order of the walk.")
 @click.argument("parts", metavar="OUT|PART...", nargs=-1, required=True, type=Where(exists=True, file_okay=True))
 @click.option(
     "--output",
     "-o",
     metavar="FILE",
     type=Where(dir_okay=False, file_okay=True),
-    help="Write the table here; one called .parquet becomes Parquet.  [default: OUT/boxes.csv]",
+    help="Write the table to this file: CSV, or Parquet if it ends with .parquet.  [default: OUT/boxes.csv]",
 )
-@click.option("--finish", is_flag=True, help="The shards go: OUT is then as a run without --shard leaves it.")
+@click.option("--finish", is_flag=True, help="Remove the shards afterwards: OUT is then as a run without --shard leaves it.")
 def merge(parts: tuple[Place, ...], output: Place | None, finish: bool) -> None:
-    """Join the ledgers of runs with --shard to one table, and print its path.
+    """Merge the ledgers of runs with --shard into one table, and print its path.
 
-    Of the folder OUT these are all its shards' ledgers, which must be there and ended; else the ledgers PART, which may be any
-    that share no photo. Rows come in the order of the walk: the same bytes as of one run over all photos. Shards can go on after
-    that, and be merged again.
+    Give the folder OUT to merge all its shards, which must have run and ended. Or give ledgers: any PARTs that share no photo.
+
+    Rows are in the order of the walk, byte for byte as one run over all photos writes them. You can run shards again afterwards,
+    and merge again.
 
     \b
-    cropper ledger merge thumbnails/                       writes thumbnails/boxes.csv
+    cropper ledger merge thumbnails/              writes thumbnails/boxes.csv
     cropper ledger merge thumbnails/ -o boxes.parquet
     cropper ledger merge one/boxes.csv two/boxes.csv -o boxes.csv
     """
@@ -55,7 +56,7 @@ def merge(parts: tuple[Place, ...], output: Place | None, finish: bool) -> None:
 
 
 def _is_out(part: Place) -> bool:
-    """Whether an argument is an OUT rather than a ledger: no request is made for a URL, its name decides."""
+    """Whether an argument is an OUT rather than a ledger. The name of a URL decides, which saves a request."""
     return part.local_path.is_dir() if part.local_path is not None else not part.full_name().endswith(".csv")
 
 

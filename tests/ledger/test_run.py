@@ -107,7 +107,7 @@ def test_ledger_saved_by_a_spreadsheet_is_still_one(tmp_path):
 @pytest.mark.parametrize("content", [b"x,y,width,height\n1,2,3,4\n", b"\xff\xd8\xff\xe0\0\0", b'"' + b"a" * 200_000])
 def test_foreign_boxes_csv_is_refused_and_left_as_it_is(tmp_path, content):
     (tmp_path / "boxes.csv").write_bytes(content)
-    with pytest.raises(OutputError, match="is no ledger"):
+    with pytest.raises(OutputError, match="is not a ledger"):
         open_run(tmp_path, IN, "settings")
     assert (tmp_path / "boxes.csv").read_bytes() == content
     assert [entry.name for entry in tmp_path.iterdir()] == ["boxes.csv"]

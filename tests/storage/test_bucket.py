@@ -166,7 +166,7 @@ def test_the_command_takes_urls(photos, tmp_path, s3_files, cropper):
         ("s3://nowhere/photos", "s3://bucket/out", "s3://nowhere/photos: "),
         ("s3://bucket/photos", "s3://bucket", "OUT is IN or holds it"),
         ("nonsense://bucket/photos", "out", "no storage is known as nonsense://"),
-        ("s3://bucket/photos", "s3://bucket/out/64", "holds objects and no ledger"),
+        ("s3://bucket/photos", "s3://bucket/out/64", "holds objects but no ledger"),
         ("file:///photos", "out", "give its path alone"),
     ):
         if out.endswith("64"):
@@ -381,5 +381,5 @@ def test_a_page_over_thumbnails_of_a_bucket_says_where_photos_are_wanted(cropper
     process(place("memory://in"), tmp_path / "out")
     code, _, err = cropper("review", "out")
     assert (code, err.count("\n")) == (2, 1)
-    assert "photos in memory://in; give a folder of this machine that has them with --photos" in err
+    assert "photos in memory://in; copy them to this machine, and give their folder with --photos" in err
     assert source_of(tmp_path / "out") is not None
