@@ -110,21 +110,21 @@ def batch(
     """
     from cropper.engine.batch import local_threads, run_batch
     from cropper.engine.pipeline import WORKERS
+    from cropper.engine.plan import Resume
     from cropper.engine.tally import Counts, place_in_walk
     from cropper.engine.tasks import try_alone
     from cropper.image_formats import PHOTO_EXTENSIONS
     from cropper.imaging.opencv import libraries_muted
     from cropper.ledger.focus_file import FOCUS_FILE, read_focus_file
-    from cropper.storage.access import folders
     from cropper.storage.places import join
 
     def holds(path: str) -> bool:
         return shard is None or shard.holds(path)
 
     def count() -> int | None:
-        if not isinstance(source, Path):  # a second listing costs money
+        if source.is_remote:  # a second listing costs money
             return None
-        return sum(holds(join(folder.path, name)) for folder in folders(source, PHOTO_EXTENSIONS, out) for name in folder.photos)
+        return sum(holds(join(folder.path, name)) for folder in source.walk(PHOTO_EXTENSIONS, out) for name in folder.photos)
 
     if address is not None and engine != RAY:
         raise UsageError("--address needs --engine ray", remedy="give both or neither")
@@ -138,8 +138,9 @@ def batch(
         jobs = jobs if given_jobs else usable_cores()
         begin = partial(ray_cluster, address=address, every_core=not given_jobs, deadline=context.params["deadline"])
     settings = replace(settings, dry_run=dry_run)
-    if focus_file is None and isinstance(source, Path) and (source / FOCUS_FILE).is_file():
-        focus_file = source / FOCUS_FILE
+    in_source = source.local_path / FOCUS_FILE if source.local_path is not None else None
+    if focus_file is None and in_source is not None and in_source.is_file():
+        focus_file = in_source
         if not quiet and not attempt.state:
             say(f"{focus_file}: used as --focus")
     given = read_focus_file(focus_file, focus_copy) if focus_file is not None else {}
@@ -157,7 +158,9 @@ def batch(
             progress(count, quiet) as bar,
             held_back() as interrupt,
             closing(
-                run_batch(source, out, settings, jobs, given, lambda: interrupt.came, shard, begin, attempt.condemned, passed)
+                run_batch(
+                    source, out, settings, jobs, given, lambda: interrupt.came, shard, begin, Resume(attempt.condemned, passed)
+                )
             ) as photos,
         ):
             for done in photos:

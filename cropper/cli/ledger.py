@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cropper.storage.places import Place
 
 
-@click.group(short_help="Join the ledgers of several runs.")
+@click.group(short_help="Merge the ledgers of several runs.")
 def ledger() -> None:
     """Join the ledgers of several runs.
 
@@ -54,62 +54,59 @@ def merge(parts: tuple[Place, ...], output: Place | None, finish: bool) -> None:
     cropper ledger merge thumbnails/ -o boxes.parquet
     cropper ledger merge one/boxes.csv two/boxes.csv -o boxes.csv
     """
-    from cropper.storage.places import Remote
-
     alone = parts[0] if len(parts) == 1 else None
-    out = alone if alone is not None and (alone.is_dir() if isinstance(alone, Path) else not _is_table(alone.url)) else None
-    if out is None and (output is None or finish or any(isinstance(part, Path) and part.is_dir() for part in parts)):
+    out = alone if alone is not None and _is_out(alone) else None
+    if out is None and (output is None or finish or any(not part.is_remote and _is_out(part) for part in parts)):
         raise UsageError("give one OUT, or several ledgers and --output", remedy="see 'cropper ledger merge --help'")
     if out is not None and output is not None and finish:
         raise UsageError("--finish writes OUT/boxes.csv, not --output", remedy="give one of them")
     with TemporaryDirectory(prefix="cropper-merge-") as scratch:
         written = _merge(parts, out, output, finish, Path(scratch))
-    click.echo(written.url if isinstance(written, Remote) else os.fsencode(written))  # as bytes: a name need not be text
+    click.echo(os.fsencode(written))  # as bytes: a name need not be text
 
 
-def _is_table(url: str) -> bool:
-    return url.endswith(".csv")
+def _is_out(part: Place) -> bool:
+    """Whether an argument is an OUT rather than a ledger. The name of a URL decides, which saves a request."""
+    return part.local_path.is_dir() if part.local_path is not None else not part.full_name().endswith(".csv")
 
 
 def _merge(parts: tuple[Place, ...], out: Place | None, output: Place | None, finish: bool, scratch: Path) -> Place:
     from cropper.ledger.merge import merge_tables
     from cropper.ledger.shards import ledgers_of, merge_shards
-    from cropper.storage.places import Remote
+    from cropper.storage.access import bucket_place, place
 
     if output is None:
         assert out is not None
-        if isinstance(out, Path):
-            return merge_shards(out, finish)
+        if out.local_path is not None:
+            return place(merge_shards(out.local_path, finish))
         from cropper.ledger import upload
 
-        return upload.merge_in_bucket(out, scratch, finish)
-    if isinstance(out, Remote):
-        from cropper.ledger import upload
-
-        upload.fetch_shards(out, scratch)
-        files = ledgers_of(scratch)
-    elif out is not None:
-        files = ledgers_of(out)
-    else:
+        return upload.merge_in_bucket(bucket_place(out), scratch, finish)
+    if out is None:
         files = [_here(part, scratch / f"{number}.csv") for number, part in enumerate(parts)]
-    to = output if isinstance(output, Path) else scratch / ("merged" + os.path.splitext(output.url)[1])
+    elif out.local_path is not None:
+        files = ledgers_of(out.local_path)
+    else:
+        from cropper.ledger import upload
+
+        upload.fetch_shards(bucket_place(out), scratch)
+        files = ledgers_of(scratch)
+    to = output.local_path or scratch / ("merged" + os.path.splitext(output.full_name())[1])
     try:
         merge_tables(files, to)
     except OSError as error:
         raise OutputError(f"cannot be written ({error.strerror})", path=output, remedy=remedy_for(error)) from error
-    if isinstance(output, Remote):
-        from cropper.storage import bucket
-
-        bucket.send(to, output)
+    if output.is_remote:
+        bucket_place(output).send(to)
     return output
 
 
 def _here(part: Place, copy: Path) -> Path:
-    """A ledger as a file of this machine."""
-    if isinstance(part, Path):
-        return part
-    from cropper.storage import bucket
+    """Return a ledger as a file of this machine: itself, or a copy of it."""
+    from cropper.storage.access import bucket_place
 
-    if not bucket.fetch(part, copy):
+    if part.local_path is not None:
+        return part.local_path
+    if not bucket_place(part).fetch(copy):
         raise UsageError("there is no such ledger", path=part)
     return copy

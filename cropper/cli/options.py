@@ -109,11 +109,9 @@ def jobs_option(command: Function) -> Function:
 
 
 def _default_jobs() -> int:
-    from cropper.storage.places import Remote
-
     ctx = click.get_current_context(silent=True)
     values = ctx.params.values() if ctx is not None else ()
-    return usable_cores() * (4 if any(isinstance(value, Remote) for value in values) else 1)
+    return usable_cores() * (4 if any(getattr(value, "is_remote", False) for value in values) else 1)
 
 
 def fast_option(command: Function) -> Function:

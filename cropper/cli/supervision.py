@@ -73,7 +73,7 @@ def supervised(command: Function) -> Function:
                 say(message)
 
         # For an OUT in a storage the child keeps a ledger in this folder, and leaves it behind if it dies.
-        with nullcontext() if isinstance(out, Path) else TemporaryDirectory(prefix="cropper-") as scratch:
+        with TemporaryDirectory(prefix="cropper-") if out.is_remote else nullcontext() as scratch:
             try:
                 return supervise(work, source, deadline, tell)
             except KeyboardInterrupt:

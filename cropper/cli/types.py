@@ -107,9 +107,13 @@ class Where(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a path or a URL."""
-        from cropper.storage.places import is_url, place
+        from cropper.storage.access import place
+        from cropper.storage.places import is_url
 
-        return place(value) if isinstance(value, str) and is_url(value) else super().convert(value, param, ctx)
+        if isinstance(value, str) and is_url(value):
+            return place(value)
+        path: Any = super().convert(value, param, ctx)
+        return place(path)
 
 
 class Pair(click.ParamType[tuple[int, int]]):

@@ -1,4 +1,4 @@
-"""Paths, from arguments or a pipe, to decisions, as a stream: nothing is written, and memory does not grow with the paths."""
+"""Choose the boxes of photos from a stream of paths. Writes nothing, and memory does not grow with the number of paths."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from cropper.image_formats import PHOTO_EXTENSIONS
 from cropper.ledger.focus_file import Given, focus_for
 from cropper.model.saliency import Saliency
 from cropper.settings import Settings
+from cropper.storage.local import LocalPlace
 from cropper.storage.walk import walk
 
-# Paths read ahead of the pipeline.
+# Paths to read ahead of the pipeline.
 _AHEAD = 64
 _CHUNK = 1 << 16
 
@@ -37,17 +38,17 @@ def stream(
     """Choose the boxes of photos, and yield what became of each as soon as it is known.
 
     Args:
-        paths: of photos, and of folders, whose photos come in the walk's order. They are asked for on a thread of their own, so
-            that what is finished never waits for a path that is yet to come.
-        settings: of which the targets, the model and its device count.
+        paths: paths of photos, and of folders; the photos of a folder come in the order of the walk. A thread of its own reads
+            them, so that finished photos never wait for the next path.
+        settings: only the targets, the choosing, the limits, the model and its device matter.
         jobs: worker threads, at least 1.
-        in_order: whether photos leave in the order of their paths, or the fastest first.
-        given: the user's word on photos, by these paths.
+        in_order: whether photos leave in the order of their paths, rather than the fastest first.
+        given: what you give by hand, by these paths.
 
     Raises:
         DependencyError: if the device cannot be used here.
         ModelError: if the model cannot be loaded.
-        OSError: if the paths cannot be read on.
+        OSError: if no more paths can be read.
     """
     settings = replace(settings, dry_run=True)
     pipeline = Pipeline(settings, Path(), Saliency(settings.model, settings.device), jobs, in_order)
@@ -57,7 +58,7 @@ def stream(
 
 
 def split(stream: BinaryIO, separator: bytes) -> Iterator[str]:
-    """The paths of a stream of bytes, each as soon as its separator has come; empty ones are left out."""
+    """Split a stream of bytes into paths, and yield each as soon as its separator comes. Leaves out empty ones."""
     rest = b""
     while chunk := os.read(stream.fileno(), _CHUNK):
         *whole, rest = (rest + chunk).split(separator)
@@ -67,7 +68,7 @@ def split(stream: BinaryIO, separator: bytes) -> Iterator[str]:
 
 
 def _find(paths: Iterable[str], found: Queue[_Found], pipeline: Pipeline) -> None:
-    """On a thread of its own: every photo's path to the pipeline, then the end, or why there is no more."""
+    """On a thread of its own: pass every photo's path to the pipeline, then the end or the error that ended the paths."""
     try:
         for path in _photos(paths):
             found.put(path)
@@ -106,5 +107,5 @@ def _jobs(found: Queue[_Found], settings: Settings, given: Given) -> Iterator[Jo
             yield Finished(number, Done(item[0], error=item[1]))
         else:
             foci = tuple(focus_for(given, item, target.label) for target in settings.targets)
-            yield Job(number=number, path=item, file=Path(item), outputs=("",) * len(settings.targets), given=foci)
+            yield Job(number=number, path=item, file=LocalPlace(Path(item)), outputs=("",) * len(settings.targets), given=foci)
         number += 1

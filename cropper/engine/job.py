@@ -59,7 +59,7 @@ class Job:
 
     number: int
     path: str
-    file: Place
+    file: Path | Place
     format: str = ""
     outputs: tuple[str, ...] = ()
     known: tuple[Row, ...] = ()
@@ -95,7 +95,7 @@ class Finished:
     done: Done
     was_decoded: bool = False
     bytes: int = 0
-    unstamped: tuple[Path, ...] = ()
+    unstamped: tuple[Place, ...] = ()
     seen: Version | None = None
 
 

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from queue import Empty, Queue
 
 from cropper.engine.job import Decoded, Done, Finished, Job
@@ -29,6 +30,7 @@ from cropper.imaging.opencv import cv2
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
 from cropper.settings import Settings
+from cropper.storage.access import place
 from cropper.storage.places import Place
 
 WORKERS = "cropper-worker"  # the names of the threads start with it
@@ -81,13 +83,13 @@ class Pipeline:
     def __init__(
         self,
         settings: Settings,
-        out: Place,
+        out: Path | Place,
         model: Saliency,
         jobs: int,
         in_order: bool = True,
         journal: Journal | None = None,
     ) -> None:
-        self.settings, self.out, self.model, self.jobs, self.in_order = settings, out, model, jobs, in_order
+        self.settings, self.out, self.model, self.jobs, self.in_order = settings, place(out), model, jobs, in_order
         self.journal = journal or Journal()
         # Not a SimpleQueue: its get never returns if a signal arrives as the timeout ends, as after a stop by Ctrl-Z.
         self.events: Queue[_Event] = Queue()

@@ -22,11 +22,11 @@ from cropper.model.look import Maps, infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
 from cropper.settings import Fit, Settings, Target
-from cropper.storage import access
+from cropper.storage.access import place
 from cropper.storage.places import Place, Version
 
 
-def try_alone(source: Place, path: str, settings: Settings, given: Given, journal: Journal) -> None:
+def try_alone(source: Path | Place, path: str, settings: Settings, given: Given, journal: Journal) -> None:
     """Take one photo through all stages as a run does, and write nothing.
 
     Args:
@@ -42,7 +42,7 @@ def try_alone(source: Place, path: str, settings: Settings, given: Given, journa
     model = Saliency(settings.model, settings.device)
     model.densities(np.zeros((1, *shape_for(64, 96), 3), np.uint8))  # the first run is slow, so it comes before any photo's clock
     if path:
-        data, _ = access.read(source / path, Version(-1, 0, ""))
+        data, _ = place(source / path).read()
     else:
         data = cv2.imencode(".jpg", np.full((64, 96, 3), 128, np.uint8))[1].tobytes()
     format = output_format(path or "good.jpg", settings.format)
@@ -61,7 +61,7 @@ class Inferred:
 def decode_photo(job: Job, settings: Settings, journal: Journal) -> Decoded | Finished:
     """Worker: read and decode a photo once, and prepare the model's input."""
     try:
-        data, seen = access.read(job.file, job.seen)
+        data, seen = place(job.file).read(job.seen)
         return _decoded(job, data, seen, settings, journal)
     except Exception as error:
         raise_if_for_all(error)
@@ -92,7 +92,7 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
     """Worker: choose the boxes of a photo, then render, encode and write its thumbnails."""
     job, photo = decoded.job, decoded.photo
     rows: list[Row] = []
-    unstamped: list[Path] = []
+    unstamped: list[Place] = []
     fits: list[Fit] = []
     first_error: CropperError | None = None
     image = photo.header.width, photo.header.height
@@ -103,19 +103,19 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
             journal.clock(job.number, False)  # a slow disk or bucket is not the photo's fault
             ours = output in job.ours
             if not settings.dry_run:
-                access.check_stays_in(out, output)
+                out.check_stays_in(output)
             if settings.dry_run:
                 output = output if ours else ""  # the thumbnail of an earlier run is still ours
             elif decisions[0].fit is Fit.SKIP:
                 if ours:
-                    access.remove(out / output)
+                    (out / output).remove()
                 output = ""
             else:
                 journal.clock(job.number, True)
                 data = _encoded(decoded, decisions[0], target, settings)
                 journal.clock(job.number, False)
                 file = out / output
-                if access.write(file, data, job.temporary, decoded.seen.modified_ns, ours) and isinstance(file, Path):
+                if file.write_thumbnail(data, job.temporary, decoded.seen.modified_ns, ours):
                     unstamped.append(file)
             for decision in decisions:
                 status = SKIPPED if decision.fit is Fit.SKIP else OK

@@ -29,8 +29,9 @@ from cropper.process.journal import Clocks, Journal
 from cropper.process.memory import keep_memory
 from cropper.process.supervisor import deadly, took_too_long
 from cropper.settings import Settings
+from cropper.storage.access import place
 from cropper.storage.naming import marked
-from cropper.storage.places import Place, Remote
+from cropper.storage.places import Place
 
 # How many workers may die at a chunk, not counting deaths at one photo alone, and how many at one photo alone, before cropper
 # gives it up. Ray itself would try forever.
@@ -53,8 +54,8 @@ class Task:
         deadline: seconds that the work on one photo may take; 0 for no limit.
     """
 
-    source: Place
-    out: Place
+    source: Path | Place
+    out: Path | Place
     settings: Settings
     model: Any
     version: str
@@ -120,10 +121,10 @@ class Worker:
         with suppress(OSError):  # only relative paths need it
             os.chdir(task.folder)
         # The state folder tells this OUT from another folder with the same path.
-        for place, proof in ((task.source, task.source), (task.out, task.out / STATE_FOLDER)):
-            if isinstance(proof, Path) and not proof.is_dir():
+        for folder, proof in ((task.source, task.source), (task.out, task.out / STATE_FOLDER)):
+            if place(proof).is_gone():
                 remedy = "give folders of a file system that all machines share, or of a bucket"
-                raise UsageError(f"the worker on {host} does not see it", path=place, remedy=remedy)
+                raise UsageError(f"the worker on {host} does not see it", path=folder, remedy=remedy)
 
     def _answer_or_give_up(self, jobs: list[Job]) -> Answer:
         with _counted(f"{self._task.name}/chunk/{jobs[0].number}") as tries:
@@ -165,7 +166,7 @@ class Worker:
         if isinstance(self._model, Exception):
             return Answer(error=self._model, was_lost=self._was_lost)
         mine = (replace(job, temporary=marked(job.temporary, self._mark)) for job in jobs)
-        threads = WAITING if isinstance(self._task.source, Remote) or isinstance(self._task.out, Remote) else 1
+        threads = WAITING if any(place(folder).is_remote for folder in (self._task.source, self._task.out)) else 1
         journal = Journal()
 
         def note() -> None:

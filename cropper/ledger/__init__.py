@@ -1,4 +1,4 @@
-"""What OUT remembers: the table ``boxes.csv``, its parts, locks, shards, merging and uploads.
+"""The memory of OUT: ``boxes.csv``, and what a second run needs. A batch comes in by ``session``.
 
 Imports ``storage``, ``choosing``, ``settings`` and ``errors``. Only ``focus_file`` loads numpy.
 """

@@ -1,4 +1,4 @@
-"""Read the table of points and boxes that a user gives by hand."""
+"""Read the focus file: the points and boxes that a user gives by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cropper.choosing.focus import Focus
 from cropper.errors import UsageError
 from cropper.ledger.table import FAILED, SKIPPED
 
-# What ``cropper batch`` looks for in IN by itself.
+# ``cropper batch`` looks for it in IN.
 FOCUS_FILE = ".focus.csv"
 
 
@@ -19,10 +19,14 @@ Given = Mapping[str, Mapping[str, Focus]]
 
 
 def read_focus_file(path: Path, copy: Path | None = None) -> Given:
-    """The table in a focus file; read from its copy, if there is one.
+    """Read the table in a focus file.
+
+    Args:
+        path: the file, which errors name.
+        copy: where to read it instead, if it can be read only once.
 
     Raises:
-        UsageError: if it cannot be read or is no such table; it names the line.
+        UsageError: if it cannot be read, or a line is wrong; it names the line.
     """
     given: dict[str, dict[str, Focus]] = {}
     try:
@@ -36,7 +40,7 @@ def read_focus_file(path: Path, copy: Path | None = None) -> Given:
                 )
             for line in lines:
                 if line.get("status") in (SKIPPED, FAILED):
-                    continue  # of a ledger
+                    continue  # a row of a ledger, without a box
                 try:
                     focus = _focus(line)
                 except ValueError as error:
@@ -45,18 +49,18 @@ def read_focus_file(path: Path, copy: Path | None = None) -> Given:
     except OSError as error:
         raise UsageError(f"the focus file cannot be read ({error.strerror})", path=path) from error
     except csv.Error as error:
-        raise UsageError(f"the focus file is no table from line {lines.line_num} on ({error})", path=path) from error
+        raise UsageError(f"the focus file is not a table from line {lines.line_num} on ({error})", path=path) from error
     return given
 
 
 def focus_for(given: Given, path: str, label: str) -> Focus | None:
-    """What is given for a photo and the label of a target, or None."""
+    """Return what is given for a photo and a target's label, or None."""
     for_photo = given.get(path, {})
     return for_photo.get(label) or for_photo.get("")
 
 
 def _focus(line: Mapping[str, str | None]) -> Focus:
-    """The focus in a line; ValueError says what is wrong with it."""
+    """Return the focus in a line. Raises ValueError, which says what is wrong with it."""
     names = ("x", "y", "width", "height")
     texts = {name: (line.get(name) or "").strip() for name in names}
     if not line["path"]:
@@ -68,7 +72,7 @@ def _focus(line: Mapping[str, str | None]) -> Focus:
         try:
             numbers[name] = int(texts[name])
         except ValueError:
-            raise ValueError(f"has {texts[name]!r} for {name}, which is no whole number") from None
+            raise ValueError(f"has {texts[name]!r} for {name}, which is not a whole number") from None
     if numbers.get("width", 1) < 1 or numbers.get("height", 1) < 1:
         raise ValueError("has a box without area")
     return Focus(**numbers)

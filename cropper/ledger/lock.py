@@ -1,7 +1,7 @@
 """A lock on an output folder: no two runs work on it at once.
 
-The system holds it for the process and lets go of it when the process ends, however it ends. The file it is on tells the next
-run whether the last one could tidy up: it is empty then.
+The system holds the lock for the process, and releases it when the process ends, however it ends. The locked file tells the
+next run whether the last one tidied up: then it is empty.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-# Of the byte that Windows locks: far behind what is written, so that others can read that.
+# Position of the byte that Windows locks: far behind the content, so that others can read that.
 _FAR = 1 << 30
-# What a file system says that knows no locks, some networked ones for example: better unlocked than no run at all.
+# Errors of file systems without locks, such as some networked ones. There a run goes on without a lock.
 _NO_LOCKS = {getattr(errno, name, -1) for name in ("ENOLCK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP")}
 _ATTEMPTS = 20
 
@@ -33,9 +33,9 @@ class Lock:
     """A lock that this process holds.
 
     Attributes:
-        path: the file it is on.
-        file: that file, open. Whoever forgets it lets go of the lock too.
-        was_left: whether an earlier run was killed while it had the lock, and may have left files half made.
+        path: the locked file.
+        file: that file, open. Closing it, or dropping the last reference, releases the lock.
+        was_left: whether an earlier run was killed while it held the lock, and may have left half-written files.
     """
 
     path: Path
@@ -44,21 +44,21 @@ class Lock:
 
 
 def take(path: Path, out: Path | None = None) -> Lock:
-    """Take the lock, or say who has it. The file and its folder are made where they are not there.
+    """Take the lock. Makes the file and its folder if they are not there.
 
     Args:
-        path: the file.
-        out: the output folder it is about; the one that holds the file's folder if left out.
+        path: the file to lock.
+        out: the output folder that an error names; the parent of the file's folder if None.
 
     Raises:
-        OutputError: if another run has it.
+        OutputError: if another run has the lock; it names the process.
         OSError: if the file cannot be made.
     """
     for _ in range(_ATTEMPTS):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             file = io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
-        except FileNotFoundError:  # a dry run has just ended and taken the folder along
+        except FileNotFoundError:  # a dry run has just ended and removed the folder
             continue
         try:
             if not _is_ours(file.fileno()):
@@ -79,29 +79,29 @@ def take(path: Path, out: Path | None = None) -> Lock:
 
 
 def release(lock: Lock, tidy: bool, remove: bool = False) -> None:
-    """Let go of the lock.
+    """Release the lock.
 
     Args:
-        lock: is of no use any more afterwards.
-        tidy: whether the run left nothing half made.
-        remove: whether the file goes, and its folder if nothing else is in it.
+        lock: the lock; do not use it afterwards.
+        tidy: whether the run left nothing half-written.
+        remove: whether to remove the file too, and its folder if that is empty then.
     """
     try:
         if tidy:
             lock.file.truncate(0)
-        if remove and os.name != "nt":  # while it is locked, so that nobody else's goes
+        if remove and os.name != "nt":  # while it is locked, so that it is nobody else's
             lock.path.unlink(missing_ok=True)
     finally:
         lock.file.close()
     if remove:
-        with suppress(OSError):  # somebody has taken the lock anew
-            if os.name == "nt":  # takes away no open file
+        with suppress(OSError):  # somebody has taken the lock again
+            if os.name == "nt":  # Windows removes no open file
                 lock.path.unlink(missing_ok=True)
             lock.path.parent.rmdir()
 
 
 def _is_ours(descriptor: int) -> bool:
-    """Lock an open file, unless another process has."""
+    """Lock an open file, and return whether that worked: another process may hold the lock."""
     try:
         if sys.platform == "win32":
             os.lseek(descriptor, _FAR, os.SEEK_SET)
@@ -121,7 +121,7 @@ def _is_ours(descriptor: int) -> bool:
 
 
 def _is_still_there(path: Path, descriptor: int) -> bool:
-    """Whether the file that was locked is the one that others will find."""
+    """Whether the locked file is still the one that others find at its path."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Ledgers joined to one, in the walk's order, row by row: memory does not grow with the rows."""
+"""Merge ledgers into one, in the order of the walk, row by row: memory does not grow with the rows."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from cropper.ledger.table import HEADER, VERSIONED, as_wide, read_lines
 from cropper.storage.atomic import replacing
 from cropper.storage.places import order
 
-# Files that are open at once; a system may allow no more than 256.
+# Files open at once. Some systems allow 256.
 _AT_ONCE = 100
-# Rows that go into a Parquet file together.
+# Rows in one row group of a Parquet file.
 _ROW_GROUP = 50_000
 _WHOLE_NUMBERS = {"image_width", "image_height", "x", "y", "width", "height", "focus_x", "focus_y"}
 _SHARES = {"kept"}
@@ -28,17 +28,17 @@ Line = list[str]
 
 
 def merge_tables(parts: Sequence[Path], to: Path, header: tuple[str, ...] = HEADER) -> int:
-    """Join ledgers, each in the walk's order and no two with rows of one photo, to one file, and count its rows.
+    """Merge ledgers into one file, and return its number of rows.
 
     Args:
-        parts: of any number; none of them gives an empty ledger.
-        to: a CSV as a run would have written it, or where the name ends with ``.parquet`` a Parquet file.
+        parts: ledgers, each in the order of the walk, no two with rows of the same photo. No parts give an empty ledger.
+        to: the file to write: Parquet if its name ends with ``.parquet``, else a CSV as one run would have written it.
         header: the columns of a CSV.
 
     Raises:
-        UsageError: if a part is not there, is not in the walk's order, or has a photo that another one has.
-        OutputError: if a part is no ledger.
-        DependencyError: if there is no pyarrow for a Parquet file.
+        UsageError: if a part is not there, is not in the order of the walk, or shares a photo with another part.
+        OutputError: if a part is not a ledger.
+        DependencyError: if a Parquet file is asked for and pyarrow is not installed.
         OSError: if the file cannot be written.
     """
     for part in parts:
@@ -70,7 +70,7 @@ def merge_tables(parts: Sequence[Path], to: Path, header: tuple[str, ...] = HEAD
 
 
 def write_table(lines: Iterable[Line], path: Path, header: tuple[str, ...] = HEADER) -> None:
-    """Write rows as a ledger, on the disk when it is there, and whole or not at all.
+    """Write rows as a ledger, completely or not at all, and synced to the disk.
 
     Raises:
         OSError: if it cannot be written.
@@ -87,10 +87,10 @@ def write_table(lines: Iterable[Line], path: Path, header: tuple[str, ...] = HEA
 
 
 def _merged(files: Sequence[Path]) -> Iterator[Line]:
-    last: tuple[str, int] | None = None  # path of the row before and the number of its file
+    last: tuple[str, int] | None = None  # the last row's path, and the number of its file
     for _, number, line in heapq.merge(*(_keyed(file, number) for number, file in enumerate(files)), key=lambda item: item[:2]):
         if last is not None and last[0] == line[0] and last[1] != number:
-            reason = f"has rows of {printable(line[0])}, as {printable(files[last[1]])} has"
+            reason = f"has rows of {printable(line[0])}, as {printable(files[last[1]])} does"
             raise UsageError(reason, path=files[number], remedy="give ledgers that share no photo, each once")
         last = line[0], number
         yield line
@@ -130,7 +130,7 @@ def _write_parquet(lines: Iterator[Line], path: Path) -> None:
 
 
 def _value(column: str, text: str) -> str | int | float | None:
-    """As Parquet has it: empty numbers are missing, bytes of a name that are no UTF-8 are shown escaped."""
+    """Convert a text for Parquet: an empty number is missing, and bytes that are not UTF-8 are escaped."""
     if column in _WHOLE_NUMBERS | _SHARES:
         number: int | float | None = None
         with suppress(ValueError):

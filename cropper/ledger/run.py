@@ -1,15 +1,14 @@
-"""The ledger: ``boxes.csv``, one row per photo and size, and what a second run needs to go on from it.
+"""Open and close the ledger of a run: ``boxes.csv``, one row per photo and size, and what a second run needs to go on.
 
-While a run goes on, its rows are appended in the walk's order to a *part* beside the last run's ledger, and the part becomes the
-ledger at the end. So both are sorted alike, and a second run reads the old rows as a stream beside its own walk: memory does
-not grow with the number of photos. Killed at any moment, what is on disk is a whole old ledger and a part, which ``open_run``
-joins.
+A run appends its rows, in the order of the walk, to a *part* beside the last run's ledger. At the end the part becomes the
+ledger. Both have the same order, so a second run reads the old rows as a stream beside its own walk, and memory does not grow
+with the number of photos. A run that is killed leaves a whole old ledger and a part, and ``open_run`` joins them.
 
-Beside the ledger stands a hidden folder with the part and the settings the rows were made with: rows made with other settings
-still say which files are ours to replace, but none of them counts as done. The lock in it is held as long as a run goes on.
+A hidden folder beside the ledger holds the part, the lock, and the settings that the rows were made with. Rows made with other
+settings still tell which files are ours to replace, but none of them counts as done.
 
-A row is with the system before its photo counts as done, so that it outlives the process. On the disk itself it is certain to
-be when the run ends: the ledger is synced then, before it takes the old one's place.
+A row is with the system before its photo counts as done, so it outlives the process. It is on the disk when the run ends: the
+ledger is synced before it replaces the old one.
 """
 
 from __future__ import annotations
@@ -19,17 +18,14 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cropper.errors import OutputError
 from cropper.ledger import lock
 from cropper.ledger.state import SHARDS_FOLDER, Files, files_of, sync_folder, write_whole, writing_to
 from cropper.ledger.table import HEADER, SIZE_COLUMN, Previous, Writer, as_wide, read_lines, read_rows
+from cropper.storage.access import place
 from cropper.storage.atomic import replacing
-from cropper.storage.places import Place, Remote, order
-
-if TYPE_CHECKING:  # with it is numpy, which a supervisor does without
-    pass
+from cropper.storage.places import Place, order
 
 
 @dataclass(frozen=True)
@@ -38,11 +34,11 @@ class OpenRun:
 
     Attributes:
         files: where it is.
-        current: rows made with the same settings, by an earlier run.
+        current: rows that an earlier run made with the same settings.
         outdated: rows made with other settings: their outputs are ours, but not up to date.
-        part: where this run's rows go.
-        leaves_state: whether a later run needs to know the settings: not where there are no outputs to be up to date.
-        lock: which keeps other runs out.
+        part: this run's rows.
+        leaves_state: whether a later run needs the settings: only if there are outputs.
+        lock: keeps other runs out.
     """
 
     files: Files
@@ -53,19 +49,19 @@ class OpenRun:
     lock: lock.Lock
 
 
-def open_run(out: Path, source: Place, settings: str, dry: bool = False, header: tuple[str, ...] = HEADER) -> OpenRun:
-    """Begin a run over an output folder: join what a killed run left, set rows of other settings aside.
+def open_run(out: Path, source: Path | Place, settings: str, dry: bool = False, header: tuple[str, ...] = HEADER) -> OpenRun:
+    """Begin a run over an output folder: join the rows that a killed run left, and set aside rows of other settings.
 
     Args:
         out: the output folder; made if it is not there.
-        source: the folder IN, which ``source_of`` will tell.
-        settings: all that decides the outputs, beside the photos, as a string.
-        dry: whether this run writes no outputs, but the ledger only.
+        source: the folder IN, which ``source_of`` returns later.
+        settings: all that decides the outputs, beside the photos, as text.
+        dry: whether this run writes only the ledger and no outputs.
         header: the columns.
 
     Raises:
-        OutputError: if the folder cannot be written, another run is at work there, it holds a ``boxes.csv`` that is no ledger, it
-            is made in shards, or is dry-run over outputs made with other settings, whose ledger it would spoil.
+        OutputError: if the folder cannot be written; another run is at work there; it holds a foreign ``boxes.csv``; it is made
+            in shards; or this is a dry run over outputs made with other settings, and would spoil their ledger.
     """
     files = files_of(out, header)
 
@@ -79,8 +75,8 @@ def open_run(out: Path, source: Place, settings: str, dry: bool = False, header:
         return begin(files, source, settings, dry, check)
 
 
-def begin(files: Files, source: Place, settings: str, dry: bool, prepare: Callable[[], None]) -> OpenRun:
-    """Take the lock, let ``prepare`` look at what is there, and begin a run.
+def begin(files: Files, source: Path | Place, settings: str, dry: bool, prepare: Callable[[], None]) -> OpenRun:
+    """Take the lock, call ``prepare``, and begin a run.
 
     Raises:
         OutputError: if another run has the lock, or it is dry-run over outputs made with other settings.
@@ -95,14 +91,14 @@ def begin(files: Files, source: Place, settings: str, dry: bool, prepare: Callab
         raise
 
 
-def _begin(files: Files, source: Place, settings: str, dry: bool, taken: lock.Lock) -> OpenRun:
+def _begin(files: Files, source: Path | Place, settings: str, dry: bool, taken: lock.Lock) -> OpenRun:
     has_outputs = any(row.output for file in (files.ledger, files.part, files.outdated) for row in read_rows(file))
     same_settings = files.settings.exists() and files.settings.read_text(encoding="utf-8") == settings
     if dry and has_outputs and not same_settings:
         raise OutputError(
             "holds thumbnails made with other settings", path=files.out, remedy="choose another OUT for the dry run"
         )
-    write_whole(files.source, os.fsencode(source if isinstance(source, Remote) else os.path.abspath(source)))
+    write_whole(files.source, os.fsencode(place(source).full_name()))
     recover(files)
     if not same_settings:
         _join(files.ledger, files.outdated, files)
@@ -113,21 +109,21 @@ def _begin(files: Files, source: Place, settings: str, dry: bool, taken: lock.Lo
 
 
 def recover(files: Files) -> None:
-    """Join what a killed run left to the ledger. Only for who has the lock."""
+    """Join the rows that a killed run left to the ledger. Call only while you hold the lock."""
     _join(files.part, files.ledger, files)
 
 
 def close_run(run: OpenRun, complete: bool, abandoned: bool = False) -> None:
-    """End a run: its rows become the ledger; of an interrupted one, with the old rows of the photos it had not come to.
+    """End a run: its rows become the ledger. An interrupted run keeps the old rows of photos that it had not come to.
 
     Args:
-        run: is of no use any more afterwards.
-        complete: whether it has come to the end of the walk.
-        abandoned: whether some of its threads are still at a photo. Then the lock stays until the process ends, which should be
-            at once, and the next run looks for what they left.
+        run: the run; do not use it afterwards.
+        complete: whether it reached the end of the walk.
+        abandoned: whether some workers are still at a photo. Then the lock stays until the process ends, which should be at
+            once, and the next run cleans up after them.
 
     Raises:
-        OSError: if the ledger cannot be written. Then what is there is what a killed run leaves.
+        OSError: if the ledger cannot be written. OUT is then as a killed run leaves it.
     """
     tidy = False
     try:
@@ -149,9 +145,9 @@ def close_run(run: OpenRun, complete: bool, abandoned: bool = False) -> None:
 
 
 def _join(newer: Path, older: Path, files: Files) -> None:
-    """Put the rows of a newer run that may not have come to the end in front of an older one's rows of later photos.
+    """Join the rows of a newer run, which may have ended early, and an older run's rows of later photos.
 
-    The older file holds both then, and the newer one is gone.
+    Both are in the older file afterwards, and the newer file is gone.
     """
     if not newer.exists():
         return
@@ -169,7 +165,7 @@ def _join(newer: Path, older: Path, files: Files) -> None:
 
 
 def _joined(newer: Iterator[list[str]], older: Iterator[list[str]]) -> Iterator[list[str]]:
-    path: str | None = None  # of the newer run's last photo
+    path: str | None = None  # the newer run's last photo
     sizes: set[str] = set()
     for line in newer:
         if line[0] != path:
@@ -180,7 +176,7 @@ def _joined(newer: Iterator[list[str]], older: Iterator[list[str]]) -> Iterator[
     for line in older:
         if last is not None:
             here = order(line[0])
-            # Killed or out of room, the newer run may have left some of that photo's rows and not all.
+            # A run that was killed, or had no room left, may have written only some rows of its last photo.
             if here < last or (here == last and line[SIZE_COLUMN] in sizes):
                 continue
             if here > last:

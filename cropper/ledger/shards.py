@@ -1,11 +1,11 @@
-"""Shards: a run's photos split among several runs, on one machine or many, that share one output folder and nothing else.
+"""Shards: the photos of one IN split among several runs, on one machine or many, that share only their output folder.
 
-A hash of a photo's path says which shard it is in, so nobody has to tell anybody who does what, and a photo stays in its shard
-whatever comes and goes beside it. Each shard has a folder of its own, ``OUT/.cropper/shards/00001-of-00004``, with its ledger,
-its lock and what a second run of it needs. ``merge`` joins the ledgers to ``OUT/boxes.csv``.
+A hash of a photo's path decides its shard. So the runs need not talk to each other, and a photo stays in its shard when others
+come and go. Each shard has its own folder, ``OUT/.cropper/shards/00001-of-00004``, with its ledger, its lock, and the files that
+a second run of it needs. ``merge_shards`` merges the ledgers into ``OUT/boxes.csv``.
 
-The rows of a photo are true in one place at a time. A shard that begins takes its rows over from what a run without shards
-left; runs without shards, and those of another number of shards, are refused until ``merge`` has finished these.
+The rows of a photo are in one ledger at a time. A shard that begins takes over its rows from a run without shards. Runs without
+shards, or with another number of shards, are refused until ``merge_shards`` has finished these.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from cropper.ledger.table import HEADER, read_lines
 from cropper.storage.places import Place
 
 _LABEL = re.compile(r"([0-9]{5,})-of-([0-9]{5,})")
-# Another shard that begins holds the lock on OUT for a moment: seconds to wait for it, and between two looks.
+# Another shard that begins holds the lock on OUT for a moment. Seconds to wait for it, and between two tries.
 _PATIENCE, _PAUSE = 5.0, 0.05
 
 
@@ -38,11 +38,11 @@ class Shard:
     """One of several runs that share the photos.
 
     Attributes:
-        number: which, from 1 to ``count``.
-        count: how many there are, at least 1.
+        number: from 1 to ``count``.
+        count: the number of shards, at least 1.
 
     Raises:
-        UsageError: for a number that is not in the count.
+        UsageError: if the number is not from 1 to ``count``.
     """
 
     number: int
@@ -54,23 +54,25 @@ class Shard:
 
     @property
     def label(self) -> str:
-        """As its folder is called; labels of one count sort as the numbers do."""
+        """The name of its folder. Labels with one count sort as the numbers do."""
         return f"{self.number:05}-of-{self.count:05}"
 
     def holds(self, path: str) -> bool:
-        """Whether a photo, by its path relative to IN, is in this shard. The same on every machine and in every version."""
+        """Whether the photo with this path, relative to IN, is in this shard: the same on every machine and in every version."""
         digest = hashlib.blake2b(path.encode("utf-8", "surrogateescape"), digest_size=8).digest()
         return int.from_bytes(digest, "big") % self.count == self.number - 1
 
 
 def labelled(names: list[str]) -> list[Shard]:
-    """The shards that these are the labels of; other names are passed over."""
+    """Return the shards with these labels; ignores other names."""
     found = (_LABEL.fullmatch(name) for name in names)
     return [Shard(int(match[1]), int(match[2])) for match in found if match]
 
 
-def open_shard_run(out: Path, source: Place, settings: str, dry: bool, shard: Shard, header: tuple[str, ...] = HEADER) -> OpenRun:
-    """Begin a run of one shard; arguments and errors are those of ``ledger.open_run``."""
+def open_shard_run(
+    out: Path, source: Path | Place, settings: str, dry: bool, shard: Shard, header: tuple[str, ...] = HEADER
+) -> OpenRun:
+    """Begin a run of one shard; arguments and errors are those of ``run.open_run``."""
     folder = shard_folder(out, shard)
     with writing_to(out):
         with _locked_briefly(out):
@@ -84,11 +86,11 @@ def open_shard_run(out: Path, source: Place, settings: str, dry: bool, shard: Sh
 
 
 def merge_shards(out: Path, finish: bool = False, header: tuple[str, ...] = HEADER) -> Path:
-    """Join the ledgers of all shards to ``OUT/boxes.csv``, in the walk's order, and give its path.
+    """Merge the ledgers of all shards into ``OUT/boxes.csv``, in the order of the walk, and return its path.
 
     Args:
-        out: an output folder whose shards have all run.
-        finish: whether the shards go afterwards, and OUT is as a run without them leaves it.
+        out: an output folder. All its shards must have run.
+        finish: whether to remove the shards afterwards: OUT is then as a run without them leaves it.
         header: the columns.
 
     Raises:
@@ -115,24 +117,24 @@ def merge_shards(out: Path, finish: bool = False, header: tuple[str, ...] = HEAD
 
 
 def ledgers_of(out: Path) -> list[Path]:
-    """The ledgers of all shards of an output folder. Raises as ``merge`` does."""
+    """Return the ledgers of all shards of an output folder. Raises the errors of ``merge_shards``."""
     return [files.ledger for files in _ended(out)]
 
 
 def _merge(files: list[Files], main: Files) -> None:
-    # First: no rows may pass for made with settings that they were not made with.
+    # First, so that at no time rows stand beside settings that they were not made with.
     main.settings.unlink(missing_ok=True)
     merge_tables([one.ledger for one in files], main.ledger, main.header)
     _copy_if_alike([one.source for one in files], main.source)
 
 
 def shard_folder(out: Path, shard: Shard) -> Path:
-    """Where a shard's ledger is, and what goes with it."""
+    """Return the folder of a shard's ledger and of the files that go with it."""
     return out / STATE_FOLDER / SHARDS_FOLDER / shard.label
 
 
 def _begun(out: Path) -> list[Shard]:
-    """The shards that have a folder in an output folder."""
+    """Return the shards that have a folder in an output folder."""
     try:
         names = os.listdir(out / STATE_FOLDER / SHARDS_FOLDER)
     except (FileNotFoundError, NotADirectoryError):
@@ -146,7 +148,7 @@ def _in_other_shards(out: Path, count: int) -> OutputError:
 
 
 def _ended(out: Path) -> list[Files]:
-    """The files of all shards, none of which is missing or at work."""
+    """Return the files of all shards. Raises an error if one is missing or at work."""
     begun = _begun(out)
     if not begun:
         raise UsageError("has no shards to merge", path=out, remedy="give an OUT of 'cropper batch --shard', or ledgers")
@@ -166,7 +168,7 @@ def _ended(out: Path) -> list[Files]:
 
 
 def _copy_if_alike(files: list[Path], to: Path) -> None:
-    """Give a file what these all hold; where they differ, or one is missing, there is nothing to give."""
+    """Copy these files to one if they are all equal; else do nothing."""
     contents = {file.read_bytes() if file.exists() else None for file in files}
     content = contents.pop()
     if not contents and content is not None:
@@ -175,7 +177,7 @@ def _copy_if_alike(files: list[Path], to: Path) -> None:
 
 @contextmanager
 def _locked_briefly(out: Path) -> Iterator[None]:
-    """Keep out runs without shards, and others that begin."""
+    """Hold the lock on OUT for a moment: keep out runs without shards, and other shards that begin."""
     path = files_of(out).lock
     end = time.monotonic() + _PATIENCE
     while True:
@@ -193,7 +195,7 @@ def _locked_briefly(out: Path) -> Iterator[None]:
 
 
 def _take_over(out: Path, files: Files, shard: Shard) -> None:
-    """Give a shard that has never run before its rows of what a run without shards left."""
+    """Copy a new shard's rows from what a run without shards left."""
     if files.ledger.exists() or files.settings.exists():
         return
     main = files_of(out)

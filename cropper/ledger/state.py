@@ -1,4 +1,4 @@
-"""Where the files of a ledger are, and how they are written whole."""
+"""The files of a ledger: where they are, and how to write them completely or not at all."""
 
 from __future__ import annotations
 
@@ -7,32 +7,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cropper.errors import OutputError, UsageError, remedy_for
 from cropper.ledger.table import HEADER
+from cropper.storage.access import place
 from cropper.storage.atomic import replacing
-from cropper.storage.places import is_url
-
-if TYPE_CHECKING:  # with it is numpy, which a supervisor does without
-    pass
-
+from cropper.storage.places import Place
 
 TABLE_NAME = "boxes.csv"
 STATE_FOLDER = ".cropper"
-# In the state folder, that of each shard of a run that is made in several.
+# In the state folder: holds a folder for each shard.
 SHARDS_FOLDER = "shards"
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where a ledger and what goes with it are.
+    """Paths of a ledger and of the files that go with it.
 
     Attributes:
         out: the output folder.
         ledger: the ledger itself.
         state: the folder with the other files.
-        header: its columns, and those of the others that have rows.
+        header: the columns of all files with rows.
     """
 
     out: Path
@@ -42,17 +38,17 @@ class Files:
 
     @property
     def lock(self) -> Path:
-        """Which keeps other runs out."""
+        """The lock that keeps other runs out."""
         return self.state / "lock"
 
     @property
     def part(self) -> Path:
-        """The rows of the run in progress, or of one that was killed."""
+        """The rows of the run in progress, or of a killed one."""
         return self.state / "part.csv"
 
     @property
     def joined(self) -> Path:
-        """Two files that become one, until they have."""
+        """Two files of rows while they are joined into one."""
         return self.state / "joined.csv"
 
     @property
@@ -62,28 +58,28 @@ class Files:
 
     @property
     def settings(self) -> Path:
-        """What the ledger's rows were made with."""
+        """The settings that the ledger's rows were made with."""
         return self.state / "settings.json"
 
     @property
     def source(self) -> Path:
-        """The folder IN."""
+        """The full name of the folder IN."""
         return self.state / "source"
 
 
 def files_of(out: Path, header: tuple[str, ...] = HEADER) -> Files:
-    """The ledger of an output folder."""
+    """Return the files of an output folder's ledger."""
     return Files(out, out / TABLE_NAME, out / STATE_FOLDER, header)
 
 
 def files_of_shard(out: Path, folder: Path, header: tuple[str, ...] = HEADER) -> Files:
-    """The ledger of one of several runs that share an output folder: all in a folder of its own."""
+    """Return the files of a shard's ledger: all in the shard's own folder."""
     return Files(out, folder / TABLE_NAME, folder, header)
 
 
 @contextmanager
 def writing_to(out: Path) -> Iterator[None]:
-    """While a run begins: have the system's errors be one about the output."""
+    """Turn system errors at the start of a run into an OutputError."""
     try:
         yield
     except OSError as error:
@@ -92,36 +88,39 @@ def writing_to(out: Path) -> Iterator[None]:
         raise OutputError(reason, path=error.filename or out, remedy=remedy) from error
 
 
-def source_of(out: Path) -> Path | None:
-    """The folder IN that the last run over an output folder took its photos from; None where none has left word of it."""
+def source_of(out: Path) -> Place | None:
+    """Return the folder IN of the last run over an output folder, or None if no run left its name there."""
     try:
-        return Path(os.fsdecode(files_of(out).source.read_bytes()))
+        return place(os.fsdecode(files_of(out).source.read_bytes()))
     except OSError:
         return None
 
 
 def photos_of(out: Path, told: Path | None) -> Path:
-    """Where the photos of an output folder are: in the folder that is told, or else the one that ``source_of`` tells.
+    """Return the folder with the photos of an output folder: ``told``, or else that of ``source_of``.
 
     Raises:
-        UsageError: if it is not known, or not there any more.
+        UsageError: if it is not known, not on this machine, or not there any more.
     """
     if told is not None:
         if not told.is_dir():
             raise UsageError("the folder of the photos is not there", path=told, remedy="give it with --photos")
         return told
     source = source_of(out)
-    if source is not None and is_url(os.fspath(files_of(out).source.read_text(errors="replace"))):
-        reason = f"was made of photos in {files_of(out).source.read_text(errors='replace')}"
-        raise UsageError(reason, path=out, remedy="give a folder of this machine that has them with --photos")
-    if source is None or not source.is_dir():
-        reason = "does not say where its photos are" if source is None else f"was made of photos in {source}, which is gone"
+    if source is None:
+        raise UsageError("does not say where its photos are", path=out, remedy="give their folder with --photos")
+    folder = source.local_path
+    if folder is None:
+        remedy = "copy them to this machine, and give their folder with --photos"
+        raise UsageError(f"was made from the photos in {source}", path=out, remedy=remedy)
+    if source.is_gone():
+        reason = f"was made from the photos in {source}, which is gone"
         raise UsageError(reason, path=out, remedy="give their folder with --photos")
-    return source
+    return folder
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Have a file hold this, and at no time half of it."""
+    """Write a file completely or not at all; leave it alone if it holds these bytes already."""
     if path.exists() and path.read_bytes() == data:
         return
     with replacing(path, path.with_name("new")) as new:
@@ -129,7 +128,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk, where the system knows how to."""
+    """Write the names in a folder to the disk, on systems that can."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,6 +1,6 @@
 """The table ``boxes.csv``: one row per photo and size, read and written as a stream.
 
-A row is with the system before its photo counts as done, so that it outlives the process.
+A row is with the system before its photo counts as done, so it outlives the process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from cropper.errors import OutputError
 from cropper.storage.places import order
 
-if TYPE_CHECKING:  # with it is numpy, which a supervisor does without
+if TYPE_CHECKING:  # loads numpy, and a supervisor must not
     from cropper.geometry import Box
 
 OK, SKIPPED, FAILED = "ok", "skipped", "failed"
@@ -44,7 +44,7 @@ class Row:
     focus_y: str = ""
     kept: str = ""
     message: str = ""
-    version: str = ""  # of the photo, for a ledger in a storage; no user's table has it
+    version: str = ""  # the photo's; only in the ledger of a bucket, never in boxes.csv
 
 
 VERSIONED = tuple(field.name for field in fields(Row))
@@ -53,12 +53,12 @@ SIZE_COLUMN = HEADER.index("size")
 
 
 def as_wide(line: list[str], header: tuple[str, ...]) -> list[str]:
-    """A row with as many columns as a header: without its version, or with an empty one, where that is what differs."""
+    """Return a row with as many columns as a header: drops the version, or adds an empty one."""
     return line[: len(header)] + [""] * (len(header) - len(line))
 
 
 def decided_row(path: str, output: str, status: str, image_size: tuple[int, int], size: str, box: Box, message: str = "") -> Row:
-    """The row of a photo that has its box. ``output`` is empty where there is none."""
+    """Return the row of a photo that has its box. ``output`` is empty if there is none."""
     return Row(
         path=path,
         output=output,
@@ -78,24 +78,24 @@ def decided_row(path: str, output: str, status: str, image_size: tuple[int, int]
 
 
 def failed_row(path: str, size: str, message: str) -> Row:
-    """The row of a photo that has no thumbnail, and why."""
+    """Return the row of a photo that has no thumbnail; ``message`` says why."""
     return Row(path, "", FAILED, size=size, message=message)
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The whole rows of a ledger as a stream; none if there is no file. A torn last row is left out.
+    """Read the rows of a ledger as a stream; none if there is no file. Leaves out a torn last row.
 
     Raises:
-        OutputError: if the file is there but is no ledger.
+        OutputError: if the file is there but is not a ledger.
     """
     for line in read_lines(path):
         yield Row(*line)
 
 
 def read_lines(path: Path, only_ended: bool = False) -> Iterator[list[str]]:
-    """The rows of a ledger as lists: of one that a killed run wrote only those whose last line came to its end."""
+    """Read the rows of a ledger as lists of texts. ``only_ended`` leaves out a row without its line end, as a kill leaves one."""
     try:
-        # Bytes of a name that are no UTF-8 come back as they were; a spreadsheet may have saved it with a byte order mark.
+        # Bytes in a name that are not UTF-8 come back as they were. A spreadsheet may have added a byte order mark.
         file = path.open(newline="", encoding="utf-8-sig", errors="surrogateescape")
     except FileNotFoundError:
         return
@@ -104,38 +104,39 @@ def read_lines(path: Path, only_ended: bool = False) -> Iterator[list[str]]:
         try:
             header = next(found, None)
             if header is not None and tuple(header) not in (HEADER, VERSIONED):
-                raise OutputError("is there already and is no ledger", path=path, remedy="move it away or choose another OUT")
+                reason = "is there already and is not a ledger that cropper wrote"
+                raise OutputError(reason, path=path, remedy="move it away or choose another OUT")
             for line in found:
                 if header is not None and len(line) == len(header) and line[2] in (OK, SKIPPED, FAILED):
                     yield line
         except csv.Error as error:
-            reason = f"is no ledger from line {found.line_num} on ({error})"
+            reason = f"is not a ledger from line {found.line_num} on ({error})"
             raise OutputError(reason, path=path, remedy="move it away or choose another OUT") from error
 
 
 class Writer:
-    """Appends rows to a new ledger file; each photo's rows are on their way to the disk when ``append`` returns."""
+    """Appends rows to a new ledger file. The system has a photo's rows when ``append`` returns."""
 
     def __init__(self, path: Path, header: tuple[str, ...] = HEADER) -> None:
         self._path = path
         self._values_of = attrgetter(*header)
         self._file = path.open("wb", buffering=0)
-        self._end = 0  # of the last whole row, in bytes
+        self._end = 0  # in bytes, of the last whole row
         self._write([header])
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Write some rows, one photo's for example: all of them, or none.
+        """Write some rows, such as those of one photo: all of them or none.
 
         Raises:
-            OSError: if they cannot be written, or the file is not where it was any more.
+            OSError: if they cannot be written, or the file was moved or removed.
         """
         self._write(map(self._values_of, rows))
-        # Without its folder the system would still take rows, for nobody.
+        # The system takes rows even for a file that is removed, and nobody could read them.
         if not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno())):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(self._path))
 
     def close(self) -> None:
-        """Close the file, with all of it on the disk."""
+        """Write the file to the disk and close it."""
         with self._file:
             os.fsync(self._file.fileno())
 
@@ -148,7 +149,7 @@ class Writer:
             while left:
                 left = left[self._file.write(left) :]
         except OSError:
-            # Half a row would spoil the one after it.
+            # Half a row would spoil the next one.
             with suppress(OSError):
                 self._file.truncate(self._end)
                 self._file.seek(self._end)
@@ -157,14 +158,14 @@ class Writer:
 
 
 class Previous:
-    """The rows of earlier runs, asked for in the walk's order."""
+    """The rows of earlier runs, read as a stream: ask for photos in the order of the walk."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
         self._groups = ((path, tuple(group)) for path, group in groupby(rows, key=lambda row: row.path))
         self._next = next(self._groups, None)
 
     def of(self, path: str) -> tuple[Row, ...]:
-        """The rows of a photo. Each call must ask for a later photo than the one before; what was passed is gone."""
+        """Return the rows of a photo. Each call must ask for a later photo than the last; rows that were passed are gone."""
         while self._next is not None and order(self._next[0]) < order(path):
             self._next = next(self._groups, None)
         if self._next is None or self._next[0] != path:

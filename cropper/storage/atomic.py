@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Write a file completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path, temporary: Path) -> Iterator[Path]:
-    """Give a temporary file to write, and put it in another file's place when the body ends well.
+    """Yield a temporary file to write, and move it to a path if the body ends without an error; else remove it.
 
     Args:
-        path: the file.
-        temporary: on the same file system, and nobody else's meanwhile. Its name is not made from the other's, which may be as
-            long as names can be.
+        path: the file to write or replace.
+        temporary: the temporary file, on the same file system. Nobody else may use it meanwhile. The caller names it, because
+            a name made from ``path`` could be too long.
 
     Raises:
-        OSError: if it cannot take the file's place.
+        OSError: if it cannot be moved.
     """
     try:
         yield temporary
         os.replace(temporary, path)
     except BaseException:
-        with suppress(OSError):  # a full disk needs the room, and why it failed matters more
+        with suppress(OSError):  # a full disk needs the room; the first error matters more
             temporary.unlink(missing_ok=True)
         raise

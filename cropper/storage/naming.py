@@ -1,4 +1,4 @@
-"""Name outputs: which thumbnail a photo becomes, with no two names alike, and what a file is called until it is whole."""
+"""Name outputs: the thumbnail of each photo, no two alike, and its temporary name while it is written."""
 
 from __future__ import annotations
 
@@ -11,29 +11,32 @@ from typing import TYPE_CHECKING
 from cropper.image_formats import FORMAT_OF, PHOTO_EXTENSIONS, output_format
 from cropper.storage.places import join
 
-if TYPE_CHECKING:  # with it is numpy, which a supervisor does without
+if TYPE_CHECKING:
     from cropper.settings import Target
 
-# What a file name can be long on every file system in use.
+# Bytes of a file name that every file system in use allows.
 _LONGEST_NAME = 255
 
-# What a thumbnail is called until it is whole.
+# The name of a thumbnail that is not complete yet.
 TEMPORARY_NAME = re.compile(r"\.cropper-(?:([0-9]+-of-[0-9]+)\.)?[0-9]+(?:\.[0-9a-f]+)?\.part")
 
 
 def paths_of(targets: tuple[Target, ...], folder: str, name: str) -> tuple[str, ...]:
-    """Where under OUT a photo's thumbnails go: in the photo's own folder, or that folder in one named after each target."""
+    """Return where a photo's thumbnails go, relative to OUT.
+
+    One target: the photo's own path. Several: that path below a folder named after each target.
+    """
     path = join(folder, name)
-    # A colon cannot stand in a file name everywhere.
+    # Some file systems allow no colon in a name.
     return (path,) if len(targets) == 1 else tuple(join(target.label.replace(":", "-"), path) for target in targets)
 
 
 def names_of(photos: tuple[str, ...], format: str) -> dict[str, str]:
-    """The output name of every photo of a folder, no two alike, not even on a file system that takes A for a.
+    """Return the output name of every photo of a folder, no two alike, even on a file system that ignores case.
 
-    A photo whose format stays keeps its name. One that changes format changes its extension, ``a.png`` to ``a.webp``; where
-    several photos would become ``a.webp``, each of them gets the extension after its own, ``a.png.webp``. A name that would
-    get too long loses the end of its stem.
+    A photo that keeps its format keeps its name. A photo that changes format changes its extension: ``a.png`` becomes ``a.webp``.
+    If several photos would become ``a.webp``, each of them gets a second extension instead: ``a.png.webp``. A name that would be
+    too long loses the end of its stem.
     """
     wanted = {}
     for name in photos:
@@ -43,7 +46,7 @@ def names_of(photos: tuple[str, ...], format: str) -> dict[str, str]:
     times = Counter(_alike(output) for output in wanted.values())
     taken: set[str] = set()
     result = {}
-    # Names that stay go first: no photo that changes format can take them.
+    # Unchanged names go first: no photo that changes format can take them.
     for name in sorted(photos, key=lambda name: (wanted[name] != name, name)):
         output = wanted[name]
         if output != name and times[_alike(output)] > 1:
@@ -59,10 +62,10 @@ def names_of(photos: tuple[str, ...], format: str) -> dict[str, str]:
 
 
 def names_one_by_one(photos: tuple[str, ...], format: str) -> dict[str, str]:
-    """As ``names_of``, but without a look at the folder's other photos, of which there are too many.
+    """Return the output names of photos as ``names_of`` does, but each without looking at the other photos of the folder.
 
-    Names that stay still stay; all others get the extension after their own, ``a.gif.png``. A photo that has such a name itself
-    gets one more, so that no two are alike.
+    For folders with too many photos to look at together. A photo that keeps its format keeps its name; all others get a second
+    extension, ``a.gif.png``. A photo that has such a name already gets one more, so that no two are alike.
     """
     result = {}
     for name in photos:
@@ -79,7 +82,7 @@ def names_one_by_one(photos: tuple[str, ...], format: str) -> dict[str, str]:
 
 
 def _alike(name: str) -> str:
-    """Equal for names that some file systems take for one: of other case, or of letters composed otherwise."""
+    """Return a key that is equal for names that some file systems take for one: they differ in case or in composed letters."""
     return unicodedata.normalize("NFC", name.casefold())
 
 
@@ -90,10 +93,10 @@ def _fitting(stem: str, ending: str) -> str:
 
 
 def temporary_name(number: int, shard: str = "") -> str:
-    """What the thumbnail of a photo of this number is called until it is whole; shards at work in one OUT have names apart."""
+    """Return the name under which the thumbnail of the photo with this number is written; each shard has names of its own."""
     return f".cropper-{shard}.{number}.part" if shard else f".cropper-{number}.part"
 
 
 def marked(temporary_name: str, mark: str) -> str:
-    """A temporary name for one of several processes that may be at the same photo; the mark is of hexadecimal digits."""
+    """Return a temporary name for one of several processes that may write the same photo; the mark is hexadecimal digits."""
     return f"{temporary_name.removesuffix('.part')}.{mark}.part"

@@ -1,7 +1,7 @@
-"""The thumbnails under OUT: what they are called, how they are written, and how they are known again.
+"""Thumbnails in a folder of this machine: written completely, stamped, recognised, removed.
 
-A thumbnail is *stamped*: its modification time says which photo it was made from. So a second run tells without opening a file
-whether a thumbnail is up to date, and a file that is neither stamped nor in the ledger is somebody else's and stays as it is.
+A thumbnail is *stamped*: its modification time tells which version of the photo it was made from. So a second run knows whether a
+thumbnail is up to date without opening a file. A file that is neither stamped nor in the ledger is somebody else's, and stays.
 """
 
 from __future__ import annotations
@@ -9,36 +9,31 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cropper.errors import OutputError, remedy_for
 from cropper.storage.atomic import replacing
 from cropper.storage.naming import TEMPORARY_NAME
 from cropper.storage.places import is_inside
 
-if TYPE_CHECKING:  # with it is numpy, which a supervisor does without
-    pass
-
-
-# A thumbnail's time is its photo's and this much more, so that no copy of the photo itself passes for a thumbnail.
+# A thumbnail's time is its photo's plus this, so that a copy of the photo does not pass for a thumbnail.
 _STAMP_NS = 2_000_000_000
-# File systems cut times to steps of their own: none, NTFS and SMB, exFAT, and old or networked ones to the second.
+# Steps to which file systems cut times: most; NTFS and SMB; exFAT; old and networked ones.
 _CLOCK_STEPS_NS = (1, 100, 10_000_000, 1_000_000_000)
 
 
 def remove_temporaries(out: Path, state_folder: str, shard: str = "") -> None:
-    """Take away what a killed run had begun to write: files under OUT that bear a name of ``temporary_name``.
+    """Remove the half-written thumbnails of a killed run: files under OUT with a name of ``naming.temporary_name``.
 
-    Links are not followed, and a folder of another run's, which may be at work, is left alone.
+    Follows no links, and leaves out folders that are the OUT of another run, which may be at work.
 
     Args:
         out: the output folder.
-        state_folder: the name of the folder by which an output folder is known.
-        shard: the one that was killed, others of which may be at work; all of them if left out.
+        state_folder: the name of the folder that marks an output folder.
+        shard: the label of the killed shard, since others may be at work; empty for the files of any run.
     """
     upcoming = [os.fspath(out)]
     while upcoming:
-        # What cannot be listed was hardly written to.
+        # A folder that cannot be listed can hardly have been written to.
         with suppress(OSError), os.scandir(upcoming.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
@@ -54,19 +49,19 @@ def remove_temporaries(out: Path, state_folder: str, shard: str = "") -> None:
 
 
 def write(path: Path, data: bytes, temporary_name: str, photo_modified_ns: int, ours: bool) -> None:
-    """Write a thumbnail whole or not at all.
+    """Write a thumbnail completely or not at all.
 
     Args:
         path: the file; its folder is made if it is not there.
-        data: all of it.
+        data: the encoded thumbnail.
         temporary_name: a name in the same folder that no other thread uses.
-        photo_modified_ns: when its photo was last modified.
-        ours: whether the ledger says that an earlier run wrote the file that may stand there. Then the thumbnail gets no stamp
-            yet: ``stamp`` it when its row is in the ledger, so that the old row never passes for its.
+        photo_modified_ns: when its photo was last modified, in nanoseconds since 1970.
+        ours: whether the ledger names ``path`` as an output of an earlier run. Then the thumbnail gets no stamp yet. ``stamp`` it
+            once its row is in the ledger: until then the old row would pass for the new thumbnail's.
 
     Raises:
-        OutputError: if it cannot be written, or a file stands there that no run of ours wrote: neither in the ledger, nor
-            stamped, as one would be that was written just before a run was killed.
+        OutputError: if it cannot be written, or somebody else's file is there: one that is not in the ledger and not stamped.
+            (A thumbnail from just before a kill is stamped and not in the ledger.)
     """
     try:
         if not ours and _is_foreign(path, photo_modified_ns):
@@ -74,7 +69,7 @@ def write(path: Path, data: bytes, temporary_name: str, photo_modified_ns: int, 
             raise OutputError("a file that cropper did not write is there already", path=path, remedy=remedy)
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, path.with_name(temporary_name)) as temporary:
-            temporary.unlink(missing_ok=True)  # left over, or a link to somewhere
+            temporary.unlink(missing_ok=True)  # a leftover, or a link to another file
             with temporary.open("xb") as file:
                 file.write(data)
             if not ours:
@@ -95,7 +90,7 @@ def check_stays_in(out: Path, output: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Take away a thumbnail that an earlier run wrote and the settings do not ask for any more.
+    """Remove a thumbnail that an earlier run wrote and the settings no longer ask for.
 
     Raises:
         OutputError: if it cannot be removed.
@@ -130,7 +125,7 @@ def are_up_to_date(thumbnails: list[Path], photo: Path) -> bool:
 def are_stamped(thumbnails: list[Path], photo_modified_ns: int) -> bool:
     """Whether all these thumbnails are there and stamped as made from the photo that was last modified then.
 
-    An empty one is not: a power failure leaves it so, where the system had not written it yet.
+    An empty file does not count: a power failure leaves one if the system had not written the data yet.
     """
     try:
         found = [os.lstat(thumbnail) for thumbnail in thumbnails]

@@ -1,4 +1,4 @@
-"""Folders -> photos, in a stable order."""
+"""Walk a folder of this machine: its photos, in a stable order."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from cropper.storage.places import Folder, is_inside, join
 
 
 def walk(root: Path, extensions: frozenset[str], leave_out: Path | None = None) -> Iterator[Folder]:
-    """Walk a folder: the photos of each folder in the order of their names, then its subfolders in theirs.
+    """Walk a folder: the photos of each folder sorted by name, then its subfolders sorted by name.
 
-    Hidden files and folders are left alone, and so are symbolic links that lead out of the root or back up to a folder they
-    lie in, and whatever lies in ``leave_out``, by whichever way it is reached.
+    Leaves out hidden files and folders, symbolic links that lead out of the root or up to a folder that holds them, and all that
+    lies in ``leave_out``, even where a link leads there.
 
     Args:
         root: the folder to walk.
-        extensions: what a photo's name ends with, in lower case, with the dot.
-        leave_out: a folder that is not walked, the output inside the input for example.
+        extensions: of photos' names, in lower case, with the dot.
+        leave_out: a folder not to walk, such as an OUT inside IN.
     """
     real_root = os.path.realpath(root)
     real_out = os.path.realpath(leave_out) if leave_out is not None else None
-    # Folders still to be listed, the next one last: relative path, path, and the real paths of it and the folders above it.
+    # Folders to list, the next one last: relative path, path, and the real paths of the folder and of those above it.
     upcoming: list[tuple[str, str, tuple[str, ...]]] = [("", os.fspath(root), (real_root,))]
     while upcoming:
         relative, path, above = upcoming.pop()
@@ -36,7 +36,7 @@ def walk(root: Path, extensions: frozenset[str], leave_out: Path | None = None) 
                     if entry.name.startswith("."):
                         continue
                     if entry.is_symlink():
-                        # Asked of the path: the entry of a link to itself would raise.
+                        # Ask about the path: the entry of a link to itself would raise.
                         real = os.path.realpath(entry.path)
                         is_folder, is_file = os.path.isdir(real), os.path.isfile(real)
                     else:

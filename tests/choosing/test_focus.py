@@ -58,7 +58,7 @@ def test_points_alone_need_three_columns_and_the_last_row_counts(tmp_path):
     [
         ("", "no column path and no column x and no column y; begin it with the line path,x,y"),
         ("path,x\na.jpg,1\n", "no column y"),
-        ("path,x,y\na.jpg,1,two\n", "line 2 of the focus file has 'two' for y, which is no whole number"),
+        ("path,x,y\na.jpg,1,two\n", "line 2 of the focus file has 'two' for y, which is not a whole number"),
         ("path,x,y\na.jpg,1,2\n,3,4\n", "line 3 of the focus file names no photo"),
         ("path,x,y\na.jpg,1\n", "line 2 of the focus file has '' for y"),
         ("path,x,y,width,height\na.jpg,1,2,3,\n", "line 2 of the focus file has a width or a height alone"),

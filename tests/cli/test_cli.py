@@ -205,7 +205,7 @@ def test_a_foreign_boxes_csv_is_wrong_usage_and_stays(cropper, photos, tmp_path)
     (tmp_path / "out/boxes.csv").write_text("my,own,table\n")
     code, _, err = cropper("batch", photos, "out")
     assert code == 2
-    assert "is no ledger" in err
+    assert "is not a ledger" in err
     assert (tmp_path / "out/boxes.csv").read_text() == "my,own,table\n"
 
 

@@ -67,7 +67,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
 @pytest.mark.parametrize(
     ("one", "two", "said"),
     [
-        (["a", "b"], ["b", "c"], "two.csv: has rows of b, as .*one.csv has; give ledgers that share no photo"),
+        (["a", "b"], ["b", "c"], "two.csv: has rows of b, as .*one.csv does; give ledgers that share no photo"),
         (["b", "a"], ["c"], "one.csv: is not in the order of the walk: a comes too late"),
     ],
 )

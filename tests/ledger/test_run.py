@@ -15,6 +15,7 @@ from cropper.geometry import Box
 from cropper.ledger.run import OpenRun, close_run, open_run
 from cropper.ledger.state import source_of
 from cropper.ledger.table import Previous, Row, Writer, decided_row, failed_row, read_rows
+from cropper.storage.access import place
 from cropper.storage.places import order
 
 IN = Path("photos")
@@ -106,7 +107,7 @@ def test_ledger_saved_by_a_spreadsheet_is_still_one(tmp_path):
 @pytest.mark.parametrize("content", [b"x,y,width,height\n1,2,3,4\n", b"\xff\xd8\xff\xe0\0\0", b'"' + b"a" * 200_000])
 def test_foreign_boxes_csv_is_refused_and_left_as_it_is(tmp_path, content):
     (tmp_path / "boxes.csv").write_bytes(content)
-    with pytest.raises(OutputError, match="is no ledger"):
+    with pytest.raises(OutputError, match="is not a ledger"):
         open_run(tmp_path, IN, "settings")
     assert (tmp_path / "boxes.csv").read_bytes() == content
     assert [entry.name for entry in tmp_path.iterdir()] == ["boxes.csv"]
@@ -189,7 +190,7 @@ def test_ledger_knows_where_the_photos_of_the_last_run_are(tmp_path, monkeypatch
     assert source_of(tmp_path) is None
     monkeypatch.chdir(tmp_path)
     close_run(open_run(tmp_path, Path("caf\udce9"), "settings"), complete=True)
-    assert source_of(tmp_path) == tmp_path / "caf\udce9"
+    assert source_of(tmp_path) == place(tmp_path / "caf\udce9")
 
 
 def test_dry_run_does_not_spoil_the_ledger_of_thumbnails(tmp_path):

@@ -17,6 +17,7 @@ from cropper.ledger import shards
 from cropper.ledger.shards import Shard, merge_shards
 from cropper.ledger.state import source_of
 from cropper.settings import Settings, Target
+from cropper.storage.access import place
 
 SIZE = Target((64, 36), (64, 36))
 MANY = 24
@@ -102,7 +103,7 @@ def test_other_ways_of_sharing_are_refused_until_these_are_finished(photos, tmp_
     assert in_shards(photos, out, 3) == {"unchanged": MANY + 2, "failed": 3 - 2}
     merge_shards(out)
     assert tree(out) == whole
-    assert source_of(out) == photos
+    assert source_of(out) == place(photos)
 
 
 def test_a_shard_takes_over_from_a_killed_run_without_shards(photos, tmp_path):

@@ -25,6 +25,7 @@ from acting import DRIVER, does
 
 from cropper.engine.batch import local_threads, run_batch
 from cropper.engine.pipeline import MAX_IN_FLIGHT
+from cropper.engine.plan import Resume
 from cropper.errors import CropperError, OutputError, PhotoError
 from cropper.ledger import lock
 from cropper.ledger.table import read_rows
@@ -479,7 +480,7 @@ def test_a_run_that_goes_on_does_not_begin_what_has_come_to_an_end(photos, plain
     left = [next(here).path for _ in range(5)]
     shutil.copytree(tmp_path / "out", tmp_path / "killed")
     here.close()
-    done = list(run_batch(photos, tmp_path / "killed", settings, 2, passed=order(left[-1])))
+    done = list(run_batch(photos, tmp_path / "killed", settings, 2, resume=Resume(passed=order(left[-1]))))
     assert [d.path for d in done if d.unchanged] == left
     assert tree(tmp_path / "killed") == tree(tmp_path / "undisturbed")
 

@@ -22,9 +22,10 @@ from cropper.ledger import upload
 from cropper.ledger.shards import Shard
 from cropper.ledger.state import source_of
 from cropper.settings import Settings, Target
-from cropper.storage import access, bucket
+from cropper.storage import bucket, listing, retries
+from cropper.storage.access import place
 from cropper.storage.naming import names_one_by_one
-from cropper.storage.places import Place, Remote, Version, order, place
+from cropper.storage.places import Place, Version, order
 from cropper.storage.walk import walk
 
 fsspec = pytest.importorskip("fsspec")
@@ -34,7 +35,7 @@ MANY = 10
 
 @pytest.fixture(autouse=True)
 def _no_network(plain_rule, monkeypatch):
-    monkeypatch.setattr(bucket, "PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(retries, "PAUSES", (0.0, 0.0, 0.0))
 
 
 @pytest.fixture
@@ -84,17 +85,18 @@ def put_photos(fs, folder: Path, to: str) -> None:
             fs.pipe_file(f"{to}/{path.relative_to(folder)}", path.read_bytes())
 
 
-def tree(out: Place) -> dict[str, bytes]:
+def tree(out: Path | Place) -> dict[str, bytes]:
     """Every file under OUT that is not of the runs' own state."""
-    if isinstance(out, Path):
-        files = (path for path in out.rglob("*") if path.is_file() and ".cropper" not in path.parts)
-        return {str(path.relative_to(out)): path.read_bytes() for path in files}
-    fs, root = fsspec.core.url_to_fs(out.url)
+    folder = place(out).local_path
+    if folder is not None:
+        files = (path for path in folder.rglob("*") if path.is_file() and ".cropper" not in path.parts)
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    fs, root = fsspec.core.url_to_fs(out.full_name())
     found = {path[len(root) :].lstrip("/"): path for path in fs.find(root)}
     return {name: fs.cat_file(path) for name, path in found.items() if not name.startswith(".cropper")}
 
 
-def process(source: Place, out: Place, shard: Shard | None = None, **settings) -> Counter[str]:
+def process(source: Path | Place, out: Path | Place, shard: Shard | None = None, **settings) -> Counter[str]:
     done = list(run_batch(source, out, Settings((SIZE,), **{"format": "webp", **settings}), 2, shard=shard))
     return Counter("failed" if one.error else "unchanged" if one.unchanged else "made" for one in done if one.rows)
 
@@ -164,7 +166,7 @@ def test_the_command_takes_urls(photos, tmp_path, s3_files, cropper):
         ("s3://nowhere/photos", "s3://bucket/out", "s3://nowhere/photos: "),
         ("s3://bucket/photos", "s3://bucket", "OUT is IN or holds it"),
         ("nonsense://bucket/photos", "out", "no storage is known as nonsense://"),
-        ("s3://bucket/photos", "s3://bucket/out/64", "holds objects and no ledger"),
+        ("s3://bucket/photos", "s3://bucket/out/64", "holds objects but no ledger"),
         ("file:///photos", "out", "give its path alone"),
     ):
         if out.endswith("64"):
@@ -264,12 +266,12 @@ def test_what_stumbles_is_tried_again_and_what_is_hopeless_is_not(memory, monkey
     cat_file = type(memory).cat_file
     monkeypatch.setattr(type(memory), "cat_file", stumble)
     known = Version(4, 0, "")
-    assert bucket.read(Remote("memory://a.jpg"), known) == b"data"
+    assert place("memory://a.jpg").read(known) == (b"data", known)
     assert len(calls) == 3
     for name, times in (("gone.jpg", 1), ("never.jpg", 4)):
         calls.clear()
         with pytest.raises(PhotoError, match="cannot be read"):
-            bucket.read(Remote(f"memory://{name}"), known)
+            place(f"memory://{name}").read(known)
         assert len(calls) == times
 
 
@@ -285,16 +287,16 @@ def test_a_listing_is_asked_for_page_by_page_and_in_the_walks_order(photos, s3_f
 
     call_s3 = type(s3_files).call_s3
     monkeypatch.setattr(type(s3_files), "call_s3", small)
-    found = list(access.folders(place("s3://bucket/photos"), PHOTO_EXTENSIONS))
+    found = list(place("s3://bucket/photos").walk(PHOTO_EXTENSIONS))
     assert all(len(folder.photos) <= 4 for folder in found)
     paths = [f"{folder.path}/{name}".lstrip("/") for folder in found for name in folder.photos]
     assert paths == sorted(paths, key=order)
     expected = [f"{folder.path}/{name}".lstrip("/") for folder in walk(photos, PHOTO_EXTENSIONS) for name in folder.photos]
     assert paths == expected
     assert len(pages) > len(paths) / 2
-    assert next(iter(access.folders(place("s3://bucket/photos"), PHOTO_EXTENSIONS))).photos
+    assert next(iter(place("s3://bucket/photos").walk(PHOTO_EXTENSIONS))).photos
     pages.clear()
-    next(iter(access.folders(place("s3://bucket/photos"), PHOTO_EXTENSIONS)))
+    next(iter(place("s3://bucket/photos").walk(PHOTO_EXTENSIONS)))
     assert len(pages) < 5  # not all of them
 
 
@@ -312,7 +314,7 @@ def test_times_of_every_library_are_understood():
 
     moment = datetime(2018, 1, 24, 12, 0, 0, 250_000, timezone.utc)
     for said in (moment, "2018-01-24T12:00:00.250Z", "2018-01-24T12:00:00.250000+00:00", moment.timestamp()):
-        assert bucket._nanoseconds(said) == 1_516_795_200_250_000_000
+        assert listing.nanoseconds(said) == 1_516_795_200_250_000_000
 
 
 def test_in_and_out_may_not_overlap(memory):
@@ -379,5 +381,5 @@ def test_a_page_over_thumbnails_of_a_bucket_says_where_photos_are_wanted(cropper
     process(place("memory://in"), tmp_path / "out")
     code, _, err = cropper("review", "out")
     assert (code, err.count("\n")) == (2, 1)
-    assert "photos in memory://in; give a folder of this machine that has them with --photos" in err
+    assert "photos in memory://in; copy them to this machine, and give their folder with --photos" in err
     assert source_of(tmp_path / "out") is not None

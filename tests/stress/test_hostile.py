@@ -117,7 +117,7 @@ def test_pipes_and_devices_named_to_boxes_are_refused(cropper, tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     code, _, said = cropper("boxes", "pipe.jpg", "/dev/zero")
     assert code == 1
-    assert said.count("it is no regular file but a pipe, a socket or a device") == 2
+    assert said.count("it is not a regular file but a pipe, a socket or a device") == 2
 
 
 @pytest.mark.skipif(not shutil.which("bash") or not Path("/dev/fd").exists(), reason="no <(command) here")

@@ -1,0 +1,110 @@
+"""Folders and files of this machine."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cropper.errors import PhotoError, reading
+from cropper.storage import thumbnails
+from cropper.storage.places import Folder, Place, Version, is_inside
+from cropper.storage.walk import walk
+
+# Where the system keeps what a shell opens for ``<(command)``.
+_OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
+
+
+@dataclass(frozen=True)
+class LocalPlace:
+    """A folder or a file of this machine; ``places.Place`` describes each method."""
+
+    path: Path
+
+    def __truediv__(self, name: str) -> LocalPlace:
+        return LocalPlace(self.path / name)
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def local_path(self) -> Path:
+        """The path itself."""
+        return self.path
+
+    @property
+    def is_remote(self) -> bool:
+        """Never."""
+        return False
+
+    def full_name(self) -> str:
+        """The absolute path."""
+        return os.path.abspath(self.path)
+
+    def is_inside(self, folder: Place) -> bool:
+        """Whether this folder is ``folder`` or lies below it, links resolved."""
+        other = folder.local_path
+        return other is not None and is_inside(os.path.realpath(self.path), os.path.realpath(other))
+
+    def is_gone(self) -> bool:
+        """Whether the folder is not there."""
+        return not self.path.is_dir()
+
+    def walk(self, extensions: frozenset[str], leave_out: Place | None = None) -> Iterator[Folder]:
+        """Walk the folder, as ``walk.walk`` does."""
+        return walk(self.path, extensions, leave_out.local_path if leave_out is not None else None)
+
+    def check_stays_in(self, output: str) -> None:
+        """Make sure that no link leads out of this folder. Raises OutputError if one does."""
+        thumbnails.check_stays_in(self.path, output)
+
+    def are_up_to_date(self, outputs: Sequence[str], recorded: Sequence[str], photo: Version) -> bool:
+        """Whether thumbnails are there and their stamps are of this version of the photo."""
+        return thumbnails.are_stamped([self.path / output for output in outputs], photo.modified_ns)
+
+    def version_now(self) -> Version:
+        """Return which version of the file is there now. Raises OSError if it is gone."""
+        return _version(os.stat(self.path))
+
+    def read(self, known: Version | None = None) -> tuple[bytes, Version]:
+        """Read a whole photo. Raises PhotoError if it cannot be read, or is not a regular file."""
+        _check_is_regular(self.path)
+        with reading(self.path), self.path.open("rb") as opened:
+            status = os.fstat(opened.fileno())
+            return opened.read(), _version(status)
+
+    def write_thumbnail(self, data: bytes, temporary_name: str, photo_modified_ns: int, ours: bool) -> bool:
+        """Write a thumbnail completely or not at all, and say whether to stamp it later. Raises OutputError."""
+        thumbnails.write(self.path, data, temporary_name, photo_modified_ns, ours)
+        return ours
+
+    def stamp(self, photo_modified_ns: int) -> None:
+        """Mark a thumbnail as made from the photo that was last modified then. Raises OSError."""
+        thumbnails.stamp(self.path, photo_modified_ns)
+
+    def remove(self) -> None:
+        """Remove a thumbnail, if it is there. Raises OutputError if it cannot be removed."""
+        thumbnails.remove(self.path)
+
+
+def _version(status: os.stat_result) -> Version:
+    return Version(status.st_size, status.st_mtime_ns, f"{status.st_mtime_ns}-{status.st_size}")
+
+
+def _check_is_regular(file: Path) -> None:
+    """Refuse files that a reader would wait for or read without end: pipes with no writer, sockets, devices.
+
+    A shell's ``<(command)`` is a pipe too, but it has a writer.
+
+    Raises:
+        PhotoError: if it is not a regular file.
+    """
+    with reading(file):
+        mode = os.stat(file).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode) and file.parent not in _OPEN_FILES:
+        raise PhotoError("it is not a regular file but a pipe, a socket or a device", remedy="give the photo itself")

@@ -1,0 +1,111 @@
+"""The door to the ledger for a batch, on this machine and in a bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cropper import OutputError
+from cropper.ledger import lock
+from cropper.ledger.session import Session, open_session
+from cropper.ledger.state import source_of
+from cropper.ledger.table import Row
+from cropper.storage.access import place
+from cropper.storage.places import Place, Version
+
+fsspec = pytest.importorskip("fsspec")
+IN = place(Path("photos"))
+PHOTO = Version(5, 1_600_000_000_000_000_000, "v1")
+
+
+@pytest.fixture(params=["local", "bucket"])
+def out(request, tmp_path):
+    if request.param == "local":
+        yield place(tmp_path / "out")
+        return
+    fs = fsspec.filesystem("memory")
+    fs.store.clear()
+    fs.pseudo_dirs[:] = [""]
+    yield place("memory://out")
+    fs.store.clear()
+
+
+def paths(out: Place) -> list[str]:
+    """The photos in the table."""
+    data, _ = (out / "boxes.csv").read()
+    return [line.split(",")[0] for line in data.decode().splitlines()[1:]]
+
+
+def record(out: Place, *names: str) -> None:
+    """A session that comes to its end."""
+    with open_session(out, IN, "settings") as session:
+        for name in names:
+            session.known(name)
+            session.record([Row(name, name, "ok")], PHOTO)
+
+
+def interrupt(out: Place, act: Callable[[Session], None], settings: str = "settings") -> None:
+    """A session that does something and is interrupted."""
+    with open_session(out, IN, settings) as session:
+        act(session)
+        raise KeyboardInterrupt
+
+
+def test_a_complete_session_leaves_its_rows_alone(out):
+    record(out, "a", "b", "c")
+    record(out, "a", "c")
+    assert paths(out) == ["a", "c"]
+    with open_session(out, IN, "settings") as session:
+        assert [row.version for row in session.known("a")] == ["v1" if out.is_remote else ""]
+        assert session.loses_no_rows is not out.is_remote
+
+
+def test_an_interrupted_session_keeps_the_rows_it_had_not_come_to(out):
+    record(out, "a", "b", "d")
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(out, lambda session: session.record([Row("c", "c", "ok")], PHOTO))
+    assert paths(out) == ["c", "d"]
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(out, lambda session: session.record_interrupted(session.outdated("c")), "others")
+    assert paths(out) == ["c"]
+
+
+def test_system_errors_are_one_about_out(out):
+    with (
+        pytest.raises(OutputError, match="was removed or moved while the run went on; run again") as raised,
+        open_session(out, IN, "settings"),
+    ):
+        raise FileNotFoundError
+    assert raised.value.path == out
+    with pytest.raises(OutputError, match="the ledger cannot be written"), open_session(out, IN, "settings"):
+        raise OSError(5, "Input/output error")
+
+
+def test_an_abandoned_session_keeps_its_lock_and_its_rows(tmp_path):
+    out, sessions = place(tmp_path), []
+
+    def abandon(session: Session) -> None:
+        session.record([Row("a", "a", "ok")])
+        session.abandoned = True
+        sessions.append(session)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(out, abandon)
+    assert paths(out) == ["a"]
+    with pytest.raises(OutputError, match="is at work there"), open_session(out, IN, "settings"):
+        pass
+    lock.release(sessions[0].run.lock, tidy=True)
+
+
+def test_the_next_session_cleans_up_after_a_killed_one(tmp_path):
+    record(place(tmp_path), "a")
+    half = tmp_path / ".cropper-7.part"
+    half.touch()
+    record(place(tmp_path), "a")
+    assert half.exists()  # the last run was tidy: this is nobody's business
+    (tmp_path / ".cropper/lock").write_text("123\n")
+    record(place(tmp_path), "a")
+    assert not half.exists()
+    assert source_of(tmp_path) == place(Path("photos").absolute())

@@ -1,0 +1,147 @@
+"""Places on this machine and in a bucket answer the same questions alike."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from cropper import OutputError, PhotoError, UsageError
+from cropper.image_formats import PHOTO_EXTENSIONS
+from cropper.storage.access import bucket_place, place
+from cropper.storage.places import Folder, Place, Version
+
+fsspec = pytest.importorskip("fsspec")
+
+
+@pytest.fixture(params=["local", "bucket"])
+def root(request, tmp_path):
+    """An empty folder of either kind."""
+    if request.param == "local":
+        (tmp_path / "root").mkdir()
+        yield place(tmp_path / "root")
+        return
+    fs = fsspec.filesystem("memory")
+    fs.store.clear()
+    fs.pseudo_dirs[:] = [""]
+    fs.mkdir("/root")
+    yield place("memory://root")
+    fs.store.clear()
+
+
+def put(root: Place, **files: bytes) -> None:
+    """Put files under a folder; a double underscore in a name stands for a slash."""
+    for name, data in files.items():
+        file = root / (name.replace("__", "/") + ".jpg")
+        assert file.write_thumbnail(data, ".part", 0, ours=False) is False
+
+
+def walked(root: Place, leave_out: Place | None = None) -> list[tuple[str, tuple[str, ...], int, Folder | None]]:
+    return [(f.path, f.photos, f.others, f.error) for f in root.walk(PHOTO_EXTENSIONS, leave_out)]
+
+
+def test_text_and_name(root):
+    file = root / "a b" / "c.jpg"
+    assert str(file).endswith("root/a b/c.jpg")
+    assert file == root / "a b/c.jpg"
+    assert file.__fspath__() == str(file) == file.full_name()
+    assert place(str(root)) == place(root) == root
+    assert (root.local_path is None) == root.is_remote
+
+
+def test_a_place_travels_to_another_process(root):
+    assert pickle.loads(pickle.dumps(root / "a.jpg")) == root / "a.jpg"
+
+
+def test_a_trailing_slash_makes_no_difference(root):
+    assert place(f"{root}/") == root
+
+
+def test_inside(root):
+    put(root, in__a=b"x")
+    assert root.is_inside(root)
+    assert (root / "in").is_inside(root)
+    assert not root.is_inside(root / "in")
+    assert not (root / "in").is_inside(root / "i")
+    for other in (place("memory://"), place(Path.cwd().anchor)):
+        assert root.is_inside(other) == (root.is_remote == other.is_remote)
+
+
+def test_walk(root):
+    put(root, b=b"1", a=b"22", out__z=b"3", sub__deep__c=b"4", other__d=b"5")
+    expected = [("", ("a.jpg", "b.jpg"), 0, None), ("other", ("d.jpg",), 0, None)]
+    expected += [("sub", (), 0, None), ("sub/deep", ("c.jpg",), 0, None)]
+    assert walked(root, leave_out=root / "out") == expected
+    assert ("out", ("z.jpg",), 0, None) in walked(root)
+    assert ("out", ("z.jpg",), 0, None) in walked(root, leave_out=place("memory://nowhere/out"))
+
+
+def test_read_gives_the_version_that_is_there(root):
+    put(root, a=b"first")
+    file = root / "a.jpg"
+    known = file.version_now()
+    assert file.read(known) == (b"first", known)
+    data, version = file.read()
+    assert (data, version.size) == (b"first", 5)
+    put(root, empty=b"")
+    assert (root / "empty.jpg").read((root / "empty.jpg").version_now())[0] == b""
+
+
+def test_a_version_changes_with_the_file(root):
+    put(root, a=b"first")
+    before = (root / "a.jpg").version_now()
+    put(root, b=b"second, and longer")
+    assert (root / "a.jpg").version_now() == before
+    (root / "a.jpg").remove()
+    put(root, a=b"another")
+    assert (root / "a.jpg").version_now().version != before.version
+
+
+def test_what_is_not_there(root):
+    file = root / "gone.jpg"
+    with pytest.raises(OSError, match="gone"):
+        file.version_now()
+    with pytest.raises(PhotoError, match="cannot be read"):
+        file.read()
+    file.remove()
+    assert not root.is_gone()
+
+
+def test_a_folder_that_is_not_there_is_an_error_of_its_walk(root):
+    folder = root / "gone"
+    if root.is_remote:
+        with pytest.raises(UsageError, match="there is no such folder"):
+            walked(folder)
+        assert not folder.is_gone()  # only a listing can tell
+    else:
+        assert [f.error is not None for f in folder.walk(PHOTO_EXTENSIONS)] == [True]
+        assert folder.is_gone()
+
+
+def test_thumbnails_are_up_to_date_for_the_version_they_were_made_from(root):
+    photo = Version(5, 1_600_000_000_000_000_000, "v1")
+    file = root / "sub/a.jpg"
+    root.check_stays_in("sub/a.jpg")
+    assert file.write_thumbnail(b"small", ".part", photo.modified_ns, ours=True) == (not root.is_remote)
+    file.stamp(photo.modified_ns)
+    changed = Version(6, photo.modified_ns + 10**9, "v2")
+    assert root.are_up_to_date(["sub/a.jpg"], ["v1"], photo)
+    assert not root.are_up_to_date(["sub/a.jpg"], ["v1"], changed)
+
+
+def test_a_link_out_of_a_local_folder_is_refused(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/link").symlink_to(tmp_path)
+    with pytest.raises(OutputError, match="a link leads out of OUT"):
+        place(tmp_path / "out").check_stays_in("link/a.jpg")
+
+
+def test_only_a_place_in_a_bucket_is_one(tmp_path):
+    assert bucket_place(place("memory://root/")).url == "memory://root"
+    with pytest.raises(TypeError, match="not in a bucket"):
+        bucket_place(place(tmp_path))
+
+
+def test_a_path_that_looks_like_a_url_stays_a_path():
+    assert place(Path("s3://bucket")).local_path == Path("s3://bucket")
