@@ -1,4 +1,4 @@
-"""Whole-pixel geometry: boxes, aspects, how one size fits into another. Loads no numpy."""
+"""Whole-pixel geometry: boxes, aspects, and how one size fits into another. Does not load numpy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Box:
         x, y: the left and top edge.
         width, height: at least 1.
         kept: the share of the density inside, 0..1.
-        focus: the point the box is chosen around, ``(x, y)``, inside the box.
+        focus: the point ``(x, y)`` that the box is chosen around, inside the box.
     """
 
     x: int
@@ -28,7 +28,7 @@ class Box:
     focus: tuple[int, int]
 
     def scaled(self, across: float, down: float) -> Box:
-        """The same box in the pixels of the photo scaled by these factors, for drawing."""
+        """Return the box in the pixels of the photo scaled by these factors, for drawing."""
         left, top = round(self.x * across), round(self.y * down)
         right, bottom = round((self.x + self.width) * across), round((self.y + self.height) * down)
         focus = int((self.focus[0] + 0.5) * across), int((self.focus[1] + 0.5) * down)
@@ -36,7 +36,7 @@ class Box:
 
 
 def largest_size(image_width: int, image_height: int, aspect: tuple[int, int]) -> tuple[int, int]:
-    """Width and height of the largest box of an aspect that fits, exact to half a pixel on its free side, at least 1."""
+    """Return the width and height, at least 1, of the largest box of an aspect in a photo, rounded to whole pixels."""
     ratio = aspect_ratio(aspect)
     if Fraction(image_width, image_height) < ratio:
         return image_width, max(1, round(image_width / ratio))
@@ -44,20 +44,27 @@ def largest_size(image_width: int, image_height: int, aspect: tuple[int, int]) -
 
 
 def central_place(image_width: int, image_height: int, aspect: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Where ``(x, y, width, height)`` the largest box of an aspect lies in the middle of a photo."""
+    """Return the place ``(x, y, width, height)`` of the largest box of an aspect in the middle of a photo."""
     width, height = largest_size(image_width, image_height, aspect)
     return (image_width - width) // 2, (image_height - height) // 2, width, height
 
 
 def aspect_ratio(aspect: tuple[int, int]) -> Fraction:
-    """Width over height, exactly. Raises UsageError for sides below 1."""
+    """Return width over height as an exact fraction.
+
+    Raises:
+        UsageError: if a side is below 1.
+    """
     if min(aspect) < 1:
-        raise UsageError(f"the aspect {aspect[0]}:{aspect[1]} has no area", remedy="give whole numbers from 1, as 16:9")
+        raise UsageError(f"the aspect {aspect[0]}:{aspect[1]} has no area", remedy="give whole numbers from 1, such as 16:9")
     return Fraction(*aspect)
 
 
 def fitted(image_width: int, image_height: int, room: tuple[int, int], enlarge: bool = True) -> tuple[int, int]:
-    """Width and height of a photo scaled to just fit into a room, each at least 1; without enlarging, at most its own."""
+    """Return the width and height, at least 1, of a photo scaled to just fit into a room.
+
+    Without ``enlarge``, the result is not larger than the photo.
+    """
     scale = min(Fraction(room[0], image_width), Fraction(room[1], image_height))
     if not enlarge:
         scale = min(scale, Fraction(1))
@@ -65,19 +72,22 @@ def fitted(image_width: int, image_height: int, room: tuple[int, int], enlarge: 
 
 
 def pixels_of_share(image_width: int, image_height: int, share: Fraction | float) -> tuple[int, int]:
-    """The pixels, width and height, that a share of a photo's sides takes at least, and at most all it has."""
+    """Return a share of a photo's width and height in whole pixels, rounded up; a share above 1 counts as 1."""
     share = min(share, 1)
     return math.ceil(image_width * share), math.ceil(image_height * share)
 
 
 def thumbnail_size(box: Box, size: tuple[int, int] | None, enlarge: bool) -> tuple[int, int]:
-    """Width and height of a thumbnail: the size asked for, or the box's own where that is None or larger than the box."""
+    """Return the width and height of a thumbnail: the size, or the box's own size if that is None.
+
+    Without ``enlarge``, a size larger than the box on either side also gives the box's own size.
+    """
     if size is None or (not enlarge and (size[0] > box.width or size[1] > box.height)):
         return box.width, box.height
     return size
 
 
 def placed(centre: tuple[float, float], size: tuple[int, int], image: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Where ``(x, y, width, height)`` a box of a size lies around a centre, or as near to that as the photo allows."""
+    """Return the place ``(x, y, width, height)`` of a box around a centre, or as near to it as the photo allows."""
     x, y = (min(max(round(middle - side / 2), 0), whole - side) for middle, side, whole in zip(centre, size, image, strict=True))
     return x, y, *size

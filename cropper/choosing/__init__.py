@@ -1,4 +1,4 @@
-"""From a density to a box.
+"""Choose boxes from densities.
 
 Pure numpy, no input or output. Imports ``storage``, ``geometry``, ``settings`` and ``errors``.
 """

@@ -1,8 +1,8 @@
-"""Density and aspect -> box. Pure numpy, no I/O.
+"""Choose the box for a density and an aspect. Pure numpy, no I/O.
 
-The box is the largest of its aspect, so one side spans the whole photo and only the offset along the other is free. The density
-decides that offset, not its argmax: among the offsets that keep nearly the most density, one that keeps much and whose borders
-cut little of what is dense, of equals the one nearest the centre.
+The box is the largest of its aspect, so one side spans the whole photo and only the offset along the other side is free. The
+whole density decides the offset, not its argmax. Only offsets that keep nearly the most density compete. The best one keeps
+much density and its borders cut little dense area; among equals, the one nearest the centre wins.
 """
 
 from __future__ import annotations
@@ -12,41 +12,41 @@ from numpy.typing import NDArray
 
 from cropper.geometry import Box, central_place, largest_size
 
-# No offset is chosen that keeps this much less density than the best one.
+# An offset may keep at most this much less density than the offset that keeps the most.
 KEPT_TOLERANCE = 0.05
-# How much density lies within this share of the photo's free side of a border says how much the border cuts.
-# It reaches well beyond the dense place itself: people look at eyes and mouths, and a head ends a good way above them.
+# The density within this share of the free side from a border measures how much the border cuts. It reaches well beyond the
+# dense area: people look at eyes and mouths, and the head goes on well above them.
 BORDER_SHARE = 0.09
 BANDS = 6
-# What squared density cut counts for against density kept, at the upper border and at the others: squared, so that a face counts
-# and the background around it does not. Heads are what one sees cut, and they are above the eyes. It is a trade: with weights at
-# the top of 0, 0.2, 0.3 and 0.4, boxes of four aspects go .580, .568, .567 and .557 of the way from the centre crop to the best
-# box on 153 validation photos of three gaze sets (off-centre windows: .679, .672, .671 and .670), and cut 16.9, 13.1, 11.6 and
-# 11.0 % of the faces in photos of OSIE; below 0.4, a portrait of the samples loses her forehead. Not squared, 0.4 and 0.5 cut
-# 12.3 and 11.8 % and go less far for it.
+# The weights of squared density cut against density kept, at the upper border and at the others. Squaring makes faces count, but
+# not the background around them. The upper border weighs more: people notice cut heads, and heads lie above the eyes.
+# The top weight is a trade-off. With 0, 0.2, 0.3 and 0.4, boxes of four aspects go .580, .568, .567 and .557 of the way from the
+# centre crop to the best box on 153 validation photos of three gaze sets (off-centre windows: .679, .672, .671 and .670). They
+# cut 16.9, 13.1, 11.6 and 11.0 % of the faces in photos of OSIE. Below 0.4, a portrait among the samples loses its forehead.
+# Without squaring, 0.4 and 0.5 cut 12.3 and 11.8 %, and the boxes go less far.
 TOP_WEIGHT = 0.4
 BORDER_WEIGHT = 0.05
-# A density that nowhere reaches this many times its mean says nothing: of plain pages and fog the model gives up to 2.9 times, of
-# 306 validation photos and windows one below 3, half of them above 19.
+# A density is flat if its peak stays below this many times its mean. For plain pages and fog, the model's peak reaches 2.9 times.
+# Of 306 validation photos and windows, one stays below 3 and half exceed 19.
 NEARLY_FLAT = 3
-# Offsets whose worth differs by less are equals: there is nothing to choose between them.
+# Offsets count as equal if their worth differs by less than this.
 WORTH_TOLERANCE = 0.0015
 
 
 def choose(density: NDArray[np.floating], image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
-    """The box of an aspect that keeps most of what people look at.
+    """Choose the box of an aspect that keeps most of what people look at.
 
-    Deterministic; a density mirrored left to right gives the mirrored box, unless two mirrored boxes are exactly equal; a flat
-    or nearly flat density gives the centre.
+    The result is deterministic. A density mirrored left to right gives the mirrored box, unless two mirrored boxes are exactly
+    equal. A flat or nearly flat density gives the centre.
 
     Args:
-        density: [h, w], non-negative, over the whole upright photo; it need not sum to 1, and all zeros count as flat.
+        density: [h, w], non-negative, over the whole upright photo. It need not sum to 1; all zeros count as flat.
         image_width, image_height: the upright original in pixels, at least 1.
-        aspect: width and height of the shape asked for, at least 1 each; ``(640, 360)`` is ``(16, 9)``.
+        aspect: width and height of the shape, at least 1 each; ``(640, 360)`` is the same as ``(16, 9)``.
 
     Raises:
-        UsageError: for an aspect with a side below 1.
-        ValueError: for a density that is not 2-D, or holds negative numbers or NaN.
+        UsageError: if a side of the aspect is below 1.
+        ValueError: if the density is not 2-D, or holds negative numbers or NaN.
     """
     return best_box(normalised(density), image_width, image_height, aspect)
 
@@ -66,19 +66,19 @@ def best_box(mass: NDArray[np.float64], image_width: int, image_height: int, asp
 
 
 def central(density: NDArray[np.floating], image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
-    """The largest box of an aspect in the photo's centre, whatever the density; arguments and errors as of ``choose``."""
+    """Return the largest box of an aspect in the photo's centre. Arguments and errors are those of ``choose``."""
     return box_at(normalised(density), image_width, image_height, central_place(image_width, image_height, aspect))
 
 
 def normalised(density: NDArray[np.floating]) -> NDArray[np.float64]:
-    """A copy of a density that sums to 1; an even one of all zeros.
+    """Return a copy of a density, scaled to sum to 1. All zeros become a uniform density.
 
     Raises:
-        ValueError: if it is not 2-D, or holds negative numbers or NaN.
+        ValueError: if the density is not 2-D, or holds negative numbers or NaN.
     """
     mass: NDArray[np.float64] = np.array(density, np.float64)
     if mass.ndim != 2 or not mass.size or not (mass >= 0).all():
-        raise ValueError("a density is 2-D and non-negative")
+        raise ValueError("the density must be 2-D and non-negative")
     if mass.sum() <= 0:
         mass[:] = 1
     mass /= mass.sum()
@@ -86,7 +86,7 @@ def normalised(density: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def is_flat(mass: NDArray[np.floating]) -> bool:
-    """Whether a density that sums to 1 is so even that it says nothing."""
+    """Tell whether a density that sums to 1 is too even to choose a box by."""
     return bool(mass.max() * mass.size < NEARLY_FLAT)
 
 
@@ -97,9 +97,9 @@ def box_at(
     place: tuple[int, int, int, int],
     focus: tuple[int, int] | None = None,
 ) -> Box:
-    """The box at a place ``(x, y, width, height)``, with what it keeps of a density that sums to 1.
+    """Return the box at a place ``(x, y, width, height)``, with the share it keeps of a density that sums to 1.
 
-    Its focus, unless given, is the centre of mass of the squared density inside.
+    By default, its focus is the centre of mass of the squared density inside.
     """
     rows, columns = mass.shape
     inside = _inside(rows, columns, image_width, image_height, place)
@@ -108,7 +108,7 @@ def box_at(
 
 
 def outside(mass: NDArray[np.float64], image_width: int, image_height: int, box: Box) -> NDArray[np.float64]:
-    """What of a density [h, w] lies outside a box; the rest is 0."""
+    """Return the part of a density [h, w] outside a box, with 0 inside."""
     rows, columns = mass.shape
     return mass * (1 - _inside(rows, columns, image_width, image_height, (box.x, box.y, box.width, box.height)))
 
@@ -116,7 +116,7 @@ def outside(mass: NDArray[np.float64], image_width: int, image_height: int, box:
 def _inside(
     rows: int, columns: int, image_width: int, image_height: int, place: tuple[int, int, int, int]
 ) -> NDArray[np.float64]:
-    """How much of each cell of a density lies inside a place, 0..1: [rows, columns]."""
+    """Return the share of each density cell that lies inside a place, 0..1: [rows, columns]."""
     x, y, width, height = place
     return np.outer(_cell_shares(rows, image_height, y, height), _cell_shares(columns, image_width, x, width))
 
@@ -129,16 +129,20 @@ def _best_offset(
     weights: tuple[float, float],
     tolerance: float,
 ) -> int:
-    """Where a window of ``length`` pixels along a ``side`` of that many pixels lies best, given the density along it.
+    """Return the best offset, in pixels, of a window along a side.
 
-    The weights are of the squared density cut by its first and its last border; offsets whose worth differs by less than the
-    tolerance are equals, and the most central of them is best.
+    Args:
+        marginal: [n], the density along the side.
+        squared: [n], the squared density along the side.
+        side, length: of the photo and of the window, in pixels.
+        weights: the weights of the squared density that the first and the last border cut.
+        tolerance: offsets are equal if their worth differs by less. The most central of them is best.
     """
     offsets = np.arange(side - length + 1, dtype=np.float64)
     borders = np.stack([offsets, offsets + length])
     before = _mass_before(marginal, side, borders)
     kept = before[1] - before[0]
-    # Rounding keeps sums that are equal but for the order of their terms equal: a mirrored photo must not differ.
+    # Rounding makes sums equal that differ only in the order of their terms, so that a mirrored photo gets the mirrored box.
     worth = (kept - np.array(weights) @ _cut(squared, side, borders)).round(9)
     worth[kept.round(9) < kept.max().round(9) - KEPT_TOLERANCE] = -np.inf
     worth[worth < worth.max() - tolerance] = -np.inf
@@ -148,27 +152,28 @@ def _best_offset(
 
 
 def _cut(marginal: NDArray[np.float64], side: int, borders: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much density lies around borders at these positions, the nearer the more, as if it went on beyond the photo.
+    """Return how much density each border cuts: the density around it, weighted by nearness.
 
-    The weight falls from 2 at the border to 0 at BORDER_SHARE of the side: the mean of bands of growing reach.
+    The weight falls from 2 at the border to 0 at BORDER_SHARE of the side. It is the mean of bands of growing reach. A band that
+    ends at the edge of the photo is scaled up to its full reach.
     """
     reach = (BORDER_SHARE * side * (np.arange(BANDS) + 0.5) / BANDS).reshape(-1, *[1] * borders.ndim)
     start, stop = np.maximum(borders - reach, 0), np.minimum(borders + reach, side)
     mass = _mass_before(marginal, side, stop) - _mass_before(marginal, side, start)
     cut = (mass * (2 * reach / BANDS) / (stop - start)).sum(axis=0)
-    # A border on the photo's own edge cuts nothing, however dense it is there; it counts like one through even ground, so
-    # that a flat density has no reason to leave the centre.
+    # A border on the edge of the photo cuts nothing, however dense it is there. It counts like a border through a uniform
+    # density, so that a flat density keeps the box in the centre.
     return np.where((borders > 0) & (borders < side), cut, BORDER_SHARE)
 
 
 def _mass_before(marginal: NDArray[np.float64], side: int, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The density before each of the positions, in pixels of a side, each cell's mass spread evenly over it."""
+    """Return the density before each position, in pixels along a side. Each cell's mass is spread evenly over the cell."""
     cells = len(marginal)
     return np.interp(positions, np.arange(cells + 1) * (side / cells), np.concatenate([[0.0], marginal.cumsum()]))
 
 
 def _cell_shares(cells: int, side: int, start: int, length: int) -> NDArray[np.float64]:
-    """How much of each of the cells along a side lies in ``start .. start + length``, 0..1."""
+    """Return the share of each cell along a side that lies in ``start .. start + length``, 0..1."""
     edges = np.linspace(0, side, cells + 1)
     overlap = np.minimum(edges[1:], start + length) - np.maximum(edges[:-1], start)
     return np.clip(overlap, 0, None) / (side / cells)
@@ -181,12 +186,12 @@ def _focus(
     image_height: int,
     box: tuple[int, int, int, int],
 ) -> tuple[int, int]:
-    """The centre of mass of the squared density inside the box, in pixels: squared, so that subjects outweigh background."""
+    """Return the centre of mass of the squared density inside the box, in pixels. Squaring makes subjects outweigh background."""
     weight = np.square(density) * inside
     weight /= weight.sum() if weight.sum() > 0 else 1.0
     rows, columns = density.shape
     fx = float(weight.sum(axis=0) @ (np.arange(columns) + 0.5)) * image_width / columns
     fy = float(weight.sum(axis=1) @ (np.arange(rows) + 0.5)) * image_height / rows
     x, y, width, height = box
-    # A cell that straddles the border has its centre outside; the point itself stays in.
+    # A cell on the border can have its centre outside; the point must stay inside.
     return int(np.clip(fx, x, x + width - 1)), int(np.clip(fy, y, y + height - 1))

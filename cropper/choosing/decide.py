@@ -1,4 +1,4 @@
-"""What is done with a photo for each shape asked for: the box, and what becomes of the photo where no crop is good."""
+"""Decide how a photo fits each shape: choose the box, and pad, centre or skip the photo if no crop is good."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from cropper.choosing.zoom import best_place, smallest_size, tightest
 from cropper.geometry import Box, central_place, largest_size, placed
 from cropper.settings import DONE, Choosing, Fit, Target
 
-# The ledger's message of a box that a user gave.
+# The ledger's message for a box that you give by hand.
 BY_HAND = "focus given"
-# A candidate beyond the first shows at least this much of the density that those before it do not,
+# A further candidate shows at least this share of the density that the earlier candidates do not show.
 NEW_SHARE = 0.05
-# and shares at most this much of its area with each of them.
+# It overlaps each of them by at most this share of its area.
 MOST_OVERLAP = 0.5
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What is done with a photo for one shape.
+    """How a photo fits one shape.
 
     Attributes:
-        box: what is seen of the photo, in pixels of the upright original; of one that is skipped, the best crop.
-        fit: how it comes into the shape.
-        note: what there is to say of it, or empty.
+        box: the visible part of the photo, in pixels of the upright original; for a skipped photo, the best crop.
+        fit: how that part fits into the shape.
+        note: the ledger's message, or empty.
     """
 
     box: Box
@@ -44,19 +44,22 @@ def decide(
     choosing: Choosing,
     focus: Focus | None = None,
 ) -> tuple[Decision, ...]:
-    """What is done with a photo for one shape: one decision, or several candidates, the best first.
+    """Decide how a photo fits one shape.
 
     Args:
         density: [h, w], non-negative, over the whole upright photo.
         image_width, image_height: the upright original in pixels, at least 1.
         target: the shape.
-        choosing: how the boxes are chosen.
-        focus: the user's word, which wins, or None.
+        choosing: how to choose the boxes.
+        focus: the focus given by hand, which overrides the density, or None.
+
+    Returns:
+        One decision, or several candidates, the best first.
 
     Raises:
-        PhotoError: if the focus is not in the photo.
-        UsageError: for an aspect with a side below 1.
-        ValueError: for a density that is not 2-D, or holds negative numbers or NaN.
+        PhotoError: if the focus is not inside the photo.
+        UsageError: if a side of the aspect is below 1.
+        ValueError: if the density is not 2-D, or holds negative numbers or NaN.
     """
     if focus is not None:
         return (Decision(around(focus, density, image_width, image_height, target.aspect), note=BY_HAND),)
@@ -69,14 +72,17 @@ def decide(
     if best.kept >= choosing.min_kept and not flat:
         return crops
     done = DONE[choosing.otherwise]
-    why = "nothing stands out" if flat else f"no crop keeps {choosing.min_kept:g}, the best {best.kept:.2f}"
+    why = "nothing stands out" if flat else f"no crop keeps {choosing.min_kept:g}, the best keeps {best.kept:.2f}"
     return (Decision(_instead(best, mass, image_width, image_height, target, choosing), choosing.otherwise, f"{done}: {why}"),)
 
 
 def smallest_box(
     image_width: int, image_height: int, target: Target, choosing: Choosing, focus: Focus | None = None
 ) -> tuple[int, int]:
-    """Width and height of the smallest box that ``decide`` can come to, whatever the density; arguments and errors are its."""
+    """Return the width and height of the smallest box that ``decide`` can choose for any density.
+
+    Arguments and errors are those of ``decide``.
+    """
     if focus is not None:
         (_, _, width, height), _ = place_of(focus, image_width, image_height, target.aspect)
         return width, height
@@ -87,7 +93,7 @@ def smallest_box(
 def _instead(
     best: Box, mass: NDArray[np.float64], image_width: int, image_height: int, target: Target, choosing: Choosing
 ) -> Box:
-    """What is seen of a photo that has no good crop."""
+    """Return the visible part of a photo without a good crop."""
     if choosing.otherwise is Fit.CENTRE:
         return box_at(mass, image_width, image_height, central_place(image_width, image_height, target.aspect))
     if choosing.otherwise is Fit.SKIP:
@@ -96,7 +102,10 @@ def _instead(
 
 
 def _candidates(mass: NDArray[np.float64], image_width: int, image_height: int, target: Target, choosing: Choosing) -> list[Box]:
-    """The best box, and those of its size that each are best for what others do not show, by what they keep."""
+    """Return the best box, then further boxes of its size by the density they keep.
+
+    Each further box is the best for the density that the boxes before it do not show.
+    """
     image = image_width, image_height
     zoom = choosing.zoom
     best = best_box(mass, *image, target.aspect) if zoom is None else tightest(mass, *image, target, zoom)
@@ -114,7 +123,7 @@ def _candidates(mass: NDArray[np.float64], image_width: int, image_height: int, 
 
 
 def _overlap(one: Box, other: Box) -> float:
-    """The share of their area that two boxes of one size have in common, 0..1."""
+    """Return the share of their area that two boxes of equal size have in common, 0..1."""
     across = min(one.x, other.x) + one.width - max(one.x, other.x)
     down = min(one.y, other.y) + one.height - max(one.y, other.y)
     return max(0, across) * max(0, down) / (one.width * one.height)

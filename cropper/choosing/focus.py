@@ -1,9 +1,9 @@
-"""The last word: points and boxes that a user gives, which win over the model's.
+"""Make boxes from points and boxes that you give by hand; they override the model.
 
-A focus file is a CSV table with the columns ``path,x,y``, or ``path,x,y,width,height`` for boxes, and where wanted ``size`` with
-the label of the one size or aspect a row is for. Columns may stand in any order, and others beside them; pixels are those of
-the upright original, so that a ledger is a focus file too: it fixes what was decided. Of several rows for one photo and size the
-last counts, and a row for its size before one for all.
+A focus file is a CSV table with the columns ``path,x,y``, or ``path,x,y,width,height`` for boxes. An optional column ``size``
+holds the label of the size or aspect that a row is for. Columns may come in any order, and other columns are ignored. Pixels are
+those of the upright original. A ledger is therefore a focus file too: it fixes its own boxes. If several rows match a photo and
+size, the last one counts; a row for that size overrides a row for all sizes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Focus:
 
     Attributes:
         x, y: the point, or the left and top edge.
-        width, height: of the box, at least 1; None of a point.
+        width, height: of the box, at least 1; None for a point.
     """
 
     x: int
@@ -34,10 +34,10 @@ class Focus:
 
 
 def around(focus: Focus, density: NDArray[np.floating], image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
-    """The box that a focus makes, with what it keeps of a density.
+    """Return the box for a focus, with the share of the density that it keeps.
 
     Raises:
-        PhotoError: if the focus is not in the photo.
+        PhotoError: if the focus is not inside the photo.
     """
     place, point = place_of(focus, image_width, image_height, aspect)
     return box_at(normalised(density), image_width, image_height, place, point)
@@ -46,18 +46,18 @@ def around(focus: Focus, density: NDArray[np.floating], image_width: int, image_
 def place_of(
     focus: Focus, image_width: int, image_height: int, aspect: tuple[int, int]
 ) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
-    """The box ``(x, y, width, height)`` that a focus makes, and its focus point.
+    """Return the box ``(x, y, width, height)`` for a focus, and its focus point.
 
-    Around a point it is the largest box of the aspect. A given box stays as it is where it has the aspect, to a pixel; else it is
-    the smallest box of the aspect that holds the given one, or as much of it as can be.
+    A point gives the largest box of the aspect around it. A box that has the aspect, to within a pixel, stays unchanged. Any
+    other box gives the smallest box of the aspect that holds it, or the largest box of the aspect if none holds it.
 
     Raises:
-        PhotoError: if the focus is not in the photo.
+        PhotoError: if the focus is not inside the photo.
     """
     image = image_width, image_height
     x, y, width, height = focus.x, focus.y, focus.width or 1, focus.height or 1
     if x < 0 or y < 0 or x + width > image_width or y + height > image_height:
-        what = f"the focus {','.join(str(n) for n in (x, y, focus.width, focus.height) if n is not None)} is not in the photo"
+        what = f"the focus {','.join(str(n) for n in (x, y, focus.width, focus.height) if n is not None)} is not inside the photo"
         raise PhotoError(f"{what} of {image_width}x{image_height}", remedy="correct it in the focus file")
     largest = largest_size(image_width, image_height, aspect)
     centre = x + width / 2, y + height / 2

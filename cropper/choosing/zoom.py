@@ -1,4 +1,4 @@
-"""Boxes tighter than the largest: as much of the photo as holds what people look at, and some room around it."""
+"""Choose boxes tighter than the largest: they hold what people look at, and some room around it."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from cropper.choosing.boxes import best_box, box_at, is_flat
 from cropper.geometry import Box, aspect_ratio, largest_size, placed
 from cropper.settings import Target, Zoom
 
-# Of the sides of the tightest box, what is shown in its place: the density ends where eyes and mouths do, the subject goes on.
+# How many times the sides of the tightest box to show: the density ends at eyes and mouths, but the subject goes on.
 ROOM = 1.2
-# Halvings of the range of scales until the tightest is known to a pixel of the largest photos.
+# How often to halve the range of scales: enough to find the tightest box to a pixel in the largest photos.
 _HALVINGS = 16
 
 
 def smallest_size(largest: tuple[int, int], size: tuple[int, int] | None, zoom: Zoom) -> tuple[int, int]:
-    """How small the largest box may become, width and height: not below the size asked for, where the photo has as much."""
+    """Return the width and height that the box may shrink to: not below the thumbnail's size if the photo is large enough."""
     share = max([zoom.at_least, *(asked / side for asked, side in zip(size or (), largest, strict=bool(size)))])
     return largest if share >= 1 else (max(1, round(largest[0] * share)), max(1, round(largest[1] * share)))
 
 
 def tightest(mass: NDArray[np.float64], image_width: int, image_height: int, target: Target, zoom: Zoom) -> Box:
-    """The tightest box of the target's aspect that keeps the share of the density, with room around, in whole pixels.
+    """Return the tightest box of the target's aspect that keeps the share of the density, with room around it.
 
-    Where even the largest keeps less, or the density says nothing, it is the largest, as ``boxes.choose`` places it.
+    If even the largest box keeps less, or the density is flat, return the largest box as ``boxes.choose`` places it.
 
     Args:
         mass: [h, w], a density over the whole upright photo that sums to 1.
         image_width, image_height: the upright original in pixels, at least 1.
-        target: its size, where it has one, is the smallest box; so no thumbnail is enlarged for it.
-        zoom: how far to go.
+        target: the shape. If it has a size, the box is not smaller, so that zooming does not enlarge thumbnails.
+        zoom: the share to keep, and how small the box may become.
 
     Raises:
-        UsageError: for an aspect with a side below 1.
+        UsageError: if a side of the aspect is below 1.
     """
     largest = largest_size(image_width, image_height, target.aspect)
     image = image_width, image_height
@@ -55,9 +55,12 @@ def tightest(mass: NDArray[np.float64], image_width: int, image_height: int, tar
 
 
 def best_place(mass: NDArray[np.float64], image: tuple[int, int], size: tuple[float, float]) -> tuple[float, tuple[float, float]]:
-    """What the best place of a box of a size keeps, 0..1, and its centre in pixels; of equals the most central.
+    """Find the place where a box of a size keeps the most density; among equals, the most central one.
 
-    Places are half a cell of the density apart; the density need not sum to 1.
+    Places are half a cell of the density apart. The density need not sum to 1.
+
+    Returns:
+        The density that the box keeps, 0..1 if the density sums to at most 1, and the centre of the box in pixels.
     """
     shares, centres = [], []
     for cells, whole, side in zip(mass.shape[::-1], image, size, strict=True):

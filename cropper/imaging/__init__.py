@@ -1,4 +1,4 @@
-"""Bytes to pixels and back: header, decode, colour, metadata, resize, pad, encode.
+"""Turn bytes into pixels and back: header, decode, colour, metadata, resize, pad, encode.
 
 Imports ``geometry``, ``settings``, ``image_formats`` and ``errors``.
 """

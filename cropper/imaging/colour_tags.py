@@ -1,6 +1,6 @@
-"""What files say of their colours where they have no profile, or beside one: AVIF's ``colr`` box and chunks of PNG.
+"""Read the colour tags of files without a profile, or beside one: the ``colr`` box of AVIF and the colour chunks of PNG.
 
-Neither Pillow nor OpenCV heeds these. Lengths are a file's word, so none is trusted: whatever makes no sense says nothing.
+Neither Pillow nor OpenCV uses them. A file can state any length, so none is trusted and invalid tags are ignored.
 """
 
 from __future__ import annotations
@@ -11,41 +11,44 @@ from collections.abc import Iterator
 from cropper.imaging.icc import PRIMARIES, SRGB_PRIMARIES, Colours
 
 _UNSPECIFIED = 2
-# Powers that a file of some sense is coded with.
+# The least and the greatest plausible power.
 _POWERS = (1 / 3, 4)
-# Boxes beside each other, and pictures in a file, that are looked at: a file could be made of nothing else.
+# The most sibling boxes, and pictures of a file, to look at: a hostile file could hold nothing else.
 _MOST = 10_000
 
 
 def colours_of(data: bytes, format: str) -> tuple[Colours | None, bool]:
-    """What a photo's tags say of its colours, and whether that goes before a profile it has as well.
+    """Return the colours of a photo's tags.
 
     Args:
         data: the whole file.
         format: Pillow's name of its format.
+
+    Returns:
+        The colours, or None if the file has no valid tags; and whether the tags override an embedded profile.
     """
     try:
         if format == "AVIF":
             return _of_avif(data), False
         if format == "PNG":
             return _of_png(data)
-    except (struct.error, IndexError, ZeroDivisionError):  # cut off or made up
+    except (struct.error, IndexError, ZeroDivisionError):  # a truncated or forged file
         pass
     return None, False
 
 
 def _of_codes(primaries: int, transfer: int) -> Colours | None:
-    """By the numbers of ITU-T H.273."""
+    """Return the colours of the numbers of ITU-T H.273; None if both are unspecified."""
     if primaries == transfer == _UNSPECIFIED:
         return None
     return Colours(PRIMARIES.get(primaries, SRGB_PRIMARIES), transfer)
 
 
 def _of_png(data: bytes) -> tuple[Colours | None, bool]:
-    """By ``cICP``, else by ``gAMA`` and ``cHRM`` where no ``sRGB`` stands beside them (PNG, third edition, 4.3)."""
+    """Use the ``cICP`` chunk, else ``gAMA`` and ``cHRM`` unless there is an ``sRGB`` chunk (PNG, third edition, 4.3)."""
     power, primaries, is_srgb = None, SRGB_PRIMARIES, False
     for name, start, length in chunks_of(data):
-        if name in (b"IDAT", b"IEND"):  # colours are said before the pixels
+        if name in (b"IDAT", b"IEND"):  # the colour chunks come before the pixels
             break
         if name == b"cICP" and length == 4:
             return _of_codes(data[start], data[start + 1]), True
@@ -64,7 +67,7 @@ def _of_png(data: bytes) -> tuple[Colours | None, bool]:
 
 
 def chunks_of(png: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start of the content and length, as it says itself, of each chunk of a PNG."""
+    """Yield the name, the start of the content and the stated length of each chunk of a PNG."""
     at = 8
     while at + 8 <= len(png):
         length, name = struct.unpack_from(">I4s", png, at)
@@ -73,7 +76,7 @@ def chunks_of(png: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _of_avif(data: bytes) -> Colours | None:
-    """By the ``colr`` box of the photo that is shown first (ISO/IEC 23008-12, 9.3; 14496-12, 12.1.5)."""
+    """Use the ``colr`` box of the primary picture (ISO/IEC 23008-12, 9.3; 14496-12, 12.1.5)."""
     meta = _find(data, (b"meta",), 0, len(data))
     if meta is None:
         return None
@@ -91,7 +94,7 @@ def _of_avif(data: bytes) -> Colours | None:
 
 
 def _properties_of(data: bytes, links: tuple[int, int], item: int) -> Iterator[int]:
-    """The numbers, from 1 on, of an item's properties, by the box ``ipma``."""
+    """Yield the numbers, from 1, of an item's properties, from the ``ipma`` box."""
     at = links[0] + 8
     is_long, is_wide = data[links[0]] > 0, data[links[0] + 3] & 1
     for _ in range(min(struct.unpack_from(">I", data, links[0] + 4)[0], _MOST)):
@@ -106,7 +109,7 @@ def _properties_of(data: bytes, links: tuple[int, int], item: int) -> Iterator[i
 
 
 def _find(data: bytes, path: tuple[bytes, ...], start: int, end: int) -> tuple[int, int] | None:
-    """Where the content of the first box at the end of a path starts and ends."""
+    """Return the start and end of the content of the first box at a path, or None."""
     for name, inner, after in _boxes(data, start, end):
         if name == path[0]:
             return _find(data, path[1:], inner, after) if len(path) > 1 else (inner, after)
@@ -114,7 +117,7 @@ def _find(data: bytes, path: tuple[bytes, ...], start: int, end: int) -> tuple[i
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of the content of each box, one after the other."""
+    """Yield the name and the start and end of the content of each box in a range."""
     for _ in range(_MOST):
         if start + 8 > end:
             return

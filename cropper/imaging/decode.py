@@ -1,7 +1,7 @@
-"""Decode a photo: bytes to upright pixels, at the smallest scale that still has the pixels needed.
+"""Decode a photo: bytes to upright pixels, at the smallest scale that still has enough pixels.
 
-OpenCV decodes, but for what it gets wrong: libjpeg-turbo's own interface decodes JPEGs, where OpenCV does not report damage, and
-Pillow decodes photos with transparency and CMYK.
+Three libraries share the work. simplejpeg (libjpeg-turbo) decodes JPEGs because OpenCV does not report their damage. Pillow
+decodes photos with transparency and CMYK because OpenCV gets them wrong. OpenCV decodes the rest.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from cropper.imaging.header import COPY_AGAIN, PILLOW_FORMATS, UPRIGHT, Header
 from cropper.imaging.opencv import cv2
 from cropper.settings import Limits
 
-# JPEG's scaled decoding: how many times smaller, and OpenCV's name for it.
+# The scale factors of JPEG decoding and OpenCV's flag for each.
 _REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 _JPEG_END = b"\xff\xd9"
-# The chunks that make an animation of a PNG. Without them it is the picture that viewers show where nothing moves.
+# The chunks that animate a PNG. Without them it is the still picture that viewers without animation show.
 _ANIMATION_CHUNKS = (b"acTL", b"fcTL", b"fdAT")
-# What libjpeg-turbo says of JPEGs that this interface does not decode, and of those whose header is odd: nothing of damage.
+# libjpeg-turbo's messages that do not mean damage: the interface does not support the JPEG, or its header is odd.
 _NOT_OF_DAMAGE = (
     "Sorry",
     "precision",
@@ -46,7 +46,7 @@ _MOST_TRIES = 8
 
 
 def _breaks_off(png: bytes) -> bool:
-    """Whether a chunk of a PNG says it is longer than what is left. OpenCV makes room for all it says, up to 2 GB."""
+    """Tell whether a chunk of a PNG claims more bytes than the file has left. OpenCV allocates all of them, up to 2 GB."""
     end = 8
     for name, start, length in chunks_of(png):
         if name == b"IEND":
@@ -56,11 +56,10 @@ def _breaks_off(png: bytes) -> bool:
 
 
 def _still(png: bytes) -> bytes:
-    """A PNG without its animation.
+    """Return a PNG without its animation.
 
-    OpenCV composes an animated PNG itself. Where a picture's data are short, damaged or smaller than the canvas, it returns
-    memory that nobody wrote, which holds other photos, and reports no error. It decodes a still PNG by libpng, which does report
-    it.
+    OpenCV composes an animated PNG itself. If a frame is short, damaged or smaller than the canvas, OpenCV reports no error and
+    returns uninitialised memory, which can hold other photos. It decodes a still PNG with libpng, which reports the damage.
     """
     if b"acTL" not in png:
         return png
@@ -70,19 +69,19 @@ def _still(png: bytes) -> bytes:
 
 
 def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
-    """Decode a photo upright, at the smallest scale the format offers that still has the pixels needed.
+    """Decode a photo upright, at the smallest scale of its format that still has enough pixels.
 
     Args:
         data: the whole file.
-        header: what ``probe`` said of it.
-        needed: at least these pixels, upright ``(width, height)``, of the whole photo, or all it has.
+        header: the header that ``probe`` returned for it.
+        needed: the least size of the whole photo, upright ``(width, height)``. A smaller photo is decoded at full size.
 
     Returns:
-        uint8 [h, w, 3] BGR, or [h, w, 4] BGRA where the photo has transparency; 16 bits are scaled to 8. The pixels cover the
-        photo from edge to edge, whatever their number.
+        uint8 [h, w, 3] BGR, or [h, w, 4] BGRA if the photo has transparency; 16 bits are scaled to 8. The pixels cover the
+        photo from edge to edge at every scale.
 
     Raises:
-        PhotoError: if it is truncated or damaged.
+        PhotoError: if the photo is truncated or damaged.
     """
     if header.has_alpha or header.is_cmyk:
         pixels = _decode_by_pillow(data, header, needed)
@@ -92,18 +91,18 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
         pixels = _decode_by_opencv(data, header, needed)
     scale = _decoded_scale(pixels, header)
     if scale is None:
-        raise PhotoError("its pixels are not as many as its header says", remedy=COPY_AGAIN)
+        raise PhotoError("its decoded size does not match its header", remedy=COPY_AGAIN)
     return _upright(_edge_to_edge(pixels, header, scale), header.orientation)
 
 
 def decode_or_salvage(data: bytes, header: Header, needed: tuple[int, int], limits: Limits) -> tuple[NDArray[np.uint8], bool]:
-    """As ``decode``; where the limits allow it, what there is of a photo that is truncated or damaged.
+    """Decode a photo as ``decode`` does; if the limits allow it, salvage what a truncated or damaged photo still holds.
 
     Returns:
-        The pixels, black or grey where they are missing, and whether some are.
+        The pixels, as from ``decode``, and whether some are missing. Missing pixels are black or grey.
 
     Raises:
-        PhotoError: if it is damaged, and nothing of it is to be salvaged or can be.
+        PhotoError: if the photo is damaged and the limits do not allow salvage, or nothing can be salvaged.
     """
     try:
         return decode(data, header, needed), False
@@ -114,13 +113,13 @@ def decode_or_salvage(data: bytes, header: Header, needed: tuple[int, int], limi
         scale = _decoded_scale(pixels, header) if pixels is not None else None
         if pixels is not None and scale is not None:
             return _upright(_edge_to_edge(pixels, header, scale), header.orientation), True
-        raise PhotoError(f"{error.what}, and nothing of it can be salvaged", remedy=error.remedy) from error
+        raise PhotoError(f"{error.what}, and no part of it can be salvaged", remedy=error.remedy) from error
 
 
 def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8] | None:
-    """What can be decoded of a damaged photo, BGR or BGRA, not turned; None if that is nothing."""
+    """Return the part of a damaged photo that can be decoded, BGR or BGRA, not turned; None if there is none."""
     if header.format == "JPEG" and not header.is_cmyk:
-        # Ended where it breaks off it is whole to libjpeg: the rest is grey, or of a progressive one coarse.
+        # With an end marker where it breaks off, libjpeg takes it as whole. The rest is grey, or coarse in a progressive JPEG.
         with suppress(PhotoError):
             pixels = _decode_by_opencv(data.rstrip(b"\xff") + _JPEG_END, header, needed)
             return None if pixels.min() == pixels.max() else pixels
@@ -130,7 +129,7 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
             image.draft(None, needed if header.orientation < 5 else needed[::-1])
             try:
                 image.load()
-            except Exception:  # as in probe; the rows before the damage are there
+            except Exception:  # as in probe; the rows before the damage are decoded
                 image.tile = []
             if not any(high for _, high in _extrema(image)):
                 return None
@@ -141,18 +140,18 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
                 return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
             rgb = inks_in_srgb(image, header.icc_profile) if header.is_cmyk else image.convert("RGB")
             return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
-    except Exception:  # there is nothing to be had
+    except Exception:  # nothing can be salvaged
         return None
 
 
 def _extrema(image: Image.Image) -> list[tuple[float, float]]:
-    """The least and the greatest value in each channel."""
+    """Return the least and the greatest value in each channel."""
     extrema: Any = image.getextrema()
     return [extrema] if isinstance(extrema[0], (int, float)) else list(extrema)
 
 
 def _decoded_scale(pixels: NDArray[np.uint8], header: Header) -> int | None:
-    """How many times smaller than stored these decoded pixels are, not turned; None where they are not as many as they should."""
+    """Return how many times smaller than stored the decoded pixels are, not turned; None if their size fits no scale."""
     height, width = pixels.shape[:2]
     stored = _stored_size(header)
     scales = (1, *_REDUCED) if header.format == "JPEG" else (1,)
@@ -160,27 +159,38 @@ def _decoded_scale(pixels: NDArray[np.uint8], header: Header) -> int | None:
 
 
 def _stored_size(header: Header) -> tuple[int, int]:
-    """Width and height as a decoder gives them, before the photo is turned."""
+    """Return the width and height that a decoder gives, before the photo is turned."""
     return (header.width, header.height) if header.orientation < 5 else (header.height, header.width)
 
 
 def scale_of(header: Header, needed: tuple[int, int]) -> int:
-    """How many times smaller a photo is decoded that still has the pixels needed, upright ``(width, height)``."""
+    """Return the largest factor that a photo can be decoded smaller by.
+
+    Args:
+        header: the photo's header.
+        needed: the least size of the decoded photo, upright ``(width, height)``.
+
+    Returns:
+        1, 2, 4 or 8; 1 for every format but JPEG.
+    """
     if header.format == "JPEG":
         for scale in _REDUCED:
-            # The decoder rounds up: a side of 4001 pixels has 501 at an eighth.
+            # The decoder rounds up: at an eighth, a side of 4001 pixels has 501.
             if math.ceil(header.width / scale) >= needed[0] and math.ceil(header.height / scale) >= needed[1]:
                 return scale
     return 1
 
 
 def reduction(header: Header, needed: tuple[int, int]) -> int:
-    """OpenCV's flag for the smallest decode of a photo that has the pixels needed, upright ``(width, height)``."""
+    """Return OpenCV's flag for decoding at ``scale_of`` the photo."""
     return _REDUCED.get(scale_of(header, needed), cv2.IMREAD_COLOR)
 
 
 def _decode_jpeg(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
-    """BGR, not turned. The same pixels as OpenCV's, which uses the same library, but passes over what it says of damage."""
+    """Decode a JPEG to BGR, not turned.
+
+    The pixels equal OpenCV's. OpenCV uses the same library but ignores its warnings of damage.
+    """
     scale = scale_of(header, needed)
     width, height = (math.ceil(side / scale) for side in _stored_size(header))
 
@@ -202,9 +212,9 @@ def _decode_jpeg(data: bytes, header: Header, needed: tuple[int, int]) -> NDArra
 
 
 def _without_padding(jpeg: bytes, warning: str) -> Iterator[bytes]:
-    """A JPEG without the bytes before its end that libjpeg warns of, where they are fill: some cameras write it.
+    """Yield a JPEG without the fill bytes before its end, which some cameras write and libjpeg warns about.
 
-    Further pictures may lie behind the first one's end, so there is one try for each place that may be it.
+    Further pictures may follow the first one's end, so this yields one candidate for each place that may be the end.
     """
     extraneous = _EXTRANEOUS_AT_END.search(warning)
     count = int(extraneous[1]) if extraneous else 0
@@ -217,7 +227,7 @@ def _without_padding(jpeg: bytes, warning: str) -> Iterator[bytes]:
 
 
 def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
-    """BGR, not turned; but a TIFF comes upright from either decoder."""
+    """Decode to BGR, not turned. A TIFF is the exception: both decoders return it upright."""
     if header.format == "PNG":
         if _breaks_off(data):
             raise PhotoError("it is truncated or damaged", remedy=COPY_AGAIN)
@@ -235,18 +245,18 @@ def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> N
 
 
 def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
-    """BGRA, or BGR where there is no transparency, not turned.
+    """Decode to BGRA, or BGR if the photo has no transparency, not turned.
 
-    OpenCV loses a grey PNG's transparent shade and a grey TIFF's alpha, darkens a TIFF's colours by their alpha and refuses some
-    turned AVIFs with alpha and those with EXIF that libheif writes; and it takes CMYK for the opposite of RGB, whatever the inks
-    are.
+    OpenCV gets these photos wrong. It loses the transparent shade of a grey PNG and the alpha of a grey TIFF, and darkens the
+    colours of a TIFF by their alpha. It rejects some turned AVIFs with alpha and AVIFs with EXIF that libheif writes. It treats
+    CMYK as the inverse of RGB, whatever the inks are.
     """
     try:
         with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
             if header.has_alpha:
                 return _with_alpha(image)
             image.draft(None, needed if header.orientation < 5 else needed[::-1])
-            image.load()  # here, so that what is damaged is not taken for a profile that makes no sense
+            image.load()  # here, so that damage is not mistaken for an invalid profile
             rgb = inks_in_srgb(image, header.icc_profile) if header.is_cmyk else image.convert("RGB")
             return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
     except Exception as error:  # as in probe
@@ -254,8 +264,8 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
 
 
 def _with_alpha(image: Image.Image) -> NDArray[np.uint8]:
-    """BGRA of a photo with transparency."""
-    if image.mode.startswith("I;16"):  # whose transparent shade Pillow reads, but does not heed
+    """Return a photo with transparency as BGRA."""
+    if image.mode.startswith("I;16"):  # Pillow reads the transparent shade of this mode but does not apply it
         deep = np.asarray(image)
         alpha = np.where(deep == image.info.get("transparency"), 0, 255).astype(np.uint8)
         return np.dstack([(deep >> 8).astype(np.uint8)] * 3 + [alpha])
@@ -264,16 +274,16 @@ def _with_alpha(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _edge_to_edge(pixels: NDArray[np.uint8], header: Header, scale: int) -> NDArray[np.uint8]:
-    """Pixels of a JPEG decoded so many times smaller, not turned, with one more a side where they would not just cover the photo.
+    """Resample a JPEG that was decoded ``scale`` times smaller, not turned, so that its pixels cover the photo exactly.
 
-    Of one 1297 pixels wide an eighth has 163, seven eighths of whose last lie beyond the photo's edge: beyond the left one, when
-    the photo is turned upside down.
+    At an eighth, a photo 1297 pixels wide has 163 columns, and seven eighths of the last one lie beyond the photo's right edge.
+    If the photo is then turned upside down, they lie beyond the left edge. A side that does not divide gets one more pixel.
     """
     height, width = pixels.shape[:2]
     stored = _stored_size(header)
     if stored[0] % scale == 0 and stored[1] % scale == 0:
         return pixels
-    # One more, since OpenCV only copies what is to have the size it has. The factors decide where samples lie, to the fraction.
+    # One more pixel, because OpenCV only copies if the size does not change. The factors place the samples to the fraction.
     wider, taller = width + (stored[0] % scale > 0), height + (stored[1] % scale > 0)
     factors = wider * scale / stored[0], taller * scale / stored[1]
     larger = cv2.resize(pixels, None, fx=factors[0], fy=factors[1], interpolation=cv2.INTER_CUBIC)

@@ -1,4 +1,4 @@
-"""Encode a thumbnail: pixels to the bytes of a file, with the colour profile and the metadata that are kept."""
+"""Encode a thumbnail: pixels to the bytes of a file, with its colour profile and the metadata to keep."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ from cropper.imaging.metadata import Metadata
 from cropper.imaging.opencv import cv2
 from cropper.imaging.resize import on_white
 
-# Bytes of a PNG up to the end of its first chunk.
+# The length of a PNG in bytes up to the end of its first chunk.
 _PNG_HEADER = 33
 
 
 def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: int | None = None, srgb: bool = False) -> bytes:
-    """A thumbnail as a file of an output format: with the photo's colour profile, and no other metadata than the header's.
+    """Encode a thumbnail in an output format, with the photo's colour profile and only the metadata of the header.
 
     Args:
-        thumbnail: uint8 [h, w, 3] BGR or [h, w, 4] BGRA; transparency goes onto white in a format that has none.
-        header: the photo's: its profile, what goes along of its metadata, and whether it is grey.
+        thumbnail: uint8 [h, w, 3] BGR or [h, w, 4] BGRA; a format without transparency gets a white background.
+        header: the photo's header: its profile, the metadata to write, and whether the photo is grey.
         format: a key of ``QUALITY``.
-        quality: 1..100; the format's default if left out. PNG is lossless and takes no notice.
-        srgb: whether colours are converted to sRGB, and no profile goes along: without one, that is what viewers take them for.
+        quality: 1..100; by default that of the format. PNG is lossless and ignores it.
+        srgb: whether to convert the colours to sRGB and write no profile. Viewers take colours without a profile for sRGB.
+
+    Returns:
+        The bytes of the file.
 
     Raises:
-        PhotoError: if the encoder refuses, for a size beyond the format's limit for example.
+        PhotoError: if the encoder rejects the thumbnail, for example because it exceeds the size limit of the format.
     """
     quality = QUALITY[format] if quality is None else quality
     if format == "jpg":
@@ -42,7 +45,7 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
         thumbnail = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]
     profile = header.icc_profile
     if profile is not None and not describes(profile, thumbnail):
-        # One for grey cannot go along with three channels.
+        # A grey profile does not fit three channels.
         if header.is_grey and profile[16:20] == GREY_SPACE:
             thumbnail = in_srgb(thumbnail, profile)
         profile = None
@@ -53,12 +56,12 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
     else:
         file = _encode(thumbnail, profile, header.metadata, format, quality)
     if file is None:
-        raise PhotoError(f"the {format} encoder refused", remedy="try another --format or a smaller size")
+        raise PhotoError(f"the {format} encoder rejected the thumbnail", remedy="try another --format or a smaller size")
     return file
 
 
 def encoder_parameters(format: str, quality: int | None = None) -> list[int]:
-    """What OpenCV's encoder of an output format is told; the format's default quality if left out."""
+    """Return the parameters of OpenCV's encoder for an output format; by default with the quality of the format."""
     quality = QUALITY[format] if quality is None else quality
     return {
         "jpg": [cv2.IMWRITE_JPEG_QUALITY, quality],
@@ -69,7 +72,7 @@ def encoder_parameters(format: str, quality: int | None = None) -> list[int]:
 
 
 def _encode_jpeg(thumbnail: NDArray[np.uint8], profile: bytes | None, metadata: Metadata, quality: int) -> bytes | None:
-    """By Pillow: OpenCV writes the same bytes, but no profile beyond the 64 KB of one marker."""
+    """Encode with Pillow. OpenCV writes the same bytes, but no profile longer than the 64 KB of one marker."""
     rgb = thumbnail if thumbnail.ndim == 2 else cv2.cvtColor(thumbnail, cv2.COLOR_BGR2RGB)
     exif = b"Exif\0\0" + metadata.exif if metadata.exif else b""
     file = io.BytesIO()
@@ -97,12 +100,12 @@ def _encode(thumbnail: NDArray[np.uint8], profile: bytes | None, metadata: Metad
         done = False
     if done:
         return _with_xmp(file.tobytes(), metadata.xmp) if format == "png" and metadata.xmp else file.tobytes()
-    # libpng refuses a malformed profile, which no viewer would heed either.
+    # libpng rejects a malformed profile, which viewers would ignore anyway.
     return _encode(thumbnail, None, metadata, format, quality) if profile else None
 
 
 def _with_xmp(png: bytes, xmp: bytes) -> bytes:
-    """A PNG with a packet of XMP, after its header. OpenCV would write it as text in Latin-1, and beyond its end."""
+    """Insert a packet of XMP after a PNG's header. OpenCV would write it as Latin-1 text, and read beyond its end."""
     body = b"iTXtXML:com.adobe.xmp" + bytes(5) + xmp
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     return png[:_PNG_HEADER] + chunk + png[_PNG_HEADER:]

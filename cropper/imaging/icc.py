@@ -1,4 +1,4 @@
-"""ICC profiles made here: of what a file's tags say of its colours, and of inks that no profile is given for."""
+"""Build ICC profiles: from a file's colour tags, and for CMYK photos without a profile."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Chromaticity = tuple[float, float]
 
-# ITU-T H.273, what AVIF's and PNG's colour tags are numbers of: x and y of red, green, blue and white. 1 is sRGB's.
+# The colour primaries of ITU-T H.273 by the numbers that AVIF and PNG use: x and y of red, green, blue and white. 1 is sRGB.
 D65 = (0.3127, 0.3290)
 PRIMARIES: dict[int, tuple[Chromaticity, Chromaticity, Chromaticity, Chromaticity]] = {
     1: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), D65),
@@ -25,20 +25,20 @@ PRIMARIES: dict[int, tuple[Chromaticity, Chromaticity, Chromaticity, Chromaticit
     22: ((0.630, 0.340), (0.295, 0.605), (0.155, 0.077), D65),
 }
 SRGB_PRIMARIES = PRIMARIES[1]
-# Transfer characteristics of H.273 that are a plain power, and those of HDR. All others are taken for sRGB's: that of video too
-# (1, 6, 14, 15), as browsers do.
+# Transfer characteristics of H.273: plain powers, and HDR. All others count as sRGB, even those of video (1, 6, 14, 15), as in
+# browsers.
 _POWERS = {4: 2.2, 5: 2.8, 8: 1.0}
 _PQ, _HLG = 16, 18
-# HDR's white of a page, and the brightest that is told apart on a screen without HDR, in cd/m2.
+# The white of a page in HDR, and the brightest light that a screen without HDR still tells apart, in cd/m2.
 _PAPER, _BRIGHTEST = 203.0, 1000.0
-_D50 = (0.9642, 1.0, 0.8249)  # what profiles are relative to (ICC.1:2022, 7.2.16)
+_D50 = (0.9642, 1.0, 0.8249)  # the white that profiles are relative to (ICC.1:2022, 7.2.16)
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
-_STEPS = 1024  # of a curve that is a table
+_STEPS = 1024  # the entries of a curve stored as a table
 
-# Inks on coated paper, where no profile says more: Lab in tenths, relative to the paper, as a polynomial of the shares of cyan,
-# magenta, yellow and black. Fitted to what the profile gives that libvips takes for such photos, which Graeme Gill released into
-# the public domain. Mean deltaE to libvips over inks of photos 1.3, where that profile itself in Little CMS is at 1.1, and
-# taking inks for the opposite of light at 10. Paper is white exactly.
+# Inks on coated paper, for photos without a profile: a polynomial of the shares of cyan, magenta, yellow and black. Coefficients
+# are tenths of Lab, relative to the paper. They are fitted to the profile that libvips uses for such photos, which Graeme Gill
+# released into the public domain. Over the inks of photos, the mean deltaE to libvips is 1.3; that profile in Little CMS has 1.1,
+# and inverted RGB has 10. Paper is exactly white.
 _INKS = {
     "c": (-619, -532, -759), "m": (-610, 1005, -267), "y": (1, -157, 1079), "k": (-1137, -1, -3), "cc": (149, 411, 254),
     "cm": (616, -654, 819), "cy": (-136, -112, -146), "ck": (1266, 883, 1101), "mm": (26, -331, 540), "my": (-15, 40, -1077),
@@ -55,17 +55,17 @@ _INKS = {
     "mmkk": (350, -689, 452), "myyy": (14, 35, -82), "myyk": (43, 85, -277), "mykk": (93, -18, -107), "mkkk": (323, -361, 132),
     "yyyy": (-138, -5, -84), "yyyk": (-59, 7, 14), "yykk": (115, 107, -573), "ykkk": (141, -30, -360), "kkkk": (70, 10, -142),
 }  # fmt: skip
-_GRID = 9  # shades of each ink in the profile's table; what lies between is interpolated
+_GRID = 9  # shades of each ink in the profile's table; shades between them are interpolated
 
 
 @dataclass(frozen=True)
 class Colours:
-    """What a file's tags say of its colours.
+    """The colours that a file's tags describe.
 
     Attributes:
         primaries: x and y of red, green, blue and white.
-        transfer: H.273's number of how light is coded, where no power is given.
-        power: the power that codes are raised to for light, or None.
+        transfer: the transfer characteristics, a number of H.273, if there is no power.
+        power: the exponent that turns codes into light, or None.
     """
 
     primaries: tuple[Chromaticity, Chromaticity, Chromaticity, Chromaticity]
@@ -74,7 +74,7 @@ class Colours:
 
 
 def is_srgb(colours: Colours) -> bool:
-    """Whether these are sRGB's colours, as far as the eye tells: what viewers take photos without a profile for."""
+    """Tell whether colours look like sRGB, which viewers assume for photos without a profile."""
     is_coded_alike = colours.transfer not in (_PQ, _HLG, *_POWERS)
     if colours.power is not None:
         is_coded_alike = abs(colours.power - 2.2) < 0.05
@@ -83,13 +83,13 @@ def is_srgb(colours: Colours) -> bool:
 
 @lru_cache(maxsize=8)
 def profile_of(colours: Colours, grey: bool = False) -> bytes | None:
-    """The profile that says the same as a file's tags; None where they make no sense.
+    """Build the ICC profile of a file's colour tags; None if they are invalid.
 
-    The light of HDR is squeezed into what a screen without it can show, as browsers do there.
+    HDR light is compressed into the range of a screen without HDR, as browsers do.
 
     Args:
-        colours: what the tags say.
-        grey: whether the photo has one channel of colour only; then the profile is for one.
+        colours: the colours of the tags.
+        grey: whether the photo has only one channel of colour; the profile is then for one channel.
     """
     curve = _curve(colours)
     if grey:
@@ -103,14 +103,14 @@ def profile_of(colours: Colours, grey: bool = False) -> bytes | None:
 
 @lru_cache(maxsize=1)
 def ink_profile() -> bytes:
-    """A profile of cyan, magenta, yellow and black for photos that bring none."""
+    """Build the profile of cyan, magenta, yellow and black for CMYK photos without one."""
     shares = np.linspace(0, 1, _GRID)
     inks = dict(zip("cmyk", np.meshgrid(shares, shares, shares, shares, indexing="ij"), strict=True))
     lab = np.zeros((*[_GRID] * 4, 3))
     for names, tenths in _INKS.items():
         lab += np.prod([inks[name] for name in names], axis=0)[..., None] * np.array(tenths) / 10
     lab[..., 0] += 100
-    # 16 bits of Lab in such a table (ICC.1:2022, 10.10).
+    # The 16-bit encoding of Lab in an mft2 table (ICC.1:2022, 10.10).
     codes = ((lab + np.array((0, 128, 128))) * np.array((652.8, 256, 256))).round().clip(0, 65535)
     straight = struct.pack(">2H", 0, 65535)
     unity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
@@ -120,7 +120,7 @@ def ink_profile() -> bytes:
 
 
 def _matrix(colours: Colours) -> NDArray[np.float64] | None:
-    """From linear RGB to XYZ relative to D50, a column a primary; None where the primaries span no colours."""
+    """Return the matrix from linear RGB to XYZ relative to D50, one column per primary; None if the primaries are invalid."""
     if any(y <= 0 for _, y in colours.primaries):
         return None
     columns = np.array([(x / y, 1.0, (1 - x - y) / y) for x, y in colours.primaries]).T
@@ -137,7 +137,7 @@ def _matrix(colours: Colours) -> NDArray[np.float64] | None:
 
 
 def _curve(colours: Colours) -> bytes:
-    """From codes to light, 0..1: a power, sRGB's formula, or a table."""
+    """Return the curve from codes to light, 0..1, as a profile stores it: a power, sRGB's formula or a table."""
     if colours.transfer in (_PQ, _HLG):
         light = _displayed(_of_pq() if colours.transfer == _PQ else _of_hlg())
         return b"curv" + struct.pack(">II", 0, _STEPS) + (light * 65535).round().astype(">u2").tobytes()
@@ -149,20 +149,20 @@ def _curve(colours: Colours) -> bytes:
 
 
 def _of_pq() -> NDArray[np.float64]:
-    """The light of each code in cd/m2 (ITU-R BT.2100, table 4)."""
+    """Return the light of each PQ code in cd/m2 (ITU-R BT.2100, table 4)."""
     root = np.linspace(0, 1, _STEPS) ** (32 / 2523)
     return 10000 * (np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)) ** (16384 / 2610)
 
 
 def _of_hlg() -> NDArray[np.float64]:
-    """The light of each code in cd/m2, on a screen of 1000 (ITU-R BT.2100, table 5)."""
+    """Return the light of each HLG code in cd/m2, on a screen of 1000 cd/m2 (ITU-R BT.2100, table 5)."""
     codes = np.linspace(0, 1, _STEPS)
     scene = np.where(codes <= 0.5, codes**2 / 3, (np.exp((codes - 0.55991073) / 0.17883277) + 0.28466892) / 12)
     return 1000 * scene.clip(0, 1) ** 1.2
 
 
 def _displayed(light: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Light in cd/m2 squeezed into 0..1: the bright the more, so that all up to ``_BRIGHTEST`` stays apart."""
+    """Compress light in cd/m2 into 0..1, bright light more, so that all levels up to ``_BRIGHTEST`` stay distinct."""
     relative, most = np.minimum(light, _BRIGHTEST) / _PAPER, _BRIGHTEST / _PAPER
     return relative * (1 + relative / most**2) / (1 + relative)
 
@@ -176,7 +176,7 @@ def _text(text: str) -> bytes:
 
 
 def _icc(kind: bytes, space: bytes, connection: bytes, parts: list[tuple[bytes, bytes]]) -> bytes:
-    """A profile of these parts (ICC.1:2022, 7); parts that are equal are stored once."""
+    """Assemble a profile from its parts (ICC.1:2022, 7). Equal parts are stored once."""
     parts = [(b"desc", _text("cropper")), (b"cprt", _text("CC0")), (b"wtpt", _xyz(_D50)), *parts]
     table, body, places = struct.pack(">I", len(parts)), b"", {}
     for name, data in parts:

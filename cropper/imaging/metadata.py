@@ -1,7 +1,7 @@
-"""What goes along of a photo's EXIF and XMP: nothing, the photographer's name and copyright, or all that still holds.
+"""Choose the EXIF and XMP that a thumbnail keeps: nothing, the photographer's name and copyright, or all that still applies.
 
-EXIF is read and written here tag by tag, bytes as they are: Pillow would write them anew, of types it guesses, and with question
-marks for letters. Lengths and places are the file's word: what points out of the block is left out, never followed.
+This module copies EXIF tag by tag and does not change the bytes. Pillow would rewrite them, guess their types and replace letters
+by question marks. A file can state any length and offset, so values that point outside the block are dropped.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from cropper.settings import KEEP_COPYRIGHT, KEEP_NOTHING
 
 _ARTIST, _COPYRIGHT = 0x013B, 0x8298
 _ORIENTATION, _EXIF, _GPS = 0x0112, 0x8769, 0x8825
-# Of the first directory: description, maker, model, resolution, software, date, artist, host, copyright, rating, and Windows'
-# title, comment, author, keywords and subject. The rest says how a TIFF is stored.
+# The tags to keep of the first directory: description, maker, model, resolution, software, date, artist, host, copyright, rating,
+# and title, comment, author, keywords and subject as Windows writes them. The others describe how a TIFF is stored.
 _OF_THE_PHOTO = frozenset(
     {0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, _ARTIST, 0x013C, _COPYRIGHT, 0x4746, 0x4749}
     | {0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F}
 )
-# Of EXIF's own: the maker's notes, whose pointers break and which hold previews of the whole photo; how many pixels it has, their
-# colour space, how they were packed, and the pointer to more about that.
+# The tags to drop of the EXIF directory. The maker's notes hold previews of the whole photo, and copying breaks their pointers.
+# The others describe the original's size, colour space and compression, and point to its interoperability directory.
 _NOT_OF_A_THUMBNAIL = frozenset({0x927C, 0xA001, 0xA002, 0xA003, 0xA005, 0x9101, 0x9102})
 _BYTES_OF = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
 _SHORT, _LONG, _TEXT = 3, 4, (2, 129)
-# The most of a directory's tags; what a marker of JPEG holds after its name; and the most that is looked at to find what to keep.
+# The most tags of a directory; the most bytes of a JPEG marker after its name; the most bytes to read of a directory or of XMP.
 _MOST_TAGS, _MOST_BYTES, _MOST_READ = 1000, 65_000, 1 << 18
-# Of XMP: what says how the original is stored or turned, and of other pictures in its file: previews of the whole, gain maps,
-# depths, the film of a motion photo.
+# The properties to drop from XMP. They describe how the original is stored or turned, or other pictures in its file: previews of
+# the whole photo, gain maps, depth maps, the film of a motion photo.
 _STORED = re.compile(
     r"http://ns\.adobe\.com/(tiff/1\.0/ (Orientation|ImageWidth|ImageLength|BitsPerSample|Compression)"
     r"|exif/1\.0/ (PixelXDimension|PixelYDimension|ColorSpace|NativeDigest)|xap/1\.0/ Thumbnails|photoshop/1\.0/ ICCProfile"
@@ -46,10 +46,10 @@ Tags = list[tuple[int, int, int, bytes]]  # number, type, count, value
 
 @dataclass(frozen=True)
 class Metadata:
-    """What goes along with a thumbnail.
+    """The metadata of a thumbnail.
 
     Attributes:
-        exif: a TIFF block, without what JPEG has before it, or empty.
+        exif: a TIFF block, without the prefix that JPEG puts before it, or empty.
         xmp: a packet of XMP, UTF-8, or empty.
     """
 
@@ -61,10 +61,10 @@ NOTHING = Metadata()
 
 
 def kept_metadata(data: bytes, format: str, keep: str) -> Metadata:
-    """What is to go along of a photo's metadata; where it is broken, nothing.
+    """Return the metadata of a photo that its thumbnails keep. Broken metadata are dropped.
 
     Args:
-        data: the whole file, of which ``photo.probe`` has read the header.
+        data: the whole file; ``header.probe`` must have accepted it.
         format: Pillow's name of its format.
         keep: one of ``settings.KEEP_CHOICES``.
     """
@@ -74,7 +74,7 @@ def kept_metadata(data: bytes, format: str, keep: str) -> Metadata:
         with Image.open(io.BytesIO(data), formats=[format]) as image:
             block = data if format == "TIFF" else image.info.get("exif", b"")
             xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
-    except Exception:  # Pillow's parsers raise a dozen builtin types
+    except Exception:  # Pillow's parsers raise a dozen built-in types
         return NOTHING
     block = block.removeprefix(b"Exif\0\0")
     if keep == KEEP_COPYRIGHT:
@@ -99,7 +99,7 @@ def _all(block: bytes) -> bytes:
         return b""
     kept.append((_ORIENTATION, _SHORT, 1, struct.pack(order + "H", 1)))
     block = _written(order, kept, details, place)
-    if len(block) > _MOST_BYTES:  # of a marker; what is long is a comment or a maker's
+    if len(block) > _MOST_BYTES:  # more than a marker holds; long values are comments or come from the maker
         kept, details, place = ([tag for tag in part if len(tag[3]) <= 4096] for part in (kept, details, place))
         block = _written(order, kept, details, place)
     return block if len(block) <= _MOST_BYTES else b""
@@ -110,19 +110,19 @@ def _is_pointer(tag: tuple[int, int, int, bytes]) -> bool:
 
 
 def _order(block: bytes) -> str:
-    """Which byte of a number comes first, as ``struct`` says it."""
+    """Return the byte order of a TIFF block, as a prefix for ``struct``."""
     return ">" if block[:2] == b"MM" else "<"
 
 
 def _first(block: bytes, order: str) -> Tags:
-    """The tags of the first directory; none if this is no TIFF block."""
+    """Return the tags of the first directory; none if the block is not a TIFF block."""
     if block[:4] not in (b"II*\0", b"MM\0*") or len(block) < 8:
         return []
     return _directory(block, order, struct.unpack_from(order + "I", block, 4)[0])
 
 
 def _directory(block: bytes, order: str, start: int) -> Tags:
-    """The tags of a directory that are whole."""
+    """Return the complete tags of a directory."""
     tags: Tags = []
     read = 0
     if start + 2 > len(block):
@@ -136,14 +136,14 @@ def _directory(block: bytes, order: str, start: int) -> Tags:
         value_at = at + 8 if length <= 4 else struct.unpack_from(order + "I", block, at + 8)[0]
         if 0 < length <= min(_MOST_BYTES, len(block) - value_at):
             read += length
-            if read > _MOST_READ:  # values may lie on each other
+            if read > _MOST_READ:  # values may overlap, so the length of the block is no limit
                 break
             tags.append((number, type, count, block[value_at : value_at + length]))
     return tags
 
 
 def _written(order: str, tags: Tags, details: Tags | None = None, place: Tags | None = None) -> bytes:
-    """A TIFF block of a first directory, of EXIF's own below it and of the place."""
+    """Write a TIFF block: a first directory, with an EXIF and a GPS directory below it if they have tags."""
     block = (b"MM\0*" if order == ">" else b"II*\0") + struct.pack(order + "I", 8)
     below = [(number, part) for number, part in ((_EXIF, details), (_GPS, place)) if part]
     first = [*tags, *((number, _LONG, 1, bytes(4)) for number, _ in below)]
@@ -156,7 +156,7 @@ def _written(order: str, tags: Tags, details: Tags | None = None, place: Tags | 
 
 
 def _packed(order: str, tags: Tags, start: int) -> bytes:
-    """A directory at a place in its block, with the values that do not fit into it behind it, and no other after it."""
+    """Write a directory for an offset in its block, followed by its values longer than 4 bytes. No other directory follows."""
     tags = sorted({tag[0]: tag for tag in tags}.values())
     head, values = struct.pack(order + "H", len(tags)), b""
     values_at = start + 2 + 12 * len(tags) + 4
@@ -171,12 +171,12 @@ def _packed(order: str, tags: Tags, start: int) -> bytes:
 
 
 def _holding(xmp: bytes) -> bytes:
-    """A packet of XMP without what does not hold of a thumbnail; empty where it is broken."""
+    """Return a packet of XMP without the properties that do not apply to a thumbnail; empty if it is broken."""
     try:
         text = xmp[: _MOST_READ + 1].strip(b"\0").decode("utf-8-sig")
         if len(text) > _MOST_READ:
             return b""
-        if "<!" in text:  # a document type: none belongs here, and its entities could grow without bounds
+        if "<!" in text:  # a document type, which XMP does not allow; its entities could expand without limit
             return b""
         document = minidom.parseString(text).documentElement
         if document is None:
@@ -189,7 +189,7 @@ def _holding(xmp: bytes) -> bytes:
 
 
 def _strip(element: minidom.Element) -> None:
-    """Take away the attributes and the elements below that do not hold."""
+    """Remove the attributes and descendants of an element that do not apply to a thumbnail."""
     for attribute in list(element.attributes.values()):
         if _STORED.fullmatch(f"{attribute.namespaceURI} {attribute.localName}"):
             element.removeAttribute(attribute.name)

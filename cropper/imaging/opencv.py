@@ -1,4 +1,4 @@
-"""OpenCV, or one clear line why it cannot be loaded; and a lid on what image libraries print. Import ``cv2`` from here."""
+"""Load OpenCV, or report in one line why it fails; mute what image libraries print. Import ``cv2`` from this module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     remedy = (
         "install the system's OpenGL library (Debian, Ubuntu: apt install libgl1 libglib2.0-0), "
-        "or: pip uninstall opencv-python; pip install opencv-python-headless"
+        "or run: pip uninstall opencv-python; pip install opencv-python-headless"
     )
     raise DependencyError(f"OpenCV cannot be loaded ({error})", remedy=remedy) from error
 
@@ -24,14 +24,14 @@ __all__ = ["cv2", "libraries_muted"]
 
 @contextmanager
 def libraries_muted() -> Iterator[None]:
-    """Keep what image libraries print by themselves off the user's stderr; what goes to ``sys.stderr`` still arrives.
+    """Discard what image libraries print to stderr. Text written to ``sys.stderr`` still appears.
 
-    libpng, libjpeg and OpenCV write to file descriptor 2, for photos that fail and for many that do not, and cannot be asked to
-    stop. Every failure is said by an error of ours already. The descriptor is the whole process's, and so are Pillow's warnings:
-    for commands, not for a library that is a guest in someone's program.
+    libpng, libjpeg and OpenCV write to file descriptor 2, even for many photos that decode, and have no switch to stop it. The
+    errors of cropper already report every failure. The descriptor and Pillow's warnings belong to the whole process, so only
+    commands may use this, not code that runs as a library in another program.
     """
     ours = sys.stderr
-    if ours is None:  # started without one
+    if ours is None:  # the process has no stderr
         yield
         return
     ours.flush()
@@ -52,5 +52,5 @@ def libraries_muted() -> Iterator[None]:
 def _writes_to(stream: object, descriptor: int) -> bool:
     try:
         return bool(stream.fileno() == descriptor)  # type: ignore[attr-defined]
-    except (AttributeError, OSError, ValueError):  # a stand-in without a descriptor, as in tests
+    except (AttributeError, OSError, ValueError):  # a replacement without a descriptor, as in tests
         return False

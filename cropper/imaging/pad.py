@@ -1,4 +1,4 @@
-"""Photos that stay whole in a shape that is not theirs: scaled in, with something around them."""
+"""Pad a photo: scale the whole photo into a shape and fill the bars around it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from cropper.imaging.opencv import cv2
 from cropper.imaging.resize import render
 from cropper.settings import BLUR, EDGE, Target
 
-# Pixels of the long side of what is blurred, and the blur in these pixels: colours stay, things go.
+# The long side of the copy that is blurred, and the sigma of the blur, in pixels. Colours remain, objects disappear.
 _BLUR_SIDE, _BLUR_SIGMA = 48, 3.0
 
 
 def canvas_for(image_width: int, image_height: int, target: Target, enlarge: bool) -> tuple[int, int]:
-    """Width and height of the padded picture: the size asked for.
+    """Return the width and height of the padded picture: the target's size, if it has one.
 
-    Where that is larger than a photo that is not to be enlarged, or none is asked for, it is the smallest of the shape that
-    holds the photo at its own pixels.
+    If the target has no size, or the photo is smaller and must not be enlarged, the canvas is the smallest of the target's shape
+    that holds the photo at its own size.
     """
     size = target.size
     if size is not None and (enlarge or size[0] <= image_width or size[1] <= image_height):
@@ -28,14 +28,14 @@ def canvas_for(image_width: int, image_height: int, target: Target, enlarge: boo
 
 
 def padded(pixels: NDArray[np.uint8], picture: NDArray[np.uint8], canvas: tuple[int, int], fill: str) -> NDArray[np.uint8]:
-    """A picture in the middle of a canvas.
+    """Place a picture in the middle of a canvas and fill the rest.
 
     Args:
-        pixels: uint8 [h, w, 3 or 4], the photo at any scale, which the blur is made of.
-        picture: uint8 [h, w, 3 or 4], what stands in the middle, not larger than the canvas.
+        pixels: uint8 [h, w, 3 or 4], the photo at any scale, for the blur.
+        picture: uint8 [h, w, 3 or 4], the picture for the middle, not larger than the canvas.
         canvas: width and height of the result.
-        fill: ``blur``, the photo itself, blurred; ``edge``, the mean colour of the picture's edge on that side; or a colour as
-            ``#rrggbb``.
+        fill: ``blur`` for a blurred copy of the photo, ``edge`` for the mean colour of the picture's nearest edge, or a colour
+            as ``#rrggbb``.
 
     Returns:
         uint8 [canvas[1], canvas[0], 3 or 4].
@@ -46,7 +46,7 @@ def padded(pixels: NDArray[np.uint8], picture: NDArray[np.uint8], canvas: tuple[
     if fill == BLUR:
         result[:] = _blurred(pixels, canvas)
     elif fill == EDGE:
-        # The bars are either beside the picture or above and below it.
+        # The bars lie either beside the picture or above and below it.
         result[:, : left + 1], result[:, left + 1 :] = _mean(picture[:, 0]), _mean(picture[:, -1])
         if top:
             result[: top + 1], result[top + 1 :] = _mean(picture[0]), _mean(picture[-1])
@@ -58,7 +58,7 @@ def padded(pixels: NDArray[np.uint8], picture: NDArray[np.uint8], canvas: tuple[
 
 
 def _blurred(pixels: NDArray[np.uint8], canvas: tuple[int, int]) -> NDArray[np.uint8]:
-    """The photo's middle, blurred, in the size of the canvas."""
+    """Return the middle of the photo, blurred, at the size of the canvas."""
     height, width = pixels.shape[:2]
     box = Box(*central_place(width, height, canvas), kept=1.0, focus=(width // 2, height // 2))
     small = render(pixels, box, fitted(*canvas, (_BLUR_SIDE, _BLUR_SIDE)))
@@ -67,5 +67,5 @@ def _blurred(pixels: NDArray[np.uint8], canvas: tuple[int, int]) -> NDArray[np.u
 
 
 def _mean(edge: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The mean colour of an edge, [n, 3 or 4] -> [3 or 4]."""
+    """Return the mean colour of an edge, [n, 3 or 4] -> [3 or 4]."""
     return np.asarray(edge.mean(axis=0).round(), np.uint8)

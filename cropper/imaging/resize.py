@@ -1,4 +1,4 @@
-"""Cut a box out of a decoded photo, scale it, and lay transparency onto white."""
+"""Cut a box out of a decoded photo, resize it, and composite transparency onto white."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cropper.geometry import Box
 from cropper.imaging.opencv import cv2
 
 _WHITE = 255
-# Pixels of the largest result that is averaged from four samples each: beyond, they would take much memory.
+# The most pixels of a result that is averaged from four samples per pixel; larger ones would take much memory.
 _LARGEST_SAMPLED = 1 << 20
-# Pixels that are laid onto white at a time: what it takes to do so is several times their bytes.
+# How many pixels are composited onto white at a time, because the work needs several times their memory.
 _STRIP = 1 << 18
 
 
 def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """BGRA uint8 [h, w, 4] laid onto white, or BGR as it is: uint8 [h, w, 3]."""
+    """Composite BGRA, uint8 [h, w, 4], onto white: BGR, uint8 [h, w, 3]. Return BGR unchanged."""
     if pixels.shape[2] == 3:
         return pixels
     height, width = pixels.shape[:2]
@@ -37,10 +37,10 @@ def render(
     """Cut a box out of a decoded photo and resize it.
 
     Args:
-        pixels: uint8 [h, w, 3 or 4], the whole photo upright at any scale.
+        pixels: uint8 [h, w, 3 or 4], the whole photo, upright, at any scale.
         box: in pixels of the upright original.
         size: width and height of the result.
-        original: width and height of the upright original, where ``pixels`` were decoded smaller.
+        original: width and height of the upright original if ``pixels`` were decoded smaller.
 
     Returns:
         uint8 [size[1], size[0], 3 or 4].
@@ -54,7 +54,7 @@ def render(
         return cut.copy()
     if cut.shape[2] == 3 or cut[:, :, 3].min() == 255:
         return np.asarray(resized(cut, size), np.uint8)
-    # Colours under transparent pixels must not bleed into the edge, so they are weighed by their alpha.
+    # Weight the colours by their alpha, so that colours of transparent pixels do not bleed into the edges.
     weighed = cut.astype(np.float32)
     weighed[:, :, :3] *= weighed[:, :, 3:]
     weighed = resized(weighed, size)
@@ -63,11 +63,11 @@ def render(
 
 
 def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Pixels at another size: area averages down, bicubic up."""
+    """Resize pixels to ``(width, height)``: by area averages if smaller, bicubic if larger."""
     down, across = pixels.shape[0] / size[1], pixels.shape[1] / size[0]
     if min(down, across) < 1:
         return cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC)
     if max(down, across) < 2 and size[0] * size[1] <= _LARGEST_SAMPLED:
-        # Four samples to a pixel, averaged: what OpenCV's area average gives (55 dB and more apart), in half its time.
+        # Average four samples per pixel: 55 dB PSNR or more against OpenCV's area average, in half the time.
         pixels = cv2.resize(pixels, (2 * size[0], 2 * size[1]), interpolation=cv2.INTER_LINEAR)
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

@@ -70,7 +70,7 @@ def test_where_no_crop_is_good_it_is_said_and_done_otherwise(otherwise, words):
     density = spots((0.05, 0.5, 1), (0.95, 0.5, 1))
     (decision,) = decide(density, 4000, 3000, SQUARE, Choosing(min_kept=0.6, otherwise=otherwise))
     assert decision.fit is otherwise
-    assert decision.note.startswith(f"{words}: no crop keeps 0.6, the best 0.")
+    assert decision.note.startswith(f"{words}: no crop keeps 0.6, the best keeps 0.")
     box = decision.box
     if otherwise in (Fit.PAD, Fit.KEEP):
         assert (box.x, box.y, box.width, box.height, box.kept) == (0, 0, 4000, 3000, 1.0)

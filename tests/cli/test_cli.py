@@ -496,7 +496,7 @@ def test_what_is_no_photo_gives_no_thumbnail(cropper_process):
     with cropper_process("crop", "-", stdin=subprocess.PIPE) as process:
         out, err = process.communicate(b"no photo", timeout=60)
     assert (process.returncode, out) == (1, b"")
-    assert err.startswith(b"cropper: stdin: the content is no image")
+    assert err.startswith(b"cropper: stdin: the content is not an image")
     assert err.count(b"\n") == 1
 
 

@@ -483,7 +483,7 @@ def test_a_small_box_of_a_large_photo_is_cut_from_its_own_pixels(tmp_path, sampl
 def test_a_focus_outside_its_photo_fails_that_photo_alone(photos, tmp_path):
     done = list(run_batch(photos, tmp_path / "out", Settings((SIZE,)), 2, {"a.jpg": {"": Focus(96, 0)}}))
     assert statuses(done) == {"a.jpg": "failed", "b.png": "made", "c.webp": "made", "trips/a.jpg": "made", "trips/d.jpg": "made"}
-    assert "is not in the photo of 96x64" in rows_of(tmp_path / "out")[0]["message"]
+    assert "is not inside the photo of 96x64" in rows_of(tmp_path / "out")[0]["message"]
 
 
 @pytest.fixture

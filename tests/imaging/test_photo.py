@@ -471,7 +471,7 @@ WHOLE = {
 @pytest.mark.parametrize("kind", WHOLE)
 def test_truncated_photo_is_an_error(kind, share):
     decoded(WHOLE[kind])
-    with pytest.raises(PhotoError, match=r"truncated|no image") as caught:
+    with pytest.raises(PhotoError, match=r"truncated|not an image") as caught:
         decoded(WHOLE[kind][: int(len(WHOLE[kind]) * share)])
     assert caught.value.remedy
 
@@ -546,7 +546,7 @@ def test_empty_file_is_an_error():
     "data", [b"Dear diary,\n" * 50, bytes(1000), b"\xff", b"\xff\xd8", b"<svg/>", b"%PDF-1.7\n", b"\x89PNG\r\n\x1a\n"]
 )
 def test_what_is_no_image_is_an_error(data):
-    with pytest.raises(PhotoError, match=r"no image|header"):
+    with pytest.raises(PhotoError, match=r"not an image|header"):
         probe(data)
 
 
@@ -571,7 +571,7 @@ def test_limit_on_pixels_is_the_callers():
 
 
 def test_png_that_says_more_than_deflate_could_hold_is_refused_before_room_is_made():
-    with pytest.raises(PhotoError, match="more pixels than it can hold"):
+    with pytest.raises(PhotoError, match="declares more pixels than it can hold"):
         probe(png_of(10_000, 10_000))
     assert probe(file(Image.new("L", (3000, 3000)), "PNG", compress_level=9)).width == 3000  # as small as it gets
 
@@ -596,7 +596,7 @@ def test_pixels_that_are_not_what_the_header_said_are_an_error():
     for kind in ("PNG", "JPEG"):
         data = file(image(), kind)
         lying = replace(probe(data), width=WIDTH + 9)
-        with pytest.raises(PhotoError, match="not as many as its header says"):
+        with pytest.raises(PhotoError, match="decoded size does not match its header"):
             decode(data, lying, (1, 1))
 
 
@@ -631,13 +631,13 @@ def test_truncated_photo_is_salvaged_where_that_is_asked_for(kind):
 def test_photo_of_which_nothing_is_left_cannot_be_salvaged(kind):
     whole = WHOLE[kind]
     header = probe(whole)
-    with pytest.raises(PhotoError, match="nothing of it can be salvaged"):
+    with pytest.raises(PhotoError, match="no part of it can be salvaged"):
         decode_or_salvage(whole[:-300] if kind == "AVIF" else whole[:40], header, (1, 1), Limits(salvage=True))
 
 
 @pytest.mark.parametrize("type", [np.float32, np.int32])
 def test_32_bits_a_channel_are_refused_by_name(type):
-    with pytest.raises(PhotoError, match="32 bits a channel; save it with 8 or 16"):
+    with pytest.raises(PhotoError, match="32 bits per channel; save it with 8 or 16"):
         probe(file(Image.fromarray(GREY.astype(type)), "TIFF"))
 
 
@@ -896,5 +896,5 @@ def test_quality_trades_bytes_for_looks(format):
 
 @pytest.mark.parametrize(("format", "limit"), [("jpg", 65535), ("webp", 16383), ("avif", 65536)])
 def test_thumbnail_beyond_a_formats_limit_is_an_error(format, limit):
-    with pytest.raises(PhotoError, match=f"the {format} encoder refused"):
+    with pytest.raises(PhotoError, match=f"the {format} encoder rejected the thumbnail"):
         encode(np.zeros((1, limit + 1, 3), np.uint8), header_of(), format)

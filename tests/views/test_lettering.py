@@ -48,7 +48,7 @@ def test_a_long_name_loses_its_middle(width):
 
 def test_words_wrap_and_end_in_dots_where_there_are_too_many():
     font = lettered("a", 15)[1]
-    words = "the content is no image that can be read; is it complete"
+    words = "the content is not an image that cropper can read; check that the file is complete"
     assert " ".join(wrapped(words, font, 120, 9)) == words
     lines = wrapped(words, font, 120, 2)
     assert len(lines) == 2

@@ -73,7 +73,7 @@ def test_a_preview_fits_its_terminal(samples, columns, rows):
 
 def test_a_photo_that_is_not_there_or_broken_is_said_with_its_path(tmp_path):
     (tmp_path / "text.jpg").write_text("no photo")
-    for name, said in (("none.jpg", "cannot be read"), ("text.jpg", "no image")):
+    for name, said in (("none.jpg", "cannot be read"), ("text.jpg", "not an image")):
         with pytest.raises(PhotoError, match=said) as caught:
             look_at(tmp_path / name, TARGETS, Choosing())
         assert str(tmp_path / name) in str(caught.value)

@@ -77,7 +77,7 @@ def test_failed_photos_come_first_and_then_the_least_certain(batch, samples, tmp
     assert [seen.path for seen in write(out) if seen.error] == []  # the ledger says it already
     photos = data_of(out)["photos"]
     assert photos[0]["p"] == "text.jpg"
-    assert "no image" in photos[0]["r"][0]["m"]
+    assert "not an image" in photos[0]["r"][0]["m"]
     kept = [min(row["k"] for row in photo["r"]) for photo in photos[1:]]
     assert kept == sorted(kept)
 

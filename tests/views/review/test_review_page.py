@@ -181,7 +181,7 @@ def test_it_opens_from_disk_with_the_least_certain_first(page, made):
     page.wait(lambda: page.run("return [...document.images].every((image) => image.complete)"))
     assert page.run("return [...document.querySelectorAll('.card img')].map((i) => i.naturalWidth > 0)") == [True] * 14
     assert len(page.driver.find_elements(By.CSS_SELECTOR, ".card svg .line")) == 7 * 3
-    assert "no image" in page.find(".card .no-picture").text
+    assert "not an image" in page.find(".card .no-picture").text
     loaded = page.run("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert all(name.startswith(("file:", "data:")) for name in loaded)
 
@@ -390,7 +390,7 @@ def test_only_changed_photos_are_exported_whatever_their_names(page):
 
 def test_a_broken_photo_is_shown_with_why_and_cannot_be_changed(page):
     page.run("open(0)")
-    assert "no image that can be read" in page.find("#stage-message").text
+    assert "not an image that cropper can read" in page.find("#stage-message").text
     assert not page.find("#pad").is_displayed()
     page.keys(Keys.ARROW_LEFT, "+", "f", "1")
     assert page.run("return Object.keys(memory.edits)") == []
