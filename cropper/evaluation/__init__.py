@@ -1,9 +1,9 @@
-"""How well maps and boxes meet where people looked: metrics, gaze sets, references and peers, intervals, reports.
+"""Measure how well saliency maps and crop boxes match where people looked.
 
     gaze.read ──► maps.score  ──► maps.summary  ──► report
               └─► crops.score ──► crops.summary ──►
          peers.read_boxes ──┘
 
-Needs no more than ``cropper`` itself does. Gaze sets are never part of the project; each function takes their folder or what was
-read from it.
+Needs no packages beyond those of ``cropper`` itself. Gaze sets are not part of the project: each function takes a set's folder
+or the photos read from it.
 """

@@ -1,7 +1,7 @@
-"""How sure a mean over photos is: 95 % intervals by resampling the photos. Pure numpy.
+"""Compute 95 % intervals of means over photos by resampling the photos. Pure numpy.
 
-Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 1979; percentile intervals. What they tell is how
-far the figure may move with other photos of the same kind, seen by as many viewers.
+Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 1979; percentile intervals. An interval shows how
+much the figure may vary with other photos of the same kind and the same number of viewers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure, and the ends of its 95 % interval. NaN where it cannot be told."""
+    """A figure and the ends of its 95 % interval; NaN if it is undefined."""
 
     value: float
     low: float
@@ -26,16 +26,16 @@ class Interval:
 
 
 def resamples(photos: int) -> NDArray[np.float64]:
-    """How often each photo is drawn in each resample: float64 [2001, photos]; the first row is the set itself, each photo once.
+    """Count how often each resample draws each photo: float64 [2001, photos]; the first row is the set itself, each photo once.
 
-    The same for the same number of photos, so that figures of different croppers are compared on the same resamples.
+    The same number of photos always gives the same resamples, so different croppers are compared on equal terms.
     """
     drawn = np.random.default_rng(SEED).multinomial(photos, np.full(photos, 1 / photos), RESAMPLES)
     return np.vstack([np.ones(photos), drawn])
 
 
 def interval(figures: NDArray[np.float64]) -> Interval:
-    """The interval of a figure computed on each row of ``resamples``: float64 [2001]."""
+    """Return a figure and its interval from its values on the rows of ``resamples``: float64 [2001]."""
     resampled = figures[1:][~np.isnan(figures[1:])]
     if np.isnan(figures[0]) or not len(resampled):
         return Interval(float("nan"), float("nan"), float("nan"))
@@ -44,5 +44,5 @@ def interval(figures: NDArray[np.float64]) -> Interval:
 
 
 def mean(values: NDArray[np.float64]) -> Interval:
-    """The mean over photos of a value each has, float64 [photos], with its interval."""
+    """Return the mean of one value for each photo, float64 [photos], and its interval."""
     return interval(resamples(len(values)) @ values / len(values))

@@ -1,8 +1,8 @@
-"""Scores of crop boxes: how much of what people looked at a box keeps, and how that stands between a centre crop and the best.
+"""Score crop boxes by the fixations they keep, against a centre crop and the best possible box.
 
-*Kept* is the share of a photo's fixations inside the box. *Gap* is how much of the way from the centre crop (0) to the best
-possible box (1) a cropper goes, by the means over the photos: ``(kept - centre) / (best - centre)``. Below 0 is worse than not
-looking at the photo at all. Our boxes and the references' are the largest of their aspect: only an offset is chosen.
+*Kept* is the share of a photo's fixations inside the box. *Gap* places a cropper between the centre crop (0) and the best
+possible box (1), by the means over the photos: ``(kept - centre) / (best - centre)``. A gap below 0 is worse than a crop that
+ignores the photo. Our boxes and the reference boxes are the largest of their aspect: a cropper chooses only an offset.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from cropper.evaluation.maps import Predictor
 from cropper.geometry import largest_size
 
 Aspect = tuple[int, int]
-# x, y, width, height in pixels, not always whole ones.
+# x, y, width, height in pixels, which may be fractions.
 Rectangle = tuple[float, float, float, float]
 
 OURS = "cropper"
 CENTRE, BEST, VIEWERS = "centre crop", "best possible", "half the viewers"
 REFERENCES = (CENTRE, VIEWERS, BEST)
 
-# Offsets the best box is looked for at, evenly over the free side. Trying every pixel instead finds up to 0.002 more of OSIE's
-# fixations, which lowers gaps by up to 1.3 %: noise of single fixations, for figures that compare with none measured so far.
+# Offsets to try for the best box, evenly spaced over the free side. Trying every pixel keeps up to 0.002 more of OSIE's fixations
+# and lowers gaps by up to 1.3 %. That is noise of single fixations, and it would make earlier figures incomparable.
 POSITIONS = 65
 HALVES_SEED = 0
 
 
 @dataclass(frozen=True)
 class CropScore:
-    """What a cropper's boxes are worth.
+    """The scores of a cropper's boxes.
 
     Attributes:
-        kept, gap: one for each aspect. A gap is NaN where the best box keeps no more than the centre crop.
+        kept, gap: one for each aspect. A gap is NaN if the best box keeps no more than the centre crop.
         mean_kept, mean_gap: the mean over the aspects.
-        missing: names of the photos without a box, for each aspect. They count in none of its figures, nor in the centre's and
-            the best's that its gap is measured by.
+        missing: names of the photos without a box, for each aspect. The cropper's figures exclude them, and so do the centre and
+            best figures behind its gap.
     """
 
     kept: tuple[Interval, ...]
@@ -52,11 +52,13 @@ class CropScore:
 
 
 def kept(points: NDArray[np.float64], box: Rectangle) -> float:
-    """The share of fixations inside a box, 0..1; its left and top edges are in, its right and bottom ones out.
+    """Return the share of fixations inside a box, 0..1; NaN without fixations.
+
+    The left and top edges belong to the box, the right and bottom edges do not.
 
     Args:
-        points: float64 [n, 2], x and y in the box's pixels; NaN is returned for none.
-        box: x, y, width and height.
+        points: float64 [n, 2], x and y in pixels of the photo.
+        box: x, y, width and height in pixels of the photo.
     """
     if not len(points):
         return float("nan")
@@ -65,17 +67,17 @@ def kept(points: NDArray[np.float64], box: Rectangle) -> float:
 
 
 def centre_box(width: int, height: int, aspect: Aspect) -> Rectangle:
-    """The largest box of an aspect in the very middle of a photo, on half a pixel where need be."""
+    """Return the largest box of an aspect in the exact centre of a photo, on half a pixel if necessary."""
     box_width, box_height = largest_size(width, height, aspect)
     return (width - box_width) / 2, (height - box_height) / 2, box_width, box_height
 
 
 def best_box(points: NDArray[np.float64], width: int, height: int, aspect: Aspect) -> Rectangle:
-    """The largest box of an aspect that keeps most of the fixations; among equals the middle one.
+    """Return the largest box of an aspect at the offset that keeps most fixations; the middle one of equal offsets.
 
     Args:
-        points: float64 [n, 2], at least one.
-        width, height: of the photo.
+        points: float64 [n, 2], x and y of at least one fixation, in pixels of the photo.
+        width, height: of the photo, in pixels.
         aspect: width and height of the shape.
     """
     box_width, box_height = largest_size(width, height, aspect)
@@ -91,9 +93,9 @@ def best_box(points: NDArray[np.float64], width: int, height: int, aspect: Aspec
 
 
 def split_viewers(photos: Sequence[GazePhoto]) -> list[NDArray[np.bool_]]:
-    """For each photo which fixations belong to one half of its viewers, drawn at random, the same every time: bool [n] each.
+    """Draw half of each photo's viewers at random and mark their fixations: bool [n] for each photo, the same every time.
 
-    Of an odd number the larger half is not in it, of one viewer nothing is.
+    Of an odd number of viewers, the smaller half is marked. A single viewer is not marked.
     """
     rng = np.random.default_rng(HALVES_SEED)
     chosen = []
@@ -105,10 +107,19 @@ def split_viewers(photos: Sequence[GazePhoto]) -> list[NDArray[np.bool_]]:
 
 
 def score(photos: Sequence[GazePhoto], aspects: Sequence[Aspect], predict: Predictor) -> Iterator[dict[str, list[float]]]:
-    """What each photo's boxes keep at each aspect, by cropper: ours, chosen by the predicted density, and the references.
+    """Yield what each photo's boxes keep, cropper -> one share for each aspect: our cropper and the references.
 
-    The references are the centre crop, the best possible box, and the box half of the viewers would choose for the other half,
-    measured on that: what one can know of a photo's viewers from others like them. One split is drawn for each photo.
+    Our boxes come from the predicted density. The references are the centre crop, the best possible box and ``half the viewers``.
+    The last is the best box for half of the viewers, scored on the other half: it shows how well people predict other people.
+    Each photo has one split; the share is NaN for a photo with a single viewer.
+
+    Args:
+        photos: the photos to score.
+        aspects: the shapes to score.
+        predict: the model: photo -> density.
+
+    Raises:
+        PhotoError: if a photo cannot be decoded.
     """
     for photo, half in zip(photos, split_viewers(photos), strict=True):
         density = predict(photo.bgr())
@@ -127,12 +138,12 @@ def score(photos: Sequence[GazePhoto], aspects: Sequence[Aspect], predict: Predi
 
 
 def summary(photos: Sequence[GazePhoto], rows: Mapping[str, NDArray[np.float64]]) -> dict[str, CropScore]:
-    """Each cropper's score.
+    """Return the score of each cropper.
 
     Args:
-        photos: the photos scored.
-        rows: cropper -> what it keeps, float64 [photos, aspects], NaN where it has no box; the centre crop and the best possible
-            box among them, both without NaN.
+        photos: the scored photos.
+        rows: cropper -> shares kept, float64 [photos, aspects], NaN where it has no box. It must include the centre crop and the
+            best possible box, without NaN.
     """
     weights = resamples(len(photos))
     return {name: _summary_of(photos, table, rows[CENTRE], rows[BEST], weights) for name, table in rows.items()}
@@ -147,7 +158,7 @@ def _summary_of(
 ) -> CropScore:
     present = ~np.isnan(table)
     with np.errstate(invalid="ignore", divide="ignore"):
-        # Each [resamples, aspects], over the photos that have a box there.
+        # Each is [resamples, aspects], over the photos that have a box at that aspect.
         count = weights @ present
         mean, low, high = (weights @ np.where(present, values, 0) / count for values in (table, centre, best))
         room = np.where(high - low > 1e-12, high - low, np.nan)

@@ -1,7 +1,7 @@
-"""Gaze sets: photos, and where people looked in them.
+"""Read gaze sets: photos and where people looked in them.
 
-A gaze set is a folder with ``images/NAME`` and ``fixations.csv``, a table with the columns ``image,subject,order,x,y`` (and any
-others) and one row a fixation, in pixels of the stored image.
+A gaze set is a folder with ``images/NAME`` and ``fixations.csv``. The table has one row for each fixation, and the columns
+``image,subject,order,x,y`` and any others; x and y are in pixels of the stored image.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ from cropper.imaging.resize import on_white
 TABLE = "fixations.csv"
 COLUMNS = ("image", "subject", "order", "x", "y")
 
-# How far from a fixation its viewer still saw sharply, as a share of the photo's width: about one degree of visual angle where a
-# photo fills some thirty, as in the usual set-ups.
+# How far from a fixation a viewer sees sharply: the standard deviation of the blur in the densities that predictions are scored
+# against, as a share of the photo's width. About one degree of visual angle, as a photo usually fills about 30 degrees. It is
+# larger than training's FIXATION_SIGMA (cropper/training/data.py), which blurs only by the eye trackers' error: a network learns
+# a sharper density from it.
 VIEWING_SIGMA = 0.033
-# The centre bias: cells a side, and the standard deviation it is smoothed with, in cells.
+# The centre bias: cells on each side, and the standard deviation of its smoothing, in cells.
 BIAS_CELLS = 64
 BIAS_SIGMA = 3.0
 
-# The off-centre twin: a window's share of each side, how many fixations it must hold to be worth scoring, how often to try.
+# The off-centre twin: the share of each side in a window, the fewest fixations in it, the number of tries, and the seed.
 WINDOW_SHARE = 0.7
 WINDOW_FIXATIONS = 30
 WINDOW_TRIES = 20
@@ -42,13 +44,13 @@ WINDOW_SEED = 20181
 
 @dataclass(frozen=True)
 class GazePhoto:
-    """A photo, or a window of one, and the fixations in it. Its pixels are read when they are asked for.
+    """A photo or a window of one, and the fixations in it. ``bgr`` reads the pixels on demand.
 
     Attributes:
         path: the stored image.
         width, height: of the photo or window, in pixels.
-        points: float64 [n, 2]: x and y of each fixation, in its pixels, all inside, at least one.
-        viewers: int64 [n]: who looked.
+        points: float64 [n, 2]: x and y of at least one fixation, in pixels of the photo or window, all inside it.
+        viewers: int64 [n]: the viewer of each fixation.
         corner: left and top of the window in the stored image; ``(0, 0)`` for a whole photo.
     """
 
@@ -61,11 +63,15 @@ class GazePhoto:
 
     @property
     def name(self) -> str:
-        """The file's name, which boxes and fixations know it by."""
+        """The file name, by which tables of boxes and fixations refer to the photo."""
         return self.path.name
 
     def bgr(self) -> NDArray[np.uint8]:
-        """The pixels, uint8 [height, width, 3], upright and on white. Raises PhotoError if they cannot be decoded."""
+        """Return the pixels, uint8 [height, width, 3], upright and on white.
+
+        Raises:
+            PhotoError: if they cannot be decoded.
+        """
         data, header = _open(self.path)
         with reading(self.path):
             whole = on_white(decode(data, header, (header.width, header.height)))
@@ -73,15 +79,15 @@ class GazePhoto:
         return whole[y : y + self.height, x : x + self.width]
 
     def fixated(self) -> NDArray[np.int64]:
-        """The pixel under each fixation: int64 [n, 2]."""
+        """Return the pixel under each fixation: int64 [n, 2], x and y."""
         return self.points.astype(np.int64)
 
     def relative(self) -> NDArray[np.float64]:
-        """The fixations as shares of the sides: float64 [n, 2], from 0 to below 1."""
+        """Return the fixations as shares of the sides: float64 [n, 2], from 0 to below 1."""
         return self.points / (self.width, self.height)
 
     def density(self) -> NDArray[np.float64]:
-        """The fixations as a density, each blurred to what its viewer saw sharply: float64 [height, width], sums to 1."""
+        """Return the density of the fixations, each blurred by VIEWING_SIGMA: float64 [height, width], sums to 1."""
         x, y = self.fixated().T
         counts = np.zeros((self.height, self.width))
         np.add.at(counts, (y, x), 1)
@@ -91,11 +97,11 @@ class GazePhoto:
 
 @dataclass(frozen=True)
 class GazeSet:
-    """The photos of a set that can be scored.
+    """The photos of a set with fixations to score.
 
     Attributes:
         photos: in name order, at least one.
-        left_out: names of photos that have no fixation to score, in name order.
+        left_out: names of photos without a fixation to score, in name order.
     """
 
     photos: tuple[GazePhoto, ...]
@@ -103,17 +109,15 @@ class GazeSet:
 
 
 def read(folder: Path, every: int = 1, drop_first: bool = False) -> GazeSet:
-    """Read a gaze set.
+    """Read a gaze set, without fixations that lie outside their photo.
 
     Args:
         folder: the set.
         every: take every Nth of the photos that the table names, in name order, from the first.
-        drop_first: leave out each viewer's first fixation (``order`` 0), which in many sets only says where the start cross was.
-
-    Fixations beside the photo are left out.
+        drop_first: leave out each viewer's first fixation (``order`` 0). In many sets it only shows where the start cross was.
 
     Raises:
-        UsageError: if there is no such folder, no table in it, or a table that is none.
+        UsageError: if the folder or its table is missing, the table is not valid, or no photo has a fixation to score.
         PhotoError: if a photo is missing or its header cannot be read.
     """
     fixations = _read_table(folder / TABLE)
@@ -130,20 +134,22 @@ def read(folder: Path, every: int = 1, drop_first: bool = False) -> GazeSet:
         else:
             left_out.append(name)
     if not photos:
-        raise UsageError("no photo has a fixation to score", path=folder / TABLE, remedy="is it a gaze set's table?")
+        raise UsageError(
+            "no photo has a fixation to score", path=folder / TABLE, remedy="check that x and y are pixels of the photos"
+        )
     return GazeSet(tuple(photos), tuple(left_out))
 
 
 def off_centre(gaze_set: GazeSet) -> GazeSet:
-    """The off-centre twin: of every photo a random window, 70 % of each side, with the fixations in it. The same every time.
+    """Return the off-centre twin: a random window of each photo, 70 % of each side, with its fixations; the same every time.
 
-    Eye trackers start their viewers in the middle and photographers put their subjects there, so a centre crop scores well on any
-    gaze set. A random window breaks the tie, and every fixation in it is real.
+    Eye trackers start their viewers in the middle, and photographers place their subjects there. So a centre crop scores well on
+    any gaze set. A random window removes this advantage, and its fixations are still real.
 
-    Photos where no window of 20 tried has 30 fixations are left out.
+    A photo is left out if none of 20 windows has 30 fixations.
 
     Raises:
-        UsageError: if that leaves none.
+        UsageError: if no photo remains.
     """
     rng = np.random.default_rng(WINDOW_SEED)
     photos, left_out = [], list(gaze_set.left_out)
@@ -154,7 +160,7 @@ def off_centre(gaze_set: GazeSet) -> GazeSet:
         else:
             photos.append(window)
     if not photos:
-        raise UsageError(f"no window of a photo has {WINDOW_FIXATIONS} fixations", remedy="score the set without --off-centre")
+        raise UsageError(f"no photo has a window with {WINDOW_FIXATIONS} fixations", remedy="score the set without --off-centre")
     return GazeSet(tuple(photos), tuple(sorted(left_out)))
 
 
@@ -172,10 +178,10 @@ def _random_window(whole: GazePhoto, rng: np.random.Generator) -> GazePhoto | No
 
 
 def centre_bias(photos: Sequence[GazePhoto]) -> NDArray[np.float64]:
-    """Where people look whatever the photo shows: a density over all photos' fixations, float64 [64, 64], for any aspect.
+    """Return where people look whatever the photo shows: the density of all photos' fixations, float64 [64, 64], for any aspect.
 
-    A photo's own fixations are in it too, as one photo's of all. Left out, as cross-validation would have it, the bias foretells
-    each photo a little worse, and information gains over it come out higher: by 3 % on 175 photos of OSIE.
+    It includes the fixations of the photo being scored. Cross-validation would exclude them. The bias would then predict each
+    photo slightly worse, and information gains over it would be higher: by 3 % on 175 photos of OSIE.
     """
     cells = np.concatenate([viewed.relative() for viewed in photos]) * BIAS_CELLS
     counts = np.zeros((BIAS_CELLS, BIAS_CELLS))
@@ -185,13 +191,13 @@ def centre_bias(photos: Sequence[GazePhoto]) -> NDArray[np.float64]:
 
 
 def at_size(density: NDArray[Any], width: int, height: int) -> NDArray[np.float64]:
-    """A density at another size, interpolated between its cells: float64 [height, width], sums to 1."""
+    """Resize a density by interpolation between its cells: float64 [height, width], sums to 1."""
     scaled = cv2.resize(np.asarray(density, np.float64), (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(scaled / scaled.sum(), np.float64)
 
 
 def _blurred(counts: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    # Mirrored at the borders, so that a fixation beside one weighs as much as any other.
+    # Mirror the borders, so that a fixation near one counts as much as any other.
     return np.asarray(cv2.GaussianBlur(counts, (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.float64)
 
 
@@ -202,7 +208,7 @@ def _open(path: Path) -> tuple[bytes, Header]:
 
 
 def _read_table(path: Path) -> dict[str, list[tuple[float, float, float, float]]]:
-    """Image name -> (viewer, order, x, y) of each fixation."""
+    """Return image name -> (viewer, order, x, y) of each fixation."""
     fixations = defaultdict(list)
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -218,9 +224,9 @@ def _read_table(path: Path) -> dict[str, list[tuple[float, float, float, float]]
         remedy = f"a gaze set is a folder with images/ and {TABLE}"
         raise UsageError(f"it cannot be read ({error.strerror})", path=path, remedy=remedy) from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"it is no CSV table in UTF-8 ({error})", path=path) from error
+        raise UsageError(f"it is not a CSV table in UTF-8 ({error})", path=path) from error
     if not fixations:
-        raise UsageError("there are no fixations in it", path=path)
+        raise UsageError("it has no fixations", path=path)
     return fixations
 
 
@@ -230,5 +236,5 @@ def _number(row: dict[str, str], column: str, path: Path, line: int) -> float:
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        raise UsageError(f"line {line}: {column} is no number: {row[column]!r}", path=path)
+        raise UsageError(f"line {line}: {column} is not a number: {row[column]!r}", path=path)
     return value

@@ -1,4 +1,4 @@
-"""Scores of saliency maps: every photo of a gaze set by every measure of ``metrics``."""
+"""Score saliency maps: every photo of a gaze set with every measure of ``metrics``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ from cropper.evaluation import metrics
 from cropper.evaluation.bootstrap import Interval, mean
 from cropper.evaluation.gaze import GazePhoto, at_size, centre_bias
 
-# uint8 [H, W, 3] BGR -> float [h, w], non-negative: Saliency.density, or anything like it.
+# uint8 [H, W, 3] BGR -> float [h, w], non-negative; Saliency.density, for example.
 Predictor = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 
 
 def score(photos: Sequence[GazePhoto], predict: Predictor) -> Iterator[dict[str, float]]:
-    """Each photo's scores, by the measure's name, in the photos' order.
+    """Yield the scores of each photo, measure -> score, in the order of the photos.
 
-    Maps are compared at the photo's own size. Shuffled AUC takes the fixations of all other photos, information gain the centre
-    bias of all of them: both belong to the photos given, so a part of a set scores differently on its own.
+    Maps are compared at the photo's own size. Shuffled AUC uses the fixations of all other photos, and information gain uses the
+    centre bias of all photos. Both depend on the photos given, so part of a set scores differently on its own.
+
+    Args:
+        photos: the photos to score.
+        predict: the model: photo -> saliency map.
+
+    Raises:
+        PhotoError: if a photo cannot be decoded.
     """
     bias = centre_bias(photos)
     everyone = [photo.relative() for photo in photos]
@@ -40,5 +47,5 @@ def score(photos: Sequence[GazePhoto], predict: Predictor) -> Iterator[dict[str,
 
 
 def summary(scores: Sequence[dict[str, float]]) -> dict[str, Interval]:
-    """Each measure's mean over the photos, with its interval."""
+    """Return the mean of each measure over the photos, with its interval."""
     return {measure: mean(np.array([photo[measure] for photo in scores])) for measure in scores[0]}

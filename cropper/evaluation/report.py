@@ -1,4 +1,4 @@
-"""Scores as a table for people or as JSON for programs."""
+"""Format scores as a table for people or as JSON for programs."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any
 from cropper.evaluation.bootstrap import Interval
 from cropper.evaluation.crops import Aspect, CropScore
 
-# Decimals in JSON: more than any set of photos can tell apart.
+# Decimals in JSON: finer than the noise of any set of photos.
 DECIMALS = 5
 NOTHING = "-"
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What was scored: the heading of a report.
+    """The data behind the scores, shown in the heading of a report.
 
     Attributes:
         gaze_set: the name of its folder.
-        every: every how many-th photo.
+        every: N if every Nth photo was scored.
         off_centre: whether the off-centre twin was scored.
         first_fixations: whether each viewer's first fixation counted.
         model: the model's file name, or ``bundled``.
-        photos, fixations: how many.
+        photos, fixations: number of each.
         left_out: names of photos without a fixation to score.
     """
 
@@ -40,7 +40,7 @@ class Scored:
     left_out: tuple[str, ...]
 
     def heading(self) -> str:
-        """One line."""
+        """Return the heading, one line."""
         twin = "off-centre twin of " if self.off_centre else ""
         part = f" (1 photo in {self.every})" if self.every > 1 else ""
         fixations = f"{self.fixations} fixations" + ("" if self.first_fixations else " without each viewer's first")
@@ -48,19 +48,19 @@ class Scored:
 
 
 def maps_table(scored: Scored, scores: Mapping[str, Interval]) -> str:
-    """A line a measure."""
+    """Return a text table with one line for each measure."""
     lines = [scored.heading(), "", f"{'':6}{'mean':>8}{'95 % interval':>20}"]
     lines += [f"{measure:6}{_figure(score)}" for measure, score in scores.items()]
     return "\n".join(lines)
 
 
 def maps_json(scored: Scored, scores: Mapping[str, Interval]) -> str:
-    """``{..., "scores": {"AUC": {"value": , "low": , "high": }, ...}}``."""
+    """Return ``{..., "scores": {"AUC": {"value": , "low": , "high": }, ...}}``."""
     return _json({**asdict(scored), "scores": {measure: _plain(score) for measure, score in scores.items()}})
 
 
 def boxes_table(scored: Scored, aspects: Sequence[Aspect], scores: Mapping[str, CropScore]) -> str:
-    """A block an aspect and one for the mean over them, a line a cropper."""
+    """Return a block for each aspect and one for their mean, with one line for each cropper."""
     width = max(map(len, scores)) + 2
     lines = [scored.heading()]
     blocks = [
@@ -74,7 +74,7 @@ def boxes_table(scored: Scored, aspects: Sequence[Aspect], scores: Mapping[str, 
 
 
 def boxes_json(scored: Scored, aspects: Sequence[Aspect], scores: Mapping[str, CropScore]) -> str:
-    """``{..., "croppers": {NAME: {"aspects": {"16:9": {"kept": , "gap": , "missing": [...]}}, "mean": {...}}}}``."""
+    """Return ``{..., "croppers": {NAME: {"aspects": {"16:9": {"kept": , "gap": , "missing": [...]}}, "mean": {...}}}}``."""
     croppers = {
         name: {
             "aspects": {
@@ -89,7 +89,7 @@ def boxes_json(scored: Scored, aspects: Sequence[Aspect], scores: Mapping[str, C
 
 
 def _figure(figure: Interval) -> str:
-    """28 characters."""
+    """Format a figure and its interval in 28 characters."""
     if math.isnan(figure.value):
         return f"{NOTHING:>8}{NOTHING:>20}"
     return f"{figure.value:8.4f}{f'{figure.low:.4f} .. {figure.high:.4f}':>20}"

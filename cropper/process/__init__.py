@@ -1,4 +1,4 @@
-"""A run in a child process, the journal that outlives it, and the supervisor that begins it again.
+"""Run the work in a child process, keep a journal that outlives it, and restart it after a crash.
 
 Imports ``storage`` and ``errors``. Loads no numpy.
 """

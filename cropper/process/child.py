@@ -1,4 +1,4 @@
-"""Fork a child, send signals on to it, wait for its end, and say how it ended."""
+"""Fork a child, forward signals to it, wait for its end, and report how it ended."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     pass
 
 
-# What native code dies of, and SIGKILL, which is what a system that is out of memory sends.
+# Signals that kill crashing native code, and SIGKILL, which a system out of memory sends.
 _DEADLY = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS", "SIGKILL")
 _STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
-# Seconds for a signal to come to the child as well, before it is sent on.
+# Seconds to wait for the child to receive a signal by itself before this process forwards it.
 _TOGETHER = 0.2
-# Seconds before a process is tried again that the system had no room for, or that it may have killed for want of memory.
+# Seconds between attempts to fork when the system has no room for another process.
 _PAUSES = tuple(0.25 * 2**n for n in range(8))
-_SET_DEATH_SIGNAL = 1  # of Linux's prctl
+_SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
 def can_fork() -> bool:
-    """Whether this process can fork safely: on Linux, with one thread and no large library loaded yet."""
+    """Return whether this process can fork safely: on Linux, with one thread, and before numpy is loaded."""
     if sys.platform != "linux" or "numpy" in sys.modules or threading.active_count() > 1:
         return False
     try:
@@ -45,24 +45,24 @@ def can_fork() -> bool:
 
 
 class NoProcessError(CropperError):
-    """The system has no room for one more process."""
+    """The system has no room for another process."""
 
     def __init__(self, error: OSError) -> None:
-        super().__init__(f"no process can be begun ({error.strerror})", remedy="run again with fewer others")
+        super().__init__(f"cannot start another process ({error.strerror})", remedy="run again with fewer other processes")
 
 
 @dataclass(frozen=True)
 class Signals:
-    """Those that ask a run to stop, as they come to this process."""
+    """The signals that ask a run to stop, as this process receives them."""
 
     held: tuple[signal.Signals, ...]
-    reading: int  # a byte for each
+    reading: int  # file descriptor; one byte for each signal
 
 
 @dataclass(frozen=True)
 class _Child:
     process: int
-    reading: int  # a byte for each signal that it gets; closed when it is dead
+    reading: int  # file descriptor; one byte for each signal that the child receives, closed when the child dies
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class ChildEnd:
     """How a child ended.
 
     Attributes:
-        code: the exit code, if it came to its end by itself.
-        how: what it died of otherwise; empty if it was ended for a photo that took too long.
-        overdue: that photo, or several.
+        code: the exit code if the child finished by itself, else None.
+        how: the cause of death otherwise, such as ``SIGSEGV``; empty if the child was killed because photos took too long.
+        overdue: paths of the photos that took too long, relative to IN.
     """
 
     code: int | None
@@ -82,21 +82,25 @@ class ChildEnd:
 
 @contextmanager
 def held_signals() -> Iterator[Signals]:
-    """Take what would stop this process, to send it on."""
+    """Catch the signals that would stop this process, to forward them to a child.
+
+    Raises:
+        NoProcessError: if the system has no room for a pipe.
+    """
 
     def note(number: int, frame: FrameType | None) -> None:
-        """The pipe has it."""
+        """Do nothing: the wakeup pipe records the signal."""
 
     numbers = [getattr(signal, name) for name in _STOPPING]
     held = tuple(number for number in numbers if signal.getsignal(number) is signal.default_int_handler)
-    # Ignored, as it is where whoever began us had it so, a child's end would never be told to us.
+    # This process may inherit an ignored SIGCHLD; waitpid would then never report the child's exit code.
     is_deaf = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
     here = os.getpid()
     try:
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise NoProcessError(error) from error
-    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)  # first, so that none is noted but not written
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)  # before the handlers, so that no caught signal is lost
     try:
         for number in held:
             signal.signal(number, note)
@@ -104,7 +108,7 @@ def held_signals() -> Iterator[Signals]:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         yield Signals(held, reading)
     finally:
-        if os.getpid() == here:  # a child has its own by now
+        if os.getpid() == here:  # a child has set its own handlers
             for number in held:
                 signal.signal(number, signal.default_int_handler)
             if is_deaf:
@@ -115,25 +119,32 @@ def held_signals() -> Iterator[Signals]:
 
 
 def pause(signals: Signals, seconds: float) -> None:
-    """Wait, or raise KeyboardInterrupt if a signal comes."""
+    """Wait so many seconds; raise KeyboardInterrupt if a signal arrives."""
     if _ready([signals.reading], seconds):
         raise KeyboardInterrupt
 
 
 def _ready(descriptors: list[int], seconds: float | None) -> set[int]:
-    """Those that can be read, or have come to their end, as soon as there is one or the time is up."""
-    poll = select.poll()  # where many files are open, select cannot take their numbers
+    """Wait until a descriptor is readable or closed, or the time is up; return those that are."""
+    poll = select.poll()  # select cannot take the high descriptor numbers of a process with many open files
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
     return {descriptor for descriptor, _ in poll.poll(None if seconds is None else math.ceil(seconds * 1000))}
 
 
 def fork_child(signals: Signals, is_trial: bool = False, at_once: bool = False) -> _Child | None:
-    """Begin a child; None in it. It has the signals as they were, or in a trial none, and dies with this process.
+    """Fork a child, which dies with this process; return None in the child.
+
+    In the child these signals raise KeyboardInterrupt; a trial ignores them.
+
+    Args:
+        signals: the signals that this process holds.
+        is_trial: whether the child tries one photo alone.
+        at_once: whether to fail at the first refusal instead of trying again for about a minute.
 
     Raises:
-        KeyboardInterrupt: if a signal came in a pause.
-        _NoProcessError: if there is no room for it, after all pauses or at once.
+        KeyboardInterrupt: if a signal arrives during a pause.
+        NoProcessError: if the system has no room for another process.
     """
     left = [] if at_once else list(_PAUSES)
     while True:
@@ -154,7 +165,7 @@ def _fork(signals: Signals, is_trial: bool) -> _Child | None:
             with suppress(OSError, ValueError):
                 stream.flush()
     parent, libc = os.getpid(), ctypes.CDLL(None)
-    # What comes in between waits, and meets the child with its own handlers.
+    # Signals that arrive during the fork wait until the child has set its own handlers.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.held)
     try:
         try:
@@ -167,7 +178,7 @@ def _fork(signals: Signals, is_trial: bool) -> _Child | None:
             os.close(writing)
             return _Child(process, reading)
         libc.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
-        if os.getppid() != parent:  # it was quicker
+        if os.getppid() != parent:  # the parent died before prctl took effect
             os._exit(1)
         os.close(reading)
         for number in signals.held:
@@ -181,12 +192,23 @@ def _fork(signals: Signals, is_trial: bool) -> _Child | None:
 def wait_for_child(
     child: _Child | None, journal: Journal, signals: Signals, allowed: Callable[[str], float], is_trial: bool = False
 ) -> ChildEnd:
-    """Wait for a child's end: send signals on, and end it if a photo takes longer than it may."""
+    """Wait for a child's end; forward signals to it, and kill it if a photo exceeds its time limit.
+
+    Args:
+        child: the child, as ``fork_child`` returns it in the parent.
+        journal: the child's journal.
+        signals: the signals that this process holds.
+        allowed: photo path relative to IN -> time limit in seconds; ``""`` gives the default, 0 for no limit.
+        is_trial: whether the child tries one photo alone: a signal then kills it at once.
+
+    Raises:
+        KeyboardInterrupt: if a signal stopped a trial, or killed the child before the run ended.
+    """
     assert child is not None
     overdue: tuple[str, ...] = ()
     clocks = Clocks(journal, allowed("")) if allowed("") else None
-    ours: list[tuple[int, float]] = []  # signals that came to this process alone so far, and when
-    theirs: list[float] = []  # when the child got one that did not come here so far
+    ours: list[tuple[int, float]] = []  # signals that only this process has received so far, and when
+    theirs: list[float] = []  # when the child received a signal that this process has not
     sent = 0
     interrupted = False
     while True:
@@ -205,7 +227,7 @@ def wait_for_child(
             interrupted = True
             theirs += [now] * max(got - sent, 0)
             sent = max(sent - got, 0)
-        # One that came to both, as a terminal's Ctrl-C does, is not sent on.
+        # A terminal's Ctrl-C reaches both processes: do not forward it.
         both = min(len(ours), len(theirs))
         ours, theirs = ours[both:], [moment for moment in theirs[both:] if now - moment < _TOGETHER]
         while ours and now - ours[0][1] >= _TOGETHER:
@@ -223,13 +245,13 @@ def wait_for_child(
 
 
 def _told(code: int, said: int | None, overdue: tuple[str, ...], interrupted: bool) -> ChildEnd:
-    """What an exit code means, or a signal, with what the child has said of its end.
+    """Turn the system's exit code, and the code that the child wrote to its journal, into a ChildEnd.
 
     Raises:
-        KeyboardInterrupt: if it died with a signal on its way, so that there is nothing to go on with.
+        KeyboardInterrupt: if the child died after a signal to stop, so the run must not restart.
     """
     if said is not None:
-        return ChildEnd(code if code >= 0 else said)  # or it died on the way out, with all done
+        return ChildEnd(code if code >= 0 else said)  # a negative code: it died on exit, after all its work
     if code >= 0 and interrupted:
         return ChildEnd(code)
     if interrupted:
@@ -239,7 +261,7 @@ def _told(code: int, said: int | None, overdue: tuple[str, ...], interrupted: bo
     how = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     if overdue and code == -signal.SIGKILL:
         return ChildEnd(None, "", overdue)
-    if how not in _DEADLY:  # somebody's will, which is for us as well
+    if how not in _DEADLY:  # someone sent this signal on purpose: die of it too
         with suppress(OSError, ValueError):
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)

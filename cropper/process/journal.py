@@ -1,9 +1,9 @@
-"""What a run is at, in memory that outlives the process that writes it.
+"""Record a run's progress in memory that outlives the process that writes it.
 
-The photos on their way through a pipeline have a slot each: which photo it is, whether a worker has it in hand, and whether its
-clock runs. Beside them is how far the run has come, and whether it has come to its end. Made before a fork, the memory is
-shared with the parent, which reads it when the child has died (``process.supervisor``). Writing costs microseconds, and no
-write needs another one to have been finished: a process may die between any two.
+Each photo in the pipeline has a slot. The slot holds its path, whether a worker has it in hand, and whether its clock runs. The
+journal also holds the run's saved state and, at the end, its exit code. A journal made before a fork shares its memory with the
+parent, which reads it after the child dies (``process.supervisor``). A write costs microseconds. The process may die between any
+two writes: the journal stays readable.
 """
 
 from __future__ import annotations
@@ -13,32 +13,33 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-# More than a pipeline has on their way. A photo that finds no room is not watched.
+# More than a pipeline holds at once. A photo without a slot is not watched.
 SLOTS = 64
-# Bytes of a path, which no system takes longer, and of what is saved.
+# Limits in bytes: of a path, as no system accepts a longer one, and of a saved state.
 _LONGEST_PATH = 4096
 _LONGEST_STATE = 1 << 15
-# Numbers, of 4 bytes each: of every slot four, then how the run ended and which of the two states is whole.
+# Layout: numbers of 4 bytes each, then paths, then two states. Each slot has four numbers. How the run ended follows, which of
+# the two states is complete, and the states' lengths.
 _BIRTH, _IN_HAND, _CLOCK, _LENGTH = (SLOTS * kind for kind in range(4))
 _ENDED = 4 * SLOTS
 _WHOLE = _ENDED + 1
-_STATE_LENGTH = _ENDED + 2  # and one more, of the other state
-_PATHS = (_ENDED + 4) * 4  # where they begin, in bytes
+_STATE_LENGTH = _ENDED + 2  # the other state's length follows
+_PATHS = (_ENDED + 4) * 4  # offset of the first path, in bytes
 _STATES = _PATHS + SLOTS * _LONGEST_PATH
 _SIZE = _STATES + 2 * _LONGEST_STATE
-# Seconds between two looks at the photos' clocks, at most.
+# Longest time between two checks of the photos' clocks, in seconds.
 _ATTENTION = 0.5
 
 
 @dataclass(frozen=True)
 class PhotoUnderWay:
-    """One photo on its way.
+    """A photo in the pipeline.
 
     Attributes:
         path: relative to IN.
-        birth: another number for each photo that takes a slot.
-        in_hand: whether a worker was at it.
-        clocked: whether it had been read and was worked on, rather than waited for.
+        birth: a number unique to each photo that takes a slot, 1 or more.
+        in_hand: whether a worker was processing it.
+        clocked: whether its clock ran: it was read and being processed, not waiting.
     """
 
     path: str
@@ -48,17 +49,17 @@ class PhotoUnderWay:
 
 
 class Journal:
-    """Where a run writes what it is at. A supervisor has the same memory, in another process, and reads it."""
+    """The shared memory in which a run records its progress and a supervisor in another process reads it."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _SIZE)  # costs what is written to, not what it could hold
+        self._memory = mmap.mmap(-1, _SIZE)  # the system provides only the pages that are written to
         self._numbers = memoryview(self._memory)[:_PATHS].cast("I")
-        self._slot_of: dict[int, int] = {}  # number -> slot, of the photos on their way
+        self._slot_of: dict[int, int] = {}  # photo number -> slot
         self._free = list(range(SLOTS))
         self._births = 0
 
     def begin(self, number: int, path: str) -> None:
-        """Say that a photo is on its way. For one thread alone, as ``end`` is."""
+        """Record that a photo entered the pipeline. Call this and ``end`` from one thread only."""
         encoded = path.encode("utf-8", "surrogatepass")
         if not self._free or len(encoded) > _LONGEST_PATH:
             return
@@ -67,34 +68,34 @@ class Journal:
         start = _PATHS + slot * _LONGEST_PATH
         self._memory[start : start + len(encoded)] = encoded
         self._numbers[_LENGTH + slot] = len(encoded)
-        self._numbers[_BIRTH + slot] = self._births  # the last: it is there now
+        self._numbers[_BIRTH + slot] = self._births  # written last: it makes the slot valid
 
     def end(self, number: int) -> None:
-        """Say that a photo has come to its end."""
+        """Record that a photo left the pipeline."""
         slot = self._slot_of.pop(number, None)
         if slot is not None:
             self._numbers[_BIRTH + slot] = self._numbers[_IN_HAND + slot] = self._numbers[_CLOCK + slot] = 0
             self._free.append(slot)
 
     def take(self, numbers: Iterable[int]) -> None:
-        """Say that a worker has photos in hand from now on."""
+        """Record that a worker has taken these photos in hand."""
         for number in numbers:
             if (slot := self._slot_of.get(number)) is not None:
                 self._numbers[_IN_HAND + slot] = 1
 
     def rest(self, numbers: Iterable[int]) -> None:
-        """Say that no worker has these photos in hand any more."""
+        """Record that no worker has these photos in hand any more."""
         for number in numbers:
             if (slot := self._slot_of.get(number)) is not None:
                 self._numbers[_IN_HAND + slot] = self._numbers[_CLOCK + slot] = 0
 
     def clock(self, number: int, runs: bool) -> None:
-        """Let a photo's clock run from now on, or stand still: while it is read, or waits for its turn."""
+        """Start a photo's clock, or stop it while the photo is read or waits for its turn."""
         if (slot := self._slot_of.get(number)) is not None:
             self._numbers[_CLOCK + slot] = runs
 
     def save(self, state: bytes) -> None:
-        """Keep how far the run has come, in place of what was kept before; of more than 32 KB nothing."""
+        """Replace the saved state; ignore a state of more than 32 KB."""
         if len(state) > _LONGEST_STATE:
             return
         other = 0 if self._numbers[_WHOLE] == 2 else 1
@@ -104,12 +105,12 @@ class Journal:
         self._numbers[_WHOLE] = other + 1
 
     def close(self, code: int) -> None:
-        """Say that the run has come to its end by itself, and with which exit code."""
+        """Record that the run ended by itself, and its exit code."""
         self._numbers[_ENDED] = code + 1
 
     @property
     def photos(self) -> list[PhotoUnderWay]:
-        """The photos on their way."""
+        """The photos in the pipeline."""
         found = []
         for slot in range(SLOTS):
             birth = self._numbers[_BIRTH + slot]
@@ -117,13 +118,13 @@ class Journal:
                 start = _PATHS + slot * _LONGEST_PATH
                 path = self._memory[start : start + self._numbers[_LENGTH + slot]]
                 in_hand, clocked = bool(self._numbers[_IN_HAND + slot]), bool(self._numbers[_CLOCK + slot])
-                if self._numbers[_BIRTH + slot] == birth:  # else another photo took the slot meanwhile
+                if self._numbers[_BIRTH + slot] == birth:  # otherwise another photo took the slot meanwhile
                     found.append(PhotoUnderWay(path.decode("utf-8", "surrogatepass"), birth, in_hand, clocked))
         return found
 
     @property
     def saved(self) -> bytes:
-        """What was saved last; nothing if nothing was."""
+        """The state saved last; empty if there is none."""
         whole = self._numbers[_WHOLE]
         if not whole:
             return b""
@@ -132,20 +133,20 @@ class Journal:
 
     @property
     def code(self) -> int | None:
-        """The exit code that the run has come to its end with, or None if it has not."""
+        """The run's exit code, or None if it has not ended by itself."""
         ended = self._numbers[_ENDED]
         return ended - 1 if ended else None
 
 
 class Clocks:
-    """How long the photos of a journal have been worked on, for whoever looks at it again and again.
+    """Measure how long the photos of a journal have been processed; call ``late`` at regular intervals.
 
     Args:
-        journal: the photos on their way.
-        deadline: seconds that a photo may take, more than 0.
+        journal: the photos in the pipeline.
+        deadline: time limit for a photo in seconds, more than 0.
 
     Attributes:
-        attention: seconds between two looks.
+        attention: seconds between two checks, at most 0.5.
     """
 
     def __init__(self, journal: Journal, deadline: float) -> None:
@@ -154,9 +155,9 @@ class Clocks:
         self._ages: dict[int, float] = {}  # birth -> seconds
 
     def late(self, allowed: Callable[[str], float]) -> tuple[str, ...]:
-        """The photos that are worked on for longer than they may be, by their paths."""
+        """Return the paths of photos that exceed their time limits; ``allowed`` maps a path to its limit in seconds."""
         now = time.monotonic()
-        # While a job is stopped, or the machine sleeps, nobody looks, and no clock runs.
+        # A stopped job or a sleeping machine checks nothing: do not count that time.
         passed, self._last = min(now - self._last, 2 * self.attention), now
         photos = self._journal.photos
         self._ages = {photo.birth: self._ages.get(photo.birth, 0.0) + passed * photo.clocked for photo in photos}

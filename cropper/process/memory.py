@@ -1,4 +1,4 @@
-"""The C library's allocator, told to keep what one photo's pixels gave back for the next one's."""
+"""Make the C library's allocator keep the memory freed by one photo's pixels for the next photo."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import sys
 
 # Parameters of glibc's mallopt(3).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-# How much free memory is kept, and the largest piece that is. Left to itself, glibc gives pixels back to the system photo by
-# photo, and the system clears every page anew: some 4 % of the time of JPEGs, 8 % of AVIFs'.
+# Free memory to keep, and the largest block to keep, in bytes. By default, glibc returns the pixels of each photo to the system,
+# which then clears every page again. That costs about 4 % of the time of JPEGs and 8 % of AVIFs.
 _KEPT = 64 << 20
 _LARGEST = 32 << 20
-# Threads that share what was given back. With an arena for each, memory that one thread is done with is no use to the other: two
-# take 13 to 40 MB more, and no less time.
+# Threads that share freed memory. With an arena each, one thread cannot reuse memory that another freed: two threads then take 13
+# to 40 MB more and are no faster.
 _THREADS_AN_ARENA = 2
 
 
 def keep_memory(threads: int) -> None:
-    """Have this process keep freed memory for what comes next, as suits so many busy threads; before they are started.
+    """Make this process keep freed memory for reuse, tuned for this many busy threads.
 
-    For a program of its own, not for a library that is a guest in someone's. Without glibc nothing happens, nor where the
-    environment tells the allocator what to do.
+    Call it before you start the threads. It is for programs, not for libraries, as it changes the whole process. It does nothing
+    without glibc, or if environment variables already configure the allocator.
     """
     if sys.platform != "linux" or any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return

@@ -1,14 +1,16 @@
-"""A run in a process of its own, and a small process before it that sees the run to its end.
+"""Supervise a run: do the work in a child process, find out why it died, and restart it.
 
-The work is done in a child, forked before any library is loaded. If it dies, as it does where a decoder crashes or the system
-is out of memory, the journal says which photos it was at. Each of them is tried alone, in a child of its own, with nothing
-written. A photo that this kills is *condemned*: it fails at once when the run is begun again, which goes on from the ledger as
-after any kill. A photo that takes longer than the deadline comes the same way: the child is ended, and the photo alone must
-come through in that time, if the machine lets one that is known to be good. So a photo is condemned only for what it does by
-itself, never for its neighbours or a busy machine.
+The supervisor forks a child before it loads any large library, and the child does the work. A decoder that crashes or a system
+out of memory kills the child. The journal then says which photos it was working on. The supervisor tries each of them alone, in
+a separate child that writes nothing. A photo that kills this child is *condemned*. The supervisor restarts the run, which
+resumes from the ledger as after any kill, and condemned photos fail at once.
 
-The child goes with its parent, however that ends, and leaves with its exit code. Linux only: elsewhere a process cannot go with
-its parent, or may not fork once the system's libraries are in use.
+A photo that exceeds the deadline takes the same path. The supervisor kills the child and tries the photo alone. The photo must
+finish within the deadline, unless the machine is too slow even for a known good photo. So a photo is condemned only for what it
+does by itself, never for its neighbours or a busy machine.
+
+The child dies with its parent, however the parent ends, and the parent exits with the child's exit code. Linux only: on other
+systems a child cannot be tied to its parent, or must not fork while system libraries are in use.
 """
 
 from __future__ import annotations
@@ -26,26 +28,26 @@ from cropper.process.journal import Journal
 if TYPE_CHECKING:
     from cropper.storage.places import Place
 
-# How often in a row a run may die with no photo more finished or condemned.
+# A run that dies this many times in a row without finishing or condemning another photo is given up.
 MAX_DEATHS = 3
-# A photo that takes too long gets more time, up to so many deadlines, where one that is known to be good, and small, takes more
-# than this share of a deadline.
+# On a slow machine, a photo that takes too long gets more time, up to MOST_PATIENCE deadlines. The machine is slow if a small,
+# known good photo takes more than SHARE_OF_GOOD of a deadline.
 MOST_PATIENCE = 8
 SHARE_OF_GOOD = 0.1
-_BREATH = 2.0
+_BREATH = 2.0  # seconds to wait before retrying a photo after SIGKILL
 _AGAIN = "export it again"
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one process is to do.
+    """The work for one process.
 
     Attributes:
-        journal: where it writes what it is at.
-        begun: when the first process of the run began, by ``time.monotonic``.
-        condemned: photos that fail at once, by their paths relative to IN, and why.
-        state: what an earlier process of the run had saved in its journal last; empty in the first.
-        alone: the one photo to try, with nothing written; empty for one that is known to be good. None for the whole run.
+        journal: where the process records its progress.
+        begun: start of the run's first process, in seconds of ``time.monotonic``.
+        condemned: photos that fail at once: path relative to IN -> error.
+        state: the last state that an earlier process of the run saved in its journal; empty in the first process.
+        alone: the one photo to try without writing anything; empty for a known good photo; None for the whole run.
     """
 
     journal: Journal = field(default_factory=Journal)
@@ -56,18 +58,20 @@ class Attempt:
 
 
 def supervise(work: Callable[[Attempt], int], source: Place, deadline: float, say: Callable[[str], None]) -> int:
-    """See a run to its end, and give its exit code. Each child returns from it too, with its own.
+    """Run the work in a child, restart it after crashes, and return its exit code.
+
+    The function also returns in each child, with that child's exit code.
 
     Args:
-        work: does what an attempt asks for, in a child, and gives an exit code.
+        work: does what an attempt asks for, in a child, and returns an exit code.
         source: the folder IN.
-        deadline: seconds that a photo's pixels may take; 0 for as long as they want.
-        say: tells the user that the run died and goes on.
+        deadline: time limit for a photo's pixels in seconds; 0 for no limit.
+        say: reports to the user that the run died and continues.
 
     Raises:
-        KeyboardInterrupt: if a signal came while no child was there to take it.
-        CropperError: if the run dies again and again for no photo's reason, or cannot be begun again.
-        Exception: what ``work`` raises, in its child.
+        KeyboardInterrupt: if a signal arrives while no child exists to take it.
+        CropperError: if the run dies repeatedly although no photo causes it, or cannot be restarted.
+        Exception: in a child, any exception that ``work`` raises.
     """
     has_begun = False
     try:
@@ -87,13 +91,13 @@ def supervise(work: Callable[[Attempt], int], source: Place, deadline: float, sa
     except NoProcessError as error:
         if has_begun:
             raise
-        say(f"{error.what}, so that nobody watches this run: a decoder that crashes ends it, and no photo has a deadline")
+        say(f"{error.what}; this run is unsupervised: a decoder crash ends it, and photos have no deadline")
     return work(Attempt())
 
 
 @dataclass
 class _Watch:
-    """What is known of a run between its children."""
+    """What the supervisor knows about a run between two children."""
 
     work: Callable[[Attempt], int]
     source: Place
@@ -102,25 +106,25 @@ class _Watch:
     signals: Signals
     begun: float = field(default_factory=time.monotonic)
     condemned: dict[str, PhotoError] = field(default_factory=dict)
-    innocent: set[str] = field(default_factory=set)  # photos that came through alone
-    patience: dict[str, float] = field(default_factory=dict)  # seconds for photos that took too long, but not alone
+    innocent: set[str] = field(default_factory=set)  # photos that finished alone
+    patience: dict[str, float] = field(default_factory=dict)  # path -> seconds, for photos late in the run but not alone
     state: bytes = b""
-    deaths: int = 0  # in a row, with nothing gained
-    is_sound: bool = False  # whether a photo that is known to be good came through
-    is_slow: bool = False  # whether one took long when the last child was ended
+    deaths: int = 0  # in a row, without progress
+    is_sound: bool = False  # whether a known good photo finished
+    is_slow: bool = False  # whether a known good photo took long after the last child was killed
 
     def allowed(self, path: str) -> float:
-        """Seconds that a photo may take."""
+        """Return the time limit of a photo in seconds."""
         return self.patience.get(path, self.deadline)
 
     def look_into(self, end: ChildEnd, journal: Journal) -> None:
-        """Find out of what a child died.
+        """Find out why a child died.
 
         Raises:
-            CropperError: if there is no use in another one.
+            CropperError: if another child would not help.
         """
         self.is_slow = False
-        # More patience with a photo is a gain as well, the first time.
+        # The first time, more patience with a photo counts as progress too.
         counts = all(path in self.patience for path in end.overdue)
         self.deaths += counts
         if journal.saved not in (b"", self.state):
@@ -141,34 +145,34 @@ class _Watch:
         self._go_on(end, end.overdue or tuple(photo.path for photo in journal.photos if photo.in_hand))
 
     def _go_on(self, end: ChildEnd, at: tuple[str, ...]) -> None:
-        """Say that the run died for no photo's reason, and where; too often, and it does not go on."""
-        why = f"died ({_with_guess(end.how)})" if end.how else f"was ended after {self.deadline:g} s"
-        where = "with no photo in hand"
+        """Report where the run died although no photo causes it; raise CropperError if it dies too often."""
+        why = f"died ({_with_guess(end.how)})" if end.how else f"was stopped after {self.deadline:g} s"
+        where = "while processing no photo"
         if at:
             more = f" and {len(at) - 3} more" if len(at) > 3 else ""
-            excuse = "while any photo takes long" if self.is_slow else "which alone does no harm"
-            where = f"at {' and '.join(str(self.source / path) for path in at[:3])}{more}, {excuse}"
+            excuse = "on a machine that is slow for any photo" if self.is_slow else "which is harmless alone"
+            where = f"while processing {' and '.join(str(self.source / path) for path in at[:3])}{more}, {excuse}"
         if self.deaths == MAX_DEATHS:
-            remedy = "run again with fewer --jobs, or without these photos" if at else "'cropper formats' says what works here"
+            remedy = "run again with fewer --jobs, or without these photos" if at else "'cropper formats' shows what works here"
             raise CropperError(f"the run {why} {MAX_DEATHS} times in a row {where}", remedy=remedy)
-        self.say(f"the run {why} {where}; it goes on")
+        self.say(f"the run {why} {where}; it continues")
 
     def _check_soundness(self, end: ChildEnd) -> None:
         if self._error_of("") is not None:
-            remedy = "install opencv-python, pillow and onnxruntime anew; 'cropper formats' says their versions"
+            remedy = "reinstall opencv-python, pillow and onnxruntime; 'cropper formats' shows their versions"
             if end.how == "SIGKILL":
-                remedy = "give it more memory, or fewer --jobs"
-            raise CropperError(f"the run dies of any photo ({end.how})", remedy=remedy)
+                remedy = "run again with more memory or fewer --jobs"
+            raise CropperError(f"the run dies on every photo ({end.how})", remedy=remedy)
         self.is_sound = True
 
     def _suspects(self, journal: Journal) -> list[list[str]]:
-        """The photos that a child may have died of: if it was none of the first ones, one of the next ones."""
+        """Return groups of photos that may have killed a child, the likeliest group first."""
         photos = journal.photos
         found = [
             [photo.path for photo in photos if photo.clocked],
             [photo.path for photo in photos if photo.in_hand > photo.clocked],
         ]
-        if self.deaths > 1:  # one that was no more in hand when the harm showed
+        if self.deaths > 1:  # a photo can do damage that shows only after its worker has finished with it
             found.append([photo.path for photo in photos if not photo.in_hand and photo.path not in self.innocent])
         return found
 
@@ -183,15 +187,15 @@ class _Watch:
         return found
 
     def _error_of(self, path: str) -> PhotoError | None:
-        """What becomes of a photo alone, if it is deadly or takes too long."""
+        """Try a photo alone; return the error if it kills its process or takes too long, else None."""
         end = self._tried(path, self.deadline)
-        if end.how == "SIGKILL":  # perhaps a neighbour had the memory
+        if end.how == "SIGKILL":  # perhaps another process used the memory
             pause(self.signals, _BREATH)
             end = self._tried(path, self.deadline)
         if end.code is not None:
             return None
         if end.overdue:
-            # On a machine that is slow for any photo it says nothing; but no photo has all the time there is.
+            # If the machine is slow for every photo, being late proves nothing. Patience still has a limit.
             if self.allowed(path) < MOST_PATIENCE * self.deadline and self._tried("", SHARE_OF_GOOD * self.deadline).code is None:
                 self.is_slow = True
                 return None
@@ -199,7 +203,7 @@ class _Watch:
         return deadly(f" ({_with_guess(end.how)})")
 
     def _tried(self, path: str, seconds: float) -> ChildEnd:
-        """What becomes of a photo alone, or of one that is known to be good, in so many seconds."""
+        """Try a photo alone for some seconds, or a known good one if ``path`` is empty; return how its child ended."""
         journal = Journal()
         child = fork_child(self.signals, is_trial=True)
         if child is None:
@@ -208,21 +212,21 @@ class _Watch:
 
 
 def took_too_long(deadline: float) -> PhotoError:
-    """Of a photo whose pixels took longer than so many seconds, alone."""
-    return PhotoError(f"it took longer than {deadline:g} s", remedy=f"{_AGAIN}, or give it a longer --deadline")
+    """Return the error for a photo that alone exceeds the deadline in seconds."""
+    return PhotoError(f"it took longer than {deadline:g} s", remedy=f"{_AGAIN}, or set a longer --deadline")
 
 
 def deadly(how: str = "") -> PhotoError:
-    """Of a photo whose decoder died of it, alone; how it did, in brackets, where that is known."""
-    return PhotoError(f"the decoder died of it{how}", remedy=_AGAIN)
+    """Return the error for a photo that crashes its decoder; ``how`` is the cause in brackets, if known."""
+    return PhotoError(f"the decoder crashed on it{how}", remedy=_AGAIN)
 
 
 def _with_guess(how: str) -> str:
-    return f"{how}, perhaps for want of memory" if how == "SIGKILL" else how
+    return f"{how}, possibly out of memory" if how == "SIGKILL" else how
 
 
 def _worked(work: Callable[[Attempt], int], attempt: Attempt) -> int:
-    """In a child: do the work, and say in the journal that it came to an end, whichever."""
+    """In a child: do the work and record its end in the journal, even if it raises."""
     try:
         code = work(attempt)
     except BaseException:
@@ -233,14 +237,14 @@ def _worked(work: Callable[[Attempt], int], attempt: Attempt) -> int:
 
 
 def _try(work: Callable[[Attempt], int], attempt: Attempt) -> NoReturn:
-    """In a child: do the work with nothing said, and end."""
+    """In a child: do the work with all streams silenced, then exit."""
     import resource
 
     try:
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(nothing, stream)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the run itself has left one, where that is wanted
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the run itself already left a core file if you want one
         _worked(work, attempt)
     finally:
         os._exit(0)

@@ -3,4 +3,4 @@
 Run it as ``python -m cropper.training``. Needs the extra ``train`` (torch); nothing else in cropper imports this package.
 """
 
-from cropper.model import runtime as runtime  # before any module here loads onnxruntime by itself
+from cropper.model import runtime as runtime  # first, before another module here loads onnxruntime

@@ -1,4 +1,4 @@
-"""``python -m cropper.training``: one subcommand a step."""
+"""Run ``python -m cropper.training``: one subcommand for each training step."""
 
 from __future__ import annotations
 
@@ -26,51 +26,51 @@ from cropper.training.teacher import Teacher, labelled, write_labels
 from cropper.training.validation import compare_biases
 
 BIAS_STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
-# About one in a hundred.
+# About one photo in a hundred.
 PLAIN_PHOTOS = 100
 LOG_FORMAT = "%(asctime)s %(message)s"
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-scale_option = click.option("--scale", default=1.0, show_default=True, help="Of the input, relative to the student's.")
-seed_option = click.option("--seed", default=0, show_default=True)
+scale_option = click.option("--scale", default=1.0, show_default=True, help="Input scale, relative to the student's.")
+seed_option = click.option("--seed", default=0, show_default=True, help="Seed of the random numbers.")
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """SETS and, beside them, the photo pool and the teacher's labels."""
-    command = click.option("--labels", type=FOLDER, help="The teacher's densities, as `label` wrote them.")(command)
-    command = click.option("--pool", type=FOLDER, help="Photos without gaze. Needs --labels.")(command)
+    """Add the argument SETS and the options for the photo pool and the teacher's labels."""
+    command = click.option("--labels", type=FOLDER, help="Folder of the teacher's densities, written by `label`.")(command)
+    command = click.option("--pool", type=FOLDER, help="Folder of photos without gaze. Needs --labels.")(command)
     return click.argument("sets", nargs=-1, required=True, type=FOLDER)(command)
 
 
 def photos_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Whose labels a step writes."""
-    command = click.option("--pool", type=FOLDER, help="A folder of photos to label.")(command)
-    return click.option("--set", "sets", multiple=True, type=FOLDER, help="A gaze set to label; repeatable.")(command)
+    """Add the options for the photos to label."""
+    command = click.option("--pool", type=FOLDER, help="Folder of photos to label.")(command)
+    return click.option("--set", "sets", multiple=True, type=FOLDER, help="Gaze set to label; repeatable.")(command)
 
 
 def out_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where a step writes its checkpoints and its log."""
+    """Add the option for the folder of checkpoints and the log."""
     option = click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and the log.")
     return option(command)
 
 
 def member_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Who the teacher is."""
+    """Add the option for the members of the teacher."""
     option = click.option(
-        "--member", "members", multiple=True, required=True, type=(FILE, float), help="A checkpoint, and its scale; repeatable."
+        "--member", "members", multiple=True, required=True, type=(FILE, float), help="Checkpoint and its scale; repeatable."
     )
     return option(command)
 
 
 def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """How long and how fast a step trains, at what scale."""
+    """Add the options for the length, speed and input scale of training."""
     for option in (
-        click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --out."),
+        click.option("--resume", is_flag=True, help="Resume from the newest checkpoint in --out."),
         seed_option,
-        click.option("--rate", default=1.0, show_default=True, help="Of learning, relative to a fit from ImageNet."),
-        click.option("--whole", default=fitting.Recipe.whole, show_default=True, help="How often a photo is no window of it."),
-        click.option("--epochs", default=fitting.Recipe.epochs, show_default=True),
+        click.option("--rate", default=1.0, show_default=True, help="Learning rate, relative to a fit from ImageNet."),
+        click.option("--whole", default=fitting.Recipe.whole, show_default=True, help="Share of photos to use whole, 0..1."),
+        click.option("--epochs", default=fitting.Recipe.epochs, show_default=True, help="Number of epochs."),
         scale_option,
     ):
         command = option(command)
@@ -78,9 +78,9 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read(sets: tuple[Path, ...], pool: Path | None, labels: Path | None) -> tuple[list[Photo], list[Photo]]:
-    """Training and validation photos of the options."""
+    """Return the training and validation photos; raise UsageError for a pool without labels."""
     if pool is not None and labels is None:
-        raise click.UsageError("--pool needs --labels: its photos have nothing else to learn from")
+        raise click.UsageError("--pool needs --labels: the pool's photos have no gaze to learn from")
     training, validation = fitting.read_sets(list(sets))
     training += read_pool(pool) if pool is not None else []
     if labels is not None:
@@ -89,13 +89,13 @@ def read(sets: tuple[Path, ...], pool: Path | None, labels: Path | None) -> tupl
 
 
 def training_photos(sets: tuple[Path, ...], pool: Path | None = None) -> list[Photo]:
-    """The training photos of gaze sets, and the pool's."""
+    """Return the training photos of gaze sets and the photos of the pool."""
     photos = [photo for folder in sets for photo in read_gaze_set(folder)[0]]
     return photos + (read_pool(pool) if pool is not None else [])
 
 
 def log_to(out: Path) -> None:
-    """Also log to a file in the step's folder."""
+    """Add a log file, ``log.txt``, in the step's folder."""
     out.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
@@ -104,19 +104,19 @@ def log_to(out: Path) -> None:
 
 @click.group()
 def main() -> None:
-    """Train the saliency model, one subcommand a step.
+    """Train the saliency model, one subcommand for each step.
 
     \b
-    fit     a network on gaze sets: a member of the teacher, or the student's start
-    label   photos with the teacher's densities
-    faces   get more in labels than the teacher gives them
-    score   the teacher
-    prune   the student's channels that cost more than they say
-    imitate the features of the network that a student was made of
-    distil  the teacher's densities into the student
-    bias    compare strengths of the centre bias
-    export  the student to ONNX, and quantise it
-    restore a checkpoint from what was exported
+    fit      train a network on gaze sets, as a teacher's member or a first student
+    label    write the teacher's densities of photos
+    faces    increase the density on faces in labels
+    score    score the teacher on a gaze set
+    prune    cut the student's channels that cost more than they contribute
+    imitate  train a student to reproduce its original's features
+    distil   train the student on the teacher's densities
+    bias     compare strengths of the centre bias
+    export   write the student as ONNX, and quantise it
+    restore  rebuild a checkpoint from an exported student
     """
     logging.basicConfig(format=LOG_FORMAT)
     logging.getLogger("cropper").setLevel(logging.INFO)
@@ -125,9 +125,11 @@ def main() -> None:
 @main.command()
 @data_options
 @out_option
-@click.option("--start", type=FILE, help="A checkpoint to start from, in place of an ImageNet trunk.")
-@click.option("--trunk", type=click.Choice(["lite0", "lite1", "lite2"]), default="lite0", show_default=True)
-@click.option("--width", default=Shape.width, show_default=True, help="Channels of the readout.")
+@click.option("--start", type=FILE, help="Checkpoint to start from, instead of an ImageNet trunk.")
+@click.option(
+    "--trunk", type=click.Choice(["lite0", "lite1", "lite2"]), default="lite0", show_default=True, help="EfficientNet trunk."
+)
+@click.option("--width", default=Shape.width, show_default=True, help="Number of channels in the readout.")
 @fit_options
 def fit(
     sets: tuple[Path, ...],
@@ -144,7 +146,7 @@ def fit(
     seed: int,
     resume: bool,
 ) -> None:
-    """Train a network on gaze SETS (folders with images/ and fixations.csv or density/)."""
+    """Train a network on gaze SETS. A gaze set is a folder with images/ and either fixations.csv or density/."""
     log_to(out)
     torch.manual_seed(seed)
     training, validation = read(sets, pool, labels)
@@ -158,21 +160,22 @@ def fit(
 @main.command()
 @member_option
 @photos_options
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the labels, one file a set or pool.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the labels.")
 def label(members: tuple[tuple[Path, float], ...], sets: tuple[Path, ...], pool: Path | None, out: Path) -> None:
-    """Write the densities that the teacher, all members together, gives training photos."""
+    """Write the teacher's densities of training photos, one file for each set or pool."""
     write_labels(training_photos(sets, pool), out, partial(labelled, Teacher(list(members))))
 
 
 @main.command()
 @click.argument("labels", type=FOLDER)
 @photos_options
-@click.option("--weight", default=2.0, show_default=True, help="How many times the density a face gets.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the new labels; others are copied.")
+@click.option("--weight", default=2.0, show_default=True, help="Factor for the density on faces.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for all labels.")
 def faces(labels: Path, sets: tuple[Path, ...], pool: Path | None, weight: float, out: Path) -> None:
-    """Write LABELS again with more density on faces, as MTCNN finds them.
+    """Write LABELS with more density on faces to --out. Copies the other label files.
 
-    It needs a package whose own requirements are of an older torch: pip install --no-deps facenet-pytorch==2.6.0 torchvision
+    MTCNN finds the faces. Install it without its dependencies, which pin an older torch: pip install --no-deps
+    facenet-pytorch==2.6.0 torchvision
     """
     photos = with_labels(training_photos(sets, pool), labels)
     write_labels(photos, out, partial(facing.emphasised, detect=facing.mtcnn(), weight=weight))
@@ -184,10 +187,10 @@ def faces(labels: Path, sets: tuple[Path, ...], pool: Path | None, weight: float
 @main.command()
 @member_option
 @click.argument("folder", metavar="SET", type=FOLDER)
-@click.option("--every", default=1, show_default=True, help="Only every Nth photo, from the first.")
-@click.option("--bias-strength", default=1.0, show_default=True, help="Of each member's mean learned centre bias.")
+@click.option("--every", default=1, show_default=True, help="Score every Nth photo, from the first.")
+@click.option("--bias-strength", default=1.0, show_default=True, help="Strength of each member's mean centre bias.")
 def score(members: tuple[tuple[Path, float], ...], folder: Path, every: int, bias_strength: float) -> None:
-    """Score the teacher on a gaze SET as `cropper evaluate maps` scores the student."""
+    """Score the teacher on a gaze SET with the measures of `cropper evaluate maps`."""
     teacher = Teacher(list(members), bias_strength)
     photos = gaze.read(folder, every).photos
     scores = maps.summary(list(tqdm(maps.score(photos, teacher.density), total=len(photos))))
@@ -199,11 +202,11 @@ def score(members: tuple[tuple[Path, float], ...], folder: Path, every: int, bia
 @click.argument("checkpoint", type=FILE)
 @data_options
 @out_option
-@click.option("--share", default=0.4, show_default=True, help="Of the blocks' cost to keep.")
-@click.option("--rounds", default=3, show_default=True)
-@click.option("--steps", default=60, show_default=True, help="Batches a round, to measure and repair.")
+@click.option("--share", default=0.4, show_default=True, help="Share of the blocks' cost to keep, 0..1.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds to cut the channels in.")
+@click.option("--steps", default=60, show_default=True, help="Batches in each round, for measuring and repair.")
 @scale_option
-@click.option("--rate", default=0.2, show_default=True, help="Of learning, relative to a fit from ImageNet.")
+@click.option("--rate", default=0.2, show_default=True, help="Learning rate, relative to a fit from ImageNet.")
 @seed_option
 def prune(
     checkpoint: Path,
@@ -218,7 +221,7 @@ def prune(
     rate: float,
     seed: int,
 ) -> None:
-    """Cut the channels of a CHECKPOINT that cost more than they say, on gaze SETS: out/pruned.pt."""
+    """Cut channels of a CHECKPOINT that cost more than they contribute on gaze SETS. Writes pruned.pt to --out."""
     log_to(out)
     training, _ = read(sets, pool, labels)
     network, _ = fitting.load(checkpoint)
@@ -231,12 +234,12 @@ def prune(
 @click.argument("checkpoint", type=FILE)
 @click.argument("original", type=FILE)
 @click.argument("sets", nargs=-1, required=True, type=FOLDER)
-@click.option("--pool", type=FOLDER, help="Photos without gaze.")
+@click.option("--pool", type=FOLDER, help="Folder of photos without gaze.")
 @out_option
-@click.option("--dense", is_flag=True, help="Put dense layers in the place of the first ones, and train these alone.")
-@click.option("--steps", default=5000, show_default=True, help="Batches.")
+@click.option("--dense", is_flag=True, help="Replace the first layers with dense ones, and train only these.")
+@click.option("--steps", default=5000, show_default=True, help="Batches to train on.")
 @scale_option
-@click.option("--rate", default=1.0, show_default=True, help="Of learning.")
+@click.option("--rate", default=1.0, show_default=True, help="Learning rate, relative to a fit from ImageNet.")
 @seed_option
 def imitate(
     checkpoint: Path,
@@ -250,7 +253,7 @@ def imitate(
     rate: float,
     seed: int,
 ) -> None:
-    """Train a CHECKPOINT on photos of SETS to give what the ORIGINAL gives that it was made of: out/imitation.pt."""
+    """Train a CHECKPOINT to reproduce its ORIGINAL. Uses the photos of gaze SETS. Writes imitation.pt to --out."""
     log_to(out)
     torch.manual_seed(seed)
     photos, _ = read(sets, None, None)
@@ -271,8 +274,8 @@ def imitate(
 @data_options
 @out_option
 @fit_options
-@click.option("--lean", is_flag=True, help="Let the readout end with few channels from now on.")
-@click.option("--keep-statistics", is_flag=True, help="Of the normalisations: for what was restored, imitates or was pruned.")
+@click.option("--lean", is_flag=True, help="Reduce the channels at the end of the readout before training.")
+@click.option("--keep-statistics", is_flag=True, help="Keep normalisation statistics, for example after prune.")
 def distil(
     checkpoint: Path,
     sets: tuple[Path, ...],
@@ -288,9 +291,9 @@ def distil(
     lean: bool,
     keep_statistics: bool,
 ) -> None:
-    """Train a CHECKPOINT on with the teacher's labels, for photos of gaze SETS beside the fixations, and of the pool."""
+    """Train a CHECKPOINT on the teacher's densities. Uses photos of the pool and of gaze SETS, these with their fixations."""
     if labels is None:
-        raise click.UsageError("distillation needs --labels")
+        raise click.UsageError("distil needs --labels: the folder that `label` wrote")
     log_to(out)
     torch.manual_seed(seed)
     training, validation = read(sets, pool, labels)
@@ -304,7 +307,7 @@ def distil(
 @click.argument("checkpoint", type=FILE)
 @click.argument("sets", nargs=-1, required=True, type=FOLDER)
 def bias(checkpoint: Path, sets: tuple[Path, ...]) -> None:
-    """Compare strengths of the centre bias on the validation photos of SETS, whole and as off-centre windows."""
+    """Compare strengths of the centre bias. Uses the validation photos of gaze SETS, whole and as off-centre windows."""
     network, state = fitting.load(checkpoint)
     _, validation = fitting.read_sets(list(sets))
     click.echo("strength  KL whole  KL windows  mean")
@@ -315,13 +318,11 @@ def bias(checkpoint: Path, sets: tuple[Path, ...]) -> None:
 @main.command()
 @click.argument("checkpoint", type=FILE)
 @click.argument("onnx", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--bias-strength", default=exporting.BIAS_STRENGTH, show_default=True, help="Of the mean learned centre bias.")
-@click.option("--sharpness", default=exporting.SHARPNESS, show_default=True, help="The power of what the photo shows.")
-@click.option(
-    "--int8", "calibration", multiple=True, type=FOLDER, help="Quantise, with ranges seen on this gaze set; repeatable."
-)
+@click.option("--bias-strength", default=exporting.BIAS_STRENGTH, show_default=True, help="Strength of the mean centre bias.")
+@click.option("--sharpness", default=exporting.SHARPNESS, show_default=True, help="Power that sharpens the density.")
+@click.option("--int8", "calibration", multiple=True, type=FOLDER, help="Quantise, calibrated on this gaze set; repeatable.")
 def export(checkpoint: Path, onnx: Path, bias_strength: float, sharpness: float, calibration: tuple[Path, ...]) -> None:
-    """Write a CHECKPOINT as an ONNX file and check it against torch."""
+    """Write a CHECKPOINT as an ONNX file, and check it against torch."""
     exporting.export(checkpoint, onnx, bias_strength, sharpness, training_photos(calibration))
 
 
@@ -330,7 +331,7 @@ def export(checkpoint: Path, onnx: Path, bias_strength: float, sharpness: float,
 @click.argument("sets", nargs=-1, required=True, type=FOLDER)
 @out_option
 def restore(onnx: Path, sets: tuple[Path, ...], out: Path) -> None:
-    """Make a checkpoint again of an exported student, to train on from; with photos of gaze SETS: out/restored.pt."""
+    """Rebuild a checkpoint from an exported student. Uses photos of gaze SETS. Writes restored.pt to --out."""
     log_to(out)
     photos, _ = fitting.read_sets(list(sets))
     few = photos[:: max(1, len(photos) // exporting.CALIBRATION_PHOTOS)]

@@ -1,8 +1,8 @@
-"""Gaze sets and the photo pool as training batches: photos, where people looked, and windows cut from both.
+"""Turn gaze sets and the photo pool into training batches: windows of photos, with where people looked in them.
 
-A gaze set is a folder with ``images/NAME.jpg`` and either a table of fixations, as ``cropper evaluate`` reads it, or
-``density/NAME.png`` (grey maps). The pool is a folder of
-photos without any of that. Both may have the teacher's densities beside them: ``LABELS/SET.npz``, one array a photo.
+A gaze set is a folder with ``images/NAME.jpg`` and either the table of fixations that ``cropper evaluate`` reads or grey maps,
+``density/NAME.png``. The pool is a folder of photos without gaze. Both may have the teacher's densities in a separate folder:
+``LABELS/SET.npz``, with one array for each photo.
 """
 
 from __future__ import annotations
@@ -22,50 +22,51 @@ from numpy.typing import NDArray
 from cropper.evaluation import gaze
 from cropper.model.inputs import STRIDE, prepare
 
-# Photos whose stored pixels are not the shape people saw: set name -> the aspect (W/H) to stretch them back to.
+# Sets that store photos in a different shape from the one people saw: set name -> aspect (W/H) to stretch them to.
 STRETCH_TO = {"hamburg": 4 / 3}
-# Sets that are also a benchmark: every Nth photo in name order, from the first, is never trained, tuned or selected on.
+# Sets that are also a benchmark: training, tuning and selection never use every Nth photo in name order, from the first.
 TEST_EVERY = {"osie": 4}
 VALIDATION_EVERY = 10
 
-# What one batch's photos are resized to (height, width), at scale 1, and how often: mostly the shapes of ordinary landscapes,
-# enough squares, portraits and wide ones that no shape is new to the network.
+# Input shapes (height, width) of a batch at scale 1 -> how often to use them. Most are ordinary landscapes; the rest are squares,
+# portraits and wide shapes, so that no shape is new to the network.
 BATCH_SHAPES = {(288, 384): 0.45, (256, 384): 0.1, (320, 320): 0.15, (384, 288): 0.15, (256, 448): 0.15}
 VALIDATION_SHAPE = (288, 384)
 SHAPE_STEP = 32
 MAX_SQUASH = math.log(1.15)
-# About half a degree of visual angle in the labs' set-ups, what eye trackers are wrong by. What is blurred more than that comes
-# back as blurred densities: trained at 0.025 of the long side, the likelihood of fixations was highest for the density to the
-# power of 1.25.
+# The standard deviation of the blur on fixations in training targets, as a share of the photo's long side: about half a degree of
+# visual angle in the labs' set-ups, the error of eye trackers. It is smaller than evaluation's VIEWING_SIGMA
+# (cropper/evaluation/gaze.py), which covers all that a viewer sees sharply. A network copies any further blur: after training at
+# 0.025, its density fitted fixations best when raised to the power of 1.25.
 FIXATION_SIGMA = 0.0125
-# A photo whose long side is below this has no more to show at a larger scale than COARSE_SCALE.
+# A photo with a shorter long side, in pixels, shows no more detail at scales above COARSE_SCALE.
 COARSE_SIDE = 400
 COARSE_SCALE = 0.75
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo and what is known of where people looked, in coordinates relative to it (0..1).
+    """A photo and where people looked in it, in coordinates relative to the photo (0..1).
 
-    Of the last three, a photo of a set with fixations has the first, one of a set with maps the second, one of the pool none;
-    each may have the third.
+    A photo of a set with fixations has ``fixations``, a photo of a set with maps has ``density``, and a photo of the pool has
+    neither. Each may have ``teacher``.
     """
 
     collection: str  # the name of its gaze set or pool
     name: str
     bgr: NDArray[np.uint8]  # [H, W, 3]
     fixations: NDArray[np.float32] | None = None  # [n, 2] x, y in 0..1
-    density: NDArray[np.float32] | None = None  # [h, w], people's
-    teacher: NDArray[np.float32] | None = None  # [h, w], the teacher's, without a centre bias
+    density: NDArray[np.float32] | None = None  # [h, w], from people's gaze
+    teacher: NDArray[np.float32] | None = None  # [h, w], from the teacher, without a centre bias
 
     @property
     def coarse(self) -> bool:
-        """Whether it has too few pixels for a large scale to show more."""
+        """Whether a scale above COARSE_SCALE shows no more detail."""
         return max(self.bgr.shape[:2]) < COARSE_SIDE
 
     @property
     def has_gaze(self) -> bool:
-        """Whether people were measured looking at it."""
+        """Whether the gaze of people was measured on this photo."""
         return self.fixations is not None or self.density is not None
 
 
@@ -87,27 +88,27 @@ class Batch:
     """Windows of one shape, ready for the network."""
 
     image: torch.Tensor  # uint8 [N, H, W, 3] BGR
-    gaze: torch.Tensor  # float32 [N, H / STRIDE, W / STRIDE], people's density: each sums to 1, or is 0 where there is none
-    teacher: torch.Tensor  # the same of the teacher
-    grid: torch.Tensor  # float32 [N, 2, H / STRIDE, W / STRIDE]: where in its photo each cell lies, -1..1
-    gaze_set: torch.Tensor  # int64 [N]: index into the names of the sets; 0 where there is none
+    gaze: torch.Tensor  # float32 [N, H / STRIDE, W / STRIDE], people's density: each sums to 1, or is all 0 without gaze
+    teacher: torch.Tensor  # the same, from the teacher
+    grid: torch.Tensor  # float32 [N, 2, H / STRIDE, W / STRIDE]: position of each cell in its photo, -1..1
+    gaze_set: torch.Tensor  # int64 [N]: index into the names of the sets; 0 without gaze
 
 
 def scaled_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
-    """An input shape (height, width) at about another scale, both sides multiples of 32."""
+    """Scale an input shape (height, width) and round both sides to multiples of 32."""
     height, width = (max(1, round(side * scale / SHAPE_STEP)) * SHAPE_STEP for side in shape)
     return height, width
 
 
 def batch_scale(photos: list[Photo], scale: float) -> float:
-    """The scale for a batch, at most COARSE_SCALE if its photos are coarse."""
+    """Return the scale for a batch: at most COARSE_SCALE if all its photos are coarse."""
     return min(scale, COARSE_SCALE) if all(photo.coarse for photo in photos) else scale
 
 
 def read_gaze_set(folder: Path) -> tuple[list[Photo], list[Photo]]:
-    """Read a gaze set, without its test split, as (training photos, validation photos).
+    """Read a gaze set without its test split; return (training photos, validation photos).
 
-    The first fixation of each viewer (``order`` 0) is left out: it sits where the start cross was.
+    The first fixation of each viewer (``order`` 0) is left out: it only shows where the start cross was.
     """
     name = folder.name
     files = sorted((folder / "images").iterdir())
@@ -139,9 +140,9 @@ def read_pool(folder: Path) -> list[Photo]:
 
 
 def plain_photos(count: int, seed: int) -> list[Photo]:
-    """Made-up photos that show nothing, in one colour or from one to another, labelled so: an even density.
+    """Make photos of plain colours and gradients, labelled with an even density.
 
-    Without them a network invents something to look at on blank pages and in fog, mostly at the borders.
+    Without them, a network invents something to look at on blank pages and in fog, mostly at the borders.
     """
     rng = np.random.default_rng(seed)
     photos = []
@@ -156,10 +157,10 @@ def plain_photos(count: int, seed: int) -> list[Photo]:
 
 
 def with_labels(photos: list[Photo], folder: Path) -> list[Photo]:
-    """The photos with the teacher's densities from ``folder/COLLECTION.npz``, as ``label`` wrote them.
+    """Add the teacher's densities to photos, from the files ``folder/COLLECTION.npz`` that ``label`` wrote.
 
     Raises:
-        KeyError: if a photo has none.
+        KeyError: if a photo has no density there.
     """
     labelled = []
     for collection, group in groupby(photos, key=lambda photo: photo.collection):
@@ -174,9 +175,10 @@ def _read_density(path: Path) -> NDArray[np.float32]:
 
 
 def random_window(photo: Photo, aspect: float, rng: np.random.Generator, whole: float) -> Window:
-    """A random window of roughly the aspect (W/H, within 15 %), 50-100 % of what fits, with something to look at inside it.
+    """Return a random window of about the aspect (W/H, within 15 %) with at least 15 % of the photo's gaze inside.
 
-    With the chance ``whole`` it is the largest such window instead: the whole photo where its shape allows.
+    Its sides are 50-100 % of the largest such window. With probability ``whole`` it is the largest, or the whole photo if the
+    shape allows.
     """
     height, width = photo.bgr.shape[:2]
     for _ in range(10):
@@ -193,7 +195,7 @@ def random_window(photo: Photo, aspect: float, rng: np.random.Generator, whole: 
 
 
 def _gaze_inside(photo: Photo, window: Window) -> float:
-    """The share of the photo's gaze inside the window, 0..1."""
+    """Return the share of the photo's gaze inside the window, 0..1."""
     if photo.fixations is not None:
         inside = (photo.fixations >= (window.x, window.y)) & (
             photo.fixations < (window.x + window.width, window.y + window.height)
@@ -211,7 +213,7 @@ def _cut(array: NDArray[Any], window: Window) -> NDArray[Any]:
 
 
 def gaze_density(photo: Photo, window: Window, height: int, width: int) -> NDArray[np.float32]:
-    """The density over a window as people's gaze gives it: float32 [height, width], sums to 1, or 0 where none is known."""
+    """Return the density of people's gaze over a window: float32 [height, width], sums to 1, or all 0 without gaze."""
     if photo.fixations is not None:
         points = (photo.fixations - (window.x, window.y)) / (window.width, window.height)
         points = points[((points >= 0) & (points < 1)).all(axis=1)]
@@ -228,7 +230,7 @@ def gaze_density(photo: Photo, window: Window, height: int, width: int) -> NDArr
 
 
 def resampled(density: NDArray[np.float32], window: Window, height: int, width: int) -> NDArray[np.float32]:
-    """A window of a whole photo's density: float32 [height, width], sums to 1."""
+    """Cut a window from a whole photo's density and resize it: float32 [height, width], sums to 1."""
     return _normalised(cv2.resize(_cut(density, window), (width, height), interpolation=cv2.INTER_LINEAR))
 
 
@@ -239,7 +241,7 @@ def _normalised(density: NDArray[Any]) -> NDArray[np.float32]:
 def make_batch(
     photos: list[Photo], windows: list[Window], flips: list[bool], shape: tuple[int, int], set_names: tuple[str, ...]
 ) -> Batch:
-    """Cut the windows from their photos, resize all to the shape (height, width), mirror where asked."""
+    """Cut the windows from their photos, resize them to the shape (height, width), and mirror those with ``flips``."""
     rows, columns = shape[0] // STRIDE, shape[1] // STRIDE
     samples = []
     for photo, window, flip in zip(photos, windows, flips, strict=True):
@@ -258,9 +260,9 @@ def make_batch(
 
 
 class EpochBatches(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
-    """One epoch over the photos as augmented batches, the same for the same seed and epoch.
+    """One epoch of augmented batches of the photos, the same for the same seed and epoch.
 
-    Coarse photos make batches of their own: they gain nothing from a scale above COARSE_SCALE, and cost as much.
+    Coarse photos get separate batches: a scale above COARSE_SCALE costs time and shows no more of them.
     """
 
     def __init__(
@@ -298,7 +300,7 @@ class EpochBatches(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
 
 
 def jitter_colours(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random brightness, contrast and saturation, now and then grey: float32 [N, H, W, 3] in 0..255, the same out."""
+    """Change brightness, contrast and saturation at random, 8 % to grey: float32 [N, H, W, 3] in 0..255 -> the same."""
     brightness, contrast, saturation, chance = torch.rand(4, image.shape[0], 1, 1, 1, generator=generator)
     saturation = torch.where(chance < 0.08, 0.0, 0.6 + 0.8 * saturation)
     grey = image.mean(dim=3, keepdim=True)

@@ -1,4 +1,4 @@
-"""A checkpoint as the ONNX file users run, checked against torch, and quantised to int8."""
+"""Export a checkpoint to the ONNX file that users run, check it against torch, and quantise it to int8."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from cropper.training.fit import load
 
 log = logging.getLogger(__name__)
 
-# Of the mean learned centre bias. Users' photos obey it less than the gaze sets do: see MODEL_CARD.md for what was measured.
+# Strength of the mean learned centre bias. Users' photos have less of it than gaze sets: see the measurements in MODEL_CARD.md.
 BIAS_STRENGTH = 0.75
-# The power of what the photo shows at which validation fixations are likeliest, of networks distilled at the scale they run at.
+# The power of the density that makes validation fixations most likely, for networks distilled at the scale they run at.
 SHARPNESS = 1.0
 OPSET = 17
 TOLERANCE = 1e-3
@@ -33,13 +33,13 @@ CALIBRATION_PHOTOS = 128
 
 
 def export(checkpoint: Path, path: Path, bias_strength: float, sharpness: float, calibration: list[Photo]) -> None:
-    """Write a checkpoint's student as ONNX that keeps the model contract.
+    """Write a checkpoint's student as an ONNX file that meets the model contract.
 
-    The float32 graph is checked against torch; with photos to calibrate on, it is then quantised to int8.
+    Checks the float32 graph against torch. With calibration photos, then quantises it to int8.
 
     Raises:
-        AssertionError: if a density of the float32 graph differs from torch's by more than 1e-3 of that density's peak, at any
-            input shape.
+        AssertionError: if, at any input shape, a density of the float32 graph differs from torch's by 1e-3 of its peak or more.
+        ValueError: if the calibration photos do not span black to white.
     """
     network, state = load(checkpoint)
     model = Exported(network, bias_strength, sharpness).eval()
@@ -65,20 +65,20 @@ def export(checkpoint: Path, path: Path, bias_strength: float, sharpness: float,
 
 
 def write_float32(model: Exported, path: Path) -> None:
-    """Write a network as an ONNX file that keeps the model contract."""
+    """Write a network as a float32 ONNX file that meets the model contract."""
     write_graph(model, torch.zeros(2, *SHAPES[0], 3, dtype=torch.uint8), "image", ["density"], path, height=1)
 
 
 def write_graph(model: nn.Module, example: torch.Tensor, taken: str, given: list[str], path: Path, height: int = 2) -> None:
-    """Write what a module computes of one input as an ONNX file, for any number of photos of any size.
+    """Write a module with one input as an ONNX file, for any number of photos of any size.
 
     Args:
-        model: in evaluation mode.
+        model: the module, in evaluation mode.
         example: an input.
         taken: the name of the input.
         given: the names of the outputs, [N, ..., h, w].
-        path: of the file.
-        height: which of the input's axes is the height; the width is the one after it.
+        path: the file to write.
+        height: the input's axis of the height; the width is the next axis.
     """
     axes = {taken: {0: "N", height: "H", height + 1: "W"}}
     if "density" in given:
@@ -91,12 +91,12 @@ def write_graph(model: nn.Module, example: torch.Tensor, taken: str, given: list
         output_names=given,
         dynamic_axes=axes,
         opset_version=OPSET,
-        dynamo=False,  # traces the shapes as dynamic without rewriting the graph
+        dynamo=False,  # the tracer keeps shapes dynamic without rewriting the graph
     )
 
 
 def _difference(model: Exported, path: Path, shape: tuple[int, int]) -> float:
-    """The largest difference between torch's and onnxruntime's density on noise of a shape, as a share of the peak."""
+    """Return the largest difference between torch's and onnxruntime's densities on noise, as a share of the peak."""
     image = np.random.default_rng(0).integers(0, 256, (3, *shape, 3), dtype=np.uint8)
     with torch.no_grad():
         expected = model(torch.from_numpy(image)).numpy()
@@ -107,7 +107,7 @@ def _difference(model: Exported, path: Path, shape: tuple[int, int]) -> float:
 
 
 class _Photos(CalibrationDataReader):  # type: ignore[misc]
-    """Evenly spaced photos, each at its own input shape."""
+    """Evenly spaced calibration photos, each at its own input shape."""
 
     def __init__(self, photos: list[Photo]) -> None:
         self.photos = iter(photos[:: max(1, len(photos) // CALIBRATION_PHOTOS)])
@@ -120,10 +120,10 @@ class _Photos(CalibrationDataReader):  # type: ignore[misc]
 
 
 def _quantised(float32: Path, photos: list[Photo]) -> Path:
-    """Static int8, a scale for each output channel; 7-bit weights, since int8 sums saturate on processors without VNNI.
+    """Quantise to static int8, with a scale for each output channel.
 
-    The trunk and the readout's convolutions are quantised. The last one and all after it stay float32: they cost nothing, and a
-    density has more than 256 levels.
+    Weights use 7 bits, because int8 sums saturate on processors without VNNI. The last convolution and all later nodes stay
+    float32: they cost almost nothing, and a density has more than 256 levels.
     """
     prepared, int8 = float32.with_name("prepared.onnx"), float32.with_name("int8.onnx")
     quant_pre_process(str(float32), str(prepared), skip_symbolic_shape=True)
@@ -140,7 +140,7 @@ def _quantised(float32: Path, photos: list[Photo]) -> Path:
         reduce_range=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        # The whole range: what averaging or percentiles cut off are the peaks, and with them a tenth of NSS.
+        # Use the whole range: averages and percentiles cut off the peaks, and with them a tenth of NSS.
         calibrate_method=CalibrationMethod.MinMax,
     )
     graph = onnx.load(int8)
@@ -153,9 +153,12 @@ def _quantised(float32: Path, photos: list[Photo]) -> Path:
 
 
 def _take_bytes_as_they_are(model: Any) -> None:
-    """Drop the normalisation from a quantised graph: what it makes of a byte quantises to that very byte again.
+    """Drop the normalisation from a quantised graph: quantisation turns its output back into the same byte.
 
-    ``(byte - 127) / 128`` at scale 1 / 128 and zero point 127, which is what calibration finds, is the byte.
+    Calibration finds scale 1 / 128 and zero point 127, so ``(byte - 127) / 128`` quantises to the byte itself.
+
+    Raises:
+        ValueError: if calibration finds other values.
     """
     made_by = {output: node for node in model.graph.node for output in node.output}
     taken_by = {name: node for node in model.graph.node for name in node.input}
@@ -166,7 +169,7 @@ def _take_bytes_as_they_are(model: Any) -> None:
     quantise = taken_by[chain[0].output[0]]
     scale, zero_point = (values[name].item() for name in quantise.input[1:])
     if (scale, zero_point) != (1 / 128, 127):
-        raise ValueError(f"the photos to calibrate on do not span black to white: scale {scale}, zero point {zero_point}")
+        raise ValueError(f"the calibration photos do not span black to white: scale {scale}, zero point {zero_point}")
     for node in model.graph.node:
         node.input[:] = [chain[-1].input[0] if name == quantise.output[0] else name for name in node.input]
     for node in [quantise, *chain]:
@@ -174,7 +177,7 @@ def _take_bytes_as_they_are(model: Any) -> None:
 
 
 def _leave_out_zeros(model: Any) -> None:
-    """Drop the zero points of weights and their sums from a quantised graph: each channel's is 0, which is what none means."""
+    """Drop the zero points of weights and biases from a quantised graph: all are 0, which is also the default."""
     values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "DequantizeLinear" and len(node.input) == 3 and values[node.input[2]].ndim == 1:
@@ -183,14 +186,14 @@ def _leave_out_zeros(model: Any) -> None:
 
 
 def _leave_out_what_nobody_takes(model: Any) -> None:
-    """Drop numbers that no node takes: onnxruntime would warn of them at every start."""
+    """Drop initializers that no node uses: onnxruntime would warn about them at every start."""
     taken = {name for node in model.graph.node for name in node.input}
     for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in taken]:
         model.graph.initializer.remove(tensor)
 
 
 def _number_names(model: Any) -> None:
-    """Call what passes between nodes by numbers: the names that tracing gave it take fifty kilobytes, and nobody asks."""
+    """Replace the names of values between nodes by numbers: the traced names take 50 KB and serve no purpose."""
     kept = {"", *(value.name for value in [*model.graph.input, *model.graph.output])}
     made = [tensor.name for tensor in model.graph.initializer] + [name for node in model.graph.node for name in node.output]
     numbers = {name: str(number) for number, name in enumerate(made) if name not in kept}

@@ -1,4 +1,4 @@
-"""The network as it is exported: normalisation, resizing and softmax inside, for any ONNX runtime."""
+"""Build the network for export, with normalisation, resizing and softmax inside, for any ONNX runtime."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from torch.nn import functional as F
 from cropper.model.inputs import STRIDE
 from cropper.training.network import GazeNetwork, quadratic, scaled
 
-# Neighbouring pixels of a row that an exported stem takes as channels: no byte is moved for it, and onnxruntime's int8
-# convolutions are at their best with channels in fours.
+# Neighbouring pixels of a row that the exported stem takes as channels. This moves no bytes, and onnxruntime's int8 convolutions
+# are fastest with a multiple of four channels.
 ROW_PATCH = 4
 
 
 def rows_of_patches(image: torch.Tensor) -> torch.Tensor:
-    """[N, H, W, 3] -> [N, H, W / ROW_PATCH, 3 * ROW_PATCH]: neighbours in a row as channels, without moving a byte."""
+    """View neighbours in a row as channels: [N, H, W, 3] -> [N, H, W / ROW_PATCH, 3 * ROW_PATCH], without moving bytes."""
     return image.reshape(image.shape[0], image.shape[1], -1, 3 * ROW_PATCH)
 
 
 class Exported(nn.Module):
-    """The network as users run it: uint8 BGR photos in, densities out, the mean centre bias at a fixed strength.
+    """The network that users run: uint8 BGR photos in, densities out, with the mean centre bias at a fixed strength.
 
-    What the photo shows is taken to the power of the sharpness: at a larger scale than it was trained at, a network gives a
-    density that is less sharp than what it knows.
+    Before the centre bias, the density is raised to the power of the sharpness: a network that runs at a larger scale than in
+    training gives too blurred a density.
     """
 
     def __init__(self, network: GazeNetwork, bias_strength: float, sharpness: float) -> None:
@@ -48,11 +48,11 @@ class Exported(nn.Module):
 
 
 class PatchedStem(nn.Module):
-    """The trunk's stem on rows of patches: the same numbers in two thirds of the time.
+    """The trunk's stem on rows of patches: the same results in a third less time.
 
-    Its convolution, 3 x 3 at stride 2, takes pixels one by one, three bytes each, and that is what its time goes into. Here one
-    gives the outputs of a whole patch: those are ROW_PATCH / 2, and see no more than the patch and the first pixel of the next.
-    It takes BGR as it comes, so that no pixel is moved for it.
+    The original convolution, 3 x 3 at stride 2, reads pixels one by one, three bytes each, and spends its time on that. This one
+    computes the ROW_PATCH / 2 outputs of a whole patch at once; they depend only on the patch and the first pixel of the next.
+    It reads BGR directly, so no pixel has to move.
     """
 
     def __init__(self, convolution: Any, norm: Any) -> None:
@@ -69,29 +69,29 @@ class PatchedStem(nn.Module):
 
     @staticmethod
     def _columns() -> list[tuple[int, int, int]]:
-        """Which pixel, from the patch's first, each output takes at each column of the convolution: (output, pixel, column)."""
+        """Return (output, pixel, column): the pixel, counted from the patch's first, that each column of each output reads."""
         return [(output, 2 * output + column, column) for output in range(ROW_PATCH // 2) for column in range(3)]
 
     @staticmethod
     def unpatched(weight: torch.Tensor) -> torch.Tensor:
-        """The trunk's own weight [C, 3, 3, 3], of RGB, of a patched one [ROW_PATCH / 2 * C, 3 * ROW_PATCH, 3, 2]."""
+        """Recover the trunk's RGB weight [C, 3, 3, 3] from a patched weight [ROW_PATCH / 2 * C, 3 * ROW_PATCH, 3, 2]."""
         patched = weight.reshape(ROW_PATCH // 2, -1, ROW_PATCH, 3, 3, 2)
         columns = [patched[0, :, pixel, :, :, 0] for output, pixel, _ in PatchedStem._columns() if output == 0]
         return torch.stack(columns, dim=3).flip(1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """uint8 [N, H, W, 3] BGR -> [N, C, H / 2, W / 2]."""
-        # The trunk pads even sides behind alone. Without the value, onnxruntime keeps the padding as a step of its own.
+        # The trunk pads even sides only at the end. Without an explicit value, onnxruntime keeps padding as a separate step.
         patches = F.pad(scaled(rows_of_patches(image)), (0, 1, 0, 1), value=0.0)
         x = F.relu6(self.norm(self.conv(patches))).permute(0, 2, 3, 1)
-        # In terms of the input's shape: with what it takes from x itself, onnxruntime would not keep x in bytes.
+        # Use the input's shape: if the shape came from x, onnxruntime would not keep x in bytes.
         return x.reshape(image.shape[0], image.shape[1] // 2, image.shape[2] // 2, self.channels).permute(0, 3, 1, 2)
 
 
 def _fold_projection(block: Any, taker: Any) -> None:
-    """Put the projection that a block ends with into the 1 x 1 convolution that alone takes it: same numbers, less work.
+    """Fold a block's final projection into the 1 x 1 convolution after it: same results, less work.
 
-    The block adds nothing to its projection, and the convolution has a bias.
+    Requires that nothing else uses the projection, that the block has no residual, and that the convolution has a bias.
     """
     factor, offset = _norm_as_line(block._bn2)
     projection, weight = block._project_conv.weight.flatten(1) * factor[:, None], taker.weight.flatten(1)
@@ -101,15 +101,15 @@ def _fold_projection(block: Any, taker: Any) -> None:
 
 
 def _norm_as_line(norm: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a normalisation in evaluation mode multiplies each channel with, and what it adds then."""
+    """Return the factor and the offset that a normalisation in evaluation mode applies to each channel."""
     factor = norm.weight / (norm.running_var + norm.eps).sqrt()
     return factor, norm.bias - norm.running_mean * factor
 
 
 def _fold_norm(layers: nn.Sequential, summed: list[Any]) -> None:
-    """Put the normalisation that layers begin with into the convolutions whose sum they take: same numbers, less work.
+    """Fold the first normalisation of layers into the convolutions that feed them, as a sum: same results, less work.
 
-    The last of the convolutions has a bias.
+    Requires that the last of the convolutions has a bias.
     """
     factor, offset = _norm_as_line(layers[0])
     for conv in summed:

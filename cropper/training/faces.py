@@ -1,6 +1,6 @@
-"""Labels that give more to faces: they are what people look at first, and what one sees cut.
+"""Increase the density on faces in labels: people look at faces first and notice when a box cuts one.
 
-Likelier densities give more to whatever else catches the eye, the badges on a suit for example, and then boxes cut foreheads.
+A density that fits fixations better puts more on other details, such as badges on a suit. Its boxes then cut foreheads.
 """
 
 from __future__ import annotations
@@ -13,23 +13,26 @@ from numpy.typing import NDArray
 
 from cropper.training.data import Photo
 
-# The long side of what the detector sees, in pixels, its smallest face, and how sure its three stages are to be.
+# The long side of the detector's input and its smallest face, both in pixels; the least confidence of its three stages and of
+# a face, 0..1.
 DETECTED_SIDE = 1024
 SMALLEST_FACE = 24
 STAGES = (0.6, 0.7, 0.8)
 SURE = 0.9
-# Half of a face's side in its density, at least, as a share of the photo's side: no sharper than gaze is.
+# The least half side of a face's density, as a share of the photo's side: no sharper than gaze.
 SMALLEST_REACH = 0.02
 
-# A photo, uint8 [H, W, 3] BGR -> its faces, float [n, 4]: left, top, right and bottom, as shares of the photo's sides.
+# Photo, uint8 [H, W, 3] BGR -> its faces, float [n, 4]: left, top, right and bottom, as shares of the photo's sides.
 Detector = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 
 
 def mtcnn() -> Detector:
-    """MTCNN (Zhang et al. 2016, "Joint face detection and alignment using multitask cascaded convolutional networks").
+    """Return an MTCNN face detector.
+
+    Zhang et al. 2016, "Joint face detection and alignment using multitask cascaded convolutional networks".
 
     Raises:
-        ImportError: without facenet-pytorch.
+        ImportError: if facenet-pytorch is not installed.
     """
     from facenet_pytorch import MTCNN
 
@@ -48,14 +51,14 @@ def mtcnn() -> Detector:
 
 
 def emphasised(photos: list[Photo], detect: Detector, weight: float) -> Iterator[tuple[Photo, NDArray[np.float32]]]:
-    """Photos with labels, each with its label that has so many times the density on faces."""
+    """Yield labelled photos with new labels: the density on faces is multiplied by ``weight``."""
     for photo in photos:
         assert photo.teacher is not None
         yield photo, photo.teacher * (1 + (weight - 1) * likeness(detect(photo.bgr), *photo.teacher.shape))
 
 
 def likeness(faces: NDArray[np.floating], rows: int, columns: int) -> NDArray[np.float32]:
-    """How much each cell belongs to a face, float32 [rows, columns]: 1 in its middle, .6 at its edge, 0 well beyond."""
+    """Return how much each cell belongs to a face: float32 [rows, columns], 1 in its middle, 0.6 at its edge, 0 well beyond."""
     x, y = (np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows
     most = np.zeros((rows, columns))
     for left, top, right, bottom in faces:

@@ -1,4 +1,4 @@
-"""The training loop: batches in, a checkpoint an epoch out; the same for a teacher and, with its labels, for the student."""
+"""Train a network and write a checkpoint after each epoch, for a teacher's member or, with the teacher's labels, a student."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a training run depends on, beside its photos and the network it starts from."""
+    """The settings of a training run, apart from its photos and its initial network."""
 
     epochs: int = 4
-    scale: float = 1.0  # of the input, relative to what users' photos are resized to
+    scale: float = 1.0  # of the input, relative to the size that users' photos are resized to
     batch_size: int = 16
-    whole: float = 0.3  # how often a photo is shown whole, and not a window of it
+    whole: float = 0.3  # share of photos used whole, not as a window, 0..1
     trunk_rate: float = 3e-4
     head_rate: float = 3e-3
     weight_decay: float = 1e-4
     cc_weight: float = 0.5
-    # A box's free offset depends on the density's sums across or down alone, so these are to be right above all.
+    # A box's offset depends only on the density's sums across or down, so these matter most.
     marginal_weight: float = 0.5
-    # Of the teacher's densities in the loss, where a photo has people's too.
+    # Weight of the teacher's density in the loss of a photo that also has people's gaze, 0..1.
     teacher_weight: float = 0.7
-    # Photos with true fixations say more than noisy maps: how often an epoch visits each of them.
+    # How often an epoch uses each photo with true fixations: they carry more information than noisy maps.
     fixation_repeats: int = 2
-    # Whether normalisations keep the statistics they have, in the place of each batch's own: what was restored, imitates or was
-    # pruned says what it does with these alone (MODEL_CARD.md).
+    # Whether normalisations keep their statistics instead of using each batch's. A restored, imitating or pruned network depends
+    # on the statistics that it has (MODEL_CARD.md).
     keep_statistics: bool = False
     seed: int = 0
 
     def at(self, rate: float) -> Recipe:
-        """The same recipe, learning at this multiple of its rates."""
+        """Return the same recipe with its learning rates multiplied by ``rate``."""
         return replace(self, trunk_rate=self.trunk_rate * rate, head_rate=self.head_rate * rate)
 
 
 def divergence(log_density: torch.Tensor, target: torch.Tensor, recipe: Recipe) -> torch.Tensor:
-    """How far densities are from targets, [N, h, w] twice -> [N]; 0 for empty targets.
+    """Return the loss of densities against targets, [N, h, w] twice -> [N]; 0 for empty targets.
 
-    The KL divergence, that of the marginals across and down, and less the correlation coefficient, each at its weight.
+    It is the KL divergence, plus that of the marginals across and down, minus the correlation coefficient, each weighted.
     """
     density = log_density.exp()
     divergence = kl(log_density, target) - recipe.cc_weight * _correlation(density, target)
@@ -67,21 +67,21 @@ def divergence(log_density: torch.Tensor, target: torch.Tensor, recipe: Recipe) 
 
 
 def kl(log_density: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """[N, ...] twice -> the KL divergence from the target, [N]."""
+    """Return the KL divergence of densities from targets, in nats: [N, ...] twice -> [N]."""
     return (torch.xlogy(target, target) - target * log_density).flatten(1).sum(dim=1)
 
 
 def _correlation(density: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """[N, h, w] twice -> the correlation coefficient, [N]; 0 where one of them is constant."""
+    """Return the correlation coefficient, [N, h, w] twice -> [N]; 0 if either map is constant."""
     a, b = (x.flatten(1) - x.flatten(1).mean(dim=1, keepdim=True) for x in (density, target))
     return (a * b).sum(dim=1) / (a.square().sum(dim=1) * b.square().sum(dim=1)).clamp_min(1e-24).sqrt()
 
 
 def batch_loss(network: GazeNetwork, image: torch.Tensor, batch: Batch, recipe: Recipe) -> torch.Tensor:
-    """The loss of each photo of a batch, [N]; ``image`` is normalised.
+    """Return the loss of each photo of a batch, [N]; ``image`` is normalised.
 
-    People start in the middle, so their density is compared with the content and their set's centre bias; the teacher's says
-    what the photo shows, so it is compared with the content alone.
+    People start in the middle, so their density is compared with the content plus their set's centre bias. The teacher's density
+    has no centre bias, so it is compared with the content alone.
     """
     content = network.content(image)
     with_bias = log_normalised(content + network.centre_bias(batch.grid, batch.gaze_set))
@@ -93,7 +93,7 @@ def batch_loss(network: GazeNetwork, image: torch.Tensor, batch: Batch, recipe: 
 
 
 def read_sets(folders: list[Path]) -> tuple[list[Photo], list[Photo]]:
-    """All sets' training photos and validation photos."""
+    """Return the training photos and the validation photos of all sets."""
     training, validation = [], []
     for folder in folders:
         train, held_out = read_gaze_set(folder)
@@ -104,9 +104,9 @@ def read_sets(folders: list[Path]) -> tuple[list[Photo], list[Photo]]:
 
 
 def fit(network: GazeNetwork, training: list[Photo], validation: list[Photo], out: Path, recipe: Recipe, resume: bool) -> Path:
-    """Train a network in place, write ``out/epoch-N.pt`` after every epoch and return the last one's path.
+    """Train a network in place, write ``out/epoch-N.pt`` after every epoch, and return the path of the last one.
 
-    With ``resume`` the newest checkpoint in ``out`` goes on where it stopped.
+    With ``resume``, training continues from the newest checkpoint in ``out``.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     groups = [{"params": network.trunk_parameters()}, {"params": network.head_parameters()}]
@@ -151,13 +151,13 @@ def fit(network: GazeNetwork, training: list[Photo], validation: list[Photo], ou
 
 
 def epoch_batches(shape: Shape, photos: list[Photo], recipe: Recipe, epoch: int) -> EpochBatches:
-    """One epoch's batches, those with true fixations more often than the rest."""
+    """Return the batches of an epoch, with photos that have true fixations ``fixation_repeats`` times."""
     repeated = [photo for photo in photos for _ in range(1 if photo.fixations is None else recipe.fixation_repeats)]
     return EpochBatches(repeated, shape.sets, recipe.scale, recipe.batch_size, recipe.whole, recipe.seed, epoch)
 
 
 def augmented(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int) -> Iterator[tuple[torch.Tensor, Batch]]:
-    """One epoch's batches with their photos' colours jittered and normalised for the network."""
+    """Yield the batches of an epoch, each with its images colour-jittered and normalised for the network."""
     generator = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
     batches = epoch_batches(network.shape, photos, recipe, epoch)
     for batch in DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=4):
@@ -165,13 +165,13 @@ def augmented(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: 
 
 
 def save(network: GazeNetwork, path: Path, recipe: Recipe, progress: dict[str, Any]) -> None:
-    """Write a checkpoint: the network, what it was made with, and what a resumed run needs."""
+    """Write a checkpoint: the network, its shape and recipe, and the state that a resumed run needs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"network": network.state_dict(), "shape": asdict(network.shape), "recipe": asdict(recipe), **progress}, path)
 
 
 def load(checkpoint: Path) -> tuple[GazeNetwork, dict[str, Any]]:
-    """A trained network in evaluation mode, and the checkpoint it came from."""
+    """Return a trained network in evaluation mode, and the contents of its checkpoint."""
     state = torch.load(checkpoint, weights_only=True)
     network = GazeNetwork(Shape(**state["shape"]))
     network.load_state_dict(state["network"])

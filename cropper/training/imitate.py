@@ -1,8 +1,7 @@
-"""A student learns to give, feature by feature, what the network it was made of gives.
+"""Train a student to reproduce the features of the network it was made from.
 
-Romero et al. 2015, "FitNets", https://arxiv.org/abs/1412.6550. The original has learned from a million photos to say the same of
-photos never seen; what is left of it after pruning, and layers that were put in the place of its first ones, can only learn that
-from the original.
+Romero et al. 2015, "FitNets", https://arxiv.org/abs/1412.6550. The original has learned from a million photos to answer
+consistently on new ones. A pruned network, or one with new first layers, can learn that only from the original.
 """
 
 from __future__ import annotations
@@ -25,16 +24,23 @@ from cropper.training.network import TAP_STRIDES, GazeNetwork, log_normalised
 
 log = logging.getLogger(__name__)
 
-# A nat of divergence counts as much as the whole variance of so many strides' features.
+# One nat of divergence weighs as much as the whole variance of the features at this many strides.
 DENSITY_WEIGHT = 2.0
-# Sides (height, width) of the part of each photo that is compared: a step costs less than half, and sees as much that is new.
+# Height and width of the part of each photo to compare: a step costs less than half and provides as much new information.
 PART = (192, 224)
 
 
 def imitate_early(student: GazeNetwork, network: GazeNetwork, photos: list[Photo], recipe: Recipe, steps: int) -> None:
-    """Train a student's layers down to the first of TAP_STRIDES alone, in place, to give a network's features there.
+    """Train a student's layers down to the first of TAP_STRIDES, in place, to reproduce a network's features there.
 
-    The log says how much of their variance they explain.
+    The log shows the share of the features' variance that they explain.
+
+    Args:
+        student: the network to train; its other layers stay as they are.
+        network: the original.
+        photos: the photos to train on.
+        recipe: the settings; the learning rate is ``head_rate``.
+        steps: number of batches.
     """
     original = _Original(_FirstFeatures(network), ["features"])
     student.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -52,15 +58,22 @@ def imitate_early(student: GazeNetwork, network: GazeNetwork, photos: list[Photo
 
 
 def imitate(student: GazeNetwork, network: GazeNetwork, photos: list[Photo], recipe: Recipe, steps: int) -> None:
-    """Train a student, in place, for some batches to give the features and the density of the network it was made of.
+    """Train a student, in place, to reproduce the features and the density of the network it was made from.
 
-    What was narrowed lies between the features. The log says how much of their variance the student's explain at each of
-    TAP_STRIDES, and the divergence of its densities. Normalisations keep their statistics: those of a batch of parts, a few cells
-    each at stride 32, are so far from the original's that little of its features there could be explained (MODEL_CARD.md).
+    The narrowed layers lie between the features. The log shows, at each of TAP_STRIDES, the share of the features' variance that
+    the student explains, and the divergence of its densities. Normalisations keep their statistics. A batch of parts has only a
+    few cells each at stride 32, and its statistics are too far from the original's to explain its features (MODEL_CARD.md).
+
+    Args:
+        student: the network to train.
+        network: the original.
+        photos: the photos to train on.
+        recipe: the settings.
+        steps: number of batches.
     """
     original = _Original(_Answers(network), [*(f"stride{stride}" for stride in TAP_STRIDES), "density"])
     student.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    # Dense layers started from nothing; all else comes from the original, and what it says would be lost in larger steps.
+    # Dense layers start from nothing. All others come from the original, and larger steps would destroy what they know.
     new: list[nn.Parameter] = []
     old: list[nn.Parameter] = []
     for name, parameter in student.named_parameters():
@@ -84,7 +97,7 @@ def imitate(student: GazeNetwork, network: GazeNetwork, photos: list[Photo], rec
 
 
 class _Original:
-    """What a module makes of a batch of parts of photos, by onnxruntime: three times as fast as torch."""
+    """Run a module on a batch of parts of photos with onnxruntime: three times as fast as torch."""
 
     def __init__(self, model: nn.Module, names: list[str]) -> None:
         with TemporaryDirectory() as folder:
@@ -94,7 +107,7 @@ class _Original:
 
     def __call__(self, part: torch.Tensor) -> list[torch.Tensor]:
         answers = map(torch.from_numpy, self.session.run(None, {"image": part.contiguous().numpy()}))
-        # Maps of features are compared with those of torch, which have the channels last.
+        # Feature maps are compared with torch's, which have the channels last.
         return [a.contiguous(memory_format=torch.channels_last) if a.ndim == 4 else a for a in answers]
 
 
@@ -120,7 +133,7 @@ class _Answers(nn.Module):
 
 
 class _Report:
-    """Logs the means of some figures every hundred steps."""
+    """Log the means of some figures every hundred steps."""
 
     def __init__(self, words: str) -> None:
         self.words, self.figures = words, list[tuple[float, ...]]()
@@ -133,13 +146,13 @@ class _Report:
 
 
 def _unexplained(features: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """The share of the variance of what is wanted [N, C, h, w] that features do not explain, mean over the channels."""
+    """Return the share of the variance of ``wanted`` [N, C, h, w] that the features do not explain, mean over the channels."""
     of_channel = (features - wanted).square().mean(dim=(0, 2, 3))
     return (of_channel / wanted.var(dim=(0, 2, 3)).clamp_min(1e-6)).mean()
 
 
 def _parts(network: GazeNetwork, photos: list[Photo], recipe: Recipe, steps: int) -> Iterator[torch.Tensor]:
-    """So many batches [N, 3, H, W] of parts of windows of photos, normalised for the network; two of each batch of windows."""
+    """Yield ``steps`` batches [N, 3, H, W] of parts of photos, normalised for the network: two from each batch of windows."""
     generator = torch.Generator().manual_seed(recipe.seed)
     given = 0
     for epoch in count():
@@ -152,7 +165,7 @@ def _parts(network: GazeNetwork, photos: list[Photo], recipe: Recipe, steps: int
 
 
 def _random_part(image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """The same part of all photos of a batch [N, 3, H, W], at most PART, on the grid of the finest features."""
+    """Cut the same random part, at most PART, from all photos of a batch [N, 3, H, W], on the grid of the finest features."""
     stride, shares = TAP_STRIDES[0], torch.rand(2, generator=generator).tolist()
     room = [max(0, side - part) for side, part in zip(image.shape[2:], PART, strict=True)]
     y, x = (int(share * free / stride) * stride for share, free in zip(shares, room, strict=True))

@@ -1,9 +1,9 @@
-"""The saliency network: EfficientNet-Lite features, a small readout, and a centre bias kept apart from them.
+"""Define the saliency network: EfficientNet-Lite features, a small readout, and a separate centre bias.
 
-Teacher and student are the same class at other sizes. EfficientNet: Tan and Le 2019, https://arxiv.org/abs/1905.11946. A readout
-over pretrained features, with the centre bias as its own term of the log density, follows DeepGaze: Kümmerer et al. 2016,
-https://arxiv.org/abs/1610.01563. In a dense student, convolutions as in EfficientNetV2's fused blocks stand for the trunk's first
-ones: Tan and Le 2021, https://arxiv.org/abs/2104.00298.
+Teacher and student are the same class at different sizes. EfficientNet: Tan and Le 2019, https://arxiv.org/abs/1905.11946. The
+readout over pretrained features, with the centre bias as a separate term of the log density, follows DeepGaze: Kümmerer et al.
+2016, https://arxiv.org/abs/1610.01563. A dense student replaces the trunk's first blocks with convolutions like EfficientNetV2's
+fused blocks: Tan and Le 2021, https://arxiv.org/abs/2104.00298.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 from torch.nn import functional as F
 
-# Strides of the features the readout sees; what comes before the first of them keeps its ImageNet weights: edges and colours are
-# the same for gaze, and half of a training step's time would go into gradients at these large maps.
+# Strides of the features that the readout takes. Layers before the first stride keep their ImageNet weights: gaze needs the same
+# edges and colours, and gradients of these large maps would take half of a training step's time.
 TAP_STRIDES = (8, 16, 32)
 STEM_STRIDE = 2  # of the trunk's first convolution
-# The dense layers down to stride 8: channels of the stem; and of each block those it takes, those it makes of their surroundings,
-# those it gives (the same where None: it has no projection), and its stride. One for each block of Lite0's that they replace. In
-# int8 a dense convolution costs little more than the numbers it gives, and a depthwise one four times that for each of them.
+# The dense layers down to stride 8: channels of the stem, then (input, hidden, output channels, stride) of each block. None as
+# output means no projection: the hidden channels are the output. Each block replaces one of Lite0's. In int8, a dense convolution
+# costs little more than writing its outputs, and a depthwise one costs four times as much for each output.
 DENSE_STEM = 16
 DENSE_BLOCKS = ((16, 32, None, 2), (32, 32, None, 1), (32, 96, 40, 2), (40, 96, 40, 1), (40, 96, 40, 1))
-# Channels that a lean readout ends with: most of a readout's time goes there.
+# Channels at the end of a lean readout, where a readout spends most of its time.
 LEAN_CHANNELS = 16
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network is built from.
+    """The architecture of a network.
 
     Attributes:
         trunk: ``lite0``, ``lite1`` or ``lite2``.
         width: channels of the readout.
-        sets: names of the gaze sets it has a centre bias for.
-        hidden: channels inside each block that can be narrowed, where they were pruned; else None.
+        sets: names of the gaze sets that it has a centre bias for.
+        hidden: hidden channels of each block that can be narrowed, if the network was pruned; else None.
         lean: whether the readout ends with few channels.
-        dense: whether dense convolutions stand for the trunk's layers down to the first of TAP_STRIDES; of Lite0's only.
+        dense: whether dense convolutions replace the trunk's layers down to the first of TAP_STRIDES; only for Lite0.
     """
 
     trunk: str = "lite0"
@@ -53,12 +53,12 @@ class Shape:
 
 
 class GazeNetwork(nn.Module):
-    """Log density of gaze over a photo."""
+    """A network that gives the log density of gaze over a photo."""
 
     def __init__(self, shape: Shape, pretrained: bool = False) -> None:
         super().__init__()
         self.shape = shape
-        # Any multiple of 32 gives the same padding, so this size does not bind the network to it.
+        # Any multiple of 32 gives the same padding, so the network still accepts other sizes.
         trunk = EfficientNet.from_name(f"efficientnet-{shape.trunk}", image_size=(256, 256))
         if pretrained:
             trunk.load_state_dict(torch.load(_imagenet_weights(shape.trunk), weights_only=True))
@@ -72,7 +72,7 @@ class GazeNetwork(nn.Module):
         if shape.dense:
             keep_outputs(self.stem[0], self.stem[1], torch.arange(DENSE_STEM))
             self.blocks = nn.ModuleList([*(DenseBlock(*sizes) for sizes in DENSE_BLOCKS), *self.blocks[self.early :]])
-        # Pruned or made anew, it has to learn again what it did with all channels.
+        # Pruned or new early layers must be trained; original ones stay frozen.
         self.frozen = 0 if shape.hidden or shape.dense else block_strides.index(TAP_STRIDES[0])
         if shape.hidden:
             self.keep_hidden([torch.arange(hidden) for hidden in shape.hidden])
@@ -80,32 +80,32 @@ class GazeNetwork(nn.Module):
         self.laterals = nn.ModuleList(nn.Conv2d(channels, shape.width, 1) for channels in tapped)
         self.mix = nn.Sequential(*mixing(shape.width, mixed), nn.BatchNorm2d(mixed), nn.ReLU6())
         self.readout = nn.Conv2d(mixed, 1, side, padding=side // 2)
-        # Log density falls off as a quadratic from the photo's centre, each set with its own slopes across and down.
+        # The log centre bias falls off as a quadratic from the photo's centre. Each set has its own slopes across and down.
         self.bias_slopes = nn.Parameter(torch.zeros(len(shape.sets), 2))
 
     @property
     def narrowable(self) -> list[Any]:
-        """The blocks whose hidden channels can be pruned: those after the first of TAP_STRIDES, and dense ones that project.
+        """The blocks with hidden channels to prune: those after the first of TAP_STRIDES, and dense ones with a projection.
 
-        Of the trunk's own first ones there is no use: they cost less made dense.
+        The trunk's own first blocks are not among them: it saves more to replace them with dense ones.
         """
         first = self.blocks[: self.early] if self.shape.dense else []
         return [*(block for block in first if block.projects), *self.blocks[self.early :]]
 
     @property
     def hidden(self) -> tuple[int, ...]:
-        """The channels inside each block that can be narrowed."""
+        """The number of hidden channels of each block that can be narrowed."""
         return tuple(block._project_conv.in_channels for block in self.narrowable)
 
     def keep_hidden(self, channels: list[torch.Tensor]) -> None:
-        """Narrow each block that can be, in place, to the given of its hidden channels (indices [k])."""
+        """Keep only the given hidden channels (indices [k]) of each block that can be narrowed, in place."""
         for block, kept in zip(self.narrowable, channels, strict=True):
             if len(kept) < block._project_conv.in_channels:
                 keep_hidden(block, kept)
         self.shape = replace(self.shape, hidden=self.hidden)
 
     def train(self, mode: bool = True) -> GazeNetwork:
-        """As in torch, but what is frozen keeps its batch statistics too."""
+        """Set the mode as in torch, but keep frozen layers and their batch statistics in evaluation mode."""
         super().train(mode)
         if self.frozen:
             self.stem.eval()
@@ -113,37 +113,37 @@ class GazeNetwork(nn.Module):
         return self
 
     def trunk_parameters(self) -> list[nn.Parameter]:
-        """The pretrained layers that are trained."""
+        """Return the parameters of the pretrained layers that are not frozen."""
         stem = [] if self.frozen else [*self.stem.parameters()]
         return [*stem, *self.blocks[self.frozen :].parameters()]
 
     def early_parameters(self) -> list[nn.Parameter]:
-        """The layers down to the first of TAP_STRIDES."""
+        """Return the parameters of the layers down to the first of TAP_STRIDES."""
         return [parameter for name, parameter in self.named_parameters() if self.is_early(name)]
 
     def is_early(self, name: str) -> bool:
-        """Whether a parameter or statistic, by its name, belongs to them."""
+        """Return whether a parameter or statistic, by its name, belongs to the layers down to the first of TAP_STRIDES."""
         parts = name.split(".")
         return parts[0] == "stem" or (parts[0] == "blocks" and int(parts[1]) < self.early)
 
     def head_parameters(self) -> list[nn.Parameter]:
-        """The layers that start from nothing."""
+        """Return the parameters of the layers that are not pretrained."""
         layers = (self.laterals, self.mix, self.readout)
         return [*(parameter for layer in layers for parameter in layer.parameters()), self.bias_slopes]
 
     def normalised(self, image: torch.Tensor) -> torch.Tensor:
-        """uint8 or float [N, H, W, 3] BGR in 0..255 -> what ``content`` takes.
+        """Convert photos, uint8 or float [N, H, W, 3] BGR in 0..255, to the input of ``content``.
 
-        float32 [N, 3, H, W] RGB, as the trunk was trained.
+        The result is float32 [N, 3, H, W] RGB, in the range that the trunk was trained on.
         """
         return scaled(image).flip(1).contiguous(memory_format=torch.channels_last)
 
     def content(self, image: torch.Tensor) -> torch.Tensor:
-        """Normalised photos [N, ...] -> what they show themselves, unnormalised log density [N, H / STRIDE, W / STRIDE]."""
+        """Return the log density without centre bias, unnormalised: normalised photos [N, ...] -> [N, H / STRIDE, W / STRIDE]."""
         return self.read(self.features(image))
 
     def features(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """Normalised photos [N, ...] -> the trunk's features [N, C, H / stride, W / stride] at each of TAP_STRIDES."""
+        """Return the trunk's features at each of TAP_STRIDES: normalised photos [N, ...] -> [N, C, H / stride, W / stride]."""
         features = [self.first_features(image)]
         x = features[0]
         for i, block in enumerate(self.blocks[self.early :], self.early):
@@ -153,7 +153,7 @@ class GazeNetwork(nn.Module):
         return features
 
     def first_features(self, image: torch.Tensor) -> torch.Tensor:
-        """Normalised photos [N, ...] -> the trunk's features at the first of TAP_STRIDES."""
+        """Return the trunk's features of normalised photos [N, ...] at the first of TAP_STRIDES."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             x = self.stem(image)
             for block in self.blocks[: self.frozen]:
@@ -163,33 +163,33 @@ class GazeNetwork(nn.Module):
         return x
 
     def read(self, features: list[torch.Tensor]) -> torch.Tensor:
-        """The trunk's features -> what photos show themselves, unnormalised log density [N, H / STRIDE, W / STRIDE]."""
+        """Return the unnormalised log density without centre bias, [N, H / STRIDE, W / STRIDE], from the trunk's features."""
         fine, middle, coarse = (lateral(feature) for lateral, feature in zip(self.laterals, features, strict=True))
         return self.readout(self.mix(fine + doubled(middle + doubled(coarse))))[:, 0]
 
     def centre_bias(self, grid: torch.Tensor, gaze_set: torch.Tensor) -> torch.Tensor:
-        """Log centre bias of sets [N] at positions ``grid`` [N, 2, h, w] (x, y in -1..1 of the whole photo): [N, h, w]."""
+        """Return the log centre bias [N, h, w] of sets [N] at positions ``grid`` [N, 2, h, w]: x, y in -1..1 of the photo."""
         return -(grid.square() * F.softplus(self.bias_slopes[gaze_set])[:, :, None, None]).sum(dim=1)
 
     def mean_bias_slopes(self) -> torch.Tensor:
-        """The quadratic's slopes across and down, [2], positive: the mean over the sets."""
+        """Return the mean slopes of the quadratic over the sets, [2]: across and down, positive."""
         return F.softplus(self.bias_slopes.detach()).mean(dim=0)
 
     def mean_centre_bias(self, rows: int, columns: int) -> torch.Tensor:
-        """Log centre bias over a whole photo with the sets' mean slopes: [rows, columns], 0 in the centre."""
+        """Return the log centre bias of a whole photo, with the sets' mean slopes: [rows, columns], 0 in the centre."""
         return quadratic(self.mean_bias_slopes(), rows, columns)
 
 
 class DenseBlock(nn.Module):
-    """What stands for an inverted bottleneck: a 3 x 3 convolution that mixes channels as well, and maybe a projection.
+    """A replacement for an inverted bottleneck: a full 3 x 3 convolution, with or without a projection.
 
-    It adds what it takes where that has the shape of what it gives. Its layers have the names that a bottleneck's have.
+    If input and output have the same shape, the block adds its input to its output. Its layers have the names of a bottleneck's.
     """
 
     def __init__(self, inputs: int, hidden: int, outputs: int | None, stride: int) -> None:
         super().__init__()
         self.adds = stride == 1 and outputs == inputs
-        # As the trunk does, even sides are padded behind alone where every other pixel is left out.
+        # At stride 2, pad even sides only at the end, as the trunk does.
         self.padding = (2 - stride, 1, 2 - stride, 1)
         self._expand_conv = nn.Conv2d(inputs, hidden, 3, stride, bias=False)
         self._bn0 = nn.BatchNorm2d(hidden, momentum=0.01, eps=1e-3)
@@ -200,7 +200,7 @@ class DenseBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, inputs, H, W] -> [N, outputs, H / stride, W / stride]."""
-        # Without the value, onnxruntime keeps the padding as a step of its own.
+        # Without an explicit value, onnxruntime keeps the padding as a separate step.
         y = F.relu6(self._bn0(self._expand_conv(F.pad(x, self.padding, value=0.0))))
         if self.projects:
             y = self._bn2(self._project_conv(y))
@@ -208,7 +208,7 @@ class DenseBlock(nn.Module):
 
 
 def leaned(network: GazeNetwork) -> GazeNetwork:
-    """A copy of a network with a lean readout, of its weightiest channels."""
+    """Return a copy of a network with a lean readout that keeps the channels of largest weight."""
     lean = GazeNetwork(replace(network.shape, lean=True))
     state = network.state_dict()
     weight = state["readout.weight"].sum(dim=(2, 3), keepdim=True)
@@ -221,7 +221,7 @@ def leaned(network: GazeNetwork) -> GazeNetwork:
 
 
 def densified(network: GazeNetwork) -> GazeNetwork:
-    """A copy of a network with dense layers, yet untrained, in the place of those down to the first of TAP_STRIDES."""
+    """Return a copy of a network with untrained dense layers in place of those down to the first of TAP_STRIDES."""
     hidden = network.shape.hidden and (*(hidden for _, hidden, outputs, _ in DENSE_BLOCKS if outputs), *network.shape.hidden)
     dense = GazeNetwork(replace(network.shape, dense=True, hidden=hidden))
     state = {name: value for name, value in network.state_dict().items() if not network.is_early(name)}
@@ -230,12 +230,12 @@ def densified(network: GazeNetwork) -> GazeNetwork:
 
 
 def scaled(image: torch.Tensor) -> torch.Tensor:
-    """uint8 or float [N, H, W, C] in 0..255 -> float32 [N, C, H, W] in the range the trunk was trained on."""
+    """Scale uint8 or float [N, H, W, C] in 0..255 to float32 [N, C, H, W] in the range that the trunk was trained on."""
     return (image.permute(0, 3, 1, 2).float() - 127) / 128
 
 
 def log_normalised(logits: torch.Tensor) -> torch.Tensor:
-    """[N, h, w] -> log densities [N, h, w], each exp-sums to 1."""
+    """Normalise logits [N, h, w] to log densities [N, h, w]; the exponentials of each sum to 1."""
     return F.log_softmax(logits.flatten(1), dim=1).view_as(logits)
 
 
@@ -245,7 +245,7 @@ def _imagenet_weights(trunk: str) -> str:
 
 
 def strides(blocks: Iterable[Any]) -> list[int]:
-    """The stride, in pixels of the input, of each block's output."""
+    """Return the stride of each block's output, in pixels of the input."""
     stride, found = STEM_STRIDE, []
     for block in blocks:
         stride *= block._depthwise_conv.stride[0]
@@ -254,18 +254,18 @@ def strides(blocks: Iterable[Any]) -> list[int]:
 
 
 def mixing(inputs: int, outputs: int) -> list[nn.Module]:
-    """What looks around in a map and mixes its channels: [N, inputs, h, w] -> [N, outputs, h, w]."""
+    """Return layers that combine neighbouring cells and mix channels: [N, inputs, h, w] -> [N, outputs, h, w]."""
     around = nn.Conv2d(inputs, inputs, 5, padding=2, groups=inputs, bias=False)
     return [nn.BatchNorm2d(inputs), nn.ReLU6(), around, nn.Conv2d(inputs, outputs, 1, bias=False)]
 
 
 def doubled(x: torch.Tensor) -> torch.Tensor:
-    """[N, C, h, w] -> [N, C, 2 h, 2 w]."""
+    """Double the height and width by repeating cells: [N, C, h, w] -> [N, C, 2 h, 2 w]."""
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 def keep_hidden(block: Any, channels: torch.Tensor) -> None:
-    """Narrow an inverted bottleneck or a dense block, in place, to the given of its hidden channels (indices [k])."""
+    """Keep only the given hidden channels (indices [k]) of an inverted bottleneck or dense block, in place."""
     keep_outputs(block._expand_conv, block._bn0, channels)
     if not isinstance(block, DenseBlock):
         depthwise = block._depthwise_conv
@@ -277,7 +277,7 @@ def keep_hidden(block: Any, channels: torch.Tensor) -> None:
 
 
 def keep_outputs(conv: Any, norm: Any, channels: torch.Tensor) -> None:
-    """Narrow a convolution and the normalisation after it, in place, to the given of its outputs (indices [k])."""
+    """Keep only the given outputs (indices [k]) of a convolution and of the normalisation after it, in place."""
     conv.weight = nn.Parameter(conv.weight[channels])
     conv.out_channels = len(channels)
     _keep_statistics(norm, channels)
@@ -290,10 +290,10 @@ def _keep_statistics(norm: nn.BatchNorm2d, channels: torch.Tensor) -> None:
 
 
 def quadratic(slopes: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-    """What falls off from 0 in the centre with slopes [2] across and down: [rows, columns]."""
+    """Return a quadratic that falls off from 0 in the centre, with slopes [2] across and down: [rows, columns]."""
     return -(_centred(columns).square()[None, :] * slopes[0] + _centred(rows).square()[:, None] * slopes[1])
 
 
 def _centred(cells: int) -> torch.Tensor:
-    """Positions of the cells along a side, -1..1 from edge to edge: [cells]."""
+    """Return the positions of the cells along a side, -1..1 from edge to edge: [cells]."""
     return (torch.arange(cells) + 0.5) * 2 / cells - 1

@@ -1,11 +1,11 @@
-"""Fisher pruning: the hidden channels that cost much and say little are cut out of the blocks.
+"""Prune the hidden channels of blocks that cost much and contribute little (Fisher pruning).
 
-The trunk's own blocks down to stride 8 are left alone: they are cheaper made of dense convolutions, by ``imitate``.
+The trunk's own blocks down to stride 8 stay as they are: ``imitate`` replaces them with dense convolutions, which saves more.
 
 Theis, Korshunova, Tejani and Huszár 2018, "Faster gaze prediction with dense networks and Fisher pruning",
-https://arxiv.org/abs/1801.05787: removing a channel raises the loss by about half the mean over photos of the squared gradient
-with respect to a mask on it, and a channel goes where that is less than beta times the cost it saves. In an inverted bottleneck
-all cost is proportional to its hidden channels, and removing one touches no other block.
+https://arxiv.org/abs/1801.05787. Put a mask on a channel. Removing the channel raises the loss by about half the mean, over
+photos, of the squared gradient with respect to the mask. A channel is removed if this is less than beta times the cost it saves.
+In an inverted bottleneck, all cost is proportional to the hidden channels, and removing one affects no other block.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from cropper.training.network import TAP_STRIDES, DenseBlock, GazeNetwork
 
 log = logging.getLogger(__name__)
 
-# Channels left in a block are a multiple of this: onnxruntime's int8 depthwise convolution takes 2.4 times as long otherwise.
+# A block keeps a multiple of this many channels: otherwise onnxruntime's int8 depthwise convolution takes 2.4 times as long.
 CHANNEL_STEP = 16
-# What one number of a hidden map costs, in ns: int8 in onnxruntime on one core with AVX-512 VNNI, by its profile. Depthwise
-# convolutions have few multiplications, and take long for those.
+# Cost of one number of a hidden map in ns, from onnxruntime's profile of int8 on one core with AVX-512 VNNI. Depthwise
+# convolutions have few multiplications but are slow at them.
 TOUCH_COST = 0.12
 MULTIPLY_COST = 0.0045
 DEPTHWISE_COST = {3: 0.45, 5: 0.85}
 
 
 def prune(network: GazeNetwork, photos: list[Photo], recipe: Recipe, share: float, rounds: int, steps: int) -> GazeNetwork:
-    """Cut hidden channels until those blocks cost a share of what they did; between the rounds the network is trained.
+    """Cut hidden channels until their blocks cost only a share of the original cost; train in each round.
 
     Args:
-        network: a trained network; it is changed in place, and no layer of it is frozen any more.
-        photos: to measure the Fisher information on, and to train.
-        recipe: how to train between the rounds.
-        share: of the cost to keep, 0..1.
-        rounds: in how many rounds to get there, each by the same factor.
-        steps: batches a round.
+        network: a trained network; it changes in place, and none of its layers stays frozen.
+        photos: the photos for the Fisher information and for training.
+        recipe: the settings of the training.
+        share: share of the cost to keep, 0..1.
+        rounds: number of rounds; each reduces the cost by the same factor.
+        steps: batches in each round.
 
     Returns:
-        The network, with its new shape.
+        The same network, with its new shape.
     """
     network.frozen = 0
     whole = _cost(network)
@@ -59,8 +59,8 @@ def prune(network: GazeNetwork, photos: list[Photo], recipe: Recipe, share: floa
 
 
 def _train(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int, steps: int) -> tuple[float, list[torch.Tensor]]:
-    """Train some batches; the mean loss, and of each block's hidden channels the loss expected of removing it, [channels]."""
-    # With the statistics it has, as `imitate` trains what is left.
+    """Train some batches; return the mean loss, and for each block the expected loss of removing each channel, [channels]."""
+    # Evaluation mode keeps the statistics, as `imitate` does after pruning.
     network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     groups = [
         {"params": network.trunk_parameters(), "lr": recipe.trunk_rate},
@@ -75,7 +75,7 @@ def _train(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int
             loss = batch_loss(network, image, batch, recipe)
             optimizer.zero_grad()
             loss.mean().backward()  # type: ignore[no-untyped-call]
-            # A photo's own gradient is that of the mean times the number of photos.
+            # A photo's own gradient is that of the mean loss times the number of photos.
             for i, mask in masks.items():
                 squared[i] += (mask.grad[:, :, 0, 0] * len(image)).square().sum(dim=0)
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -87,7 +87,7 @@ def _train(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int
 
 @contextmanager
 def _masked(network: GazeNetwork) -> Iterator[dict[int, Any]]:
-    """A mask of ones on the hidden channels of each block, one a photo: its latest, [N, C, 1, 1], by the block."""
+    """Put a mask of ones on the hidden channels of each block: block index -> latest mask, [N, C, 1, 1], one for each photo."""
     masks: dict[int, Any] = {}
 
     def masking(i: int) -> Any:
@@ -106,9 +106,9 @@ def _masked(network: GazeNetwork) -> Iterator[dict[int, Any]]:
 
 
 def _costs(network: GazeNetwork) -> list[float]:
-    """Of each block, what each hidden channel costs, in ns for one pixel of the input."""
+    """Return the cost of one hidden channel of each block, in ns for one pixel of the input."""
     costs = []
-    before = TAP_STRIDES[0]  # of what the dense ones give, and the first of the others takes
+    before = TAP_STRIDES[0]  # stride between the dense blocks and the others
     for block in network.narrowable:
         project = TOUCH_COST + MULTIPLY_COST * block._project_conv.out_channels
         expand = TOUCH_COST + MULTIPLY_COST * block._expand_conv.weight[0].numel()
@@ -127,7 +127,7 @@ def _cost(network: GazeNetwork) -> float:
 
 
 def _chosen(gradients: list[torch.Tensor], costs: list[float], budget: float) -> list[torch.Tensor]:
-    """The channels of each block to keep, [k] each, for a total cost of at most the budget: beta by bisection."""
+    """Return the channels to keep in each block, [k] each, at a cost within the budget; bisection finds beta."""
     low, high = 1e-15, 1e15
     for _ in range(100):
         beta = (low * high) ** 0.5
@@ -140,7 +140,7 @@ def _chosen(gradients: list[torch.Tensor], costs: list[float], budget: float) ->
 
 
 def _worth(gradient: torch.Tensor, cost: float, beta: float) -> torch.Tensor:
-    """The indices of a block's channels worth their cost, rounded to a multiple of CHANNEL_STEP, at least one such."""
+    """Return the indices of a block's channels worth their cost; rounds their number to a multiple of CHANNEL_STEP, not 0."""
     worth = int((gradient > beta * cost).sum())
     count = min(len(gradient), max(1, round(worth / CHANNEL_STEP)) * CHANNEL_STEP)
     return gradient.argsort(descending=True)[:count].sort().values

@@ -1,9 +1,9 @@
-"""A checkpoint again of an exported student, to train on from the file that ships when the checkpoint it came from is gone.
+"""Rebuild a checkpoint from an exported student, to train it further when the original checkpoint is lost.
 
-Export folds every normalisation into the convolution before it, and the last block's projection into the one of the readout that
-takes it; and quantisation rounds the weights. That can be undone up to the rounding. Each normalisation is made anew from the
-statistics of its input over some photos, and does what the file's does. The last block gives, in some of its channels, what that
-convolution shall, which just hands it on.
+Export folds every normalisation into the convolution before it, and the last block's projection into the readout's convolution
+after it. Quantisation then rounds the weights. This module undoes the folding, up to the rounding. It rebuilds each normalisation
+from the statistics of its input over some photos, with the same effect as in the file. Some channels of the last block compute
+the output of the readout's convolution, which only passes it on.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _TRUNK_NORMS = {"_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_con
 
 
 def restore(path: Path, photos: list[Photo]) -> GazeNetwork:
-    """The network, in evaluation mode, of a Lite0 student's ONNX file, int8 or not.
+    """Rebuild the network of a Lite0 student's ONNX file, int8 or not, and return it in evaluation mode.
 
-    Exported again, at the same bias strength and sharpness, it gives the same densities up to rounding. All gaze sets have the
-    one centre bias that the file has, at its whole strength again.
+    A new export at the same bias strength and sharpness gives the same densities, up to rounding. All gaze sets get the file's
+    centre bias, at full strength.
 
     Args:
-        path: what ``export`` wrote.
-        photos: for the statistics of normalisations; some hundred.
+        path: the file that ``export`` wrote.
+        photos: a hundred or so photos, for the statistics of the normalisations.
     """
     model = onnx.load(path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
@@ -56,7 +56,7 @@ def restore(path: Path, photos: list[Photo]) -> GazeNetwork:
 
 
 def _convolutions(model: Any) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
-    """Weight and bias of each convolution of a graph, by the name of its module."""
+    """Return the weight and bias of each convolution in a graph, by the name of its module."""
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     dequantised = {node.output[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
 
@@ -78,7 +78,7 @@ def _convolutions(model: Any) -> dict[str, tuple[NDArray[np.float32], NDArray[np
 
 
 def _unfold_projection(network: GazeNetwork, convolutions: dict[str, tuple[NDArray[np.float32], Any]]) -> None:
-    """Take the last block's projection out of the convolution that it was folded into."""
+    """Move the last block's projection out of the convolution that contains it."""
     name = f"laterals.{len(network.laterals) - 1}"
     weight, bias = convolutions[name]
     projection: Any = network.blocks[-1]._project_conv
@@ -90,7 +90,7 @@ def _unfold_projection(network: GazeNetwork, convolutions: dict[str, tuple[NDArr
 
 
 def _module_name(node_name: str) -> str:
-    """``/stem/stem.0/conv/Conv`` -> ``stem.0.conv``."""
+    """Return the name of a node's module: ``/stem/stem.0/conv/Conv`` -> ``stem.0.conv``."""
     scopes = node_name.strip("/").split("/")[:-1]
     return ".".join(scope for scope, below in zip(scopes, [*scopes[1:], ""], strict=True) if not below.startswith(f"{scope}."))
 
@@ -115,7 +115,7 @@ def _norm_after(convolution: str) -> str:
 
 
 def _slopes(model: Any) -> list[float]:
-    """The centre bias's slopes across and down: the two numbers that a square of positions is multiplied with."""
+    """Return the centre bias's slopes across and down: the two factors of the squared positions."""
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     made_by = {output: node for node in model.graph.node for output in node.output}
     found = []
@@ -128,7 +128,7 @@ def _slopes(model: Any) -> list[float]:
 
 @torch.no_grad()
 def _normalise_anew(network: GazeNetwork, norms: list[nn.BatchNorm2d], photos: list[Photo]) -> None:
-    """Give each normalisation, which only adds its bias, the statistics of what it takes, and take them out of what it does."""
+    """Give each normalisation the statistics of its input, and adjust its weight and bias to keep its effect."""
     sums = [torch.zeros(3, norm.num_features, dtype=torch.float64) for norm in norms]
 
     def watching(total: torch.Tensor) -> Any:

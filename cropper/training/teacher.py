@@ -1,4 +1,4 @@
-"""The teacher: several networks at their own scales, each looking at a photo and its mirror image, averaged."""
+"""Run the teacher: the average of several networks, each at its own scale, over a photo and its mirror image."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from cropper.training.fit import load
 
 log = logging.getLogger(__name__)
 
-# The maps of all members are averaged on the grid of this scale.
+# The members' maps are averaged on the grid of this scale.
 LABEL_SCALE = 4 / 3
-# Coarse photos are labelled at this share of the members' scales: they show little more at the whole, at twice the cost.
+# Share of the members' scales for coarse photos: full scale shows little more at twice the cost.
 COARSE_SHARE = 0.75
-# Of each member's density: the power at which the likelihood of validation fixations is highest.
+# The power of each member's density that makes validation fixations most likely.
 SHARPNESS = 1.15
 BATCH_SIZE = 8
 
@@ -34,8 +34,8 @@ class Teacher:
     """An ensemble of trained networks, run by onnxruntime: three times as fast as torch.
 
     Args:
-        members: the checkpoint of each, and the scale it runs at: all see more at a quarter more than they were trained at.
-        bias_strength: of each member's mean centre bias; without it they say what the photos show.
+        members: the checkpoint and the input scale of each. All members work better at 1.25 times their training scale.
+        bias_strength: strength of each member's mean centre bias; 0 leaves it out.
     """
 
     def __init__(self, members: list[tuple[Path, float]], bias_strength: float = 0.0) -> None:
@@ -49,11 +49,14 @@ class Teacher:
             self.members.append((session, scale))
 
     def densities(self, images: list[NDArray[np.uint8]], shape: tuple[int, int], share: float = 1.0) -> NDArray[np.float32]:
-        """Photos uint8 [H, W, 3] BGR of one student input shape (height, width) -> densities [N, h, w] on a finer grid.
+        """Return the densities of photos with one student input shape: float32 [N, h, w] on a finer grid, each sums to 1.
 
-        The share is of the members' scales.
+        Members and mirror images are averaged as densities, so that a subject that only one of them finds is not lost.
 
-        Members and mirror images are averaged as densities, so that what only one of them sees is not lost.
+        Args:
+            images: the photos, uint8 [H, W, 3] BGR of any size.
+            shape: the student's input shape, height and width.
+            share: factor on the members' scales.
         """
         rows, columns = (side // STRIDE for side in scaled_shape(shape, LABEL_SCALE))
         total = np.zeros((len(images), rows, columns), np.float32)
@@ -66,7 +69,7 @@ class Teacher:
         return total / total.sum(axis=(1, 2), keepdims=True)
 
     def density(self, bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """One photo, uint8 [H, W, 3] BGR of any size -> float32 [h, w], non-negative, sums to 1."""
+        """Return the density of a photo, uint8 [H, W, 3] BGR of any size: float32 [h, w], non-negative, sums to 1."""
         density: NDArray[np.float32] = self.densities([bgr], shape_for(bgr.shape[1], bgr.shape[0]))[0]
         return density
 
@@ -74,24 +77,24 @@ class Teacher:
 def write_labels(
     photos: list[Photo], out: Path, label: Callable[[list[Photo]], Iterator[tuple[Photo, NDArray[np.float32]]]]
 ) -> None:
-    """Write densities of photos, ``out/COLLECTION.npz`` with a float16 array [h, w] by each photo's name.
+    """Write the densities of photos to ``out/COLLECTION.npz``, with a float16 array [h, w] for each photo name.
 
-    A collection whose file is there already is left as it is.
+    Skips a collection if its file already exists.
 
     Args:
-        photos: those of one collection beside each other.
-        out: the folder; made if it is not there.
-        label: gives each photo of a collection with its density, in any order.
+        photos: the photos; those of one collection must be consecutive.
+        out: the folder; created if it does not exist.
+        label: yields each photo of a collection with its density, in any order.
     """
     out.mkdir(parents=True, exist_ok=True)
     for collection, group in groupby(photos, key=lambda photo: photo.collection):
         path = out / f"{collection}.npz"
         if path.exists():
-            log.info("%s is there already", path)
+            log.info("%s already exists", path)
             continue
         of_collection = list(group)
         bar = tqdm(label(of_collection), total=len(of_collection), desc=collection)
-        # A density's cells are too small for float16; relative to an even density they are not.
+        # A density's values are too small for float16; relative to their mean they are not.
         densities = {photo.name: (density / density.mean()).astype(np.float16) for photo, density in bar}
         temporary = path.with_suffix(".part.npz")
         np.savez(temporary, **densities)
@@ -99,14 +102,14 @@ def write_labels(
 
 
 def labelled(teacher: Teacher, photos: list[Photo]) -> Iterator[tuple[Photo, NDArray[np.float32]]]:
-    """Photos, each with the teacher's density of it."""
+    """Yield each photo with the teacher's density of it."""
     for shape, part in _by_shape(photos):
         share = COARSE_SHARE if all(photo.coarse for photo in part) else 1.0
         yield from zip(part, teacher.densities([photo.bgr for photo in part], shape, share), strict=True)
 
 
 def _by_shape(photos: list[Photo]) -> Iterator[tuple[tuple[int, int], list[Photo]]]:
-    """The photos in batches of one student input shape, each with the shape."""
+    """Yield batches of photos with the same student input shape, each as (shape, photos)."""
 
     def shape_of(photo: Photo) -> tuple[int, int]:
         return shape_for(photo.bgr.shape[1], photo.bgr.shape[0])

@@ -1,4 +1,4 @@
-"""Measure a network on the validation photos while it trains, and compare the centre biases of two models."""
+"""Measure a network on the validation photos during training, and compare strengths of its centre bias."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ log = logging.getLogger(__name__)
 def compare_biases(
     network: GazeNetwork, photos: list[Photo], strengths: list[float], scale: float
 ) -> dict[float, tuple[float, float]]:
-    """For each strength of the mean centre bias: KL in nats on whole photos and on off-centre windows, of sets with fixations."""
+    """Return strength of the mean centre bias -> (KL on whole photos, KL on off-centre windows), in nats.
+
+    Uses only photos with fixations.
+    """
     photos = [photo for photo in photos if photo.fixations is not None]
     kl: dict[float, list[torch.Tensor]] = {strength: [] for strength in strengths}
     for off_centre in (False, True):
@@ -44,7 +47,7 @@ def compare_biases(
 
 
 def validation_batches(photos: list[Photo], sets: tuple[str, ...], scale: float, off_centre: bool) -> Iterator[tuple[str, Batch]]:
-    """The photos whole, or an off-centre window of each, in batches of 16 of one set, each with the set's name."""
+    """Yield (set name, batch): whole photos, or an off-centre window of each, in batches of up to 16 from one set."""
     rng = np.random.default_rng(0)
     for name in sets:
         of_set = [photo for photo in photos if photo.collection == name]
@@ -57,7 +60,7 @@ def validation_batches(photos: list[Photo], sets: tuple[str, ...], scale: float,
 
 @torch.no_grad()
 def log_scores(network: GazeNetwork, photos: list[Photo], scale: float) -> None:
-    """Log each set's KL (nats), CC and NSS on whole photos, with the set's own centre bias, and on windows, without."""
+    """Log each set's KL (nats), CC and NSS: on whole photos with the set's centre bias, and on windows without it."""
     network.eval()
     for off_centre in (False, True):
         scores: dict[str, list[torch.Tensor]] = {name: [] for name in network.shape.sets}
@@ -73,7 +76,7 @@ def log_scores(network: GazeNetwork, photos: list[Photo], scale: float) -> None:
 
 
 def measures(log_density: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """KL, CC and NSS (the target as weights) of every map in a batch: [N, 3]."""
+    """Return KL in nats, CC, and NSS with the target as weights, for every map of a batch: [N, 3]."""
     log_density, target = log_density.flatten(1), target.flatten(1)
     density = log_density.exp()
     kl = (torch.xlogy(target, target) - target * log_density).sum(dim=1)

@@ -283,7 +283,7 @@ def test_a_photo_that_workers_die_of_fails_and_the_others_are_made(task, three):
     answer, deaths = answers_and_deaths(task, three)
     assert (answer.error, deaths) == (None, 1 + TRIES_ALONE)
     assert [[row.status for row in photo.done.rows] for photo in answer.photos] == [["ok"], ["failed"], ["ok"]]
-    assert answer.photos[1].done.rows[0].message == "the decoder died of it; export it again"
+    assert answer.photos[1].done.rows[0].message == "the decoder crashed on it; export it again"
     assert {path.name for path in task.out.iterdir()} == {STATE_FOLDER, "a.jpg", "c.jpg"}
 
 

@@ -78,9 +78,9 @@ def test_a_photo_left_out_does_not_move_which_photos_every_takes(tmp_path):
     [
         (["cat.jpg,0,0,1,1,9"], "image,subject,order,x,duration_ms", "no column 'y'"),
         ([], HEADER, "no fixations"),
-        (["cat.jpg,0,0,1,1,9", "cat.jpg,0,1,left,1,9"], HEADER, "line 3: x is no number: 'left'"),
-        (["cat.jpg,0,0,1,nan,9"], HEADER, "line 2: y is no number"),
-        (["cat.jpg,0,0"], HEADER, "line 2: x is no number"),
+        (["cat.jpg,0,0,1,1,9", "cat.jpg,0,1,left,1,9"], HEADER, "line 3: x is not a number: 'left'"),
+        (["cat.jpg,0,0,1,nan,9"], HEADER, "line 2: y is not a number"),
+        (["cat.jpg,0,0"], HEADER, "line 2: x is not a number"),
         (["cat.jpg,0,0,-1,1,9"], HEADER, "no photo has a fixation"),
     ],
 )

@@ -139,7 +139,7 @@ def test_decoders_that_die_cost_their_own_photos(photos, undisturbed, start, tmp
     assert process.returncode == 1
     reasons = differs(tmp_path / "out", undisturbed, "02.jpg", "04.jpg", "06.jpg", "b/09.jpg")
     assert list(reasons.values())[1:] == [
-        f"the decoder died of it ({how}); export it again" for how in ("SIGSEGV", "SIGABRT", "exit code 3")
+        f"the decoder crashed on it ({how}); export it again" for how in ("SIGSEGV", "SIGABRT", "exit code 3")
     ]
     assert [line.split(": ")[1] for line in said[:4]] == [str(photos / path) for path in reasons]
     assert len(said) == 5
@@ -159,7 +159,7 @@ def test_a_photo_that_takes_too_long_fails_and_its_neighbour_does_not(photos, un
     said = process.communicate(timeout=120)[1].splitlines()
     assert process.returncode == 1
     reasons = differs(tmp_path / "out", undisturbed, "00.jpg")
-    assert reasons == {"00.jpg": "it took longer than 2 s; export it again, or give it a longer --deadline"}
+    assert reasons == {"00.jpg": "it took longer than 2 s; export it again, or set a longer --deadline"}
     assert said[0].startswith(f"cropper: {photos}/00.jpg: it took longer than 2 s; ")
     assert len(said) == 2
     assert counts(said[1], 11, 1, deaths=1)
@@ -171,9 +171,9 @@ def test_a_death_that_does_not_come_again_costs_nothing(photos, undisturbed, sta
     said = process.communicate(timeout=120)[1].splitlines()
     assert process.returncode == 0
     assert differs(tmp_path / "out", undisturbed) == {}
-    assert said[0].startswith("cropper: the run died (SIGABRT) at ")
+    assert said[0].startswith("cropper: the run died (SIGABRT) while processing ")
     assert f"{photos}/b/05.jpg" in said[0]
-    assert said[0].endswith(", which alone does no harm; it goes on")
+    assert said[0].endswith(", which is harmless alone; it continues")
     assert counts(said[1], 12, 0, deaths=1)
 
 
@@ -183,7 +183,7 @@ def test_a_run_that_dies_again_and_again_for_no_photos_reason_gives_up(photos, s
     process = start("--quiet")
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 2
-    assert said.startswith("cropper: the run died (SIGABRT) 3 times in a row at ")
+    assert said.startswith("cropper: the run died (SIGABRT) 3 times in a row while processing ")
     assert f"{photos}/00.jpg" in said
     assert said.count("\n") == 1
     assert is_free(tmp_path / "out")
@@ -194,7 +194,7 @@ def test_where_any_photo_kills_the_run_none_is_condemned(photos, start, tmp_path
     process = start()
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 2
-    assert said.startswith("cropper: the run dies of any photo (SIGABRT); install opencv-python")
+    assert said.startswith("cropper: the run dies on every photo (SIGABRT); reinstall opencv-python")
     assert said.count("\n") == 1
 
 
@@ -206,7 +206,7 @@ def test_a_child_killed_from_outside_is_begun_again(photos, undisturbed, start, 
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 0
     assert differs(tmp_path / "out", undisturbed) == {}
-    assert "the run died (SIGKILL, perhaps for want of memory)" in said
+    assert "the run died (SIGKILL, possibly out of memory)" in said
     assert counts(said, 12, 0, deaths=1)
 
 
@@ -368,7 +368,9 @@ def test_photos_that_are_slow_in_company_alone_do_not_end_the_run(parent):
     run = parent(lambda attempt: 0)
     for path in "abcdefaa":
         run.look_into(died_at(path), Journal())
-    with pytest.raises(CropperError, match=r"was ended after 0\.2 s 3 times in a row at in/a, which alone does no harm"):
+    with pytest.raises(
+        CropperError, match=r"was stopped after 0\.2 s 3 times in a row while processing in/a, which is harmless alone"
+    ):
         run.look_into(died_at("a"), Journal())
     assert run.condemned == {}
 
@@ -401,7 +403,7 @@ def test_a_system_that_has_no_room_for_a_process_is_asked_again(parent, monkeypa
     opened = len(os.listdir("/proc/self/fd"))
     run = parent(lambda attempt: 0)
     assert run._error_of("a.jpg") is None
-    with pytest.raises(CropperError, match=r"no process can be begun \(busy\); run again with fewer others"):
+    with pytest.raises(CropperError, match=r"cannot start another process \(busy\); run again with fewer other processes"):
         run._error_of("a.jpg")
     assert len(os.listdir("/proc/self/fd")) == opened
 
@@ -419,7 +421,7 @@ def test_a_run_that_can_have_no_child_does_the_work_itself(monkeypatch):
         return 7
 
     assert supervise(work, Path("in"), 1, said.append) == 7
-    assert said[0].startswith("no process can be begun (busy), so that nobody watches this run: ")
+    assert said[0].startswith("cannot start another process (busy); this run is unsupervised: ")
 
 
 def test_signals_are_afterwards_as_they_were():

@@ -360,7 +360,7 @@ def test_a_decoder_that_dies_costs_its_own_photo_and_leaves_nothing_behind(photo
     environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path / "temporary")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert done.returncode == 1
-    assert "s3://bucket/photos/a/01.jpg: the decoder died of it (SIGSEGV)" in done.stderr
+    assert "s3://bucket/photos/a/01.jpg: the decoder crashed on it (SIGSEGV)" in done.stderr
     assert f"{MANY + 4} photos: {MANY + 1} done, 0 unchanged, 3 failed; 1 other file passed over" in done.stderr
     fsspec.filesystem("s3").invalidate_cache()  # this process has not written it
     expected, found = tree(tmp_path / "undisturbed"), tree(place("s3://bucket/out"))
