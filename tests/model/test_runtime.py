@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+from fixtures import MakePhoto
 
 
-def test_nothing_is_kept_to_be_sent_to_onnxruntimes_makers(tmp_path, make_photo):
+def test_nothing_is_kept_to_be_sent_to_onnxruntimes_makers(tmp_path: Path, make_photo: MakePhoto) -> None:
     home, scratch = tmp_path / "home", tmp_path / "scratch"
     for folder in (home, scratch):
         folder.mkdir()

@@ -33,6 +33,7 @@ from tempfile import mkdtemp
 import click
 import cv2
 import numpy as np
+from fixtures import imread
 
 from cropper.cli import main, supervision
 from cropper.engine import batch
@@ -78,7 +79,7 @@ def change(photos: Path, changed: Path) -> None:
     shutil.copytree(photos, changed)
     files = sorted(changed.rglob("0*.jpg"))
     for file in files[::3]:
-        picture = cv2.flip(cv2.imread(str(file)), 1)
+        picture = cv2.flip(imread(str(file)), 1)
         file.write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
     shutil.copy2(files[1], changed / "b/new.jpg")
     files[2].unlink()

@@ -9,22 +9,22 @@ from cropper.views import lettering
 from cropper.views.lettering import _SYSTEM_FONTS, _system, lettered, wrapped
 
 
-def test_words_in_ascii_are_drawn_as_they_are_whatever_fonts_a_system_has():
+def test_words_in_ascii_are_drawn_as_they_are_whatever_fonts_a_system_has() -> None:
     words, font = lettered("wren (2).jpg", 15)
     assert words == "wren (2).jpg"
     assert font.getname() == ImageFont.load_default(15).getname()
 
 
-def test_a_letter_that_no_font_has_is_escaped(monkeypatch):
+def test_a_letter_that_no_font_has_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lettering, "_SYSTEM_FONTS", ("no such font.ttf",))
     assert lettered("cafe\u0301 \u4e2d.jpg", 15)[0] == "caf\\xe9 \\u4e2d.jpg"
 
 
-def test_names_that_are_no_text_are_escaped():
+def test_names_that_are_no_text_are_escaped() -> None:
     assert lettered("latin\udce9\n.jpg", 15)[0] == "latin\\udce9\\n.jpg"
 
 
-def test_a_system_font_that_has_the_letters_draws_them(monkeypatch):
+def test_a_system_font_that_has_the_letters_draws_them(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [name for name in _SYSTEM_FONTS if _system(name, 15)]
     if not names:
         pytest.skip("no system font here")
@@ -35,7 +35,7 @@ def test_a_system_font_that_has_the_letters_draws_them(monkeypatch):
 
 
 @pytest.mark.parametrize("width", [40, 90, 200])
-def test_a_long_name_loses_its_middle(width):
+def test_a_long_name_loses_its_middle(width: int) -> None:
     name = "holidays/2019/the long way round the lake.jpg"
     words, font = lettered(name, 15, width)
     assert font.getlength(words) <= width
@@ -45,7 +45,7 @@ def test_a_long_name_loses_its_middle(width):
     assert width == 40 or len(before) - len(after) in (0, 1)
 
 
-def test_words_wrap_and_end_in_dots_where_there_are_too_many():
+def test_words_wrap_and_end_in_dots_where_there_are_too_many() -> None:
     font = lettered("a", 15)[1]
     words = "the content is no image that can be read; is it complete"
     assert " ".join(wrapped(words, font, 120, 9)) == words
