@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.evaluation.gaze import GazePhoto
+if TYPE_CHECKING:
+    from cropper.evaluation.gaze import GazePhoto
 
 Ended = tuple[str | int | None, str, str]
 Command = Callable[..., Ended]
@@ -42,12 +44,22 @@ class MakeBatch(Protocol):
     def __call__(self, *names: str, **settings: Any) -> tuple[Path, Path]: ...
 
 
-class Limit(Protocol):
+@dataclass(frozen=True)
+class Limited:
     """Sets one of the process's limits; ``lift`` has all as they were."""
 
+    limit: Callable[[int, int], None]
     lift: Callable[[], None]
 
-    def __call__(self, what: int, to: int) -> None: ...
+    def __call__(self, what: int, to: int) -> None:
+        self.limit(what, to)
+
+
+def imdecode(data: bytes) -> NDArray[np.uint8]:
+    """OpenCV's, but for data that has to be an image."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    return pixels.astype(np.uint8, copy=False)
 
 
 def imread(path: str, flags: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:

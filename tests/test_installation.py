@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -13,7 +15,7 @@ from fixtures import Command, MakePhoto
 from cropper import installation
 from cropper.errors import PhotoError
 from cropper.image_formats import EXTENSIONS_OF, QUALITY
-from cropper.installation import formats, model
+from cropper.installation import Format, formats, model
 from cropper.model.saliency import BUNDLED_MODEL
 
 
@@ -41,14 +43,14 @@ def of(name: str) -> Format:
 
 
 def test_a_decoder_that_is_missing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    imdecode = cv2.imdecode
+    imdecode: Callable[..., Any] = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda data, flags: None if b"WEBPVP8" in data.tobytes() else imdecode(data, flags))
     assert of("WEBP").reads is False
     assert of("JPEG").reads is True
 
 
 def test_a_decoder_that_gives_other_colours_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    imdecode = cv2.imdecode
+    imdecode: Callable[..., Any] = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda data, flags: imdecode(data, flags)[:, :, ::-1])
     assert of("BMP").reads is False
 

@@ -122,6 +122,7 @@ def by_bash(recipe: str, folder: Path) -> tuple[int, str]:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_does_what_it_says(here: Path, capfd: pytest.CaptureFixture[str], recipe: str) -> None:
     needs_shell = re.search(r"[|<>]|^[A-Z_]+=", recipe)
+    code: str | int | None
     if needs_shell:
         shutil.rmtree(here / "square", ignore_errors=True)
         (here / "square").mkdir()
@@ -157,7 +158,9 @@ def test_a_configuration_is_one(here: Path, capfd: pytest.CaptureFixture[str], s
 
 @pytest.mark.parametrize("line", SHELL_LINES)
 def test_a_line_for_a_shell_makes_it_complete(here: Path, line: str) -> None:
-    shell = re.search(r"=(\w+)_source", line)[1]
+    found = re.search(r"=(\w+)_source", line)
+    assert found
+    shell = found[1]
     if not shutil.which(shell):
         pytest.skip(f"no {shell} here")
     loaded, known = {

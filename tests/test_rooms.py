@@ -48,6 +48,8 @@ def imports_of(module: Path) -> Iterator[tuple[str, int]]:
     """The rooms that a module imports, at its top or in a function, and the lines."""
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         names: list[str] = []
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
         if isinstance(node, ast.ImportFrom) and node.module == "cropper":
             names = [f"cropper.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -23,7 +23,6 @@ from tempfile import TemporaryDirectory
 
 import click
 import cv2
-from fixtures import imread
 
 from cropper.cli.types import Pair
 from cropper.image_formats import PHOTO_EXTENSIONS
@@ -141,7 +140,8 @@ def scaled_copies(originals: Sequence[Path], folder: Path, count: int, megapixel
     """The photos at that size as JPEGs, and copies of them, as many as asked for, a thousand in a folder."""
     files = []
     for path in originals:
-        picture = imread(str(path))
+        picture = cv2.imread(str(path))
+        assert picture is not None, path
         scale = (megapixels * 1e6 / (picture.shape[0] * picture.shape[1])) ** 0.5
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         scaled = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=way)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_box_is_the_largest_of_its_aspect_inside_the_photo(
     assert box.y >= 0
     assert box.y + box.height <= height
     assert box.width == width or box.height == height
-    ratio = Fraction(*aspect)
+    ratio: Any = Fraction(*aspect)  # else mypy joins int and Fraction to what is no number
     if box.width == width:
         assert abs(box.height - min(height, max(1, width / ratio))) <= Fraction(1, 2)
     if box.height == height:

@@ -97,7 +97,7 @@ def test_a_box_of_the_aspect_stays_as_it_is_to_the_pixel(
     down = min(height, max(1, round(across / Fraction(*aspect))))
     x, y = data.draw(st.integers(0, width - across)), data.draw(st.integers(0, height - down))
     box = around(Focus(x, y, across, down), EVEN, width, height, aspect)
-    if abs(across - max(1, down * Fraction(*aspect))) <= 1:
+    if abs(across - max(Fraction(1), down * Fraction(*aspect))) <= 1:
         assert (box.x, box.y, box.width, box.height) == (x, y, across, down)
 
 

@@ -45,7 +45,7 @@ def test_box_keeps_the_share_or_is_the_largest(
     if (box.width, box.height) == largest:
         return
     assert box.kept >= zoom.share - 2 / min(box.width, box.height)  # rounded to whole pixels
-    assert abs(box.height - max(1, box.width / Fraction(*aspect))) <= Fraction(1, 2)
+    assert abs(box.height - max(1, box.width / Fraction(*aspect))) <= Fraction(1, 2)  # type: ignore[operator]
     assert box.width >= zoom.at_least * largest[0] - 1
 
 

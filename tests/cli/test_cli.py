@@ -18,7 +18,7 @@ import click
 import cv2
 import numpy as np
 import pytest
-from fixtures import Command, MakePhoto, StartProcess, imread
+from fixtures import Command, MakePhoto, StartProcess, imdecode, imread
 
 from cropper._version import __version__
 from cropper.model.saliency import FAST_MODEL, Saliency
@@ -106,9 +106,19 @@ def test_fast_looks_with_the_other_model(
 ) -> None:
     loaded = []
     original = Saliency.__init__
-    monkeypatch.setattr(Saliency, "__init__", lambda self, model, *rest: (loaded.append(model), original(self, model, *rest))[1])
+
+    def load(self: Saliency, model: Path | None, *rest: str) -> None:
+        loaded.append(model)
+        original(self, model, *rest)
+
+    monkeypatch.setattr(Saliency, "__init__", load)
     one = samples / "cat.jpg"
-    places = {"batch": [samples / "trips", "out"], "boxes": [one], "crop": [one, "-o", "cat.jpg"], "show": [one]}
+    places: dict[str, list[str | Path]] = {
+        "batch": [samples / "trips", "out"],
+        "boxes": [one],
+        "crop": [one, "-o", "cat.jpg"],
+        "show": [one],
+    }
     arguments = [*command, *places[command[0]], *(["--aspect", "1:1"] if command[0] != "batch" else [])]
     assert cropper(*arguments, "--fast")[0] == 0
     assert cropper(*arguments)[0] == 0
@@ -321,7 +331,7 @@ def test_show_prints_names_that_are_no_text_as_they_are(
 
 
 def test_show_opens_the_picture_in_the_systems_viewer(cropper: Command, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = []
+    opened: list[str] = []
     monkeypatch.setattr(click, "launch", opened.append)
     cropper("show", samples / "cat.jpg")
     assert opened == []
@@ -419,6 +429,8 @@ def test_boxes_of_paths_from_a_pipe_leave_before_it_ends(photos: Path, cropper_p
     odd = photos / "new\nline \udcff.jpg"
     shutil.copy(photos / "0.jpg", odd)
     with cropper_process("boxes", "-0", "-", "--template", "{path} {width}", stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
         for path in (photos / "1.jpg", odd):
             process.stdin.write(os.fsencode(path) + b"\0")
             process.stdin.flush()
@@ -431,6 +443,8 @@ def test_boxes_of_paths_from_a_pipe_leave_before_it_ends(photos: Path, cropper_p
 @posix_only
 def test_boxes_end_quietly_when_nobody_reads_on(photos: Path, cropper_process: StartProcess) -> None:
     with cropper_process("boxes", "--template", "{path}", *[photos] * 40) as process:
+        assert process.stdout
+        assert process.stderr
         assert process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
@@ -502,7 +516,7 @@ def test_a_crop_goes_through_a_pipe_in_the_photos_format(photos: Path, tmp_path:
         assert (process.returncode, said) == (0, b"")
     assert made["0.jpg"].startswith(b"\xff\xd8")
     assert made["0.png"].startswith(b"\x89PNG")
-    assert cv2.imdecode(np.frombuffer(made["0.png"], np.uint8), cv2.IMREAD_COLOR).shape == (40, 40, 3)
+    assert imdecode(made["0.png"]).shape == (40, 40, 3)
 
 
 @posix_only

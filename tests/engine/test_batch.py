@@ -32,6 +32,7 @@ from cropper.engine.pipeline import BATCH_SIZE
 from cropper.engine.stages import pixels_needed
 from cropper.engine.tasks import decode_photo
 from cropper.imaging import decode
+from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
 from cropper.settings import Choosing, Fit, Settings, Target, Zoom
 from cropper.storage import thumbnails
@@ -399,7 +400,7 @@ def test_a_ledger_that_is_lost_costs_work_but_no_thumbnail(photos: Path, tmp_pat
 def test_a_model_that_fails_ends_the_run_and_keeps_what_is_finished(
     many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Failing(batch.Saliency):
+    class Failing(Saliency):
         left = 2
 
         def densities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -199,6 +199,8 @@ def answer_of(worker: Worker, jobs: list[Job]) -> Answer:
 @pytest.mark.parametrize("ours", [False, True])
 def test_a_chunk_that_two_workers_have_at_once_is_made_as_by_one(task: Task, ours: bool) -> None:
     """One that was taken for lost, and the one in its place: whoever is last, the files are whole and the answers alike."""
+    assert isinstance(task.source, Path)
+    assert isinstance(task.out, Path)
     names = sorted(path.name for path in task.source.glob("*.jpg"))
     jobs = [
         Job(
@@ -243,6 +245,7 @@ def test_a_worker_that_cannot_work_says_why(task: Task, change: dict[str, Any], 
         Worker(replace(task, **change)), [Job(0, "a.jpg", Path("a.jpg"), "jpg", ("a.jpg",), (), frozenset(), (None,))]
     )
     assert answer.photos == []
+    assert answer.error
     with pytest.raises(type(answer.error), match=reason):
         raise answer.error
 
@@ -255,6 +258,7 @@ def test_photos_that_brought_down_their_workers_are_given_up(task: Task, monkeyp
     monkeypatch.setattr(worker, "_counted", lambda key: nullcontext(TRIES + 1))
     answer = answer_of(worker, jobs)
     assert answer.photos == []
+    assert answer.error
     with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to b\.jpg; move away the one"):
         raise answer.error
 
@@ -286,6 +290,7 @@ def answers_and_deaths(task: Task, jobs: list[Job]) -> tuple[Answer, int]:
 
 @pytest.fixture
 def three(task: Task) -> list[Job]:
+    assert isinstance(task.source, Path)
     files = sorted(task.source.glob("*.jpg"))[:3]
     return [
         Job(n, name, file, "jpg", (name,), (), frozenset(), (None,), temporary=temporary_name(n))
@@ -296,8 +301,11 @@ def three(task: Task) -> list[Job]:
 def test_a_photo_that_workers_die_of_fails_and_the_others_are_made(task: Task, three: list[Job]) -> None:
     answer, deaths = answers_and_deaths(task, three)
     assert (answer.error, deaths) == (None, 1 + TRIES_ALONE)
-    assert [[row.status for row in photo.done.rows] for photo in answer.photos] == [["ok"], ["failed"], ["ok"]]
-    assert answer.photos[1].done.rows[0].message == "the decoder died of it; export it again"
+    photos = [photo for photo in answer.photos if isinstance(photo, Finished)]
+    assert photos == answer.photos
+    assert isinstance(task.out, Path)
+    assert [[row.status for row in photo.done.rows] for photo in photos] == [["ok"], ["failed"], ["ok"]]
+    assert photos[1].done.rows[0].message == "the decoder died of it; export it again"
     assert {path.name for path in task.out.iterdir()} == {STATE_FOLDER, "a.jpg", "c.jpg"}
 
 
@@ -308,6 +316,7 @@ def test_workers_that_die_of_any_photo_are_given_up(task: Task, three: list[Job]
     monkeypatch.setattr(tasks, "try_alone", die)
     answer, deaths = answers_and_deaths(replace(task, name="unsound"), three)
     assert deaths == TRIES
+    assert answer.error
     with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to c\.jpg"):
         raise answer.error
 
@@ -360,7 +369,7 @@ def test_answers_that_are_not_those_that_were_asked_for_are_an_error(
 
     monkeypatch.setattr(cluster, "_data_set", lambda engine, chunks: Tables())
     jobs = [Job(n, f"{n}.jpg", Path(f"{n}.jpg"), "jpg", (f"{n}.jpg",), (), frozenset(), (None,)) for n in range(4)]
-    recorded = []
+    recorded: list[Finished] = []
     with pytest.raises(CropperError, match=reason):
         list(Cluster(task, 1, 0).run(iter(jobs), recorded.append))
     assert [one.number for one in recorded] == list(range(len(recorded)))
@@ -374,7 +383,11 @@ def test_a_cluster_that_dies_with_no_error_of_the_usual_kind_is_not_waited_for(
 
     monkeypatch.setattr(cluster, "_data_set", end)
     with pytest.raises(CropperError, match=r"the cluster failed \(SystemExit: out\)"):
-        list(Cluster(task, 1, 0).run(iter([Job(0, "a.jpg", Path("a.jpg"), "jpg", ("a.jpg",), (), frozenset(), (None,))]), list))
+        list(
+            Cluster(task, 1, 0).run(
+                iter([Job(0, "a.jpg", Path("a.jpg"), "jpg", ("a.jpg",), (), frozenset(), (None,))]), lambda one: None
+            )
+        )
 
 
 def test_the_reason_of_a_failed_connection_is_the_one_at_bottom() -> None:
@@ -395,14 +408,15 @@ def test_nothing_behind_an_error_is_recorded(task: Task, monkeypatch: pytest.Mon
     """Else rows of an earlier run, of photos between it and the next ones, would be lost."""
     jobs = [Job(n, f"{n}.jpg", Path(f"{n}.jpg"), "jpg", (f"{n}.jpg",), (), frozenset(), (None,)) for n in range(6)]
     done = [Finished(job.number, Done(job.path)) for job in jobs]
-    answers = [Answer(done[:2]), Answer([done[2], jobs[3]], OutputError("the disk is full")), Answer(done[4:])]
+    answers = [Answer([*done[:2]]), Answer([done[2], jobs[3]], OutputError("the disk is full")), Answer([*done[4:]])]
 
     def carry(engine: object, chunks: object, queue: Any, ended: object) -> None:
         for answer in answers:
             queue.put(answer)
 
     monkeypatch.setattr(cluster, "_carry", carry)
-    engine, recorded = Cluster(task, 1, 0), []
+    engine = Cluster(task, 1, 0)
+    recorded: list[Finished] = []
     with pytest.raises(OutputError, match="the disk is full"):
         list(engine.run(iter(jobs), recorded.append))
     assert [one.number for one in recorded] == [0, 1]

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures import Command, Limit, MakePhoto
+from fixtures import Command, Limited, MakePhoto
 
 from cropper import CropperError, OutputError, PhotoError, UsageError
 from cropper.engine.batch import run_batch
+from cropper.engine.job import Done
 from cropper.errors import raise_if_for_all
 from cropper.ledger.run import close_run, open_run
 from cropper.ledger.table import Row, Writer, read_rows
@@ -37,7 +38,7 @@ def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
 
 
 @pytest.fixture
-def limited() -> Iterator[Limit]:
+def limited() -> Iterator[Limited]:
     """Set one of the process's limits; it is as before afterwards."""
     before = {}
 
@@ -49,8 +50,7 @@ def limited() -> Iterator[Limit]:
         for what, limits in before.items():
             resource.setrlimit(what, limits)
 
-    limit.lift = lift
-    yield limit
+    yield Limited(limit, lift)
     lift()
 
 
@@ -59,11 +59,11 @@ def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_size) for path in found}
 
 
-def process(source: Path, out: Path) -> list:
+def process(source: Path, out: Path) -> list[Done]:
     return list(run_batch(source, out, Settings((SIZE,)), 2))
 
 
-def goes_on_from(photos: Path, out: Path, before: dict) -> None:
+def goes_on_from(photos: Path, out: Path, before: dict[str, tuple[bytes, int]]) -> None:
     """The sources are as they were, nothing is half made, and the next run ends as an undisturbed one."""
     assert tree(photos) == before
     assert not list(out.rglob("*.part"))
@@ -96,7 +96,7 @@ def test_a_full_disk_ends_a_run_with_one_message(photos: Path, tmp_path: Path, k
 
 
 @pytest.mark.parametrize("bytes", [100, 600, 1200])
-def test_files_that_may_not_grow_end_a_run_with_one_message(photos: Path, tmp_path: Path, limited: Limit, bytes: int) -> None:
+def test_files_that_may_not_grow_end_a_run_with_one_message(photos: Path, tmp_path: Path, limited: Limited, bytes: int) -> None:
     before = tree(photos)
     limited(resource.RLIMIT_FSIZE, bytes)
     with pytest.raises(OutputError, match="File too large"):
@@ -105,7 +105,7 @@ def test_files_that_may_not_grow_end_a_run_with_one_message(photos: Path, tmp_pa
     goes_on_from(photos, tmp_path / "out", before)
 
 
-def test_too_many_open_files_end_a_run_with_one_message(photos: Path, tmp_path: Path, limited: Limit) -> None:
+def test_too_many_open_files_end_a_run_with_one_message(photos: Path, tmp_path: Path, limited: Limited) -> None:
     before = tree(photos)
     here = run_batch(photos, tmp_path / "out", Settings((SIZE,)), 2)
     next(here)
@@ -216,7 +216,7 @@ def test_an_empty_thumbnail_is_made_again(photos: Path, tmp_path: Path) -> None:
 def test_runs_killed_at_random_points_end_as_undisturbed_ones(tmp_path: Path, options: tuple[str, ...]) -> None:
     """The short form of what tests/stress/killed.py does."""
     harness = Path(__file__).parents[1] / "stress/killed.py"
-    command = [sys.executable, harness, "--kills", "5", "--photos", "40", *options]
+    command: list[str | Path] = [sys.executable, harness, "--kills", "5", "--photos", "40", *options]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("5 killed")
@@ -251,6 +251,7 @@ def slow(photos: Path, make_photo: MakePhoto, tmp_path: Path) -> Iterator[subpro
         stderr=-1,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+    assert process.stdout
     assert process.stdout.readline() == b"slow\n"
     while not (tmp_path / "out/b").exists():
         time.sleep(0.02)
@@ -295,7 +296,7 @@ def row(path: str, size: str = "1:1", message: str = "") -> Row:
     return Row(path, path, "ok", size=size, message=message)
 
 
-def test_rows_that_cannot_be_written_leave_no_half_row_before_the_next(tmp_path: Path, limited: Limit) -> None:
+def test_rows_that_cannot_be_written_leave_no_half_row_before_the_next(tmp_path: Path, limited: Limited) -> None:
     writer = Writer(tmp_path / "part.csv")
     writer.append([row("a.jpg")])
     whole = (tmp_path / "part.csv").read_bytes()

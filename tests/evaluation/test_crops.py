@@ -54,7 +54,7 @@ def test_no_box_keeps_more_than_the_best(seed: int, width: int, height: int, asp
     assert best[0] + best[2] <= width
     assert best[1] + best[3] <= height
     free = width - best[2] + height - best[3]
-    for offset in range(free + 1) if free <= 64 else np.linspace(0, free, 65).round():
+    for offset in range(int(free) + 1) if free <= 64 else np.linspace(0, free, 65).round():
         corner = (offset, 0.0) if best[2] < width else (0.0, offset)
         assert crops.kept(points, (*corner, *best[2:])) <= crops.kept(points, best)
 

@@ -129,7 +129,7 @@ def test_the_twins_windows_are_those_published(viewed: Viewed) -> None:
     photo = viewed([(50, 40)] * 40)
     twin = gaze.off_centre(gaze.GazeSet((photo, photo)))
     rng = np.random.default_rng(20181)
-    expected = [(rng.integers(0, 31), rng.integers(0, 25)) for _ in range(2)]
+    expected = [(int(rng.integers(0, 31)), int(rng.integers(0, 25))) for _ in range(2)]
     assert [window.corner for window in twin.photos] == expected
 
 
@@ -146,7 +146,7 @@ def test_a_fixation_is_blurred_by_a_thirtieth_of_the_width(viewed: Viewed) -> No
     density = viewed([(150.7, 100.2)], size=(300, 200)).density()
     assert density.shape == (200, 300)
     assert density.sum() == pytest.approx(1)
-    assert np.unravel_index(density.argmax(), density.shape) == (100, 150)
+    assert np.unravel_index(density.argmax(), density.shape) == (100, 150)  # type: ignore[comparison-overlap]  # numpy's integers equal Python's
     variance = (density.sum(axis=0) * (np.arange(300) - 150) ** 2).sum()
     assert variance**0.5 == pytest.approx(0.033 * 300, rel=0.02)
 
@@ -161,7 +161,7 @@ def test_the_centre_bias_is_relative_to_each_photo(viewed: Viewed) -> None:
     bias = gaze.centre_bias([small, large])
     assert bias.shape == (64, 64)
     assert bias.sum() == pytest.approx(1)
-    assert np.unravel_index(bias.argmax(), bias.shape) == (48, 16)
+    assert np.unravel_index(bias.argmax(), bias.shape) == (48, 16)  # type: ignore[comparison-overlap]  # numpy's integers equal Python's
     assert bias == pytest.approx(gaze.centre_bias([small]))
 
 

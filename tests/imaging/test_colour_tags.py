@@ -91,6 +91,7 @@ def test_colours_by_numbers_go_along_as_a_profile(data: bytes, format: str) -> N
     file = encode(decode(data, header, (60, 44)), header, format)
     with Image.open(io.BytesIO(file)) as opened:
         assert opened.info["icc_profile"] == header.icc_profile
+    assert header.icc_profile
     assert len(header.icc_profile) < 1000
     assert np.abs(converted(data) - np.asarray(RGB)).mean() > 4  # brighter colours than the same numbers in sRGB
 
@@ -159,5 +160,6 @@ NOISY = tagged_avif(RGB, 12, 13), with_chunks(RGB, cHRM=P3_POINTS, gAMA=GAMMA)
 
 def test_profiles_made_here_say_how_long_they_are() -> None:
     for profile in (ink_profile(), profile_of_tags(Colours(((0.68, 0.32), (0.265, 0.69), (0.15, 0.06), (0.3127, 0.329)), 16))):
+        assert profile
         assert struct.unpack_from(">I", profile)[0] == len(profile)
         assert len(profile) % 4 == 0

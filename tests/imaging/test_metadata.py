@@ -148,7 +148,7 @@ def test_no_place_and_no_secret_survives(tmp_path: Path, input: str, output: str
         assert {number: as_written(text) for number, text in tags.items()} == {0x013B: ARTIST, 0x8298: COPYRIGHT}
     if shutil.which("exiftool"):
         (tmp_path / f"made.{output}").write_bytes(made)
-        command = ["exiftool", "-a", "-G1", "-gps:all", "-xmp:all", "-iptc:all", "-ifd1:all", tmp_path / f"made.{output}"]
+        command = ["exiftool", "-a", "-G1", "-gps:all", "-xmp:all", "-iptc:all", "-ifd1:all", str(tmp_path / f"made.{output}")]
         assert subprocess.run(command, capture_output=True).stdout == b""
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cropper.imaging.pad import canvas_for, fitted, padded
+from cropper.geometry import fitted
+from cropper.imaging.pad import canvas_for, padded
 from cropper.settings import Target
 
 SIDES = st.integers(1, 6000)

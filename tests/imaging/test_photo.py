@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from fixtures import imread
 from hostile import chunk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
@@ -92,7 +94,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(one.astype(int) - other).mean())
 
 
-def header_of(**changes: object) -> Header:
+def header_of(**changes: Any) -> Header:
     return replace(probe(file(image(), "PNG")), **changes)
 
 
@@ -209,7 +211,7 @@ def test_photo_looks_as_pillow_sees_it(kind: str) -> None:
 
 
 # How an upright scene is stored so that its orientation tag puts it right.
-STORED = {
+STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -281,7 +283,7 @@ def test_sample_photo_is_decoded_upright(path: Path) -> None:
     pixels = decode(data, header, (120, 80))
     theirs = by_pillow(data)
     assert (theirs.shape[1], theirs.shape[0]) == (header.width, header.height)
-    small = cv2.resize(theirs, (pixels.shape[1], pixels.shape[0]), interpolation=cv2.INTER_AREA)
+    small: NDArray[Any] = cv2.resize(theirs, (pixels.shape[1], pixels.shape[0]), interpolation=cv2.INTER_AREA)
     assert difference(on_white(pixels), on_white(small)) < 6
 
 
@@ -874,7 +876,7 @@ def test_nothing_but_the_profile_is_told_of_a_photo(input: str, output: str) -> 
     exif[274] = 3
     if input != "TIFF":
         exif[34853] = {1: "N", 2: (52.0, 31.0, 12.5), 29: "SECRET:01"}
-    options = {"exif": exif, "icc_profile": SRGB}
+    options: dict[str, Any] = {"exif": exif, "icc_profile": SRGB}
     if input in ("JPEG", "WEBP", "AVIF"):
         options["xmp"] = b"<x>SECRET place</x>"
     if input == "JPEG":

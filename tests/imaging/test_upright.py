@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from fixtures import Command
 from PIL import Image
 from test_photo import STORED
 
-FORMATS = {
+FORMATS: dict[str, dict[str, Any]] = {
     "jpg": {"quality": 100, "subsampling": 0},
     "png": {},
     "webp": {"lossless": True},

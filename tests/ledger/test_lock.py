@@ -31,6 +31,7 @@ input()
 def other(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that has the lock of OUT."""
     process = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path / "out/.cropper/lock"], stdin=-1, stdout=-1)
+    assert process.stdout
     assert process.stdout.readline().startswith(b"has")
     yield process
     process.kill()

@@ -20,7 +20,7 @@ def model(request: pytest.FixtureRequest) -> Saliency:
 
 
 @given(st.integers(1, 3000), st.floats(0.1, 10))
-def test_no_photo_between_1_10_and_10_1_is_squashed_beyond_15_percent(height: int, aspect: tuple[int, int]) -> None:
+def test_no_photo_between_1_10_and_10_1_is_squashed_beyond_15_percent(height: int, aspect: float) -> None:
     width = max(1, round(height * aspect))
     if not 0.1 <= width / height <= 10:
         return

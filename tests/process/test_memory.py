@@ -51,7 +51,7 @@ def test_the_environments_word_on_the_allocator_counts() -> None:
 
 
 def test_only_a_program_of_its_own_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = []
+    told: list[object] = []
     monkeypatch.setattr(cli, "keep_memory", told.append)
     with pytest.raises(SystemExit):
         cli.main(["formats", "--help"])

@@ -64,7 +64,7 @@ def start(photos: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Pop
     begun = []
 
     def start(*options: str, stderr: int = subprocess.PIPE, before: Callable[[], object] = int) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", DRIVER, "batch", photos, "out", "--size", "48x32", "-j", "2", *options]
+        command: list[str | Path] = [sys.executable, "-c", DRIVER, "batch", photos, "out", "--size", "48x32", "-j", "2", *options]
         path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         process = subprocess.Popen(
             command,
@@ -370,6 +370,7 @@ def died_at(*paths: str) -> ChildEnd:
 
 
 def sleeps(attempt: Attempt) -> int:
+    assert attempt.alone is not None
     attempt.journal.begin(0, attempt.alone)
     attempt.journal.take([0])
     attempt.journal.clock(0, True)
@@ -442,7 +443,7 @@ def test_a_run_that_can_have_no_child_does_the_work_itself(monkeypatch: pytest.M
 
     monkeypatch.setattr(os, "fork", failing)
     before = signal.getsignal(signal.SIGINT)
-    said = []
+    said: list[str] = []
 
     def work(attempt: Attempt) -> int:
         assert signal.getsignal(signal.SIGINT) is before
@@ -548,7 +549,7 @@ def test_a_journal_is_read_whole_while_it_is_written() -> None:
             return memory[part]
 
     journal.begin(1, "a.j")
-    journal._memory = InBetween()
+    journal._memory = InBetween()  # type: ignore[assignment]
     assert journal.photos == []
     assert [entry.path for entry in journal.photos] == ["aaü.jpg"]
 

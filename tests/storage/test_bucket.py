@@ -113,8 +113,8 @@ def test_every_mixture_gives_the_same_tree_and_table(photos: Path, tmp_path: Pat
     process(photos, tmp_path / "out")
     expected = tree(tmp_path / "out")
     assert len(expected) == MANY + 3
-    for source, out in (("memory://in", "memory://out1"), ("memory://in", tmp_path / "out2"), (photos, "memory://out3")):
-        out = place(str(out))
+    for source, made in (("memory://in", "memory://out1"), ("memory://in", tmp_path / "out2"), (photos, "memory://out3")):
+        out = place(str(made))
         assert process(place(str(source)), out) == MADE
         assert tree(out) == expected
         assert process(place(str(source)), out) == {"unchanged": MANY + 2, "failed": 2}
@@ -351,7 +351,7 @@ def test_paths_never_load_fsspec(photos: Path, tmp_path: Path) -> None:
         "finally:\n    print({'fsspec', 's3fs', 'cropper.storage.bucket', 'cropper.ledger.upload'} & set(sys.modules))"
         "\n    print({'pyarrow', 'ray'} & set(sys.modules))"
     )
-    command = [sys.executable, "-c", script, "batch", photos, tmp_path / "out", "--size", "64x36", "--quiet"]
+    command: list[str | Path] = [sys.executable, "-c", script, "batch", photos, tmp_path / "out", "--size", "64x36", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, set(done.stdout.splitlines())) == (1, {"set()"})  # of the supervisor too
 

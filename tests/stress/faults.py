@@ -37,10 +37,10 @@ from typing import Any
 import click
 import cv2
 import fsspec
-from fixtures import imread
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import s3
+from fixtures import imread
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 BUCKET = "bucket"
@@ -161,7 +161,8 @@ def trial(photos: int, kills: int, share: float, seed: int, delay: float = 1) ->
         folder, fs = Path(scratch), fsspec.filesystem("s3", endpoint_url=server, key="-", secret="-", use_listings_cache=False)
         make_photos(folder / "first", folder / "later", photos, seed)
         fs.mkdir(BUCKET)
-        codes, trees, seconds = {}, {}, {}
+        codes, trees = {}, {}
+        seconds: dict[str, float] = {}
         for name in SCENES:
             fs.put(str(folder / name), f"{BUCKET}/{name}", recursive=True)
             codes[name] = run(folder / name, folder / "out")[0]

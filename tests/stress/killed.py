@@ -33,7 +33,6 @@ from tempfile import mkdtemp
 import click
 import cv2
 import numpy as np
-from fixtures import imread
 
 from cropper.cli import main, supervision
 from cropper.engine import batch
@@ -41,6 +40,7 @@ from cropper.errors import OutputError
 from cropper.ledger import lock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from fixtures import imread
 from plain import Plain
 
 SMALL = ("--size", "48x32")
@@ -115,9 +115,9 @@ def begin(
     if process:
         return process
     if supervised:
-        supervision.can_fork = lambda: True  # type: ignore[assignment]
+        supervision.can_fork = lambda: True  # type: ignore[attr-defined]
     if not network:
-        batch.Saliency = Plain  # type: ignore[misc,assignment]
+        batch.Saliency = Plain  # type: ignore[attr-defined, assignment]
     count, lock, out = 0, threading.Lock(), arguments[1]
 
     def note(event: str, values: tuple[object, ...]) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 import hostile
 import pytest
 from fixtures import Command
+from PIL import Image
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="names and files that Windows does not have")
 
 PATIENCE = 120  # a busy machine is no failure
-JPEG = hostile.saved(hostile.Image.new("RGB", (320, 240), (90, 140, 60)), "JPEG")
+JPEG = hostile.saved(Image.new("RGB", (320, 240), (90, 140, 60)), "JPEG")
 
 
 def test_every_hostile_file_has_a_row_and_a_reason(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_headers_that_lie_cost_no_memory(tmp_path: Path) -> None:
     (tmp_path / "plain" / "a.jpg").write_bytes(JPEG)
     files = {name: data for name, data in hostile.lying() if "6000" not in str(name)}
     hostile.fill(tmp_path / "in", iter(files.items()))
-    hostile.fill(tmp_path / "in", [("one bit.png", hostile.png(65535, 65535, 1, 0, hostile.zeros(1 << 20)))])
+    hostile.fill(tmp_path / "in", iter([("one bit.png", hostile.png(65535, 65535, 1, 0, hostile.zeros(1 << 20)))]))
     plain = hostile.run(tmp_path / "plain", tmp_path / "plain out", 2, PATIENCE)
     result = hostile.run(tmp_path / "in", tmp_path / "out", 2, PATIENCE)
     assert not result.complaints
@@ -75,7 +76,7 @@ def test_truncated_photo_is_salvaged_by_the_command_where_asked(
 )
 def test_max_pixels_holds_in_every_command(cropper: Command, tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "in").mkdir()
-    hostile.Image.new("RGB", (2000, 1000)).save(tmp_path / "in" / "a.jpg")
+    Image.new("RGB", (2000, 1000)).save(tmp_path / "in" / "a.jpg")
     code, _, said = cropper(*command, "--max-pixels", "1")
     assert code == 1
     assert "in/a.jpg: it has more pixels than is safe to decode (2000 x 1000, 2 megapixels); allow them with --max-pixels" in said
@@ -86,7 +87,7 @@ def test_max_pixels_holds_in_every_command(cropper: Command, tmp_path: Path, com
 @pytest.mark.parametrize("command", [("sheet", "out", "-o", "s.png"), ("review", "out")])
 def test_what_looks_over_a_batch_takes_its_limits(cropper: Command, tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "in").mkdir()
-    hostile.Image.new("RGB", (2000, 1000)).save(tmp_path / "in" / "a.jpg")
+    Image.new("RGB", (2000, 1000)).save(tmp_path / "in" / "a.jpg")
     whole = Path(hostile.SAMPLE).read_bytes()
     (tmp_path / "in" / "half.jpg").write_bytes(whole[: len(whole) // 2])
     assert cropper("batch", "in", "out", "--salvage")[0] == 0
@@ -109,7 +110,7 @@ def test_what_is_salvaged_is_said(cropper: Command, tmp_path: Path, command: tup
 def test_raising_max_pixels_makes_just_what_failed(cropper: Command, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "small.jpg").write_bytes(JPEG)
-    hostile.Image.new("RGB", (2000, 1000)).save(tmp_path / "in" / "large.jpg")
+    Image.new("RGB", (2000, 1000)).save(tmp_path / "in" / "large.jpg")
     assert cropper("batch", "in", "out", "--max-pixels", "1")[0] == 1
     code, _, said = cropper("batch", "in", "out")
     assert code == 0

@@ -12,7 +12,10 @@ from cropper.views.lettering import _SYSTEM_FONTS, _system, lettered, wrapped
 def test_words_in_ascii_are_drawn_as_they_are_whatever_fonts_a_system_has() -> None:
     words, font = lettered("wren (2).jpg", 15)
     assert words == "wren (2).jpg"
-    assert font.getname() == ImageFont.load_default(15).getname()
+    ours = ImageFont.load_default(15)
+    assert isinstance(ours, ImageFont.FreeTypeFont)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    assert font.getname() == ours.getname()
 
 
 def test_a_letter_that_no_font_has_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fixtures import MakePhoto
+from fixtures import MakePhoto, imdecode
 
 from cropper import OutputError, PhotoError, UsageError
 from cropper.engine.batch import run_batch
@@ -87,7 +87,7 @@ def test_a_photo_that_is_not_there_or_broken_is_said_with_its_path(tmp_path: Pat
 def test_a_picture_is_saved_in_the_format_its_name_says(tmp_path: Path, name: str) -> None:
     picture = np.full((20, 30, 3), (40, 90, 200), np.uint8)
     save(picture, tmp_path / name)
-    read = cv2.imdecode(np.frombuffer((tmp_path / name).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    read = imdecode((tmp_path / name).read_bytes())
     assert np.abs(read.astype(int) - picture).max() <= 4
     magic = {"png": b"\x89PNG", "JPG": b"\xff\xd8", "webp": b"RIFF"}[name.rpartition(".")[2]]
     assert (tmp_path / name).read_bytes().startswith(magic)

@@ -6,6 +6,7 @@ import csv
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -69,7 +70,7 @@ def test_a_folder_without_a_ledger_is_said(tmp_path: Path) -> None:
         select(tmp_path, 9, False)
 
 
-def contains(sheet: NDArray[np.uint8], picture: NDArray[np.uint8], tolerance: float = 10.0) -> bool:
+def contains(sheet: NDArray[np.uint8], picture: NDArray[Any], tolerance: float = 10.0) -> bool:
     """Whether a picture is somewhere on a sheet, but for how it was scaled."""
     differences = cv2.matchTemplate(sheet, picture, cv2.TM_SQDIFF)
     return float(np.sqrt(max(0.0, differences.min()) / picture.size)) < tolerance
@@ -89,7 +90,7 @@ def test_each_crop_stands_beside_its_original(folder: Path, tmp_path: Path, dry_
         row = next(row for row in read_rows(out / "boxes.csv") if row.path == name)
         original = imread(str(folder / name))
         scale = min(SLOT[0] / original.shape[1], SLOT[1] / original.shape[0])
-        box = Box(*(int(side) for side in (row.x, row.y, row.width, row.height)), 0, (0, 0)).scaled(scale, scale)
+        box = Box(int(row.x), int(row.y), int(row.width), int(row.height), 0, (0, 0)).scaled(scale, scale)
         small = cv2.resize(original, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         # Between the box's lines and the focus's ring, the photo is as it was.
         corner = small[box.y + 8 : box.y + box.height // 3, box.x + 8 : box.x + box.width // 3]

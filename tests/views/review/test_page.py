@@ -32,7 +32,9 @@ def write(out: Path, source: Path | None = None, jobs: int = 2) -> list[Shown]:
 
 def data_of(out: Path) -> dict[str, Any]:
     text = (out / PAGE).read_text(encoding="utf-8")
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
+    assert found
+    return json.loads(found[1])
 
 
 def by_path(out: Path) -> dict[str, Any]:

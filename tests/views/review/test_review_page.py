@@ -166,7 +166,7 @@ def page(chromium: webdriver.Chrome, made: Path, tmp_path: Path) -> Iterator[Pag
     opened = Page(chromium, made, tmp_path)
     yield opened
     # "SEVERE" would be an exception, or something that the page's own policy forbids.
-    severe = [entry["message"] for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"]
+    severe = [entry["message"] for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
     assert severe == []
 
 
@@ -195,7 +195,7 @@ def test_the_page_may_not_ask_the_network(page: Page) -> None:
         "const i = new Image(); i.src = 'http://127.0.0.1:9/a.png';"
     )
     assert asked == "img-src"
-    page.driver.get_log("browser")  # the one violation that is meant
+    page.driver.get_log("browser")  # type: ignore[no-untyped-call]  # the one violation that is meant
 
 
 def test_filters(page: Page, made: Path) -> None:
@@ -465,7 +465,7 @@ def test_everything_has_a_name_for_a_screen_reader(page: Page) -> None:
     def nameless(inside: str = "body") -> list[str]:
         kinds = ("button", "input", "select", "[role=group]", "ol", "aside", "dialog")
         found = page.driver.find_elements(By.CSS_SELECTOR, ", ".join(f"{inside} {kind}" for kind in kinds))
-        return [one.get_attribute("outerHTML")[:80] for one in found if one.is_displayed() and not one.accessible_name]
+        return [str(one.get_attribute("outerHTML"))[:80] for one in found if one.is_displayed() and not one.accessible_name]
 
     assert nameless() == []
     card = page.find(".card[data-number='1']").accessible_name
@@ -492,10 +492,10 @@ def test_five_thousand_photos_are_no_more_than_fifty_in_the_page(chromium: webdr
     (out / PAGE).write_bytes(_page(out, "cropper batch", tuple(SIZES), entries))
     page = Page(chromium, tmp_path, tmp_path)
     assert page.find("#count").text == "5,000 photos, least certain first"
+    tops = "return [...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().top)"
     for place in (0, 0.3, 0.99, 1):
         page.run("scrollTo(0, arguments[0] * document.body.scrollHeight)", place)
-        tops = "return [...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().top)"
-        page.wait(lambda tops=tops: any(0 < top < 400 for top in page.run(tops)))
+        page.wait(lambda: any(0 < top < 400 for top in page.run(tops)))
         assert 1 < page.run("return document.querySelectorAll('.card').length") < 50
     assert "4999.jpg" in page.names()
     begun = time.perf_counter()
