@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from fixtures import Command, Ended, MakePhoto, StartProcess
 from hypothesis import settings
 from plain import Plain
 
@@ -31,13 +32,13 @@ def samples() -> Path:
 
 
 @pytest.fixture
-def plain_rule(monkeypatch) -> None:
+def plain_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain rule in the network's place, for runs that are about files."""
     monkeypatch.setattr(batch, "Saliency", Plain)
 
 
 @pytest.fixture
-def make_photo() -> Callable[..., Path]:
+def make_photo() -> MakePhoto:
     """A function that writes a small photo of noise with one bright subject, no two seeds alike."""
 
     def make(path: Path, width: int = 96, height: int = 64, seed: int = 0) -> Path:
@@ -53,11 +54,11 @@ def make_photo() -> Callable[..., Path]:
 
 
 @pytest.fixture
-def cropper(capfdbinary, tmp_path: Path, monkeypatch) -> Callable[..., tuple[int, str, str]]:
+def cropper(capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run the command in this process, in the test's folder: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments) -> tuple[int, str, str]:
+    def run(*arguments: object) -> Ended:
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
         out, err = capfdbinary.readouterr()
@@ -67,10 +68,12 @@ def cropper(capfdbinary, tmp_path: Path, monkeypatch) -> Callable[..., tuple[int
 
 
 @pytest.fixture
-def cropper_process(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
+def cropper_process(tmp_path: Path) -> StartProcess:
     """A function that starts ``cropper`` as a process of its own, in the test's folder."""
 
-    def start(*arguments: str | bytes | Path, environment: dict[str, str] | None = None, **streams) -> subprocess.Popen[bytes]:
+    def start(
+        *arguments: str | bytes | Path, environment: dict[str, str] | None = None, **streams: Any
+    ) -> subprocess.Popen[bytes]:
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
         command = [sys.executable, "-m", "cropper", *arguments]
         return subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **(environment or {})}, **streams)

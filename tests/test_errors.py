@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ ALL = [UsageError, PhotoError, OutputError, ModelError, DependencyError]
 
 
 @pytest.mark.parametrize("error", ALL)
-def test_every_error_is_public_and_caught_by_the_base(error):
+def test_every_error_is_public_and_caught_by_the_base(error: type[CropperError]) -> None:
     assert getattr(cropper, error.__name__) is error
     with pytest.raises(cropper.CropperError):
         raise error("it broke")
@@ -30,17 +32,17 @@ def test_every_error_is_public_and_caught_by_the_base(error):
         (PhotoError("it broke", path="a/b.jpg", remedy="mend it"), "a/b.jpg: it broke; mend it"),
     ],
 )
-def test_error_says_where_what_and_what_to_do(error, said):
+def test_error_says_where_what_and_what_to_do(error: PhotoError, said: str) -> None:
     assert str(error) == said
 
 
-def test_reason_leaves_out_the_path():
+def test_reason_leaves_out_the_path() -> None:
     assert PhotoError("it broke", path="a.jpg", remedy="mend it").reason == "it broke; mend it"
 
 
 @pytest.mark.parametrize("error", ALL)
 @pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copied", "pickled"])
-def test_error_survives_a_way_to_another_process(error, again):
+def test_error_survives_a_way_to_another_process(error: type[CropperError], again: Callable[[Any], Any]) -> None:
     original = error("it broke", path="a.jpg", remedy="mend it")
     copied = again(original)
     assert type(copied) is error
@@ -48,7 +50,7 @@ def test_error_survives_a_way_to_another_process(error, again):
     assert str(copied) == str(original)
 
 
-def test_printable_path_is_one_line_of_utf8():
+def test_printable_path_is_one_line_of_utf8() -> None:
     hostile = os.fsdecode(b"a\nb\x1b[31m\xff\xe9.jpg")
     shown = printable(hostile)
     assert shown == "a\\nb\\x1b[31m\\udcff\\udce9.jpg"

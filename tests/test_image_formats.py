@@ -7,14 +7,14 @@ import pytest
 from cropper.image_formats import FORMAT_OF, FORMATS, MIME_OF, PHOTO_EXTENSIONS, QUALITY, output_format, titles
 
 
-def test_no_two_formats_share_an_extension_or_an_output():
+def test_no_two_formats_share_an_extension_or_an_output() -> None:
     extensions = [extension for one in FORMATS for extension in one.extensions]
     assert len(extensions) == len(set(extensions)) == len(PHOTO_EXTENSIONS)
     outputs = [one.output for one in FORMATS if one.output]
     assert len(outputs) == len(set(outputs))
 
 
-def test_derived_lists():
+def test_derived_lists() -> None:
     assert {
         **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "jpg"),
         **{".png": "png", ".webp": "webp", ".avif": "avif"},
@@ -28,10 +28,10 @@ def test_derived_lists():
     ("name", "format", "output"),
     [("a.JPG", "keep", "jpg"), ("a.gif", "keep", "png"), ("a", "keep", "png"), ("a.jpg", "webp", "webp")],
 )
-def test_output_format_of_a_photo(name, format, output):
+def test_output_format_of_a_photo(name: str, format: str, output: str) -> None:
     assert output_format(name, format) == output
 
 
-def test_titles_make_a_sentence():
+def test_titles_make_a_sentence() -> None:
     assert titles(FORMATS, "or") == "JPEG, PNG, WebP, AVIF, TIFF, BMP or GIF"
     assert titles(FORMATS[:1], "and") == "JPEG"

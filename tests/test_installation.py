@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
+from fixtures import Command, MakePhoto
 
 from cropper import installation
 from cropper.errors import PhotoError
 from cropper.image_formats import EXTENSIONS_OF, QUALITY
-from cropper.installation import formats, model
+from cropper.installation import Format, formats, model
 from cropper.model.saliency import BUNDLED_MODEL
 
 
-def test_what_is_said_is_what_batches_do(cropper, make_photo, tmp_path):
+def test_what_is_said_is_what_batches_do(cropper: Command, make_photo: MakePhoto, tmp_path: Path) -> None:
     """Every format that is read makes thumbnails, in every format that is written."""
     known = formats()
     assert [one.name for one in known] == list(EXTENSIONS_OF)
@@ -29,37 +33,37 @@ def test_what_is_said_is_what_batches_do(cropper, make_photo, tmp_path):
     assert made == {one.extensions[0][1:]: one.writes for one in known if one.extensions[0][1:] in QUALITY}
 
 
-def test_what_is_never_written_is_said(cropper):
+def test_what_is_never_written_is_said(cropper: Command) -> None:
     assert {one.name for one in formats() if not one.writes} >= {"TIFF", "BMP", "GIF"}
     assert {one.name: one.quality for one in formats() if one.writes}["PNG"] is None
 
 
-def of(name):
+def of(name: str) -> Format:
     return next(one for one in formats() if one.name == name)
 
 
-def test_a_decoder_that_is_missing_is_noticed(monkeypatch):
-    imdecode = cv2.imdecode
+def test_a_decoder_that_is_missing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    imdecode: Callable[..., Any] = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda data, flags: None if b"WEBPVP8" in data.tobytes() else imdecode(data, flags))
     assert of("WEBP").reads is False
     assert of("JPEG").reads is True
 
 
-def test_a_decoder_that_gives_other_colours_is_noticed(monkeypatch):
-    imdecode = cv2.imdecode
+def test_a_decoder_that_gives_other_colours_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    imdecode: Callable[..., Any] = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda data, flags: imdecode(data, flags)[:, :, ::-1])
     assert of("BMP").reads is False
 
 
-def test_an_encoder_that_is_missing_is_noticed(monkeypatch):
-    def refuse(*arguments):
+def test_an_encoder_that_is_missing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
         raise PhotoError("the encoder refused")
 
     monkeypatch.setattr(installation, "encode", refuse)
     assert (of("AVIF").writes, of("AVIF").quality) == (False, None)
 
 
-def test_what_cannot_be_tried_is_not_known(monkeypatch):
+def test_what_cannot_be_tried_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import Image
 
     monkeypatch.delitem(Image.SAVE, "AVIF")
@@ -68,7 +72,7 @@ def test_what_cannot_be_tried_is_not_known(monkeypatch):
     assert of("AVIF").reads is None
 
 
-def test_the_model_is_the_file_that_ships():
+def test_the_model_is_the_file_that_ships() -> None:
     about = model()
     assert about.sha256 == hashlib.sha256(BUNDLED_MODEL.read_bytes()).hexdigest()
     assert about.bytes == BUNDLED_MODEL.stat().st_size
@@ -76,7 +80,7 @@ def test_the_model_is_the_file_that_ships():
 
 
 @pytest.mark.parametrize("name", ["JPEG", "AVIF"])
-def test_the_command_prints_a_table_or_json(cropper, name):
+def test_the_command_prints_a_table_or_json(cropper: Command, name: str) -> None:
     code, out, err = cropper("formats", "--json")
     assert (code, err) == (0, "")
     said = json.loads(out)

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 
 import click
-import cv2
 import pytest
+from fixtures import imread
 from PIL import Image
 
 from cropper.cli import main
@@ -55,7 +55,7 @@ def program(path: Path, script: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory) -> Path:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all that the recipes name."""
     folder = tmp_path_factory.mktemp("readme")
     photos = folder / "photos"
@@ -101,7 +101,7 @@ def is_imagemagick(program: str) -> bool:
 
 
 @pytest.fixture
-def here(prepared, monkeypatch) -> Path:
+def here(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(prepared)
     monkeypatch.setenv("PATH", f"{prepared / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(click, "launch", lambda path: 0)
@@ -120,8 +120,9 @@ def by_bash(recipe: str, folder: Path) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_does_what_it_says(here, capfd, recipe):
+def test_a_recipe_does_what_it_says(here: Path, capfd: pytest.CaptureFixture[str], recipe: str) -> None:
     needs_shell = re.search(r"[|<>]|^[A-Z_]+=", recipe)
+    code: str | int | None
     if needs_shell:
         shutil.rmtree(here / "square", ignore_errors=True)
         (here / "square").mkdir()
@@ -133,7 +134,7 @@ def test_a_recipe_does_what_it_says(here, capfd, recipe):
     assert code == 0, err
     assert all(line.startswith("cropper: ") and "failed" in line for line in err.splitlines())  # a batch's summary
     if "square/" in recipe:
-        squares = {path.name: cv2.imread(str(path)).shape for path in (here / "square").iterdir()}
+        squares = {path.name: imread(str(path)).shape for path in (here / "square").iterdir()}
         assert squares.keys() == {"cat.jpg", "wren in the rocks.jpg", "turned.jpg", "cat.again.jpg"}
         assert all(height == width > 200 for height, width, _ in squares.values())
         assert cut_alike(here)
@@ -141,12 +142,12 @@ def test_a_recipe_does_what_it_says(here, capfd, recipe):
 
 def cut_alike(folder: Path) -> bool:
     """Whether the photo stored on its side and the same one stored upright have the same square."""
-    turned, upright = (cv2.imread(str(folder / "square" / name)) for name in ("turned.jpg", "wren in the rocks.jpg"))
+    turned, upright = (imread(str(folder / "square" / name)) for name in ("turned.jpg", "wren in the rocks.jpg"))
     return turned.shape == upright.shape and float(abs(turned.astype(int) - upright).mean()) < 20  # lying down, it is 60
 
 
 @pytest.mark.parametrize("settings", blocks("toml"))
-def test_a_configuration_is_one(here, capfd, settings, tmp_path):
+def test_a_configuration_is_one(here: Path, capfd: pytest.CaptureFixture[str], settings: str, tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(settings)
     with pytest.raises(SystemExit) as ended:
         main(["--config", str(tmp_path / "a.toml"), "boxes", "photo.jpg"])
@@ -156,8 +157,10 @@ def test_a_configuration_is_one(here, capfd, settings, tmp_path):
 
 
 @pytest.mark.parametrize("line", SHELL_LINES)
-def test_a_line_for_a_shell_makes_it_complete(here, line):
-    shell = re.search(r"=(\w+)_source", line)[1]
+def test_a_line_for_a_shell_makes_it_complete(here: Path, line: str) -> None:
+    found = re.search(r"=(\w+)_source", line)
+    assert found
+    shell = found[1]
     if not shutil.which(shell):
         pytest.skip(f"no {shell} here")
     loaded, known = {
@@ -171,7 +174,7 @@ def test_a_line_for_a_shell_makes_it_complete(here, line):
     assert ("ledger" if shell == "fish" else "_cropper_completion") in done.stdout, done.stderr
 
 
-def test_the_readme_has_recipes_for_every_command():
+def test_the_readme_has_recipes_for_every_command() -> None:
     from cropper.cli import cli
 
     assert {name for name in cli.commands if not any(re.search(rf"\bcropper.* {name}\b", recipe) for recipe in RECIPES)} == set()

@@ -18,7 +18,7 @@ def contributing() -> str:
     return CONTRIBUTING.read_text(encoding="utf-8")
 
 
-def test_the_five_commands_name_extras_and_files_that_exist(contributing):
+def test_the_five_commands_name_extras_and_files_that_exist(contributing: str) -> None:
     (block,) = re.findall(r"^```console\n(.*?)^```$", contributing, re.DOTALL | re.MULTILINE)
     assert block.count("$ ") == 5
     defined = set(re.findall(r"^([a-z]+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
@@ -28,21 +28,21 @@ def test_the_five_commands_name_extras_and_files_that_exist(contributing):
         assert path == "cropper/cli/NAME.py" or (ROOT / path).is_file(), path
 
 
-def test_the_map_names_every_room_on_its_floor(contributing):
+def test_the_map_names_every_room_on_its_floor(contributing: str) -> None:
     rows = re.findall(r"^\| ([0-9]) \| (.*?) \|", contributing, re.MULTILINE)
     named = {(int(floor), room) for floor, rooms in rows for room in re.findall(r"`(\w+)`", rooms)}
     expected = {(number, room) for number, rooms in enumerate(FLOORS) for room in rooms if not room.startswith("_")}
     assert named == expected
 
 
-def test_pre_commit_checks_what_ci_checks():
+def test_pre_commit_checks_what_ci_checks() -> None:
     checked = re.findall(r"entry: (.*)", (ROOT / ".pre-commit-config.yaml").read_text())
     in_ci = re.findall(r"^\.venv/bin/((?:ruff|mypy).*?)(?: \.)?$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
     assert checked == in_ci
 
 
 @pytest.mark.parametrize("page", ["README.md", ".github/CONTRIBUTING.md", ".github/SECURITY.md"])
-def test_links_to_files_lead_somewhere(page):
+def test_links_to_files_lead_somewhere(page: str) -> None:
     file = ROOT / page
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", file.read_text(encoding="utf-8")):
         assert (file.parent / link).exists(), link

@@ -48,6 +48,8 @@ def imports_of(module: Path) -> Iterator[tuple[str, int]]:
     """The rooms that a module imports, at its top or in a function, and the lines."""
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         names: list[str] = []
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
         if isinstance(node, ast.ImportFrom) and node.module == "cropper":
             names = [f"cropper.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -61,7 +63,7 @@ def imports_of(module: Path) -> Iterator[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))
-def test_imports_go_down(module):
+def test_imports_go_down(module: Path) -> None:
     room = room_of(module)
     if room == "__init__":  # the public face gives what others make
         return
@@ -70,11 +72,11 @@ def test_imports_go_down(module):
         assert allowed, f"{module.relative_to(PACKAGE)}, line {line}: {room} imports {other}, which is not below it"
 
 
-def test_every_room_has_its_floor():
+def test_every_room_has_its_floor() -> None:
     assert {room_of(module) for module in MODULES} - {"__init__"} == set(FLOOR_OF)
 
 
-def test_what_runs_before_a_fork_loads_no_numpy():
+def test_what_runs_before_a_fork_loads_no_numpy() -> None:
     names = [
         ".".join(("cropper", *module.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
         for module in MODULES
@@ -91,11 +93,11 @@ def test_what_runs_before_a_fork_loads_no_numpy():
     assert done.returncode == 0, done.stderr
 
 
-def test_few_modules_lie_beside_the_rooms():
+def test_few_modules_lie_beside_the_rooms() -> None:
     beside = [module for module in PACKAGE.glob("*.py") if not module.name.startswith("__")]
     assert len(beside) <= MOST_MODULES
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))
-def test_no_module_is_too_long_to_read(module):
+def test_no_module_is_too_long_to_read(module: Path) -> None:
     assert len(module.read_text(encoding="utf-8").splitlines()) <= MOST_LINES

@@ -197,6 +197,7 @@ def _by_commands(rgb: Image.Image) -> Iterator[Kind]:
         folder = Path(name)
         rgb.save(folder / "rgb.png")
         rgb.save(folder / "rgb.ppm")
+        command: list[str | Path]
         if shutil.which("cjpeg"):
             command = ["cjpeg", "-quality", "95", "-arithmetic", "-outfile", folder / "a.jpg", folder / "rgb.ppm"]
             if not subprocess.run(command, capture_output=True).returncode:
@@ -356,7 +357,7 @@ def main(corpus: Path | None) -> None:
             "own format": ("--quality", "100"),
         }
         for out, options in runs.items():
-            command = [sys.executable, "-m", "cropper", "batch", photos, folder / out, "--aspect", aspect, *options]
+            command = [sys.executable, "-m", "cropper", "batch", str(photos), str(folder / out), "--aspect", aspect, *options]
             subprocess.run(command)  # photos that fail are said, and missed below
         click.echo(f"{'kind':34}" + "".join(f"{out:>12}" for out in runs))
         for number, kind in enumerate(made):

@@ -141,6 +141,7 @@ def scaled_copies(originals: Sequence[Path], folder: Path, count: int, megapixel
     files = []
     for path in originals:
         picture = cv2.imread(str(path))
+        assert picture is not None, path
         scale = (megapixels * 1e6 / (picture.shape[0] * picture.shape[1])) ** 0.5
         way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         scaled = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=way)

@@ -31,7 +31,7 @@ def seconds(source: Path, out: Path, jobs: int, *options: str) -> float:
     """Of a whole command, once what the one before has written is on the disk: each begins alike."""
     shutil.rmtree(out, ignore_errors=True)
     os.sync()
-    command = [sys.executable, "-m", "cropper", "batch", source, out, "--jobs", str(jobs), "--quiet", *options]
+    command: list[str | Path] = [sys.executable, "-m", "cropper", "batch", source, out, "--jobs", str(jobs), "--quiet", *options]
     begun = time.monotonic()
     subprocess.run(command, check=True)
     return time.monotonic() - begun
@@ -48,7 +48,9 @@ def engines(photos: int, megapixels: float, jobs: int, rounds: int) -> None:
         source, few, out = folder / "in", folder / "few", folder / "out"
         for place, count in ((source, photos), (few, jobs)):
             scaled_copies(sorted(SAMPLES.glob("*.jpg")), place, count, megapixels)
-        local, ray, start = [], [], []
+        local: list[float] = []
+        ray: list[float] = []
+        start: list[float] = []
         expected = None
         for number in range(rounds):
             for times, options in [(local, ()), (ray, ("--engine", "ray"))][:: 1 if number % 2 == 0 else -1]:

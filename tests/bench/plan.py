@@ -70,7 +70,7 @@ def run(*commands: Sequence[str | Path]) -> Cost:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            raise click.ClickException(f"{process.args} ended with {process.returncode}")
+            raise click.ClickException(f"{process.args!r} ended with {process.returncode}")
         peaks.append(usage.ru_maxrss / 1024)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -97,7 +97,9 @@ def measured(photos: Path, counts: Sequence[int], scratch: Path) -> Cost:
         figures = (cost.seconds, cost.seconds * each, cost.processor * each, cost.peak, *sizes)
         click.echo(f"{count:9} " + " ".join(f"{figure:9.1f}" for figure in figures))
     alone = run([*CROPPER, source, scratch / "one", *SIZE, "--jobs", "1"])
-    shard = [[*CROPPER, source, scratch / "two", *SIZE, "--jobs", "1", "--shard", f"{i}/2"] for i in (1, 2)]
+    shard: list[list[str | Path]] = [
+        [*CROPPER, source, scratch / "two", *SIZE, "--jobs", "1", "--shard", f"{i}/2"] for i in (1, 2)
+    ]
     together = run(*shard)
     ratio = alone.seconds / together.seconds
     click.echo(f"{count} photos, one worker {alone.seconds:.1f} s, two {together.seconds:.1f} s: {ratio:.2f}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cropper.choosing.boxes import central, choose
 from cropper.choosing.decide import BY_HAND, Decision, decide, smallest_box
@@ -21,12 +22,12 @@ def spots(*places: tuple[float, float, float]) -> np.ndarray:
     return density / density.sum()
 
 
-def test_the_largest_box_is_decided_where_nothing_else_is_asked():
+def test_the_largest_box_is_decided_where_nothing_else_is_asked() -> None:
     density = spots((0.3, 0.6, 1))
     assert decide(density, 4000, 3000, WIDE, Choosing()) == (Decision(choose(density, 4000, 3000, (16, 9))),)
 
 
-def test_candidates_show_one_subject_each_by_what_they_keep():
+def test_candidates_show_one_subject_each_by_what_they_keep() -> None:
     density = spots((0.15, 0.5, 2), (0.85, 0.5, 3), (0.5, 0.5, 1))
     boxes = [d.box for d in decide(density, 4000, 1500, Target((1, 2)), Choosing(candidates=5))]
     assert [round(box.focus[0] / 4000, 2) for box in boxes] == [0.85, 0.15, 0.5]
@@ -45,18 +46,18 @@ def test_candidates_show_one_subject_each_by_what_they_keep():
         (FLAT, SQUARE),
     ],
 )
-def test_neighbours_are_no_candidates(density, target):
+def test_neighbours_are_no_candidates(density: NDArray[np.float64], target: Target) -> None:
     assert len(decide(density, 4000, 3000, target, Choosing(candidates=9))) == 1
 
 
-def test_zoomed_candidates_are_of_one_size():
+def test_zoomed_candidates_are_of_one_size() -> None:
     density = spots((0.2, 0.5, 3), (0.8, 0.4, 1))
     first, second = (d.box for d in decide(density, 4000, 3000, SQUARE, Choosing(Zoom(share=0.7), candidates=9)))
     assert first.width == second.width < 1500
     assert abs(second.focus[0] - 3200) < 100
 
 
-def test_a_good_crop_is_a_crop():
+def test_a_good_crop_is_a_crop() -> None:
     (decision,) = decide(spots((0.3, 0.6, 1)), 4000, 3000, SQUARE, Choosing(min_kept=0.9))
     assert decision.fit is Fit.CROP
     assert not decision.note
@@ -66,7 +67,7 @@ def test_a_good_crop_is_a_crop():
     ("otherwise", "words"),
     [(Fit.PAD, "padded"), (Fit.KEEP, "kept whole"), (Fit.CENTRE, "cropped in the centre"), (Fit.SKIP, "skipped")],
 )
-def test_where_no_crop_is_good_it_is_said_and_done_otherwise(otherwise, words):
+def test_where_no_crop_is_good_it_is_said_and_done_otherwise(otherwise: Fit, words: str) -> None:
     density = spots((0.05, 0.5, 1), (0.95, 0.5, 1))
     (decision,) = decide(density, 4000, 3000, SQUARE, Choosing(min_kept=0.6, otherwise=otherwise))
     assert decision.fit is otherwise
@@ -81,12 +82,12 @@ def test_where_no_crop_is_good_it_is_said_and_done_otherwise(otherwise, words):
         assert box == choose(density, 4000, 3000, (1, 1))
 
 
-def test_no_crop_of_a_flat_photo_is_good_however_much_it_keeps():
+def test_no_crop_of_a_flat_photo_is_good_however_much_it_keeps() -> None:
     (decision,) = decide(FLAT, 400, 300, Target((4, 3)), Choosing(min_kept=0.1))
     assert decision == Decision(decision.box, Fit.PAD, "padded: nothing stands out")
 
 
-def test_the_users_word_wins_over_everything():
+def test_the_users_word_wins_over_everything() -> None:
     choosing = Choosing(Zoom(), 0.99, Fit.SKIP, candidates=3)
     (decision,) = decide(spots((0.9, 0.9, 1)), 400, 300, SQUARE, choosing, Focus(10, 20, 50, 50))
     assert (decision.box.x, decision.box.y, decision.box.width, decision.box.height) == (10, 20, 50, 50)
@@ -94,7 +95,7 @@ def test_the_users_word_wins_over_everything():
     assert decision.note == BY_HAND
 
 
-def test_no_box_is_smaller_than_the_smallest():
+def test_no_box_is_smaller_than_the_smallest() -> None:
     density = spots((0.3, 0.3, 1))
     for choosing in (Choosing(), Choosing(Zoom()), Choosing(Zoom(0.5))):
         smallest = smallest_box(4000, 3000, WIDE, choosing)

@@ -27,7 +27,7 @@ def table(folder: Path, text: str) -> Path:
     return path
 
 
-def test_points_and_boxes_are_read_by_path_and_size(tmp_path):
+def test_points_and_boxes_are_read_by_path_and_size(tmp_path: Path) -> None:
     text = (
         "\ufeffnote,size,path,x,y,width,height\r\n"
         "mine,,a.jpg,10,20,,\r\n"
@@ -41,7 +41,7 @@ def test_points_and_boxes_are_read_by_path_and_size(tmp_path):
     assert focus_for(given_words, "d.jpg", "1:1") is None
 
 
-def test_a_ledger_fixes_what_was_decided(tmp_path):
+def test_a_ledger_fixes_what_was_decided(tmp_path: Path) -> None:
     writer = Writer(tmp_path / "boxes.csv")
     box = Box(10, 0, 640, 480, 0.8, (300, 200))
     writer.append([decided_row("a.jpg", "a.jpg", "ok", (800, 480), "4:3", box), failed_row("b.jpg", "4:3", "no image")])
@@ -49,7 +49,7 @@ def test_a_ledger_fixes_what_was_decided(tmp_path):
     assert read_focus_file(tmp_path / "boxes.csv") == {"a.jpg": {"4:3": Focus(10, 0, 640, 480)}}
 
 
-def test_points_alone_need_three_columns_and_the_last_row_counts(tmp_path):
+def test_points_alone_need_three_columns_and_the_last_row_counts(tmp_path: Path) -> None:
     assert read_focus_file(table(tmp_path, "path,x,y\na.jpg,1,2\na.jpg,3,4\n")) == {"a.jpg": {"": Focus(3, 4)}}
 
 
@@ -65,7 +65,7 @@ def test_points_alone_need_three_columns_and_the_last_row_counts(tmp_path):
         ("path,x,y,width,height\na.jpg,1,2,0,5\n", "line 2 of the focus file has a box without area"),
     ],
 )
-def test_what_is_no_focus_file_is_wrong_usage_and_the_line_is_named(tmp_path, text, why):
+def test_what_is_no_focus_file_is_wrong_usage_and_the_line_is_named(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_focus_file(table(tmp_path, text))
     assert why in str(caught.value)
@@ -73,7 +73,9 @@ def test_what_is_no_focus_file_is_wrong_usage_and_the_line_is_named(tmp_path, te
 
 
 @given(st.data(), SIDES, SIDES, ASPECTS)
-def test_around_a_point_lies_the_largest_box_that_is_nearest_to_it(data, width, height, aspect):
+def test_around_a_point_lies_the_largest_box_that_is_nearest_to_it(
+    data: st.DataObject, width: int, height: int, aspect: tuple[int, int]
+) -> None:
     x, y = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
     box = around(Focus(x, y), EVEN, width, height, aspect)
     assert (box.width, box.height) == largest_size(width, height, aspect)
@@ -87,18 +89,22 @@ def test_around_a_point_lies_the_largest_box_that_is_nearest_to_it(data, width, 
 
 
 @given(st.data(), SIDES, SIDES, ASPECTS)
-def test_a_box_of_the_aspect_stays_as_it_is_to_the_pixel(data, width, height, aspect):
+def test_a_box_of_the_aspect_stays_as_it_is_to_the_pixel(
+    data: st.DataObject, width: int, height: int, aspect: tuple[int, int]
+) -> None:
     largest = largest_size(width, height, aspect)
     across = data.draw(st.integers(1, largest[0]))
     down = min(height, max(1, round(across / Fraction(*aspect))))
     x, y = data.draw(st.integers(0, width - across)), data.draw(st.integers(0, height - down))
     box = around(Focus(x, y, across, down), EVEN, width, height, aspect)
-    if abs(across - max(1, down * Fraction(*aspect))) <= 1:
+    if abs(across - max(Fraction(1), down * Fraction(*aspect))) <= 1:
         assert (box.x, box.y, box.width, box.height) == (x, y, across, down)
 
 
 @given(st.data(), SIDES, SIDES, ASPECTS)
-def test_a_box_of_another_aspect_is_held_where_the_photo_has_room(data, width, height, aspect):
+def test_a_box_of_another_aspect_is_held_where_the_photo_has_room(
+    data: st.DataObject, width: int, height: int, aspect: tuple[int, int]
+) -> None:
     across, down = data.draw(st.integers(1, width)), data.draw(st.integers(1, height))
     x, y = data.draw(st.integers(0, width - across)), data.draw(st.integers(0, height - down))
     box = around(Focus(x, y, across, down), EVEN, width, height, aspect)
@@ -116,6 +122,6 @@ def test_a_box_of_another_aspect_is_held_where_the_photo_has_room(data, width, h
 
 
 @pytest.mark.parametrize("given_word", [Focus(100, 5), Focus(-1, 5), Focus(5, 60), Focus(90, 5, 11, 10), Focus(5, 59, 1, 2)])
-def test_what_is_not_in_the_photo_is_said_of_it(given_word):
+def test_what_is_not_in_the_photo_is_said_of_it(given_word: Focus) -> None:
     with pytest.raises(PhotoError, match="is not inside the photo of 100x60; correct it"):
         around(given_word, EVEN, 100, 60, (1, 1))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from cropper.choosing.boxes import choose, normalised
 from cropper.choosing.zoom import smallest_size, tightest
@@ -31,7 +32,9 @@ SPOTS = st.builds(spot, st.floats(0.1, 0.9), st.floats(0.1, 0.9), st.floats(0.02
 
 
 @given(SPOTS, SIDES, SIDES, ASPECTS, ZOOMS)
-def test_box_keeps_the_share_or_is_the_largest(density, width, height, aspect, zoom):
+def test_box_keeps_the_share_or_is_the_largest(
+    density: NDArray[np.float64], width: int, height: int, aspect: tuple[int, int], zoom: Zoom
+) -> None:
     target = Target(aspect)
     box = tightest(density, width, height, target, zoom)
     assert 0 <= box.x <= width - box.width
@@ -42,12 +45,14 @@ def test_box_keeps_the_share_or_is_the_largest(density, width, height, aspect, z
     if (box.width, box.height) == largest:
         return
     assert box.kept >= zoom.share - 2 / min(box.width, box.height)  # rounded to whole pixels
-    assert abs(box.height - max(1, box.width / Fraction(*aspect))) <= Fraction(1, 2)
+    assert abs(box.height - max(1, box.width / Fraction(*aspect))) <= Fraction(1, 2)  # type: ignore[operator]
     assert box.width >= zoom.at_least * largest[0] - 1
 
 
 @given(SPOTS, st.integers(300, 5000), st.integers(300, 5000), ASPECTS, st.integers(20, 299))
-def test_box_is_never_below_the_size(density, width, height, aspect, side):
+def test_box_is_never_below_the_size(
+    density: NDArray[np.float64], width: int, height: int, aspect: tuple[int, int], side: int
+) -> None:
     size = (side, max(1, side * aspect[1] // aspect[0]))
     target = Target(size, size)
     box = tightest(density, width, height, target, Zoom())
@@ -60,7 +65,9 @@ def test_box_is_never_below_the_size(density, width, height, aspect, side):
 
 
 @given(SPOTS, SIDES, SIDES, ASPECTS, ZOOMS)
-def test_mirrored_photo_gives_the_mirrored_box_to_a_pixel(density, width, height, aspect, zoom):
+def test_mirrored_photo_gives_the_mirrored_box_to_a_pixel(
+    density: NDArray[np.float64], width: int, height: int, aspect: tuple[int, int], zoom: Zoom
+) -> None:
     # Of two places that are each the other's mirror image and exactly equal, either may be taken.
     assume(not np.allclose(density, density[:, ::-1], rtol=1e-6))
     box = tightest(density, width, height, Target(aspect), zoom)
@@ -69,20 +76,20 @@ def test_mirrored_photo_gives_the_mirrored_box_to_a_pixel(density, width, height
     assert abs(mirrored.x - (width - box.x - box.width)) <= 2
 
 
-def test_one_subject_is_shown_close_and_with_room_on_every_side():
+def test_one_subject_is_shown_close_and_with_room_on_every_side() -> None:
     box = tightest(spot(0.7, 0.4, 0.04), 4000, 3000, Target((1, 1)), Zoom())
     assert 500 < box.width < 1000
     assert box.kept > 0.95
     assert (box.x + box.width / 2, box.y + box.height / 2) == pytest.approx((2800, 1200), abs=60)
 
 
-def test_what_is_spread_wide_or_says_nothing_is_not_tightened():
+def test_what_is_spread_wide_or_says_nothing_is_not_tightened() -> None:
     for density in (spot(0.2, 0.5) + spot(0.8, 0.5), np.ones((36, 48))):
         assert tightest(normalised(density), 4000, 3000, Target((1, 1)), Zoom()) == choose(density, 4000, 3000, (1, 1))
 
 
 @given(SIDES, SIDES, st.floats(-1, 2), st.floats(-1, 2))
-def test_a_box_is_placed_around_its_centre_as_far_as_the_photo_goes(width, height, across, down):
+def test_a_box_is_placed_around_its_centre_as_far_as_the_photo_goes(width: int, height: int, across: float, down: float) -> None:
     size = max(1, width // 3), max(1, height // 2)
     x, y, *_ = placed((across * width, down * height), size, (width, height))
     assert 0 <= x <= width - size[0]

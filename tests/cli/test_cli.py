@@ -18,6 +18,7 @@ import click
 import cv2
 import numpy as np
 import pytest
+from fixtures import Command, MakePhoto, StartProcess, imdecode, imread
 
 from cropper._version import __version__
 from cropper.model.saliency import FAST_MODEL, Saliency
@@ -26,14 +27,14 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and terminals a
 
 
 @pytest.fixture
-def photos(tmp_path, make_photo):
+def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
     for seed in range(3):
         make_photo(tmp_path / "in" / f"{seed}.jpg", seed=seed)
     (tmp_path / "in" / "notes.txt").write_text("no photo")
     return tmp_path / "in"
 
 
-def paths_in(ledger) -> list[str]:
+def paths_in(ledger: Path) -> list[str]:
     with ledger.open(newline="", encoding="utf-8") as file:
         return [row["path"] for row in csv.DictReader(file) if row["status"] == "ok"]
 
@@ -53,7 +54,7 @@ def paths_in(ledger) -> list[str]:
         ["--version"],
     ],
 )
-def test_help_loads_neither_libraries_nor_the_model(cropper_process, arguments):
+def test_help_loads_neither_libraries_nor_the_model(cropper_process: StartProcess, arguments: list[str]) -> None:
     code = (
         "import sys; from cropper.cli import main\n"
         f"try: main({arguments})\n"
@@ -64,18 +65,18 @@ def test_help_loads_neither_libraries_nor_the_model(cropper_process, arguments):
     assert done.stdout
 
 
-def test_version(cropper):
+def test_version(cropper: Command) -> None:
     assert cropper("--version") == (0, f"cropper, version {__version__}\n", "")
 
 
-def test_no_command_shows_the_help_and_is_wrong_usage(cropper):
+def test_no_command_shows_the_help_and_is_wrong_usage(cropper: Command) -> None:
     code, out, err = cropper()
     assert (code, out) == (2, "")
     assert err.startswith("Usage: cropper")
     assert "batch " in err
 
 
-def test_a_batch_says_one_line_on_stderr_and_nothing_on_stdout(cropper, photos):
+def test_a_batch_says_one_line_on_stderr_and_nothing_on_stdout(cropper: Command, photos: Path) -> None:
     code, out, err = cropper("batch", photos, "out", "--size", "64x36")
     assert (code, out) == (0, "")
     assert err.startswith("cropper: 3 photos: 3 done, 0 unchanged, 0 failed; 1 other file passed over; ")
@@ -83,43 +84,55 @@ def test_a_batch_says_one_line_on_stderr_and_nothing_on_stdout(cropper, photos):
     assert cropper("batch", photos, "out", "--size", "64x36")[2].startswith("cropper: 3 photos: 0 done, 3 unchanged, 0 failed;")
 
 
-def test_defaults_are_640x360_and_the_photos_own_format(cropper, samples, tmp_path):
+def test_defaults_are_640x360_and_the_photos_own_format(cropper: Command, samples: Path, tmp_path: Path) -> None:
     assert cropper("batch", samples, "out")[0] == 0
-    assert cv2.imread(str(tmp_path / "out/wren.jpg")).shape == (360, 640, 3)
+    assert imread(str(tmp_path / "out/wren.jpg")).shape == (360, 640, 3)
     assert (tmp_path / "out/trips/tourist.webp").read_bytes()[8:12] == b"WEBP"
     assert (tmp_path / "out/hibiscus.png").read_bytes()[1:4] == b"PNG"
 
 
-def test_options_reach_the_thumbnails(cropper, photos, tmp_path):
+def test_options_reach_the_thumbnails(cropper: Command, photos: Path, tmp_path: Path) -> None:
     sizes = ["--size", "200X100", "--aspect", "1:1", "--aspect", "1:1"]
     options = ["--format", "webp", "--quality", "50", "--enlarge", "-j", "1"]
     assert cropper("batch", photos, "out", *sizes, *options)[0] == 0
     assert sorted(os.listdir(tmp_path / "out")) == [".cropper", "1-1", "200x100", "boxes.csv"]
-    assert cv2.imread(str(tmp_path / "out/200x100/0.webp")).shape == (100, 200, 3)
-    assert cv2.imread(str(tmp_path / "out/1-1/0.webp")).shape == (64, 64, 3)
+    assert imread(str(tmp_path / "out/200x100/0.webp")).shape == (100, 200, 3)
+    assert imread(str(tmp_path / "out/1-1/0.webp")).shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize("command", [("batch", "--dry-run"), ("boxes",), ("crop",), ("show",)])
-def test_fast_looks_with_the_other_model(cropper, samples, command, monkeypatch):
+def test_fast_looks_with_the_other_model(
+    cropper: Command, samples: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     loaded = []
     original = Saliency.__init__
-    monkeypatch.setattr(Saliency, "__init__", lambda self, model, *rest: (loaded.append(model), original(self, model, *rest))[1])
+
+    def load(self: Saliency, model: Path | None, *rest: str) -> None:
+        loaded.append(model)
+        original(self, model, *rest)
+
+    monkeypatch.setattr(Saliency, "__init__", load)
     one = samples / "cat.jpg"
-    places = {"batch": [samples / "trips", "out"], "boxes": [one], "crop": [one, "-o", "cat.jpg"], "show": [one]}
+    places: dict[str, list[str | Path]] = {
+        "batch": [samples / "trips", "out"],
+        "boxes": [one],
+        "crop": [one, "-o", "cat.jpg"],
+        "show": [one],
+    }
     arguments = [*command, *places[command[0]], *(["--aspect", "1:1"] if command[0] != "batch" else [])]
     assert cropper(*arguments, "--fast")[0] == 0
     assert cropper(*arguments)[0] == 0
     assert loaded == [FAST_MODEL, None]
 
 
-def test_a_dry_run_writes_the_ledger_alone(cropper, photos, tmp_path):
+def test_a_dry_run_writes_the_ledger_alone(cropper: Command, photos: Path, tmp_path: Path) -> None:
     code, _, err = cropper("batch", photos, "out", "--dry-run")
     assert code == 0
     assert "3 decided" in err
     assert os.listdir(tmp_path / "out") == ["boxes.csv"]
 
 
-def test_failed_photos_have_a_line_each_and_exit_code_1(cropper, photos):
+def test_failed_photos_have_a_line_each_and_exit_code_1(cropper: Command, photos: Path) -> None:
     (photos / "empty.jpg").write_bytes(b"")
     (photos / "not\nan image.png").write_bytes(b"hello")
     code, out, err = cropper("batch", photos, "out")
@@ -131,7 +144,7 @@ def test_failed_photos_have_a_line_each_and_exit_code_1(cropper, photos):
     assert lines[2].startswith("cropper: 5 photos: 3 done, 0 unchanged, 2 failed; ")
 
 
-def test_quiet_says_nothing_but_errors(cropper, photos):
+def test_quiet_says_nothing_but_errors(cropper: Command, photos: Path) -> None:
     assert cropper("batch", photos, "out", "--quiet") == (0, "", "")
     (photos / "empty.jpg").write_bytes(b"")
     code, out, err = cropper("batch", photos, "out", "--quiet")
@@ -140,14 +153,14 @@ def test_quiet_says_nothing_but_errors(cropper, photos):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may list every folder")
-def test_a_folder_that_cannot_be_listed_is_a_failure_and_no_photo(cropper, photos):
+def test_a_folder_that_cannot_be_listed_is_a_failure_and_no_photo(cropper: Command, photos: Path) -> None:
     (photos / "locked").mkdir(mode=0)
     code, _, err = cropper("batch", photos, "out")
     assert code == 1
     assert "3 photos: 3 done, 0 unchanged, 0 failed; 1 folder not read" in err
 
 
-def test_a_folder_without_photos_is_no_failure(cropper, tmp_path):
+def test_a_folder_without_photos_is_no_failure(cropper: Command, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     code, _, err = cropper("batch", "in", "out")
     assert code == 0
@@ -190,7 +203,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("arguments", "said"), WRONG.values(), ids=WRONG)
-def test_wrong_usage_is_one_clear_line_and_exit_code_2(cropper, photos, arguments, said):
+def test_wrong_usage_is_one_clear_line_and_exit_code_2(cropper: Command, photos: Path, arguments: list[str], said: str) -> None:
     before = {path: path.read_bytes() for path in photos.iterdir()}
     code, out, err = cropper(*arguments)
     assert (code, out) == (2, "")
@@ -200,7 +213,7 @@ def test_wrong_usage_is_one_clear_line_and_exit_code_2(cropper, photos, argument
     assert {path: path.read_bytes() for path in photos.iterdir()} == before
 
 
-def test_a_foreign_boxes_csv_is_wrong_usage_and_stays(cropper, photos, tmp_path):
+def test_a_foreign_boxes_csv_is_wrong_usage_and_stays(cropper: Command, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/boxes.csv").write_text("my,own,table\n")
     code, _, err = cropper("batch", photos, "out")
@@ -210,7 +223,7 @@ def test_a_foreign_boxes_csv_is_wrong_usage_and_stays(cropper, photos, tmp_path)
 
 
 @pytest.fixture
-def many(tmp_path, samples):
+def many(tmp_path: Path, samples: Path) -> Path:
     """Photos enough for a run of seconds."""
     (tmp_path / "in").mkdir()
     data = (samples / "wren.jpg").read_bytes()
@@ -221,7 +234,9 @@ def many(tmp_path, samples):
 
 @posix_only
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
-def test_a_stopped_batch_keeps_what_is_finished_and_the_next_goes_on(cropper, cropper_process, many, tmp_path, name):
+def test_a_stopped_batch_keeps_what_is_finished_and_the_next_goes_on(
+    cropper: Command, cropper_process: StartProcess, many: Path, tmp_path: Path, name: str
+) -> None:
     out = tmp_path / "out"
     # Where the tests themselves run in the background, an interrupt would be ignored.
     process = cropper_process("batch", many, out, "-j", "1", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
@@ -246,7 +261,13 @@ def test_a_stopped_batch_keeps_what_is_finished_and_the_next_goes_on(cropper, cr
     assert paths_in(out / "boxes.csv") == [f"{number:03}.jpg" for number in range(100)]
 
 
-def on_terminal(cropper_process, *arguments, stdout_too=False, environment=None, size=(80, 24)) -> tuple[int, bytes, bytes]:
+def on_terminal(
+    cropper_process: StartProcess,
+    *arguments: str | bytes | Path,
+    stdout_too: bool = False,
+    environment: dict[str, str] | None = None,
+    size: tuple[int, int] = (80, 24),
+) -> tuple[int, bytes, bytes]:
     """Run the command with stderr on a terminal: exit code, stdout, what the terminal got."""
     import fcntl
     import termios
@@ -268,7 +289,7 @@ def on_terminal(cropper_process, *arguments, stdout_too=False, environment=None,
 
 
 @posix_only
-def test_progress_is_drawn_on_a_terminal(cropper_process, photos):
+def test_progress_is_drawn_on_a_terminal(cropper_process: StartProcess, photos: Path) -> None:
     (photos / "empty.jpg").write_bytes(b"")
     code, stdout, terminal = on_terminal(cropper_process, "batch", photos, "out")
     assert (code, stdout) == (1, b"")
@@ -279,37 +300,39 @@ def test_progress_is_drawn_on_a_terminal(cropper_process, photos):
 
 
 @posix_only
-def test_quiet_draws_no_progress_on_a_terminal_either(cropper_process, photos):
+def test_quiet_draws_no_progress_on_a_terminal_either(cropper_process: StartProcess, photos: Path) -> None:
     assert on_terminal(cropper_process, "batch", photos, "out", "--quiet") == (0, b"", b"")
 
 
-def test_show_writes_the_picture_beside_you_and_prints_its_path_alone(cropper, samples, tmp_path):
+def test_show_writes_the_picture_beside_you_and_prints_its_path_alone(cropper: Command, samples: Path, tmp_path: Path) -> None:
     assert cropper("show", samples / "trips/tourist.webp") == (0, "tourist.saliency.png\n", "")
-    assert cv2.imread(str(tmp_path / "tourist.saliency.png")) is not None
+    assert imread(str(tmp_path / "tourist.saliency.png")) is not None
 
 
-def test_show_writes_where_it_is_told(cropper, samples, tmp_path):
+def test_show_writes_where_it_is_told(cropper: Command, samples: Path, tmp_path: Path) -> None:
     assert cropper("show", samples / "cat.jpg", "--aspect", "1:1", "-o", "heat.jpg") == (0, "heat.jpg\n", "")
     assert (tmp_path / "heat.jpg").read_bytes()[:2] == b"\xff\xd8"
     assert os.listdir(tmp_path) == ["heat.jpg"]
 
 
-def test_show_says_what_is_wrong_with_a_photo(cropper, tmp_path):
+def test_show_says_what_is_wrong_with_a_photo(cropper: Command, tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").write_bytes(b"")
     expected = "cropper: empty.jpg: the file is empty; copy it again from where it came from\n"
     assert cropper("show", "empty.jpg") == (1, "", expected)
 
 
 @posix_only
-def test_show_prints_names_that_are_no_text_as_they_are(cropper_process, make_photo, tmp_path):
+def test_show_prints_names_that_are_no_text_as_they_are(
+    cropper_process: StartProcess, make_photo: MakePhoto, tmp_path: Path
+) -> None:
     make_photo(tmp_path / "latin\udce9.jpg")
     process = cropper_process("show", os.fsencode("latin\udce9.jpg"))
     assert process.communicate(timeout=60) == (b"latin\xe9.saliency.png\n", b"")
     assert (tmp_path / "latin\udce9.saliency.png").exists()
 
 
-def test_show_opens_the_picture_in_the_systems_viewer(cropper, samples, monkeypatch):
-    opened = []
+def test_show_opens_the_picture_in_the_systems_viewer(cropper: Command, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
     monkeypatch.setattr(click, "launch", opened.append)
     cropper("show", samples / "cat.jpg")
     assert opened == []
@@ -322,7 +345,7 @@ TRUE_COLOUR = {"COLORTERM": "truecolor", "NO_COLOR": ""}
 
 @posix_only
 @pytest.mark.parametrize("size", [(80, 24), (0, 0)])  # some terminals do not know their size
-def test_show_draws_a_preview_on_a_terminal_that_can(cropper_process, samples, size):
+def test_show_draws_a_preview_on_a_terminal_that_can(cropper_process: StartProcess, samples: Path, size: tuple[int, int]) -> None:
     photo = samples / "cat.jpg"
     code, _, terminal = on_terminal(cropper_process, "show", photo, stdout_too=True, environment=TRUE_COLOUR, size=size)
     assert code == 0
@@ -343,19 +366,21 @@ def test_show_draws_a_preview_on_a_terminal_that_can(cropper_process, samples, s
         (TRUE_COLOUR, ["-o", "cat.saliency.png"]),
     ],
 )
-def test_show_draws_no_preview_where_it_cannot_or_is_not_wanted(cropper_process, samples, environment, arguments):
+def test_show_draws_no_preview_where_it_cannot_or_is_not_wanted(
+    cropper_process: StartProcess, samples: Path, environment: dict[str, str], arguments: list[str]
+) -> None:
     photo = samples / "cat.jpg"
     shown = on_terminal(cropper_process, "show", photo, *arguments, stdout_too=True, environment=environment)
     assert shown == (0, b"", b"cat.saliency.png\r\n")
 
 
 @posix_only
-def test_show_draws_no_preview_into_a_pipe(cropper_process, samples):
+def test_show_draws_no_preview_into_a_pipe(cropper_process: StartProcess, samples: Path) -> None:
     shown = on_terminal(cropper_process, "show", samples / "cat.jpg", environment=TRUE_COLOUR)
     assert shown == (0, b"cat.saliency.png\n", b"")
 
 
-def test_boxes_are_printed_as_objects_with_numbers(cropper, photos):
+def test_boxes_are_printed_as_objects_with_numbers(cropper: Command, photos: Path) -> None:
     code, out, err = cropper("boxes", photos, "--aspect", "1:1", "--size", "64x36")
     assert (code, err) == (0, "")
     rows = [json.loads(line) for line in out.splitlines()]
@@ -366,7 +391,7 @@ def test_boxes_are_printed_as_objects_with_numbers(cropper, photos):
     assert 0 < rows[0]["kept"] <= 1
 
 
-def test_boxes_are_those_of_the_batch(cropper, photos):
+def test_boxes_are_those_of_the_batch(cropper: Command, photos: Path) -> None:
     cropper("batch", photos, "out", "--dry-run")
     code, out, _ = cropper("boxes", photos, "--format", "csv")
     assert code == 0
@@ -377,7 +402,7 @@ def test_boxes_are_those_of_the_batch(cropper, photos):
     assert [{side: row[side] for side in sides} for row in printed] == [{side: row[side] for side in sides} for row in ledger]
 
 
-def test_boxes_in_a_line_of_ones_own(cropper, photos):
+def test_boxes_in_a_line_of_ones_own(cropper: Command, photos: Path) -> None:
     code, out, err = cropper(
         "boxes", photos / "0.jpg", "gone.jpg", "--aspect", "1:1", "--template", "{width}x{height}+{x}+{y} {kept:.1f}"
     )
@@ -387,24 +412,26 @@ def test_boxes_in_a_line_of_ones_own(cropper, photos):
 
 
 @pytest.mark.parametrize("template", ["{nothing}", "{path.__class__}", "{", "{x:zz}", "{0}", "{x:{y}{z}}"])
-def test_a_template_that_cannot_be_filled_in_is_wrong_usage(cropper, photos, template):
+def test_a_template_that_cannot_be_filled_in_is_wrong_usage(cropper: Command, photos: Path, template: str) -> None:
     code, out, err = cropper("boxes", photos, "--template", template)
     assert (code, out) == (2, "")
     assert err.startswith("cropper: the template")
     assert err.count("\n") == 1
 
 
-def test_boxes_of_nothing_are_wrong_usage(cropper):
+def test_boxes_of_nothing_are_wrong_usage(cropper: Command) -> None:
     code, out, err = cropper("boxes")
     assert (code, out) == (2, "")
     assert "stdin" in err
 
 
 @posix_only
-def test_boxes_of_paths_from_a_pipe_leave_before_it_ends(photos, cropper_process):
+def test_boxes_of_paths_from_a_pipe_leave_before_it_ends(photos: Path, cropper_process: StartProcess) -> None:
     odd = photos / "new\nline \udcff.jpg"
     shutil.copy(photos / "0.jpg", odd)
     with cropper_process("boxes", "-0", "-", "--template", "{path} {width}", stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
         for path in (photos / "1.jpg", odd):
             process.stdin.write(os.fsencode(path) + b"\0")
             process.stdin.flush()
@@ -415,15 +442,17 @@ def test_boxes_of_paths_from_a_pipe_leave_before_it_ends(photos, cropper_process
 
 
 @posix_only
-def test_boxes_end_quietly_when_nobody_reads_on(photos, cropper_process):
+def test_boxes_end_quietly_when_nobody_reads_on(photos: Path, cropper_process: StartProcess) -> None:
     with cropper_process("boxes", "--template", "{path}", *[photos] * 40) as process:
+        assert process.stdout
+        assert process.stderr
         assert process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(30) == 0
 
 
-def test_several_candidates_have_a_line_each(cropper, samples):
+def test_several_candidates_have_a_line_each(cropper: Command, samples: Path) -> None:
     code, out, _ = cropper("boxes", samples / "trips", "--aspect", "1:2", "--candidates", "3")
     assert code == 0
     lines = [json.loads(line) for line in out.splitlines()]
@@ -433,7 +462,7 @@ def test_several_candidates_have_a_line_each(cropper, samples):
     assert spice[0]["kept"] == max(line["kept"] for line in spice)
 
 
-def test_the_users_word_is_in_the_decisions_too(cropper, photos, tmp_path):
+def test_the_users_word_is_in_the_decisions_too(cropper: Command, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "focus.csv").write_text("path,x,y\nin/1.jpg,40,30\n")
     code, out, _ = cropper("boxes", "in", "--aspect", "1:1", "--focus", "focus.csv")
     assert code == 0
@@ -442,7 +471,7 @@ def test_the_users_word_is_in_the_decisions_too(cropper, photos, tmp_path):
     assert not lines["in/0.jpg"]["message"]
 
 
-def test_a_focus_file_in_the_folder_is_taken_and_said(cropper, photos, tmp_path):
+def test_a_focus_file_in_the_folder_is_taken_and_said(cropper: Command, photos: Path, tmp_path: Path) -> None:
     (photos / ".focus.csv").write_text("path,x,y\n1.jpg,40,30\nnone.jpg,1,1\nother.jpg,1,1\n")
     code, _, err = cropper("batch", "in", "out", "--aspect", "1:1")
     assert code == 0
@@ -454,16 +483,16 @@ def test_a_focus_file_in_the_folder_is_taken_and_said(cropper, photos, tmp_path)
     assert (code, len(err.splitlines())) == (0, 1)
 
 
-def test_the_summary_counts_what_has_no_good_crop(cropper, samples):
+def test_the_summary_counts_what_has_no_good_crop(cropper: Command, samples: Path) -> None:
     arguments = ["batch", samples / "trips", "out", "--size", "64x64", "--otherwise", "pad", "--pad-with", "navy"]
     code, _, err = cropper(*arguments)
     assert code == 0
     assert re.search("; where no crop is good: [1-6] padded; ", err)
-    corner = cv2.imread("out/skyline_panorama.jpg")[2, 2]
+    corner = imread("out/skyline_panorama.jpg")[2, 2]
     assert np.abs(corner.astype(int) - (128, 0, 0)).max() < 12
 
 
-def test_a_crop_that_would_be_skipped_is_no_thumbnail(cropper, samples):
+def test_a_crop_that_would_be_skipped_is_no_thumbnail(cropper: Command, samples: Path) -> None:
     code, out, err = cropper(
         "crop", samples / "trips/skyline_panorama.jpg", "-o", "t.jpg", "--min-kept", "0.9", "--otherwise", "skip"
     )
@@ -472,27 +501,27 @@ def test_a_crop_that_would_be_skipped_is_no_thumbnail(cropper, samples):
     assert not Path("t.jpg").exists()
 
 
-def test_a_crop_is_the_batchs_thumbnail_to_a_byte(cropper, photos, tmp_path):
+def test_a_crop_is_the_batchs_thumbnail_to_a_byte(cropper: Command, photos: Path, tmp_path: Path) -> None:
     cropper("batch", photos, "out", "--size", "64x36", "--format", "webp")
     assert cropper("crop", photos / "1.jpg", "--size", "64x36", "-o", "one.webp") == (0, "", "")
     assert (tmp_path / "one.webp").read_bytes() == (tmp_path / "out" / "1.webp").read_bytes()
 
 
 @posix_only
-def test_a_crop_goes_through_a_pipe_in_the_photos_format(photos, tmp_path, cropper_process):
+def test_a_crop_goes_through_a_pipe_in_the_photos_format(photos: Path, tmp_path: Path, cropper_process: StartProcess) -> None:
     made = {}
     for name in ("0.jpg", "0.png"):
-        cv2.imwrite(str(photos / name), cv2.imread(str(photos / "0.jpg")))
+        cv2.imwrite(str(photos / name), imread(str(photos / "0.jpg")))
         with (photos / name).open("rb") as file, cropper_process("crop", "-", "--size", "40x40", stdin=file) as process:
             made[name], said = process.communicate(timeout=60)
         assert (process.returncode, said) == (0, b"")
     assert made["0.jpg"].startswith(b"\xff\xd8")
     assert made["0.png"].startswith(b"\x89PNG")
-    assert cv2.imdecode(np.frombuffer(made["0.png"], np.uint8), cv2.IMREAD_COLOR).shape == (40, 40, 3)
+    assert imdecode(made["0.png"]).shape == (40, 40, 3)
 
 
 @posix_only
-def test_what_is_no_photo_gives_no_thumbnail(cropper_process):
+def test_what_is_no_photo_gives_no_thumbnail(cropper_process: StartProcess) -> None:
     with cropper_process("crop", "-", stdin=subprocess.PIPE) as process:
         out, err = process.communicate(b"no photo", timeout=60)
     assert (process.returncode, out) == (1, b"")
@@ -509,7 +538,9 @@ def test_what_is_no_photo_gives_no_thumbnail(cropper_process):
         (["in/0.jpg", "-o", "nowhere/a.jpg"], "cannot be written"),
     ],
 )
-def test_a_crop_that_makes_no_sense_writes_nothing(cropper, photos, tmp_path, arguments, why):
+def test_a_crop_that_makes_no_sense_writes_nothing(
+    cropper: Command, photos: Path, tmp_path: Path, arguments: list[str], why: str
+) -> None:
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
     code, out, err = cropper("crop", *arguments)
     assert (code, out) == (2, "")

@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from fixtures import Command, Complete
 
 
 @pytest.fixture
-def completed(cropper, monkeypatch):
+def completed(cropper: Command, monkeypatch: pytest.MonkeyPatch) -> Complete:
     """A function from a line as typed so far to what comes after it."""
 
     def complete(line: str) -> list[str]:
@@ -44,18 +46,20 @@ def completed(cropper, monkeypatch):
         ("cropper sheet thu", ["dir,thu"]),
     ],
 )
-def test_commands_options_choices_and_paths_are_completed(completed, line, offered):
+def test_commands_options_choices_and_paths_are_completed(completed: Complete, line: str, offered: list[str]) -> None:
     assert completed(line) == offered
 
 
 @pytest.mark.parametrize("broken", ["not = toml = at all", '[batch]\nsize = "x"'])
-def test_a_broken_configuration_does_not_come_in_between(completed, tmp_path, broken):
+def test_a_broken_configuration_does_not_come_in_between(completed: Complete, tmp_path: Path, broken: str) -> None:
     (tmp_path / "cropper.toml").write_text(broken)
     assert completed("cropper batch --quie") == ["plain,--quiet"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_gets_a_script_that_it_understands(cropper, tmp_path, monkeypatch, shell):
+def test_each_shell_gets_a_script_that_it_understands(
+    cropper: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
     monkeypatch.setenv("_CROPPER_COMPLETE", f"{shell}_source")
     code, out, err = cropper()
     assert (code, err) == (0, "")
@@ -66,7 +70,7 @@ def test_each_shell_gets_a_script_that_it_understands(cropper, tmp_path, monkeyp
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
-def test_bash_completes_by_the_readmes_line(tmp_path):
+def test_bash_completes_by_the_readmes_line(tmp_path: Path) -> None:
     (tmp_path / "cropper").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cropper "$@"\n')
     (tmp_path / "cropper").chmod(0o755)
     script = (

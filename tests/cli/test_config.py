@@ -5,30 +5,31 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
-import cv2
 import pytest
+from fixtures import Command, MakePhoto, imread
 
 
 @pytest.fixture
-def photos(tmp_path, make_photo):
+def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
     make_photo(tmp_path / "in" / "a.jpg", 200, 160)
     return tmp_path / "in"
 
 
-def size_of(picture) -> tuple[int, int]:
-    height, width = cv2.imread(str(picture)).shape[:2]
+def size_of(picture: Path) -> tuple[int, int]:
+    height, width = imread(str(picture)).shape[:2]
     return width, height
 
 
-def sizes(cropper, photos, *arguments) -> list[str]:
+def sizes(cropper: Command, photos: Path, *arguments: object) -> list[str]:
     """The shapes that boxes are chosen for, with whatever is set."""
     code, out, err = cropper("boxes", photos, *arguments)
     assert (code, err) == (0, "")
     return [json.loads(line)["size"] for line in out.splitlines()]
 
 
-def test_options_are_taken_from_the_file_in_the_working_folder(cropper, photos, tmp_path):
+def test_options_are_taken_from_the_file_in_the_working_folder(cropper: Command, photos: Path, tmp_path: Path) -> None:
     text = '[batch]\nsize = ["64x36", "40x40"]\nformat = "webp"\ndry_run = false\nquiet = true\njobs = 1\n'
     (tmp_path / "cropper.toml").write_text(text)
     assert cropper("batch", photos, "out") == (0, "", "")
@@ -36,7 +37,9 @@ def test_options_are_taken_from_the_file_in_the_working_folder(cropper, photos, 
     assert size_of(tmp_path / "out/40x40/a.webp") == (40, 40)
 
 
-def test_a_flag_goes_before_a_variable_before_the_file_before_the_default(cropper, photos, tmp_path, monkeypatch):
+def test_a_flag_goes_before_a_variable_before_the_file_before_the_default(
+    cropper: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert sizes(cropper, photos) == ["640x360"]
     (tmp_path / "cropper.toml").write_text('[boxes]\nsize = "3x3"\n')
     assert sizes(cropper, photos) == ["3x3"]
@@ -45,7 +48,9 @@ def test_a_flag_goes_before_a_variable_before_the_file_before_the_default(croppe
     assert sizes(cropper, photos, "--size", "1x1") == ["1x1"]
 
 
-def test_a_shape_on_the_command_line_replaces_the_size_of_the_file(cropper, photos, tmp_path, monkeypatch):
+def test_a_shape_on_the_command_line_replaces_the_size_of_the_file(
+    cropper: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "cropper.toml").write_text('size = "30x20"\n')
     assert sizes(cropper, photos, "--aspect", "1:1") == ["1:1"]
     assert cropper("crop", photos / "a.jpg", "--aspect", "1:1", "-o", "a.png") == (0, "", "")
@@ -58,13 +63,15 @@ def test_a_shape_on_the_command_line_replaces_the_size_of_the_file(cropper, phot
     assert sizes(cropper, photos) == ["30x20", "1:1"]
 
 
-def test_a_format_on_the_command_line_replaces_the_template_of_the_file(cropper, photos, tmp_path):
+def test_a_format_on_the_command_line_replaces_the_template_of_the_file(cropper: Command, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "cropper.toml").write_text('[boxes]\ntemplate = "{size}"\n')
     assert cropper("boxes", photos) == (0, "640x360\n", "")
     assert cropper("boxes", photos, "--format", "csv")[1].startswith("path,status,")
 
 
-def test_another_file_is_named_before_the_command_or_in_the_environment(cropper, photos, tmp_path, monkeypatch):
+def test_another_file_is_named_before_the_command_or_in_the_environment(
+    cropper: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "cropper.toml").write_text('size = "1x1"\n')
     (tmp_path / "other.toml").write_bytes(b'\xef\xbb\xbfsize = "7x7"\r\n')  # as Windows' editors save it
     command = ["boxes", photos, "--template", "{size}"]
@@ -75,7 +82,7 @@ def test_another_file_is_named_before_the_command_or_in_the_environment(cropper,
     assert cropper("--config", "none.toml", *command) == (0, "640x360\n", "")
 
 
-def test_keys_above_the_tables_are_for_all_commands_that_can_take_them(cropper, photos, tmp_path):
+def test_keys_above_the_tables_are_for_all_commands_that_can_take_them(cropper: Command, photos: Path, tmp_path: Path) -> None:
     """boxes has a --format too, but none that could be webp; and --quality it has not."""
     (tmp_path / "cropper.toml").write_text('format = "webp"\nquality = 50\nsize = "64x36"\n[batch]\nsize = "40x40"\n')
     assert sizes(cropper, photos) == ["64x36"]
@@ -85,7 +92,7 @@ def test_keys_above_the_tables_are_for_all_commands_that_can_take_them(cropper, 
     assert size_of(tmp_path / "a.webp") == (64, 36)
 
 
-def test_commands_of_a_group_have_tables_too(cropper, tmp_path):
+def test_commands_of_a_group_have_tables_too(cropper: Command, tmp_path: Path) -> None:
     """What it says reaches them: there is no such model."""
     (tmp_path / "cropper.toml").write_text('[evaluate]\nevery = 2\n[evaluate.maps]\nmodel = "none.onnx"\n')
     (tmp_path / "set").mkdir()
@@ -116,7 +123,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-def test_what_is_wrong_with_the_file_is_one_line_that_names_it(cropper, photos, tmp_path, wrong):
+def test_what_is_wrong_with_the_file_is_one_line_that_names_it(
+    cropper: Command, photos: Path, tmp_path: Path, wrong: tuple[str, ...]
+) -> None:
     text, *said = wrong
     (tmp_path / "cropper.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
     code, out, err = cropper("batch", photos, "out")
@@ -127,7 +136,7 @@ def test_what_is_wrong_with_the_file_is_one_line_that_names_it(cropper, photos, 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_file_that_is_not_there_is_said(cropper, photos):
+def test_a_file_that_is_not_there_is_said(cropper: Command, photos: Path) -> None:
     code, out, err = cropper("--config", "gone.toml", "boxes", photos)
     assert (code, out) == (2, "")
     assert err == "cropper: Invalid value for '--config': File 'gone.toml' does not exist. Try 'cropper --help'.\n"
@@ -140,20 +149,22 @@ def test_a_file_that_is_not_there_is_said(cropper, photos):
         ("CROPPER_BATCH_DRY_RUN", "perhaps", "Invalid value for CROPPER_BATCH_DRY_RUN: 'perhaps' is not a valid boolean"),
     ],
 )
-def test_what_is_wrong_with_a_variable_names_it(cropper, photos, monkeypatch, variable, value, said):
+def test_what_is_wrong_with_a_variable_names_it(
+    cropper: Command, photos: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
     monkeypatch.setenv(variable, value)
     code, out, err = cropper("batch", photos, "out")
     assert (code, out) == (2, "")
     assert said in err
 
 
-def test_the_variables_of_builds_are_none_of_ours(cropper, photos, monkeypatch):
+def test_the_variables_of_builds_are_none_of_ours(cropper: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROPPER_VERSION", "1.2.3")
     monkeypatch.setenv("CROPPER_HELP", "1")
     assert sizes(cropper, photos) == ["640x360"]
 
 
-def test_without_a_file_no_toml_is_loaded(tmp_path):
+def test_without_a_file_no_toml_is_loaded(tmp_path: Path) -> None:
     code = (
         "import sys; from cropper.cli import main\n"
         "try: main(['boxes'])\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from fixtures import Command
 
 from cropper.cli import cli
 from cropper.cli.help import Heading
@@ -36,7 +37,7 @@ def options_of(command: click.Command) -> list[click.Option]:
 
 
 @pytest.fixture
-def help_of(cropper, monkeypatch) -> Callable[[str], str]:
+def help_of(cropper: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     """A function from a command to its help, as a terminal of 80 columns shows it."""
     monkeypatch.setenv("COLUMNS", str(WIDTH))
 
@@ -49,28 +50,28 @@ def help_of(cropper, monkeypatch) -> Callable[[str], str]:
 
 
 @every_command
-def test_every_command_argument_and_option_has_help(name):
+def test_every_command_argument_and_option_has_help(name: str) -> None:
     _, command = COMMANDS[name]
     assert command.help
     assert command is cli or command.short_help
     for param in command.params:
-        assert getattr(param, "help", None), param.name
+        assert param.help, param.name
         assert param.help.endswith((".", "]")), param.help
 
 
 @every_command
-def test_help_fits_into_80_columns(help_of, name):
+def test_help_fits_into_80_columns(help_of: Callable[[str], str], name: str) -> None:
     wide = [line for line in help_of(name).splitlines() if len(line) > WIDTH]
     assert not wide
 
 
 @every_command
-def test_every_command_shows_an_example(help_of, name):
+def test_every_command_shows_an_example(help_of: Callable[[str], str], name: str) -> None:
     assert re.search(rf"^  (.*\| )?{name}\b", help_of(name), re.MULTILINE)
 
 
 @every_command
-def test_options_stand_under_headings_each_once(help_of, name):
+def test_options_stand_under_headings_each_once(help_of: Callable[[str], str], name: str) -> None:
     _, command = COMMANDS[name]
     headings = ["Options", *(heading.value for heading in Heading)]
     lines = help_of(name).splitlines()
@@ -83,7 +84,7 @@ def test_options_stand_under_headings_each_once(help_of, name):
         assert sum(re.match(rf"  (-\w, )?{flag}( |$)", line) is not None for line in below) == 1
 
 
-def test_batch_shows_the_common_options_first_and_the_rare_ones_last(help_of):
+def test_batch_shows_the_common_options_first_and_the_rare_ones_last(help_of: Callable[[str], str]) -> None:
     text = help_of("cropper batch")
     order = ["What to make:", "--size", "--format", "How to crop:", "--focus", "Which photos:", "Speed and machines:", "--jobs"]
     places = [text.index(word, text.index("Positional arguments:")) for word in [*order, "Other options:", "--deadline"]]
@@ -98,7 +99,7 @@ VALUED = [
 
 
 @pytest.mark.parametrize(("name", "flag"), VALUED)
-def test_a_wrong_value_is_one_line_that_names_the_option(cropper, name, flag):
+def test_a_wrong_value_is_one_line_that_names_the_option(cropper: Command, name: str, flag: str) -> None:
     code, out, err = cropper(*COMMANDS[name][0], flag, "no!such")
     assert (code, out) == (2, "")
     assert err.startswith("cropper: Invalid value for ")
@@ -109,7 +110,7 @@ def test_a_wrong_value_is_one_line_that_names_the_option(cropper, name, flag):
 
 
 @every_command
-def test_every_command_and_option_is_in_a_readme(name):
+def test_every_command_and_option_is_in_a_readme(name: str) -> None:
     _, command = COMMANDS[name]
     assert name in READMES
     missing = [option.opts for option in options_of(command) if not any(is_mentioned(flag) for flag in option.opts)]

@@ -8,14 +8,18 @@ import os
 import random
 import shutil
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from fixtures import Command, MakePhoto, imread
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -28,6 +32,7 @@ from cropper.engine.pipeline import BATCH_SIZE
 from cropper.engine.stages import pixels_needed
 from cropper.engine.tasks import decode_photo
 from cropper.imaging import decode
+from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
 from cropper.settings import Choosing, Fit, Settings, Target, Zoom
 from cropper.storage import thumbnails
@@ -36,7 +41,7 @@ MANY = 40
 SIZE, SQUARE = Target((64, 36), (64, 36)), Target((1, 1))
 
 
-def process(source: Path, out: Path, *targets: Target, jobs: int = 2, **settings) -> list[Done]:
+def process(source: Path, out: Path, *targets: Target, jobs: int = 2, **settings: Any) -> list[Done]:
     return list(run_batch(source, out, Settings(targets or (SIZE,), **settings), jobs))
 
 
@@ -70,7 +75,7 @@ def statuses(done: list[Done]) -> dict[str, str]:
 
 
 @pytest.fixture
-def photos(tmp_path, make_photo):
+def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
     """A folder IN of five photos in two folders, and room for an OUT."""
     source = tmp_path / "in"
     for seed, name in enumerate(["a.jpg", "b.png", "c.webp", "trips/a.jpg", "trips/d.jpg"]):
@@ -79,7 +84,7 @@ def photos(tmp_path, make_photo):
 
 
 @pytest.fixture
-def many(tmp_path, make_photo):
+def many(tmp_path: Path, make_photo: MakePhoto) -> Path:
     """Photos enough for full batches of one shape and partial ones of others."""
     source = tmp_path / "in"
     shapes = [(96, 64), (96, 64), (80, 80), (96, 64), (200, 40), (96, 64), (40, 200), (96, 64)]
@@ -88,7 +93,7 @@ def many(tmp_path, make_photo):
     return source
 
 
-def test_the_tree_is_mirrored_and_rows_come_in_the_walks_order(photos, tmp_path):
+def test_the_tree_is_mirrored_and_rows_come_in_the_walks_order(photos: Path, tmp_path: Path) -> None:
     done = process(photos, tmp_path / "out")
     names = ["a.jpg", "b.png", "c.webp", "trips/a.jpg", "trips/d.jpg"]
     assert [d.path for d in done] == names
@@ -97,25 +102,25 @@ def test_the_tree_is_mirrored_and_rows_come_in_the_walks_order(photos, tmp_path)
     assert sorted(files_of(tmp_path / "out")) == sorted([*names, "boxes.csv"])
 
 
-def test_each_target_has_its_folder_and_its_pixels(photos, tmp_path):
+def test_each_target_has_its_folder_and_its_pixels(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process(photos, out, SIZE, SQUARE)
-    assert cv2.imread(str(out / "64x36/trips/a.jpg")).shape == (36, 64, 3)
-    assert cv2.imread(str(out / "1-1/trips/a.jpg")).shape == (64, 64, 3)
+    assert imread(str(out / "64x36/trips/a.jpg")).shape == (36, 64, 3)
+    assert imread(str(out / "1-1/trips/a.jpg")).shape == (64, 64, 3)
     assert [(row["path"], row["size"]) for row in rows_of(out)][:2] == [("a.jpg", "64x36"), ("a.jpg", "1:1")]
 
 
-def test_a_thumbnail_shows_what_its_row_says(samples, tmp_path):
+def test_a_thumbnail_shows_what_its_row_says(samples: Path, tmp_path: Path) -> None:
     process(samples / "trips", tmp_path / "out", SQUARE, format="png")
     for row in rows_of(tmp_path / "out"):
-        original = cv2.imread(str(samples / "trips" / row["path"]))
+        original = imread(str(samples / "trips" / row["path"]))
         x, y, width, height = (int(row[name]) for name in ("x", "y", "width", "height"))
         assert (int(row["image_height"]), int(row["image_width"])) == original.shape[:2]
-        np.testing.assert_array_equal(cv2.imread(str(tmp_path / "out" / row["output"])), original[y : y + height, x : x + width])
+        np.testing.assert_array_equal(imread(str(tmp_path / "out" / row["output"])), original[y : y + height, x : x + width])
 
 
 @pytest.mark.parametrize("settings", [{}, {"dry_run": True}])
-def test_every_number_of_jobs_gives_the_same_bytes(many, samples, tmp_path, settings):
+def test_every_number_of_jobs_gives_the_same_bytes(many: Path, samples: Path, tmp_path: Path, settings: dict[str, bool]) -> None:
     shutil.copytree(samples, many / "real")
     for jobs in (1, 2, 7):
         process(many, tmp_path / f"out{jobs}", SIZE, SQUARE, jobs=jobs, **settings)
@@ -125,7 +130,7 @@ def test_every_number_of_jobs_gives_the_same_bytes(many, samples, tmp_path, sett
     assert files_of(tmp_path / "out7") == one
 
 
-def test_photos_are_never_written_to(photos, tmp_path):
+def test_photos_are_never_written_to(photos: Path, tmp_path: Path) -> None:
     before, times = files_of(photos), {path: path.stat().st_mtime_ns for path in photos.rglob("*")}
     process(photos, photos / "out")
     shutil.rmtree(photos / "out")
@@ -133,7 +138,7 @@ def test_photos_are_never_written_to(photos, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in times if path != photos} == {p: t for p, t in times.items() if p != photos}
 
 
-def test_a_second_run_does_nothing(photos, tmp_path):
+def test_a_second_run_does_nothing(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process(photos, out)
     ledger, inodes = (out / "boxes.csv").read_bytes(), inodes_of(out)
@@ -142,7 +147,7 @@ def test_a_second_run_does_nothing(photos, tmp_path):
     assert inodes_of(out) == inodes
 
 
-def test_only_what_is_missing_or_changed_is_made_again(photos, tmp_path, make_photo):
+def test_only_what_is_missing_or_changed_is_made_again(photos: Path, tmp_path: Path, make_photo: MakePhoto) -> None:
     out = tmp_path / "out"
     process(photos, out)
     (out / "a.jpg").unlink()
@@ -160,23 +165,23 @@ def test_only_what_is_missing_or_changed_is_made_again(photos, tmp_path, make_ph
 
 
 @pytest.mark.parametrize("settings", [{"quality": 30}, {"format": "webp"}, {"enlarge": True}])
-def test_other_settings_make_all_again(photos, tmp_path, settings):
+def test_other_settings_make_all_again(photos: Path, tmp_path: Path, settings: dict[str, Any]) -> None:
     out = tmp_path / "out"
     process(photos, out)
     assert set(statuses(process(photos, out, **settings)).values()) == {"made"}
     assert set(statuses(process(photos, out, **settings)).values()) == {"unchanged"}
 
 
-def test_settings_may_change_back_and_forth_in_one_out(photos, tmp_path):
+def test_settings_may_change_back_and_forth_in_one_out(photos: Path, tmp_path: Path) -> None:
     """What an earlier run left is never taken for somebody else's file."""
     out = tmp_path / "out"
     process(photos, out)
     process(photos, out, format="webp")
     assert set(statuses(process(photos, out, Target((32, 32), (32, 32)))).values()) == {"made"}
-    assert cv2.imread(str(out / "a.jpg")).shape == (32, 32, 3)
+    assert imread(str(out / "a.jpg")).shape == (32, 32, 3)
 
 
-def test_a_removed_photo_leaves_the_ledger(photos, tmp_path):
+def test_a_removed_photo_leaves_the_ledger(photos: Path, tmp_path: Path) -> None:
     process(photos, tmp_path / "out")
     (photos / "b.png").unlink()
     shutil.rmtree(photos / "trips")
@@ -185,7 +190,7 @@ def test_a_removed_photo_leaves_the_ledger(photos, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no image at all", None])
-def test_one_bad_photo_costs_no_other_its_thumbnail(photos, tmp_path, content):
+def test_one_bad_photo_costs_no_other_its_thumbnail(photos: Path, tmp_path: Path, content: bytes | None) -> None:
     data = (photos / "a.jpg").read_bytes()
     (photos / "bad.jpg").write_bytes(data[: len(data) // 2] if content is None else content)
     done = process(photos, tmp_path / "out", SIZE, SQUARE)
@@ -198,7 +203,7 @@ def test_one_bad_photo_costs_no_other_its_thumbnail(photos, tmp_path, content):
     assert len(files_of(tmp_path / "out")) == 2 * 5 + 1
 
 
-def test_a_failed_photo_is_tried_again(photos, tmp_path, make_photo):
+def test_a_failed_photo_is_tried_again(photos: Path, tmp_path: Path, make_photo: MakePhoto) -> None:
     (photos / "bad.jpg").write_bytes(b"")
     process(photos, tmp_path / "out")
     assert statuses(process(photos, tmp_path / "out"))["bad.jpg"] == "failed"
@@ -206,7 +211,7 @@ def test_a_failed_photo_is_tried_again(photos, tmp_path, make_photo):
     assert statuses(process(photos, tmp_path / "out"))["bad.jpg"] == "made"
 
 
-def test_a_photo_that_breaks_and_is_mended_gets_its_thumbnail_again(photos, tmp_path, make_photo):
+def test_a_photo_that_breaks_and_is_mended_gets_its_thumbnail_again(photos: Path, tmp_path: Path, make_photo: MakePhoto) -> None:
     """Its old thumbnail stays meanwhile, and stays known as ours."""
     out = tmp_path / "out"
     process(photos, out)
@@ -221,7 +226,7 @@ def test_a_photo_that_breaks_and_is_mended_gets_its_thumbnail_again(photos, tmp_
     assert (out / "a.jpg").read_bytes() != old
 
 
-def test_one_target_that_fails_costs_no_other_target(tmp_path):
+def test_one_target_that_fails_costs_no_other_target(tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
     wide = np.full((20, 17000, 3), 90, np.uint8)  # WebP ends at 16383 pixels
@@ -232,7 +237,7 @@ def test_one_target_that_fails_costs_no_other_target(tmp_path):
     assert (tmp_path / "out/64x36/wide.webp").exists()
 
 
-def test_somebody_elses_files_are_left_alone(photos, tmp_path):
+def test_somebody_elses_files_are_left_alone(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(photos, out, copy_function=shutil.copy2)  # the user's own copy of the photos, times and all
     before = files_of(out)
@@ -242,7 +247,7 @@ def test_somebody_elses_files_are_left_alone(photos, tmp_path):
     assert {name: data for name, data in files_of(out).items() if name != "boxes.csv"} == before
 
 
-def test_photos_that_would_share_a_name_have_an_output_each(tmp_path, make_photo):
+def test_photos_that_would_share_a_name_have_an_output_each(tmp_path: Path, make_photo: MakePhoto) -> None:
     for seed, name in enumerate(["a.jpg", "a.png", "a.webp"]):
         make_photo(tmp_path / "in" / name, seed=seed)
     process(tmp_path / "in", tmp_path / "out", format="webp")
@@ -251,7 +256,7 @@ def test_photos_that_would_share_a_name_have_an_output_each(tmp_path, make_photo
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file names are text there")
-def test_all_names_a_file_system_takes_are_taken(tmp_path, make_photo):
+def test_all_names_a_file_system_takes_are_taken(tmp_path: Path, make_photo: MakePhoto) -> None:
     names = ["with space.jpg", "two\nlines.jpg", 'quo"te,.jpg', "日本.jpg", "-q.jpg", "latin\udce9.jpg", "x" * 251 + ".jpg"]
     for seed, name in enumerate(names):
         make_photo(tmp_path / "in" / "sub\r\nfolder" / name, seed=seed)
@@ -262,20 +267,20 @@ def test_all_names_a_file_system_takes_are_taken(tmp_path, make_photo):
     assert set(statuses(process(tmp_path / "in", tmp_path / "out", format="webp")).values()) == {"unchanged"}
 
 
-def test_an_out_inside_in_is_not_walked(photos):
+def test_an_out_inside_in_is_not_walked(photos: Path) -> None:
     process(photos, photos / "trips" / "out")
     assert len(process(photos, photos / "trips" / "out")) == 5
 
 
 @pytest.mark.parametrize("where", [".", "..", "trips/.."])
-def test_an_out_that_is_in_or_holds_it_is_refused(photos, where):
+def test_an_out_that_is_in_or_holds_it_is_refused(photos: Path, where: str) -> None:
     before = files_of(photos)
     with pytest.raises(UsageError, match="OUT is IN or holds it"):
         process(photos, photos / where)
     assert files_of(photos) == before
 
 
-def test_a_folder_without_photos_gives_an_empty_ledger(tmp_path):
+def test_a_folder_without_photos_gives_an_empty_ledger(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "notes.txt").write_text("no photo")
     (done,) = process(tmp_path / "in", tmp_path / "out")
@@ -283,7 +288,7 @@ def test_a_folder_without_photos_gives_an_empty_ledger(tmp_path):
     assert rows_of(tmp_path / "out") == []
 
 
-def test_a_dry_run_writes_the_ledger_of_the_real_run_and_nothing_else(samples, tmp_path):
+def test_a_dry_run_writes_the_ledger_of_the_real_run_and_nothing_else(samples: Path, tmp_path: Path) -> None:
     process(samples, tmp_path / "real", SIZE)
     process(samples, tmp_path / "dry", SIZE, dry_run=True)
     assert os.listdir(tmp_path / "dry") == ["boxes.csv"]
@@ -301,16 +306,16 @@ def test_a_dry_run_writes_the_ledger_of_the_real_run_and_nothing_else(samples, t
         ([Target((1, 1), (9000, 9000))], (4000, 3000)),
     ],
 )
-def test_photos_are_decoded_to_the_largest_size_asked_for_and_no_larger(targets, needed):
+def test_photos_are_decoded_to_the_largest_size_asked_for_and_no_larger(targets: list[Target], needed: tuple[int, int]) -> None:
     assert pixels_needed(4000, 3000, Settings(tuple(targets))) == needed
 
 
 @given(st.integers(700, 2000), st.integers(700, 2000))
-def test_a_photo_of_eight_times_the_size_is_decoded_at_an_eighth(width, height):
+def test_a_photo_of_eight_times_the_size_is_decoded_at_an_eighth(width: int, height: int) -> None:
     assert pixels_needed(8 * width, 8 * height, Settings((Target((width, height), (width, height)),))) == (width, height)
 
 
-def test_the_size_asked_for_hardly_moves_the_box(samples, tmp_path):
+def test_the_size_asked_for_hardly_moves_the_box(samples: Path, tmp_path: Path) -> None:
     for name, target in (("small", Target((16, 9), (64, 36))), ("large", Target((16, 9)))):
         process(samples, tmp_path / name, target, dry_run=True)
     for small, large in zip(rows_of(tmp_path / "small"), rows_of(tmp_path / "large"), strict=True):
@@ -318,7 +323,7 @@ def test_the_size_asked_for_hardly_moves_the_box(samples, tmp_path):
         assert moved <= 0.05 * max(int(small["image_width"]), int(small["image_height"])), small["path"]
 
 
-def test_a_dry_run_over_thumbnails_forgets_none_of_them(photos, tmp_path, make_photo):
+def test_a_dry_run_over_thumbnails_forgets_none_of_them(photos: Path, tmp_path: Path, make_photo: MakePhoto) -> None:
     out = tmp_path / "out"
     process(photos, out)
     make_photo(photos / "a.jpg", 64, 96, seed=98)
@@ -330,7 +335,7 @@ def test_a_dry_run_over_thumbnails_forgets_none_of_them(photos, tmp_path, make_p
     assert list(done.values()).count("unchanged") == 4
 
 
-def test_a_dry_run_lets_go_of_the_pixels(photos):
+def test_a_dry_run_lets_go_of_the_pixels(photos: Path) -> None:
     job = Job(number=0, path="a.jpg", file=photos / "a.jpg", format="jpg", outputs=("a.jpg",), given=(None,))
     decoded = decode_photo(job, Settings((SIZE,), dry_run=True), Journal())
     assert isinstance(decoded, Decoded)
@@ -338,10 +343,10 @@ def test_a_dry_run_lets_go_of_the_pixels(photos):
     assert decoded.photo.pixels.base is None
 
 
-def test_each_photo_is_read_and_decoded_once(photos, tmp_path, monkeypatch):
+def test_each_photo_is_read_and_decoded_once(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
 
-    def counting(data, *arguments):
+    def counting(data: bytes, *arguments: Any) -> Any:
         decoded.append(data)
         return original_decode(data, *arguments)
 
@@ -354,7 +359,7 @@ def test_each_photo_is_read_and_decoded_once(photos, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("taken", [0, 1, 15])
-def test_a_run_broken_off_keeps_what_is_finished_and_the_next_goes_on(many, tmp_path, taken):
+def test_a_run_broken_off_keeps_what_is_finished_and_the_next_goes_on(many: Path, tmp_path: Path, taken: int) -> None:
     out = tmp_path / "out"
     with closing(run_batch(many, out, Settings((SIZE,)), 2)) as photos:
         list(itertools.islice(photos, taken))
@@ -368,7 +373,7 @@ def test_a_run_broken_off_keeps_what_is_finished_and_the_next_goes_on(many, tmp_
     assert files_of(out) == files_of(tmp_path / "afresh")
 
 
-def test_thumbnails_that_a_broken_off_run_was_to_replace_stay_known(many, tmp_path):
+def test_thumbnails_that_a_broken_off_run_was_to_replace_stay_known(many: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process(many, out)
     for attempt in range(2):  # some photos change again while their thumbnails are not yet replaced
@@ -382,7 +387,7 @@ def test_thumbnails_that_a_broken_off_run_was_to_replace_stay_known(many, tmp_pa
     assert "failed" not in done.values()
 
 
-def test_a_ledger_that_is_lost_costs_work_but_no_thumbnail(photos, tmp_path):
+def test_a_ledger_that_is_lost_costs_work_but_no_thumbnail(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process(photos, out)
     before = files_of(out)
@@ -392,11 +397,13 @@ def test_a_ledger_that_is_lost_costs_work_but_no_thumbnail(photos, tmp_path):
     assert files_of(out) == before
 
 
-def test_a_model_that_fails_ends_the_run_and_keeps_what_is_finished(many, tmp_path, monkeypatch):
-    class Failing(batch.Saliency):
+def test_a_model_that_fails_ends_the_run_and_keeps_what_is_finished(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(Saliency):
         left = 2
 
-        def densities(self, images):
+        def densities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
             Failing.left -= 1
             if Failing.left < 0:
                 raise ModelError("out of order")
@@ -411,17 +418,19 @@ def test_a_model_that_fails_ends_the_run_and_keeps_what_is_finished(many, tmp_pa
 
 
 @pytest.mark.parametrize(("limit", "value", "bound"), [("MAX_IN_FLIGHT", 5, 5), ("ENOUGH_BYTES", 1, BATCH_SIZE + 3)])
-def test_photos_under_way_are_bounded_in_number(many, tmp_path, monkeypatch, limit, value, bound):
+def test_photos_under_way_are_bounded_in_number(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, bound: int
+) -> None:
     lock, under_way, most = threading.Lock(), 0, 0
 
-    def begin(*arguments):
+    def begin(*arguments: Any) -> Any:
         nonlocal under_way, most
         with lock:
             under_way += 1
             most = max(most, under_way)
         return original_decode(*arguments)
 
-    def end(*arguments, **named):
+    def end(*arguments: Any, **named: Any) -> Any:
         nonlocal under_way
         with lock:
             under_way -= 1
@@ -436,7 +445,9 @@ def test_photos_under_way_are_bounded_in_number(many, tmp_path, monkeypatch, lim
 
 
 @pytest.mark.parametrize("limit", ["MAX_IN_FLIGHT", "MAX_BYTES_IN_FLIGHT", "ENOUGH_BYTES", "MAX_WAITING_ROWS"])
-def test_the_tightest_bounds_still_let_all_through(many, tmp_path, monkeypatch, limit):
+def test_the_tightest_bounds_still_let_all_through(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
     monkeypatch.setattr(pipeline, limit, 1)
     assert set(statuses(process(many, tmp_path / "out", jobs=3)).values()) == {"made"}
 
@@ -444,7 +455,7 @@ def test_the_tightest_bounds_still_let_all_through(many, tmp_path, monkeypatch, 
 # The user's word, and photos no crop of which is good ------------------------------------------------------------------------
 
 
-def test_only_what_is_given_anew_is_made_anew_and_holds_the_given_box(photos, tmp_path):
+def test_only_what_is_given_anew_is_made_anew_and_holds_the_given_box(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process(photos, out)
     before = inodes_of(out)
@@ -455,8 +466,8 @@ def test_only_what_is_given_anew_is_made_anew_and_holds_the_given_box(photos, tm
     rows = {row["path"]: row for row in rows_of(out)}
     assert [rows["a.jpg"][name] for name in ("x", "y", "width", "height", "message")] == ["4", "6", "64", "36", "focus given"]
     assert [rows["trips/a.jpg"][name] for name in ("focus_x", "focus_y", "message")] == ["10", "20", "focus given"]
-    thumbnail = cv2.imread(str(out / "a.jpg")).astype(int)
-    expected = cv2.imread(str(photos / "a.jpg"))[6:42, 4:68].astype(int)
+    thumbnail = imread(str(out / "a.jpg")).astype(int)
+    expected = imread(str(photos / "a.jpg"))[6:42, 4:68].astype(int)
     assert np.abs(thumbnail - expected).mean() < 12
     after = inodes_of(out)
     assert {path for path in after if after[path] != before[path]} == {"a.jpg", "trips/a.jpg"}
@@ -469,25 +480,25 @@ def test_only_what_is_given_anew_is_made_anew_and_holds_the_given_box(photos, tm
     assert not any(row["message"] for row in rows_of(out))
 
 
-def test_a_small_box_of_a_large_photo_is_cut_from_its_own_pixels(tmp_path, samples):
+def test_a_small_box_of_a_large_photo_is_cut_from_its_own_pixels(tmp_path: Path, samples: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
     shutil.copy(samples / "fig.jpg", source)
     word = {"fig.jpg": {"": Focus(700, 400, 160, 90)}}
     list(run_batch(source, tmp_path / "out", Settings((Target((160, 90), (160, 90)),)), 1, word))
-    thumbnail = cv2.imread(str(tmp_path / "out/fig.jpg")).astype(int)
-    expected = cv2.imread(str(source / "fig.jpg"))[400:490, 700:860].astype(int)
+    thumbnail = imread(str(tmp_path / "out/fig.jpg")).astype(int)
+    expected = imread(str(source / "fig.jpg"))[400:490, 700:860].astype(int)
     assert np.abs(thumbnail - expected).mean() < 4
 
 
-def test_a_focus_outside_its_photo_fails_that_photo_alone(photos, tmp_path):
+def test_a_focus_outside_its_photo_fails_that_photo_alone(photos: Path, tmp_path: Path) -> None:
     done = list(run_batch(photos, tmp_path / "out", Settings((SIZE,)), 2, {"a.jpg": {"": Focus(96, 0)}}))
     assert statuses(done) == {"a.jpg": "failed", "b.png": "made", "c.webp": "made", "trips/a.jpg": "made", "trips/d.jpg": "made"}
     assert "is not inside the photo of 96x64" in rows_of(tmp_path / "out")[0]["message"]
 
 
 @pytest.fixture
-def plain(tmp_path):
+def plain(tmp_path: Path) -> Path:
     """A folder IN with one photo that shows nothing."""
     (tmp_path / "in").mkdir()
     cv2.imwrite(str(tmp_path / "in/grey.png"), np.full((60, 100, 3), 90, np.uint8))
@@ -497,7 +508,9 @@ def plain(tmp_path):
 @pytest.mark.parametrize(
     ("otherwise", "shape"), [(Fit.PAD, (40, 40)), (Fit.KEEP, (24, 40)), (Fit.CENTRE, (40, 40)), (Fit.SKIP, None)]
 )
-def test_a_photo_without_a_good_crop_is_made_otherwise(plain, tmp_path, otherwise, shape):
+def test_a_photo_without_a_good_crop_is_made_otherwise(
+    plain: Path, tmp_path: Path, otherwise: Fit, shape: tuple[int, int] | None
+) -> None:
     square = Target((40, 40), (40, 40))
     (done,) = process(plain, tmp_path / "out", square, choosing=Choosing(min_kept=0.1, otherwise=otherwise))
     assert done.error is None
@@ -509,10 +522,10 @@ def test_a_photo_without_a_good_crop_is_made_otherwise(plain, tmp_path, otherwis
         assert not (tmp_path / "out/grey.png").exists()
     else:
         assert (row["status"], row["output"]) == ("ok", "grey.png")
-        assert cv2.imread(str(tmp_path / "out/grey.png")).shape[:2] == shape
+        assert imread(str(tmp_path / "out/grey.png")).shape[:2] == shape
 
 
-def test_a_thumbnail_of_ours_goes_when_its_photo_is_skipped_from_now_on(plain, tmp_path):
+def test_a_thumbnail_of_ours_goes_when_its_photo_is_skipped_from_now_on(plain: Path, tmp_path: Path) -> None:
     process(plain, tmp_path / "out", SQUARE)
     assert (tmp_path / "out/grey.png").exists()
     process(plain, tmp_path / "out", SQUARE, choosing=Choosing(min_kept=0.1, otherwise=Fit.SKIP))
@@ -521,7 +534,7 @@ def test_a_thumbnail_of_ours_goes_when_its_photo_is_skipped_from_now_on(plain, t
     assert (tmp_path / "out/grey.png").exists()
 
 
-def test_zoomed_thumbnails_are_as_sharp_as_the_photo_allows(tmp_path, samples):
+def test_zoomed_thumbnails_are_as_sharp_as_the_photo_allows(tmp_path: Path, samples: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
     shutil.copy(samples / "fig.jpg", source)
@@ -531,14 +544,16 @@ def test_zoomed_thumbnails_are_as_sharp_as_the_photo_allows(tmp_path, samples):
     x, y, side = (int(row[name]) for name in ("x", "y", "width"))
     assert 160 <= side < 700
     assert float(row["kept"]) >= 0.9
-    cut = cv2.imread(str(source / "fig.jpg"))[y : y + side, x : x + side]
+    cut = imread(str(source / "fig.jpg"))[y : y + side, x : x + side]
     expected = cv2.resize(cut, (160, 160), interpolation=cv2.INTER_AREA).astype(int)
-    assert np.abs(cv2.imread(str(tmp_path / "out/fig.jpg")).astype(int) - expected).mean() < 2.5
+    assert np.abs(imread(str(tmp_path / "out/fig.jpg")).astype(int) - expected).mean() < 2.5
 
 
 @pytest.mark.parametrize("options", [(), ("--srgb",)], ids=["profile kept", "sRGB"])
 @pytest.mark.parametrize("format", ["keep", "jpg", "png", "webp", "avif"])
-def test_no_place_survives_in_any_format(cropper, tmp_path, samples, format, options):
+def test_no_place_survives_in_any_format(
+    cropper: Command, tmp_path: Path, samples: Path, format: str, options: tuple[str, ...]
+) -> None:
     """Latitude and longitude, in EXIF's block and in XMP, of photos of every format that has them."""
     with Image.open(samples / "cat.jpg") as opened:
         small = opened.resize((96, 64))
@@ -566,7 +581,7 @@ def test_no_place_survives_in_any_format(cropper, tmp_path, samples, format, opt
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-def test_links_in_out_lead_nowhere(cropper, tmp_path, make_photo):
+def test_links_in_out_lead_nowhere(cropper: Command, tmp_path: Path, make_photo: MakePhoto) -> None:
     photo = make_photo(tmp_path / "in" / "sub" / "a.jpg")
     make_photo(tmp_path / "in" / "b.jpg")
     elsewhere = tmp_path / "elsewhere"
@@ -587,7 +602,7 @@ def test_links_in_out_lead_nowhere(cropper, tmp_path, make_photo):
 
 @pytest.mark.skipif(os.name == "nt", reason="such names cannot be there")
 @pytest.mark.parametrize("name", ["x\\..\\..\\a.jpg", "a...jpg", "\\a.jpg", "C:a.jpg", "%2e%2e%2fa.jpg", "~.jpg", "<script>.jpg"])
-def test_no_name_leads_out_of_out(cropper, tmp_path, make_photo, name):
+def test_no_name_leads_out_of_out(cropper: Command, tmp_path: Path, make_photo: MakePhoto, name: str) -> None:
     make_photo(tmp_path / "here" / "in" / " .." / "x.jpg").rename(tmp_path / "here" / "in" / " .." / name)
     before, out = set(tmp_path.rglob("*")), tmp_path / "here" / "out"
     assert cropper("batch", "here/in", "here/out", "--size", "20x20", "--aspect", "1:1")[0] == 0
@@ -597,23 +612,25 @@ def test_no_name_leads_out_of_out(cropper, tmp_path, make_photo, name):
 
 @pytest.mark.parametrize("jobs", [1, 3])
 @pytest.mark.parametrize("order", ["sorted", "reversed", "shuffled"])
-def test_the_file_systems_order_does_not_matter(cropper, samples, tmp_path, make_photo, monkeypatch, jobs, order):
+def test_the_file_systems_order_does_not_matter(
+    cropper: Command, samples: Path, tmp_path: Path, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch, jobs: int, order: str
+) -> None:
     for number in range(12):
         make_photo(tmp_path / "in" / ("", "b", "a", "b/c")[number % 4] / f"{number}.jpg", seed=number)
     assert cropper("batch", "in", "expected", "--size", "24x24")[0] == 0
     scandir = os.scandir
 
     class InOrder:
-        def __init__(self, path):
+        def __init__(self, path: str):
             with scandir(path) as entries:
                 self.entries = sorted(entries, key=lambda entry: entry.name, reverse=order == "reversed")
             if order == "shuffled":
                 random.Random(str(path)).shuffle(self.entries)
 
-        def __enter__(self):
+        def __enter__(self) -> Iterator[os.DirEntry[str]]:
             return iter(self.entries)
 
-        def __exit__(self, *_):
+        def __exit__(self, *_: object) -> None:
             pass
 
     monkeypatch.setattr(os, "scandir", InOrder)

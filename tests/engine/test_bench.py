@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from fixtures import imread
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ SETTINGS = Settings((Target((16, 9), (64, 36)), Target((1, 1), (40, 40))))
 
 
 @pytest.fixture
-def folder(samples, tmp_path):
+def folder(samples: Path, tmp_path: Path) -> Path:
     """Three photos and one that is cut off."""
     source = tmp_path / "photos"
     source.mkdir()
@@ -31,48 +33,48 @@ def folder(samples, tmp_path):
 
 
 @given(st.integers(0, 60), st.integers(1, 20), st.integers(0, 5))
-def test_a_sample_is_of_different_items_in_their_order(length, count, seed):
+def test_a_sample_is_of_different_items_in_their_order(length: int, count: int, seed: int) -> None:
     chosen = sample(iter(range(length)), count, seed)
     assert len(chosen) == min(length, count)
     assert chosen == sorted(set(chosen))
 
 
-def test_each_item_is_as_likely_in_a_sample_as_any_other():
+def test_each_item_is_as_likely_in_a_sample_as_any_other() -> None:
     times = np.zeros(10)
     for seed in range(2000):
         times[sample(range(10), 3, seed)] += 1
     assert np.abs(times / 2000 - 0.3).max() < 0.05  # five standard deviations
 
 
-def test_every_stage_is_timed_and_photos_that_fail_are_counted(folder, tmp_path):
+def test_every_stage_is_timed_and_photos_that_fail_are_counted(folder: Path, tmp_path: Path) -> None:
     seconds, failed = profile(sorted(folder.iterdir()), tmp_path / "out", SETTINGS)
     assert tuple(seconds) == STAGES
     assert min(seconds.values()) > 0
     assert failed == 1
 
 
-def test_the_floor_makes_what_the_batch_makes_of_the_centre(folder, tmp_path):
+def test_the_floor_makes_what_the_batch_makes_of_the_centre(folder: Path, tmp_path: Path) -> None:
     floor(sorted(folder.iterdir()), tmp_path / "floor", SETTINGS, jobs=2)
     made = sorted((tmp_path / "floor").iterdir())
     assert len(made) == 6
-    sizes = {cv2.imread(str(path)).shape for path in made}
+    sizes = {imread(str(path)).shape for path in made}
     assert sizes == {(36, 64, 3), (40, 40, 3)}
-    flower = cv2.imread(str(folder / "hibiscus.png"))
+    flower = imread(str(folder / "hibiscus.png"))
     height, width = flower.shape[:2]
     side = min(height, width)
     x, y = (width - side) // 2, (height - side) // 2
     centre = cv2.resize(flower[y : y + side, x : x + side], (40, 40), interpolation=cv2.INTER_AREA)
-    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "floor" / "1-hibiscus.png.png")), centre)
+    np.testing.assert_array_equal(imread(str(tmp_path / "floor" / "1-hibiscus.png.png")), centre)
 
 
-def test_a_file_that_went_away_is_one_that_cannot_be_read(folder, tmp_path):
+def test_a_file_that_went_away_is_one_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     files = [*sorted(folder.iterdir()), folder / "gone.jpg"]
     (tmp_path / "scratch").mkdir()
     costs = measure(files, SETTINGS, jobs=1, rounds=1, scratch=tmp_path / "scratch")
     assert (costs.photos, costs.failed) == (3, 2)
 
 
-def test_the_command_prints_the_stages_and_writes_nothing_beside_the_photos(folder):
+def test_the_command_prints_the_stages_and_writes_nothing_beside_the_photos(folder: Path) -> None:
     before = {path: path.stat() for path in folder.iterdir()}
     result = CliRunner().invoke(cli, ["bench", str(folder), "--size", "64x36", "--rounds", "1", "--jobs", "1"])
     assert result.exit_code == 0, result.output
@@ -84,12 +86,12 @@ def test_the_command_prints_the_stages_and_writes_nothing_beside_the_photos(fold
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == {p: s.st_mtime_ns for p, s in before.items()}
 
 
-def test_a_folder_without_photos_is_wrong_usage(tmp_path):
+def test_a_folder_without_photos_is_wrong_usage(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["bench", str(tmp_path)])
     assert result.exit_code != 0
     assert "no photos" in str(result.exception)
 
 
-def test_help_shows_the_examples_a_line_each():
+def test_help_shows_the_examples_a_line_each() -> None:
     lines = CliRunner().invoke(cli, ["bench", "--help"]).stdout.splitlines()
     assert "  cropper bench photos/" in lines

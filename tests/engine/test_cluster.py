@@ -12,14 +12,17 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import killed
 import pytest
 import ray_faults
+from fixtures import Command, MakePhoto, StartProcess
 
 from cropper._version import __version__
 from cropper.engine import cluster, worker
@@ -36,13 +39,14 @@ from cropper.model.saliency import BUNDLED_MODEL
 from cropper.settings import Settings, Target
 from cropper.storage import thumbnails
 from cropper.storage.naming import marked, temporary_name
+from cropper.storage.places import Place
 
 SIZES = Target((96, 64), (96, 64)), Target((1, 1))
 PATIENCE = 120.0  # seconds, on a busy machine
 
 
 @pytest.fixture(scope="module")
-def address():
+def address() -> Iterator[str]:
     """A cluster of this machine for all tests here, and its address."""
     ray = pytest.importorskip("ray")
     pytest.importorskip("ray.data")
@@ -59,7 +63,7 @@ def address():
 
 
 @pytest.fixture
-def small(monkeypatch) -> None:
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks and windows so small that a few photos make several."""
     monkeypatch.setattr(cluster, "CHUNK", 4)
     monkeypatch.setattr(cluster, "WINDOW", 12)
@@ -67,7 +71,7 @@ def small(monkeypatch) -> None:
 
 
 @pytest.fixture
-def photos(samples, make_photo, tmp_path) -> Path:
+def photos(samples: Path, make_photo: MakePhoto, tmp_path: Path) -> Path:
     """Real photos in subfolders, small ones, a broken one, and a folder without any."""
     source = tmp_path / "in"
     shutil.copytree(samples, source)
@@ -78,7 +82,7 @@ def photos(samples, make_photo, tmp_path) -> Path:
     return source
 
 
-def process(source: Path, out: Path, engine=local_threads, stop=lambda: False) -> list[Done]:
+def process(source: Path, out: Path, engine: Any = local_threads, stop: Callable[[], bool] = lambda: False) -> list[Done]:
     return list(run_batch(source, out, Settings(SIZES), 2, stop=stop, engine=engine))
 
 
@@ -91,14 +95,16 @@ def many(folder: Path, samples: Path, count: int) -> Path:
     return folder
 
 
-def wait_for(what) -> None:
+def wait_for(what: Callable[[], object]) -> None:
     end = time.monotonic() + PATIENCE
     while not what():
         assert time.monotonic() < end
         time.sleep(0.02)
 
 
-def test_trees_and_tables_are_those_of_threads_and_a_second_run_goes_on(photos, tmp_path, address, small, make_photo):
+def test_trees_and_tables_are_those_of_threads_and_a_second_run_goes_on(
+    photos: Path, tmp_path: Path, address: str, small: None, make_photo: MakePhoto
+) -> None:
     out, reference = tmp_path / "out", tmp_path / "reference"
     done = process(photos, out, ray_cluster)
     expected = process(photos, reference)
@@ -122,7 +128,7 @@ def test_trees_and_tables_are_those_of_threads_and_a_second_run_goes_on(photos, 
 
 @pytest.mark.parametrize("workers", [1, 2, 16, 300])
 @pytest.mark.parametrize("photos", [0, 1, 5, 100, 10_000])
-def test_chunks_become_small_so_that_all_workers_have_one_and_end_together(photos, workers):
+def test_chunks_become_small_so_that_all_workers_have_one_and_end_together(photos: int, workers: int) -> None:
     sizes = list(chunk_sizes(photos, workers))
     assert sum(sizes) == photos
     assert sizes == sorted(sizes, reverse=True)
@@ -133,7 +139,9 @@ def test_chunks_become_small_so_that_all_workers_have_one_and_end_together(photo
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
-def test_a_worker_that_is_killed_loses_and_doubles_nothing(samples, tmp_path, address, monkeypatch):
+def test_a_worker_that_is_killed_loses_and_doubles_nothing(
+    samples: Path, tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cluster, "CHUNK", 3)
     source, out, reference = many(tmp_path / "in", samples, 36), tmp_path / "out", tmp_path / "reference"
     process(source, reference)
@@ -155,7 +163,9 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(samples, tmp_path, ad
 
 
 @pytest.mark.skipif(os.name == "nt", reason="has no such signals")
-def test_an_interrupt_keeps_what_is_finished_and_the_next_run_goes_on(samples, tmp_path, address, cropper_process):
+def test_an_interrupt_keeps_what_is_finished_and_the_next_run_goes_on(
+    samples: Path, tmp_path: Path, address: str, cropper_process: StartProcess
+) -> None:
     source, out = many(tmp_path / "in", samples, 150), tmp_path / "out"
     options = ("--size", "96x64", "--aspect", "1:1", "--engine", "ray", "--address", address)
     running = cropper_process("batch", source, out, *options)
@@ -174,27 +184,29 @@ def test_an_interrupt_keeps_what_is_finished_and_the_next_run_goes_on(samples, t
 
 
 @pytest.fixture
-def task(samples, tmp_path, address) -> Task:
+def task(samples: Path, tmp_path: Path, address: str) -> Task:
     pytest.importorskip("pyarrow")
     (tmp_path / "out" / STATE_FOLDER).mkdir(parents=True)
     settings = Settings(SIZES[:1])
     return Task(samples / "trips", tmp_path / "out", settings, BUNDLED_MODEL.read_bytes(), __version__, os.getcwd(), "test")
 
 
-def answer_of(one: Worker, jobs: list[Job]):
+def answer_of(one: Worker, jobs: list[Job]) -> Answer:
     import pyarrow
 
     (answer,) = one(pyarrow.table({"jobs": [[pickle.dumps(job) for job in jobs]]}))["answer"].to_pylist()
     return pickle.loads(answer)
 
 
-def job_for(number: int, name: str, file: Path | None = None) -> Job:
+def job_for(number: int, name: str, file: Path | Place | None = None) -> Job:
     return Job(number=number, path=name, file=file or Path(name), format="jpg", outputs=(name,), given=(None,))
 
 
 @pytest.mark.parametrize("ours", [False, True])
-def test_a_chunk_that_two_workers_have_at_once_is_made_as_by_one(task, ours):
+def test_a_chunk_that_two_workers_have_at_once_is_made_as_by_one(task: Task, ours: bool) -> None:
     """One that was taken for lost, and the one in its place: whoever is last, the files are whole and the answers alike."""
+    assert isinstance(task.source, Path)
+    assert isinstance(task.out, Path)
     names = sorted(path.name for path in task.source.glob("*.jpg"))
     jobs = [
         replace(
@@ -228,19 +240,21 @@ def test_a_chunk_that_two_workers_have_at_once_is_made_as_by_one(task, ours):
         ({"model": b"none"}, "onnxruntime cannot load it"),
     ],
 )
-def test_a_worker_that_cannot_work_says_why(task, change, reason):
+def test_a_worker_that_cannot_work_says_why(task: Task, change: dict[str, Any], reason: str) -> None:
     answer = answer_of(Worker(replace(task, **change)), [job_for(0, "a.jpg")])
     assert answer.photos == []
+    assert answer.error
     with pytest.raises(type(answer.error), match=reason):
         raise answer.error
 
 
-def test_photos_that_brought_down_their_workers_are_given_up(task, monkeypatch):
+def test_photos_that_brought_down_their_workers_are_given_up(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     one = Worker(task)
     jobs = [job_for(n, name, task.source / name) for n, name in enumerate(("a.jpg", "b.jpg"))]
     monkeypatch.setattr(worker, "_counted", lambda key: nullcontext(TRIES + 1))
     answer = answer_of(one, jobs)
     assert answer.photos == []
+    assert answer.error
     with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to b\.jpg; move away the photo"):
         raise answer.error
 
@@ -254,13 +268,13 @@ class Fragile(Worker):
 
     deadly = "b.jpg"
 
-    def _answer(self, jobs, alone=""):
+    def _answer(self, jobs: list[Job], alone: str = "") -> Answer:
         if any(job.path == self.deadly for job in jobs):
             raise Died
         return super()._answer(jobs, alone)
 
 
-def answers_and_deaths(task: Task, jobs: list[Job]):
+def answers_and_deaths(task: Task, jobs: list[Job]) -> tuple[Answer, int]:
     """What Ray does: another worker begins the chunk again."""
     deaths = 0
     while True:
@@ -271,7 +285,8 @@ def answers_and_deaths(task: Task, jobs: list[Job]):
 
 
 @pytest.fixture
-def three(task) -> list[Job]:
+def three(task: Task) -> list[Job]:
+    assert isinstance(task.source, Path)
     files = sorted(task.source.glob("*.jpg"))[:3]
     return [
         replace(job_for(n, name, file), temporary=temporary_name(n))
@@ -279,27 +294,31 @@ def three(task) -> list[Job]:
     ]
 
 
-def test_a_photo_that_workers_die_of_fails_and_the_others_are_made(task, three):
+def test_a_photo_that_workers_die_of_fails_and_the_others_are_made(task: Task, three: list[Job]) -> None:
     answer, deaths = answers_and_deaths(task, three)
     assert (answer.error, deaths) == (None, 1 + TRIES_ALONE)
-    assert [[row.status for row in photo.done.rows] for photo in answer.photos] == [["ok"], ["failed"], ["ok"]]
-    assert answer.photos[1].done.rows[0].message == "the decoder crashed on it; export it again"
+    photos = [photo for photo in answer.photos if isinstance(photo, Finished)]
+    assert photos == answer.photos
+    assert isinstance(task.out, Path)
+    assert [[row.status for row in photo.done.rows] for photo in photos] == [["ok"], ["failed"], ["ok"]]
+    assert photos[1].done.rows[0].message == "the decoder crashed on it; export it again"
     assert {path.name for path in task.out.iterdir()} == {STATE_FOLDER, "a.jpg", "c.jpg"}
 
 
-def test_workers_that_die_of_any_photo_are_given_up(task, three, monkeypatch):
-    def die(*arguments):
+def test_workers_that_die_of_any_photo_are_given_up(task: Task, three: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*arguments: object) -> None:
         raise Died
 
     monkeypatch.setattr(worker, "try_alone", die)
     answer, deaths = answers_and_deaths(replace(task, name="unsound"), three)
     assert deaths == TRIES
+    assert answer.error
     with pytest.raises(CropperError, match=r"died again and again at photos from a\.jpg to c\.jpg"):
         raise answer.error
 
 
 @pytest.mark.parametrize(("seconds", "code", "said"), [(0.3, 1, "late"), (60, 0, "")])
-def test_a_worker_is_ended_when_a_photo_takes_longer_than_its_deadline(seconds, code, said):
+def test_a_worker_is_ended_when_a_photo_takes_longer_than_its_deadline(seconds: float, code: int, said: str) -> None:
     script = f"""
 import time
 from cropper.engine.worker import _watched
@@ -322,7 +341,7 @@ class UnloadableError(Exception):
         super().__init__(one + two)
 
 
-def test_an_error_that_cannot_travel_loses_no_photo():
+def test_an_error_that_cannot_travel_loses_no_photo() -> None:
     photo = Finished(0, Done("a.jpg"))
     answer = pickle.loads(_packed(Answer([photo], UnloadableError("no ", "way"))))
     assert answer.photos == [photo]
@@ -333,9 +352,11 @@ def test_an_error_that_cannot_travel_loses_no_photo():
     ("tables", "reason"),
     [([[0, 1]], "too few answers"), ([[0], [2, 3]], "about other photos"), ([[0, 1], [3, 2]], "about other photos")],
 )
-def test_answers_that_are_not_those_that_were_asked_for_are_an_error(task, monkeypatch, tables, reason):
+def test_answers_that_are_not_those_that_were_asked_for_are_an_error(
+    task: Task, monkeypatch: pytest.MonkeyPatch, tables: list[list[int]], reason: str
+) -> None:
     class Tables:
-        def iter_batches(self, **options):
+        def iter_batches(self, **options: object) -> Iterator[Any]:
             import pyarrow
 
             for numbers in tables:
@@ -344,22 +365,24 @@ def test_answers_that_are_not_those_that_were_asked_for_are_an_error(task, monke
 
     monkeypatch.setattr(cluster, "_data_set", lambda engine, chunks: Tables())
     jobs = [job_for(n, f"{n}.jpg") for n in range(4)]
-    recorded = []
+    recorded: list[Finished] = []
     with pytest.raises(CropperError, match=reason):
         list(Cluster(task, 1, 0).run(iter(jobs), recorded.append))
     assert [one.number for one in recorded] == list(range(len(recorded)))
 
 
-def test_a_cluster_that_dies_with_no_error_of_the_usual_kind_is_not_waited_for(task, monkeypatch):
-    def end(*arguments):
+def test_a_cluster_that_dies_with_no_error_of_the_usual_kind_is_not_waited_for(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(*arguments: object) -> None:
         raise SystemExit("out")
 
     monkeypatch.setattr(cluster, "_data_set", end)
     with pytest.raises(CropperError, match=r"the cluster failed \(SystemExit: out\)"):
-        list(Cluster(task, 1, 0).run(iter([job_for(0, "a.jpg")]), list))
+        list(Cluster(task, 1, 0).run(iter([job_for(0, "a.jpg")]), lambda one: None))
 
 
-def test_the_reason_of_a_failed_connection_is_the_one_at_bottom():
+def test_the_reason_of_a_failed_connection_is_the_one_at_bottom() -> None:
     try:
         try:
             raise RuntimeError("no connection. Traceback (most recent):\n  ray.AuthenticationError: token missing. Note: x")
@@ -373,25 +396,26 @@ def test_the_reason_of_a_failed_connection_is_the_one_at_bottom():
     )
 
 
-def test_nothing_behind_an_error_is_recorded(task, monkeypatch):
+def test_nothing_behind_an_error_is_recorded(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else rows of an earlier run, of photos between it and the next ones, would be lost."""
     jobs = [job_for(n, f"{n}.jpg") for n in range(6)]
     done = [Finished(job.number, Done(job.path)) for job in jobs]
-    answers = [Answer(done[:2]), Answer([done[2], jobs[3]], OutputError("the disk is full")), Answer(done[4:])]
+    answers = [Answer([*done[:2]]), Answer([done[2], jobs[3]], OutputError("the disk is full")), Answer([*done[4:]])]
 
-    def carry(engine, chunks, queue, ended):
+    def carry(engine: object, chunks: object, queue: Any, ended: object) -> None:
         for answer in answers:
             queue.put(answer)
 
     monkeypatch.setattr(cluster, "_carry", carry)
-    engine, recorded = Cluster(task, 1, 0), []
+    engine = Cluster(task, 1, 0)
+    recorded: list[Finished] = []
     with pytest.raises(OutputError, match="the disk is full"):
         list(engine.run(iter(jobs), recorded.append))
     assert [one.number for one in recorded] == [0, 1]
     assert [one.number for one in engine.left()] == [2, 3]
 
 
-def test_names_that_workers_write_under_are_taken_away_after_a_kill(tmp_path):
+def test_names_that_workers_write_under_are_taken_away_after_a_kill(tmp_path: Path) -> None:
     for name in ("", "00001-of-00002"):
         (tmp_path / marked(temporary_name(7, name), "0a1b2c3d4e5f")).touch()
     thumbnails.remove_temporaries(tmp_path, STATE_FOLDER, "00001-of-00002")
@@ -400,7 +424,7 @@ def test_names_that_workers_write_under_are_taken_away_after_a_kill(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_ray_is_an_error_in_one_line(cropper, samples, monkeypatch):
+def test_a_missing_ray_is_an_error_in_one_line(cropper: Command, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     code, out, err = cropper("batch", samples, "out", "--engine", "ray")
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -408,7 +432,9 @@ def test_a_missing_ray_is_an_error_in_one_line(cropper, samples, monkeypatch):
     assert not Path("out").exists()
 
 
-def test_a_cluster_that_is_not_there_is_an_error_in_one_line(cropper_process, samples, tmp_path):
+def test_a_cluster_that_is_not_there_is_an_error_in_one_line(
+    cropper_process: StartProcess, samples: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("ray")
     running = cropper_process("batch", samples, "out", "--engine", "ray", "--address", "127.0.0.1:1")
     out, err = running.communicate(timeout=PATIENCE)
@@ -417,12 +443,12 @@ def test_a_cluster_that_is_not_there_is_an_error_in_one_line(cropper_process, sa
     assert not (tmp_path / "out").exists()
 
 
-def test_an_address_without_the_engine_is_refused(cropper, samples):
+def test_an_address_without_the_engine_is_refused(cropper: Command, samples: Path) -> None:
     code, _, err = cropper("batch", samples, "out", "--address", "auto")
     assert (code, err) == (2, "cropper: --address needs --engine ray; give both or neither\n")
 
 
-def test_no_card_for_cuda_is_an_error(photos, tmp_path, address):
+def test_no_card_for_cuda_is_an_error(photos: Path, tmp_path: Path, address: str) -> None:
     engine = partial(ray_cluster, address=None)
     with pytest.raises(UsageError, match="no graphics card"):
         list(run_batch(photos, tmp_path / "out", Settings(SIZES, device="cuda"), 2, engine=engine))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -19,7 +20,7 @@ SETTINGS = Settings((Target((1, 1)), Target((16, 9), (64, 36))))
 
 
 @pytest.fixture
-def photos(samples, tmp_path):
+def photos(samples: Path, tmp_path: Path) -> Path:
     """A folder with two photos, one in it, and a broken one."""
     (tmp_path / "photos" / "in").mkdir(parents=True)
     shutil.copy(samples / "cat.jpg", tmp_path / "photos" / "b.jpg")
@@ -30,7 +31,7 @@ def photos(samples, tmp_path):
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_paths_and_folders_leave_in_their_order(photos, jobs):
+def test_paths_and_folders_leave_in_their_order(photos: Path, jobs: int) -> None:
     given = [str(photos / "b.jpg"), str(photos), str(photos / "a.jpg")]
     done = list(stream(given, SETTINGS, jobs))
     names = ["b.jpg", "a.jpg", "b.jpg", "d.jpg", "in/c.jpg", "a.jpg"]
@@ -40,17 +41,17 @@ def test_paths_and_folders_leave_in_their_order(photos, jobs):
     assert [row.size for row in done[0].rows] == ["1:1", "64x36"]
 
 
-def test_unordered_they_are_the_same(photos):
+def test_unordered_they_are_the_same(photos: Path) -> None:
     ordered, unordered = (list(stream([str(photos)], SETTINGS, 2, in_order)) for in_order in (True, False))
     assert {d.path: d.rows for d in ordered} == {d.path: d.rows for d in unordered}
     assert len(unordered) == 4
 
 
 @pytest.mark.parametrize("in_order", [True, False])
-def test_what_is_finished_does_not_wait_for_a_path_yet_to_come(photos, in_order):
+def test_what_is_finished_does_not_wait_for_a_path_yet_to_come(photos: Path, in_order: bool) -> None:
     asked, answered = threading.Event(), threading.Event()
 
-    def paths():
+    def paths() -> Iterator[str]:
         yield str(photos / "a.jpg")
         asked.set()
         assert answered.wait(30)
@@ -64,8 +65,8 @@ def test_what_is_finished_does_not_wait_for_a_path_yet_to_come(photos, in_order)
         assert [d.path for d in decisions] == [str(photos / "b.jpg")]
 
 
-def test_paths_that_cannot_be_read_on_end_the_stream_with_the_reason(photos):
-    def paths():
+def test_paths_that_cannot_be_read_on_end_the_stream_with_the_reason(photos: Path) -> None:
+    def paths() -> Iterator[str]:
         yield str(photos / "a.jpg")
         raise OSError("the pipe burst")
 
@@ -74,7 +75,7 @@ def test_paths_that_cannot_be_read_on_end_the_stream_with_the_reason(photos):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can list every folder")
-def test_a_folder_that_cannot_be_listed_is_said(photos):
+def test_a_folder_that_cannot_be_listed_is_said(photos: Path) -> None:
     (photos / "in").chmod(0)
     done = list(stream([str(photos)], SETTINGS, 2))
     (photos / "in").chmod(0o700)
@@ -82,7 +83,7 @@ def test_a_folder_that_cannot_be_listed_is_said(photos):
 
 
 @given(st.lists(st.binary(min_size=1, max_size=300).filter(lambda name: b"\0" not in name), max_size=20), st.booleans())
-def test_a_stream_is_split_into_the_paths_it_was_made_of(names, ends):
+def test_a_stream_is_split_into_the_paths_it_was_made_of(names: list[bytes], ends: bool) -> None:
     read, write = os.pipe()
     with open(write, "wb") as file:
         file.write(b"\0".join(names) + (b"\0" if ends and names else b""))
@@ -90,7 +91,7 @@ def test_a_stream_is_split_into_the_paths_it_was_made_of(names, ends):
         assert [os.fsencode(path) for path in split(file, b"\0")] == names
 
 
-def test_nothing_is_written(photos, tmp_path):
+def test_nothing_is_written(photos: Path, tmp_path: Path) -> None:
     before = sorted(Path(tmp_path).rglob("*"))
     list(stream([str(photos)], SETTINGS, 2))
     assert sorted(Path(tmp_path).rglob("*")) == before

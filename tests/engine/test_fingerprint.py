@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from cropper._version import __version__
 from cropper.engine import batch
+from cropper.model.saliency import BUNDLED_MODEL
 from cropper.settings import Choosing, Fit, Limits, Settings, Target, Zoom
 
 DEFAULT = """\
@@ -91,7 +93,7 @@ EVERYTHING = """\
 
 
 @pytest.mark.parametrize("case", ["default", "everything"])
-def test_the_fingerprint_stays_as_it_is_to_a_byte(tmp_path, case):
+def test_the_fingerprint_stays_as_it_is_to_a_byte(tmp_path: Path, case: str) -> None:
     model = tmp_path / "model.onnx"
     model.write_bytes(b"a model")
     settings, text = {
@@ -118,6 +120,6 @@ def test_the_fingerprint_stays_as_it_is_to_a_byte(tmp_path, case):
     assert batch._fingerprint(settings) == expected
 
 
-def test_the_model_is_the_bundled_one_unless_another_is_given(tmp_path):
+def test_the_model_is_the_bundled_one_unless_another_is_given(tmp_path: Path) -> None:
     bundled = batch._fingerprint(Settings((Target((1, 1)),)))
-    assert hashlib.sha256(batch.BUNDLED_MODEL.read_bytes()).hexdigest() in bundled
+    assert hashlib.sha256(BUNDLED_MODEL.read_bytes()).hexdigest() in bundled

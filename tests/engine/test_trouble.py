@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures import Command, Limited, MakePhoto
 
 from cropper import CropperError, OutputError, PhotoError, UsageError
 from cropper.engine.batch import run_batch
+from cropper.engine.job import Done
 from cropper.errors import raise_if_for_all
 from cropper.ledger.run import close_run, open_run
 from cropper.ledger.table import Row, Writer, read_rows
@@ -28,14 +31,14 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="a run has a sup
 
 
 @pytest.fixture
-def photos(tmp_path, make_photo) -> Path:
+def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
     for seed in range(MANY):
         make_photo(tmp_path / "in" / ("a", "b")[seed % 2] / f"{seed:02}.jpg", seed=seed)
     return tmp_path / "in"
 
 
 @pytest.fixture
-def limited():
+def limited() -> Iterator[Limited]:
     """Set one of the process's limits; it is as before afterwards."""
     before = {}
 
@@ -47,8 +50,7 @@ def limited():
         for what, limits in before.items():
             resource.setrlimit(what, limits)
 
-    limit.lift = lift
-    yield limit
+    yield Limited(limit, lift)
     lift()
 
 
@@ -57,11 +59,11 @@ def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_size) for path in found}
 
 
-def process(source: Path, out: Path) -> list:
+def process(source: Path, out: Path) -> list[Done]:
     return list(run_batch(source, out, Settings((SIZE,)), 2))
 
 
-def goes_on_from(photos: Path, out: Path, before: dict) -> None:
+def goes_on_from(photos: Path, out: Path, before: dict[str, tuple[bytes, int]]) -> None:
     """The sources are as they were, nothing is half made, and the next run ends as an undisturbed one."""
     assert tree(photos) == before
     assert not list(out.rglob("*.part"))
@@ -75,7 +77,7 @@ def goes_on_from(photos: Path, out: Path, before: dict) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs to mount a disk")
 @pytest.mark.parametrize("kilobytes", [16, 32, 64])
-def test_a_full_disk_ends_a_run_with_one_message(photos, tmp_path, kilobytes):
+def test_a_full_disk_ends_a_run_with_one_message(photos: Path, tmp_path: Path, kilobytes: int) -> None:
     before = tree(photos)
     out = tmp_path / "out"
     out.mkdir()
@@ -94,7 +96,7 @@ def test_a_full_disk_ends_a_run_with_one_message(photos, tmp_path, kilobytes):
 
 
 @pytest.mark.parametrize("bytes", [100, 600, 1200])
-def test_files_that_may_not_grow_end_a_run_with_one_message(photos, tmp_path, limited, bytes):
+def test_files_that_may_not_grow_end_a_run_with_one_message(photos: Path, tmp_path: Path, limited: Limited, bytes: int) -> None:
     before = tree(photos)
     limited(resource.RLIMIT_FSIZE, bytes)
     with pytest.raises(OutputError, match="File too large"):
@@ -103,7 +105,7 @@ def test_files_that_may_not_grow_end_a_run_with_one_message(photos, tmp_path, li
     goes_on_from(photos, tmp_path / "out", before)
 
 
-def test_too_many_open_files_end_a_run_with_one_message(photos, tmp_path, limited):
+def test_too_many_open_files_end_a_run_with_one_message(photos: Path, tmp_path: Path, limited: Limited) -> None:
     before = tree(photos)
     here = run_batch(photos, tmp_path / "out", Settings((SIZE,)), 2)
     next(here)
@@ -115,7 +117,7 @@ def test_too_many_open_files_end_a_run_with_one_message(photos, tmp_path, limite
     goes_on_from(photos, tmp_path / "out", before)
 
 
-def test_a_folder_that_takes_no_files_ends_a_run_before_it_begins(photos, tmp_path):
+def test_a_folder_that_takes_no_files_ends_a_run_before_it_begins(photos: Path, tmp_path: Path) -> None:
     """As root permissions bind nobody, so that this has to be another user's or a disk without writing."""
     before = tree(photos)
     out = tmp_path / "out"
@@ -138,7 +140,7 @@ def test_a_folder_that_takes_no_files_ends_a_run_before_it_begins(photos, tmp_pa
 
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["moved", "removed"])
-def test_an_out_that_goes_away_ends_a_run_with_one_message(photos, tmp_path, is_kept):
+def test_an_out_that_goes_away_ends_a_run_with_one_message(photos: Path, tmp_path: Path, is_kept: bool) -> None:
     before = tree(photos)
     here = run_batch(photos, tmp_path / "out", Settings((SIZE,)), 1)
     next(here)
@@ -150,7 +152,7 @@ def test_an_out_that_goes_away_ends_a_run_with_one_message(photos, tmp_path, is_
     goes_on_from(photos, tmp_path / "out", before)
 
 
-def test_an_in_that_goes_away_ends_a_run_and_is_not_struck_from_the_ledger(photos, tmp_path):
+def test_an_in_that_goes_away_ends_a_run_and_is_not_struck_from_the_ledger(photos: Path, tmp_path: Path) -> None:
     process(photos, tmp_path / "out")
     for path in photos.rglob("*.jpg"):  # each is to be made anew
         os.utime(path, ns=(0, 10**18))
@@ -164,7 +166,7 @@ def test_an_in_that_goes_away_ends_a_run_and_is_not_struck_from_the_ledger(photo
     goes_on_from(photos, tmp_path / "out", tree(photos))
 
 
-def test_one_folder_that_takes_no_thumbnails_costs_no_other_its_own(photos, tmp_path):
+def test_one_folder_that_takes_no_thumbnails_costs_no_other_its_own(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/a").write_bytes(b"somebody's")
     done = process(photos, tmp_path / "out")
@@ -174,7 +176,7 @@ def test_one_folder_that_takes_no_thumbnails_costs_no_other_its_own(photos, tmp_
 # What a killed run leaves -----------------------------------------------------------------------------------------------------
 
 
-def test_temporaries_of_a_killed_run_go_and_nothing_else_does(photos, tmp_path):
+def test_temporaries_of_a_killed_run_go_and_nothing_else_does(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process(photos, out)
     ours = [out / ".cropper-3.part", out / "a/.cropper-17.part", out / "no more/.cropper-0.part"]
@@ -198,7 +200,7 @@ def test_temporaries_of_a_killed_run_go_and_nothing_else_does(photos, tmp_path):
     assert all(file.exists() for file in (*others, out / ".cropper-9.part"))
 
 
-def test_an_empty_thumbnail_is_made_again(photos, tmp_path):
+def test_an_empty_thumbnail_is_made_again(photos: Path, tmp_path: Path) -> None:
     """A power failure leaves it so, named and stamped, where nothing of it had come to the disk."""
     process(photos, tmp_path / "out")
     thumbnail = tmp_path / "out/a/00.jpg"
@@ -211,10 +213,10 @@ def test_an_empty_thumbnail_is_made_again(photos, tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forks")
 @pytest.mark.parametrize("options", [(), pytest.param(("--supervised",), marks=linux_only)], ids=["alone", "supervised"])
-def test_runs_killed_at_random_points_end_as_undisturbed_ones(tmp_path, options):
+def test_runs_killed_at_random_points_end_as_undisturbed_ones(tmp_path: Path, options: tuple[str, ...]) -> None:
     """The short form of what tests/stress/killed.py does."""
     harness = Path(__file__).parents[1] / "stress/killed.py"
-    command = [sys.executable, harness, "--kills", "5", "--photos", "40", *options]
+    command: list[str | Path] = [sys.executable, harness, "--kills", "5", "--photos", "40", *options]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("5 killed")
@@ -239,7 +241,7 @@ main(["batch", "in", "out", "-j", "2"])
 
 
 @pytest.fixture
-def slow(photos, make_photo, tmp_path):
+def slow(photos: Path, make_photo: MakePhoto, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A run that has come to a photo which takes a minute to decode."""
     make_photo(photos / "a/99.jpg", 900, 600)
     process = subprocess.Popen(
@@ -249,6 +251,7 @@ def slow(photos, make_photo, tmp_path):
         stderr=-1,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+    assert process.stdout
     assert process.stdout.readline() == b"slow\n"
     while not (tmp_path / "out/b").exists():
         time.sleep(0.02)
@@ -258,7 +261,9 @@ def slow(photos, make_photo, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_an_interrupt_does_not_wait_for_a_slow_photo(slow, photos, cropper, tmp_path, name):
+def test_an_interrupt_does_not_wait_for_a_slow_photo(
+    slow: subprocess.Popen[bytes], photos: Path, cropper: Command, tmp_path: Path, name: str
+) -> None:
     begun = time.monotonic()
     slow.send_signal(getattr(signal, name))
     err = slow.communicate(timeout=30)[1].decode()
@@ -272,7 +277,7 @@ def test_an_interrupt_does_not_wait_for_a_slow_photo(slow, photos, cropper, tmp_
     assert f"{len(kept)} unchanged, 0 failed" in err
 
 
-def test_a_second_interrupt_ends_at_once(slow, cropper, tmp_path):
+def test_a_second_interrupt_ends_at_once(slow: subprocess.Popen[bytes], cropper: Command, tmp_path: Path) -> None:
     slow.send_signal(signal.SIGINT)
     time.sleep(0.2)
     begun = time.monotonic()
@@ -291,7 +296,7 @@ def row(path: str, size: str = "1:1", message: str = "") -> Row:
     return Row(path, path, "ok", size=size, message=message)
 
 
-def test_rows_that_cannot_be_written_leave_no_half_row_before_the_next(tmp_path, limited):
+def test_rows_that_cannot_be_written_leave_no_half_row_before_the_next(tmp_path: Path, limited: Limited) -> None:
     writer = Writer(tmp_path / "part.csv")
     writer.append([row("a.jpg")])
     whole = (tmp_path / "part.csv").read_bytes()
@@ -306,7 +311,7 @@ def test_rows_that_cannot_be_written_leave_no_half_row_before_the_next(tmp_path,
     assert list(read_rows(tmp_path / "part.csv")) == [row("a.jpg"), row("c.jpg")]
 
 
-def test_a_row_torn_in_its_message_is_not_taken_up(tmp_path):
+def test_a_row_torn_in_its_message_is_not_taken_up(tmp_path: Path) -> None:
     run_batch = open_run(tmp_path, Path("in"), "same")
     run_batch.part.append([row("a", message="kept whole"), row("b", message="nothing stands out")])
     del run_batch
@@ -316,7 +321,7 @@ def test_a_row_torn_in_its_message_is_not_taken_up(tmp_path):
     assert [r.path for r in read_rows(tmp_path / "boxes.csv")] == ["a"]
 
 
-def test_of_a_photo_torn_between_its_sizes_the_old_rows_stay(tmp_path):
+def test_of_a_photo_torn_between_its_sizes_the_old_rows_stay(tmp_path: Path) -> None:
     run_batch = open_run(tmp_path, Path("in"), "same")
     run_batch.part.append([row("a", "1:1"), row("a", "4:3"), row("b")])
     close_run(run_batch, complete=True)
@@ -328,7 +333,7 @@ def test_of_a_photo_torn_between_its_sizes_the_old_rows_stay(tmp_path):
     close_run(run_batch, complete=False)
 
 
-def test_a_dry_run_does_not_forget_the_thumbnails_of_a_killed_run(tmp_path):
+def test_a_dry_run_does_not_forget_the_thumbnails_of_a_killed_run(tmp_path: Path) -> None:
     run_batch = open_run(tmp_path, Path("in"), "old")
     run_batch.part.append([row("a")])
     del run_batch
@@ -336,7 +341,7 @@ def test_a_dry_run_does_not_forget_the_thumbnails_of_a_killed_run(tmp_path):
         open_run(tmp_path, Path("in"), "new", dry=True)
 
 
-def test_what_one_photo_does_is_not_for_all():
+def test_what_one_photo_does_is_not_for_all() -> None:
     for error in (PhotoError("it broke"), OSError(errno.ENOENT, "gone"), ValueError("odd")):
         outputs_error = OutputError("the thumbnail cannot be written")
         outputs_error.__cause__ = error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from fixtures import Viewed, imread
 
 from cropper.evaluation.gaze import GazePhoto
 
@@ -38,7 +39,7 @@ def gaze_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(7)
     rows = []
     for name, (sample, (width, height), (u, v)) in LOOKED_AT.items():
-        bgr = cv2.imread(str(SAMPLES / sample))
+        bgr = imread(str(SAMPLES / sample))
         cv2.imwrite(str(folder / "images" / name), cv2.resize(bgr, (width, height), interpolation=cv2.INTER_AREA))
         for viewer in range(VIEWERS):
             rows.append(f"{name},{viewer},0,{width / 2},{height / 2},200")
@@ -50,10 +51,15 @@ def gaze_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def viewed() -> Callable[..., GazePhoto]:
+def viewed() -> Viewed:
     """Makes a photo that is not on disk, with fixations at the points given, by one viewer each unless told."""
 
-    def make(points: Sequence[tuple[float, float]], size=(100, 80), viewers=None, name="p.jpg") -> GazePhoto:
+    def make(
+        points: Sequence[tuple[float, float]],
+        size: tuple[int, int] = (100, 80),
+        viewers: Sequence[int] | None = None,
+        name: str = "p.jpg",
+    ) -> GazePhoto:
         who = np.arange(len(points)) if viewers is None else np.array(viewers)
         return GazePhoto(Path(name), *size, np.array(points, np.float64).reshape(-1, 2), who)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
+from fixtures import Command, Ended
 
 from cropper.cli import main
 from cropper.model.saliency import BUNDLED_MODEL
@@ -14,10 +16,10 @@ MEASURES = ["AUC", "sAUC", "NSS", "CC", "SIM", "KL", "IG"]
 
 
 @pytest.fixture
-def run(capsys):
+def run(capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs a command line; gives its exit code, stdout and stderr."""
 
-    def run(*arguments):
+    def run(*arguments: object) -> Ended:
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
         printed = capsys.readouterr()
@@ -26,7 +28,7 @@ def run(capsys):
     return run
 
 
-def test_maps_as_a_table(run, gaze_folder):
+def test_maps_as_a_table(run: Command, gaze_folder: Path) -> None:
     code, out, err = run("evaluate", "maps", gaze_folder)
     assert (code, err) == (0, "")
     heading, *rest = out.splitlines()
@@ -35,7 +37,7 @@ def test_maps_as_a_table(run, gaze_folder):
     assert (code, out, err) == run("evaluate", "maps", gaze_folder)
 
 
-def test_maps_as_json(run, gaze_folder):
+def test_maps_as_json(run: Command, gaze_folder: Path) -> None:
     code, out, _ = run("evaluate", "maps", gaze_folder, "--json", "--every", 2, "--drop-first")
     report = json.loads(out)
     assert code == 0
@@ -46,7 +48,7 @@ def test_maps_as_json(run, gaze_folder):
     assert 0.5 < report["scores"]["AUC"]["value"] < 1
 
 
-def test_maps_of_the_twin_and_of_a_model_given(run, gaze_folder, tmp_path):
+def test_maps_of_the_twin_and_of_a_model_given(run: Command, gaze_folder: Path, tmp_path: Path) -> None:
     model = shutil.copy(BUNDLED_MODEL, tmp_path / "other.onnx")
     whole = json.loads(run("evaluate", "maps", gaze_folder, "--json")[1])
     again = json.loads(run("evaluate", "maps", gaze_folder, "--json", "--model", model)[1])
@@ -58,14 +60,14 @@ def test_maps_of_the_twin_and_of_a_model_given(run, gaze_folder, tmp_path):
     assert twin["scores"] != whole["scores"]
 
 
-def test_figures_that_cannot_be_told_are_null(run, gaze_folder):
+def test_figures_that_cannot_be_told_are_null(run: Command, gaze_folder: Path) -> None:
     _, out, _ = run("evaluate", "maps", gaze_folder, "--json", "--every", 5)
     assert json.loads(out)["scores"]["sAUC"] == {"value": None, "low": None, "high": None}
     _, out, _ = run("evaluate", "maps", gaze_folder, "--every", 5)
     assert next(line.split() for line in out.splitlines() if line.startswith("sAUC")) == ["sAUC", "-", "-"]
 
 
-def test_boxes_as_a_table_with_the_usual_aspects(run, gaze_folder):
+def test_boxes_as_a_table_with_the_usual_aspects(run: Command, gaze_folder: Path) -> None:
     code, out, err = run("evaluate", "boxes", gaze_folder)
     assert (code, err) == (0, "")
     blocks = [block.splitlines() for block in out.split("\n\n")[1:]]
@@ -74,7 +76,7 @@ def test_boxes_as_a_table_with_the_usual_aspects(run, gaze_folder):
     assert all([line.split("  ")[0] for line in block[1:]] == names for block in blocks)
 
 
-def test_boxes_of_our_own_ledger_are_ours(run, gaze_folder, tmp_path):
+def test_boxes_of_our_own_ledger_are_ours(run: Command, gaze_folder: Path, tmp_path: Path) -> None:
     """Batch and evaluate go the same way from photo to box."""
     run("batch", gaze_folder / "images", tmp_path, "--aspect", "1:1", "--size", "300x100", "--dry-run", "--quiet")
     aspects = ["--aspect", "1:1", "--aspect", "3:1"]
@@ -88,7 +90,7 @@ def test_boxes_of_our_own_ledger_are_ours(run, gaze_folder, tmp_path):
         assert croppers["best possible"]["aspects"][aspect]["gap"]["value"] == 1
 
 
-def test_photos_a_peer_has_no_box_for_are_said(run, gaze_folder, tmp_path):
+def test_photos_a_peer_has_no_box_for_are_said(run: Command, gaze_folder: Path, tmp_path: Path) -> None:
     peer = tmp_path / "peer.1x1.csv"
     peer.write_text("path,x,y,w,h\na.jpg,0,0,120,120\nc.jpg,0,0,120,120\n")
     pattern = f"peer={tmp_path}/peer.{{aspect}}.csv"
@@ -98,7 +100,7 @@ def test_photos_a_peer_has_no_box_for_are_said(run, gaze_folder, tmp_path):
     assert json.loads(out)["croppers"]["peer"]["aspects"]["1:1"]["missing"] == ["b.jpg", "d.jpg", "e.jpg"]
 
 
-def test_photos_left_out_are_said(run, gaze_folder, tmp_path):
+def test_photos_left_out_are_said(run: Command, gaze_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(gaze_folder, tmp_path / "set")
     with (tmp_path / "set" / "fixations.csv").open("a") as file:
         file.write("f.jpg,0,0,-9,-9,100\n")
@@ -119,7 +121,9 @@ def test_photos_left_out_are_said(run, gaze_folder, tmp_path):
         (["{set}", "--model", "{set}/fixations.csv"], "onnxruntime cannot load it"),
     ],
 )
-def test_wrong_usage_is_one_line_and_exit_2(run, gaze_folder, tmp_path, command, arguments, reason):
+def test_wrong_usage_is_one_line_and_exit_2(
+    run: Command, gaze_folder: Path, tmp_path: Path, command: str, arguments: list[str], reason: str
+) -> None:
     code, out, err = run("evaluate", command, *(text.format(tmp=tmp_path, set=gaze_folder) for text in arguments))
     assert (code, out) == (2, "")
     assert reason in err
@@ -138,14 +142,16 @@ def test_wrong_usage_is_one_line_and_exit_2(run, gaze_folder, tmp_path, command,
         (["--aspect", "16/9"], "is not two whole numbers"),
     ],
 )
-def test_wrong_boxes_are_one_line_and_exit_2(run, gaze_folder, tmp_path, arguments, reason):
+def test_wrong_boxes_are_one_line_and_exit_2(
+    run: Command, gaze_folder: Path, tmp_path: Path, arguments: list[str], reason: str
+) -> None:
     code, out, err = run("evaluate", "boxes", gaze_folder, *(t.format(tmp=tmp_path, set=gaze_folder) for t in arguments))
     assert (code, out) == (2, "")
     assert reason in err
     assert err.count("\n") == 1
 
 
-def test_a_damaged_photo_is_one_line_and_exit_1(run, gaze_folder, tmp_path):
+def test_a_damaged_photo_is_one_line_and_exit_1(run: Command, gaze_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(gaze_folder, tmp_path / "set")
     (tmp_path / "set" / "images" / "c.jpg").write_bytes(b"")
     code, out, err = run("evaluate", "maps", tmp_path / "set")

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures import Viewed
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from cropper.evaluation import crops, gaze
 from cropper.geometry import largest_size
 
 
-def test_kept_is_the_share_inside_left_and_top_edges_in():
+def test_kept_is_the_share_inside_left_and_top_edges_in() -> None:
     points = np.array([(10, 10), (19.9, 14.9), (20, 12), (12, 15), (9.9, 12)])
     assert crops.kept(points, (10, 10, 10, 5)) == pytest.approx(2 / 5)
     assert crops.kept(points, (0, 0, 100, 100)) == 1
     assert math.isnan(crops.kept(np.empty((0, 2)), (0, 0, 1, 1)))
 
 
-def test_the_centre_box_is_in_the_middle():
+def test_the_centre_box_is_in_the_middle() -> None:
     assert crops.centre_box(100, 80, (1, 1)) == (10, 0, 80, 80)
     assert crops.centre_box(100, 80, (2, 1)) == (0, 15, 100, 50)
     assert crops.centre_box(101, 80, (1, 1)) == (10.5, 0, 80, 80)
 
 
-def test_the_best_box_goes_where_most_look():
+def test_the_best_box_goes_where_most_look() -> None:
     points = np.array([(5, 40)] * 3 + [(95, 40)] * 4, float)
     x, y, width, height = crops.best_box(points, 100, 80, (1, 1))
     assert (y, width, height) == (0, 80, 80)
@@ -36,14 +39,14 @@ def test_the_best_box_goes_where_most_look():
     assert upright == (0, x, 80, 80)
 
 
-def test_among_equals_the_best_box_is_the_middle_one():
+def test_among_equals_the_best_box_is_the_middle_one() -> None:
     assert crops.best_box(np.array([(50.0, 40.0)]), 100, 80, (1, 1)) == (10, 0, 80, 80)
     # Offsets 30 to 60 of 0 to 60 keep it.
     assert crops.best_box(np.array([(69.5, 20.0)]), 100, 40, (1, 1))[0] == pytest.approx(45, abs=1)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 120), st.integers(2, 120), st.sampled_from([(1, 1), (16, 9), (9, 16), (3, 1)]))
-def test_no_box_keeps_more_than_the_best(seed, width, height, aspect):
+def test_no_box_keeps_more_than_the_best(seed: int, width: int, height: int, aspect: tuple[int, int]) -> None:
     rng = np.random.default_rng(seed)
     points = rng.random((20, 2)) * (width, height)
     best = crops.best_box(points, width, height, aspect)
@@ -51,12 +54,12 @@ def test_no_box_keeps_more_than_the_best(seed, width, height, aspect):
     assert best[0] + best[2] <= width
     assert best[1] + best[3] <= height
     free = width - best[2] + height - best[3]
-    for offset in range(free + 1) if free <= 64 else np.linspace(0, free, 65).round():
+    for offset in range(int(free) + 1) if free <= 64 else np.linspace(0, free, 65).round():
         corner = (offset, 0.0) if best[2] < width else (0.0, offset)
         assert crops.kept(points, (*corner, *best[2:])) <= crops.kept(points, best)
 
 
-def test_viewers_are_split_whole_and_the_same_every_time(viewed):
+def test_viewers_are_split_whole_and_the_same_every_time(viewed: Viewed) -> None:
     photos = [viewed([(i, i) for i in range(30)], viewers=[i % 5 for i in range(30)]) for _ in range(20)]
     halves = crops.split_viewers(photos)
     for photo, half in zip(photos, halves, strict=True):
@@ -68,7 +71,7 @@ def test_viewers_are_split_whole_and_the_same_every_time(viewed):
     assert not alone.any()
 
 
-def test_ours_is_the_box_the_density_chooses_and_references_lie_about_it(gaze_folder):
+def test_ours_is_the_box_the_density_chooses_and_references_lie_about_it(gaze_folder: Path) -> None:
     photos = gaze.read(gaze_folder, drop_first=True).photos
     aspects = [(1, 1), (3, 1)]
     truth = iter([photo.density() for photo in photos])
@@ -88,7 +91,7 @@ def test_ours_is_the_box_the_density_chooses_and_references_lie_about_it(gaze_fo
     assert crops.summary(photos, table)["cropper"].mean_gap.value < -0.2
 
 
-def test_half_the_viewers_are_measured_on_the_other_half(viewed, monkeypatch):
+def test_half_the_viewers_are_measured_on_the_other_half(viewed: Viewed, monkeypatch: pytest.MonkeyPatch) -> None:
     """Viewer 0 looks left, viewer 1 looks right: the box of one keeps nothing of the other's."""
     monkeypatch.setattr(gaze.GazePhoto, "bgr", lambda self: np.zeros((self.height, self.width, 3), np.uint8))
     photo = viewed([(5, 40), (6, 40), (290, 40), (295, 40)], size=(300, 80), viewers=[0, 0, 1, 1])
@@ -99,12 +102,12 @@ def test_half_the_viewers_are_measured_on_the_other_half(viewed, monkeypatch):
     assert math.isnan(second["half the viewers"][0])
 
 
-def tables(**rows):
+def tables(**rows: list[list[float]]) -> dict[str, NDArray[np.float64]]:
     named = {crops.CENTRE: [[0.4], [0.6]], crops.BEST: [[0.9], [0.9]], **rows}
     return {name: np.array(values, float) for name, values in named.items()}
 
 
-def test_gap_is_the_way_gone_from_the_centre_to_the_best(viewed):
+def test_gap_is_the_way_gone_from_the_centre_to_the_best(viewed: Viewed) -> None:
     photos = [viewed([(1, 1)], name="a.jpg"), viewed([(1, 1)], name="b.jpg")]
     scores = crops.summary(photos, tables(half_way=[[0.7], [0.7]], worse=[[0.1], [0.1]]))
     assert scores[crops.CENTRE].gap[0].value == 0
@@ -116,7 +119,7 @@ def test_gap_is_the_way_gone_from_the_centre_to_the_best(viewed):
     assert (scores["half_way"].gap[0].low, scores["half_way"].gap[0].high) == pytest.approx((1 / 3, 3 / 5))
 
 
-def test_photos_without_a_box_are_named_and_count_nowhere(viewed):
+def test_photos_without_a_box_are_named_and_count_nowhere(viewed: Viewed) -> None:
     photos = [viewed([(1, 1)], name="a.jpg"), viewed([(1, 1)], name="b.jpg")]
     score = crops.summary(photos, tables(peer=[[0.65], [math.nan]]))["peer"]
     assert score.missing == (("b.jpg",),)
@@ -125,7 +128,7 @@ def test_photos_without_a_box_are_named_and_count_nowhere(viewed):
     assert score.gap[0].low == pytest.approx(0.5)
 
 
-def test_the_mean_is_over_aspects(viewed):
+def test_the_mean_is_over_aspects(viewed: Viewed) -> None:
     photos = [viewed([(1, 1)], name="a.jpg")]
     rows = {crops.CENTRE: [[0.4, 0.2]], crops.BEST: [[0.8, 1.0]], "peer": [[0.6, 0.4]]}
     score = crops.summary(photos, {name: np.array(values) for name, values in rows.items()})["peer"]
@@ -134,7 +137,7 @@ def test_the_mean_is_over_aspects(viewed):
     assert score.mean_kept.value == pytest.approx(0.5)
 
 
-def test_where_there_is_nothing_to_gain_there_is_no_gap(viewed):
+def test_where_there_is_nothing_to_gain_there_is_no_gap(viewed: Viewed) -> None:
     rows = {crops.CENTRE: [[1.0]], crops.BEST: [[1.0]], "peer": [[1.0]]}
     score = crops.summary([viewed([(1, 1)])], {name: np.array(values) for name, values in rows.items()})["peer"]
     assert score.kept[0].value == 1

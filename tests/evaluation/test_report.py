@@ -31,7 +31,7 @@ CROPPERS = {
 }
 
 
-def test_heading_says_what_was_scored():
+def test_heading_says_what_was_scored() -> None:
     assert SCORED.heading() == (
         "off-centre twin of osie (1 photo in 4): 175 photos, 24350 fixations without each viewer's first; model: other.onnx"
     )
@@ -39,7 +39,7 @@ def test_heading_says_what_was_scored():
     assert plain.heading() == "osie: 175 photos, 24350 fixations; model: bundled"
 
 
-def test_maps_table():
+def test_maps_table() -> None:
     assert maps_table(SCORED, {"AUC": around(0.9), "KL": Interval(NAN, NAN, NAN)}).splitlines()[1:] == [
         "",
         "          mean       95 % interval",
@@ -48,7 +48,7 @@ def test_maps_table():
     ]
 
 
-def test_boxes_table():
+def test_boxes_table() -> None:
     assert boxes_table(SCORED, [(1, 1), (16, 9)], CROPPERS).splitlines()[1:] == [
         "",
         "1:1          kept       95 % interval     gap       95 % interval",
@@ -65,7 +65,7 @@ def test_boxes_table():
     ]
 
 
-def test_json_has_what_was_scored_and_every_figure():
+def test_json_has_what_was_scored_and_every_figure() -> None:
     report = json.loads(maps_json(SCORED, {"AUC": around(0.9)}))
     assert report.pop("scores") == {"AUC": pytest.approx({"value": 0.9, "low": 0.8, "high": 1.0})}
     assert report == {
@@ -80,7 +80,7 @@ def test_json_has_what_was_scored_and_every_figure():
     }
 
 
-def test_boxes_json():
+def test_boxes_json() -> None:
     croppers = json.loads(boxes_json(SCORED, [(1, 1), (16, 9)], CROPPERS))["croppers"]
     ours, peer = croppers["cropper"], croppers["a peer"]
     assert [ours["aspects"][aspect][figure]["value"] for aspect in ("1:1", "16:9") for figure in ("kept", "gap")] == [

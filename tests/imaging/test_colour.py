@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from pathlib import Path
 
 import pytest
 from colour import MOST, by_vips, delta_e, kinds, on_white
@@ -19,7 +20,7 @@ KINDS = {kind.name: kind for kind in kinds()}
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_thumbnail_has_the_colours_libvips_sees(tmp_path, name):
+def test_thumbnail_has_the_colours_libvips_sees(tmp_path: Path, name: str) -> None:
     kind = KINDS[name]
     header = probe(kind.data)
     pixels = decode(kind.data, header, (header.width, header.height))

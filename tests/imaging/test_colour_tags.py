@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 from colour import profile_of, sample, tagged_avif, with_chunks
+from fixtures import Command
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -49,7 +51,7 @@ def converted(data: bytes) -> np.ndarray:
     ],
     ids=["nclx sRGB", "nclx video", "nclx nothing", "gAMA", "gAMA cHRM", "sRGB goes before gAMA", "cICP goes before gAMA"],
 )
-def test_what_says_srgb_needs_no_profile(data):
+def test_what_says_srgb_needs_no_profile(data: bytes) -> None:
     assert probe(data).icc_profile is None
 
 
@@ -63,11 +65,11 @@ def test_what_says_srgb_needs_no_profile(data):
         with_chunks(RGB, gAMA=GAMMA, cHRM=b"\xff" * 32),
     ],
 )
-def test_what_makes_no_sense_says_nothing(data):
+def test_what_makes_no_sense_says_nothing(data: bytes) -> None:
     assert probe(data).icc_profile is None
 
 
-def test_embedded_profile_goes_before_all_but_cicp():
+def test_embedded_profile_goes_before_all_but_cicp() -> None:
     profile = profile_of("Adobe RGB")
     assert probe(tagged_avif(RGB, 1, 13)).icc_profile is None
     file = io.BytesIO()
@@ -84,16 +86,17 @@ def test_embedded_profile_goes_before_all_but_cicp():
 
 @pytest.mark.parametrize("data", [tagged_avif(RGB, 12, 13), with_chunks(RGB, cICP=bytes([12, 13, 0, 1]))], ids=["AVIF", "PNG"])
 @pytest.mark.parametrize("format", QUALITY)
-def test_colours_by_numbers_go_along_as_a_profile(data, format):
+def test_colours_by_numbers_go_along_as_a_profile(data: bytes, format: str) -> None:
     header = probe(data)
     file = encode(decode(data, header, (60, 44)), header, format)
     with Image.open(io.BytesIO(file)) as opened:
         assert opened.info["icc_profile"] == header.icc_profile
+    assert header.icc_profile
     assert len(header.icc_profile) < 1000
     assert np.abs(converted(data) - np.asarray(RGB)).mean() > 4  # brighter colours than the same numbers in sRGB
 
 
-def test_grey_of_another_gamma_stays_grey():
+def test_grey_of_another_gamma_stays_grey() -> None:
     grey = RGB.convert("L")
     data = with_chunks(grey, gAMA=LINEAR)
     header = probe(data)
@@ -107,7 +110,7 @@ def test_grey_of_another_gamma_stays_grey():
 
 
 @pytest.mark.parametrize("transfer", [16, 18], ids=["PQ", "HLG"])
-def test_light_of_hdr_is_squeezed_into_what_a_screen_shows(transfer):
+def test_light_of_hdr_is_squeezed_into_what_a_screen_shows(transfer: int) -> None:
     """A ramp stays a ramp: darkest black, brightest white, every step up, the white of paper at about three quarters."""
     ramp = Image.fromarray(np.repeat(np.arange(0, 256, dtype=np.uint8)[None, :, None], 3, axis=2).repeat(8, axis=0))
     data = with_chunks(ramp, cICP=bytes([9, transfer, 0, 1]))
@@ -120,7 +123,7 @@ def test_light_of_hdr_is_squeezed_into_what_a_screen_shows(transfer):
     assert 180 < grey[paper, 1] < 200
 
 
-def test_gain_map_leaves_no_trace(cropper, tmp_path):
+def test_gain_map_leaves_no_trace(cropper: Command, tmp_path: Path) -> None:
     from colour import gain_mapped
 
     (tmp_path / "photo.jpg").write_bytes(gain_mapped(sample()))
@@ -136,7 +139,7 @@ def test_gain_map_leaves_no_trace(cropper, tmp_path):
 
 
 @pytest.mark.parametrize("data", [tagged_avif(RGB, 12, 13), with_chunks(RGB, cHRM=P3_POINTS, gAMA=GAMMA)], ids=["AVIF", "PNG"])
-def test_tags_that_break_off_say_nothing_or_the_same(data):
+def test_tags_that_break_off_say_nothing_or_the_same(data: bytes) -> None:
     format = "PNG" if data[1:4] == b"PNG" else "AVIF"
     whole = colours_of(data, format)
     for length in range(min(len(data), 600)):
@@ -145,7 +148,7 @@ def test_tags_that_break_off_say_nothing_or_the_same(data):
 
 
 @given(st.integers(0, 400), st.binary(min_size=1, max_size=12))
-def test_tags_of_noise_stop_no_photo(at, noise):
+def test_tags_of_noise_stop_no_photo(at: int, noise: bytes) -> None:
     for format, data in (("AVIF", NOISY[0]), ("PNG", NOISY[1])):
         colours, _ = colours_of(data[:at] + noise + data[at + len(noise) :], format)
         if colours is not None and not is_srgb(colours):
@@ -155,7 +158,8 @@ def test_tags_of_noise_stop_no_photo(at, noise):
 NOISY = tagged_avif(RGB, 12, 13), with_chunks(RGB, cHRM=P3_POINTS, gAMA=GAMMA)
 
 
-def test_profiles_made_here_say_how_long_they_are():
+def test_profiles_made_here_say_how_long_they_are() -> None:
     for profile in (ink_profile(), profile_of_tags(Colours(((0.68, 0.32), (0.265, 0.69), (0.15, 0.06), (0.3127, 0.329)), 16))):
+        assert profile
         assert struct.unpack_from(">I", profile)[0] == len(profile)
         assert len(profile) % 4 == 0

@@ -6,10 +6,12 @@ import io
 import shutil
 import struct
 import subprocess
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from fixtures import Command
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
@@ -122,7 +124,7 @@ def as_written(text: object) -> str:
 
 
 @pytest.mark.parametrize("input", FORMATS)
-def test_photos_of_this_test_tell_where_they_were_taken(input):
+def test_photos_of_this_test_tell_where_they_were_taken(input: str) -> None:
     tags, xmp = reopened(photo_of(input))
     assert tuple(tags.get_ifd(0x8825)[2]) == LATITUDE
     assert b"52,31.2041N" in (xmp or photo_of(input))
@@ -132,7 +134,7 @@ def test_photos_of_this_test_tell_where_they_were_taken(input):
 @pytest.mark.parametrize("keep", [KEEP_NOTHING, KEEP_COPYRIGHT])
 @pytest.mark.parametrize("output", QUALITY)
 @pytest.mark.parametrize("input", FORMATS)
-def test_no_place_and_no_secret_survives(tmp_path, input, output, keep):
+def test_no_place_and_no_secret_survives(tmp_path: Path, input: str, output: str, keep: str) -> None:
     made = thumbnail(photo_of(input), keep, output)
     tags, xmp = reopened(made)
     assert not xmp
@@ -146,13 +148,13 @@ def test_no_place_and_no_secret_survives(tmp_path, input, output, keep):
         assert {number: as_written(text) for number, text in tags.items()} == {0x013B: ARTIST, 0x8298: COPYRIGHT}
     if shutil.which("exiftool"):
         (tmp_path / f"made.{output}").write_bytes(made)
-        command = ["exiftool", "-a", "-G1", "-gps:all", "-xmp:all", "-iptc:all", "-ifd1:all", tmp_path / f"made.{output}"]
+        command = ["exiftool", "-a", "-G1", "-gps:all", "-xmp:all", "-iptc:all", "-ifd1:all", str(tmp_path / f"made.{output}")]
         assert subprocess.run(command, capture_output=True).stdout == b""
 
 
 @pytest.mark.parametrize("output", QUALITY)
 @pytest.mark.parametrize("input", FORMATS)
-def test_all_is_all_that_holds_of_the_thumbnail(input, output):
+def test_all_is_all_that_holds_of_the_thumbnail(input: str, output: str) -> None:
     made = thumbnail(photo_of(input, 6), KEEP_ALL, output)
     tags, xmp = reopened(made)
     assert tags[0x0112] == 1
@@ -176,7 +178,7 @@ def test_all_is_all_that_holds_of_the_thumbnail(input, output):
 
 
 @pytest.mark.parametrize("output", QUALITY)
-def test_metadata_changes_no_pixel(output):
+def test_metadata_changes_no_pixel(output: str) -> None:
     data = photo_of("JPEG")
     with (
         Image.open(io.BytesIO(thumbnail(data, "none", output))) as plain,
@@ -186,7 +188,7 @@ def test_metadata_changes_no_pixel(output):
 
 
 @pytest.mark.parametrize("output", QUALITY)
-def test_photo_without_a_name_has_none_in_its_thumbnail(output):
+def test_photo_without_a_name_has_none_in_its_thumbnail(output: str) -> None:
     file = io.BytesIO()
     image().save(file, "JPEG")
     for keep in KEEP_CHOICES:
@@ -194,7 +196,7 @@ def test_photo_without_a_name_has_none_in_its_thumbnail(output):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
-def test_metadata_that_breaks_off_stops_no_thumbnail(share):
+def test_metadata_that_breaks_off_stops_no_thumbnail(share: float) -> None:
     whole = block()
     for keep in KEEP_CHOICES:
         file = io.BytesIO()
@@ -206,7 +208,7 @@ def test_metadata_that_breaks_off_stops_no_thumbnail(share):
         assert tags.get(0x0112, 1) == 1
 
 
-def test_metadata_of_noise_stops_no_thumbnail():
+def test_metadata_of_noise_stops_no_thumbnail() -> None:
     rng = np.random.default_rng(0)
     whole = block()
     for _ in range(300):
@@ -220,7 +222,7 @@ def test_metadata_of_noise_stops_no_thumbnail():
             assert len(kept.exif) <= len(whole) + 100
 
 
-def test_xmp_with_a_document_type_is_left_out():
+def test_xmp_with_a_document_type_is_left_out() -> None:
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><x:xmpmeta xmlns:x="adobe:ns:meta/">&b;</x:xmpmeta>'
     for packet in (bomb, bomb.decode().encode("utf-16"), b"<a>" * 5000 + b"</a>" * 5000):
         file = io.BytesIO()
@@ -228,7 +230,7 @@ def test_xmp_with_a_document_type_is_left_out():
         assert kept_metadata(file.getvalue(), "JPEG", KEEP_ALL).xmp == b""
 
 
-def test_what_is_too_long_for_a_marker_is_left_out():
+def test_what_is_too_long_for_a_marker_is_left_out() -> None:
     tags = exif()
     tags[0x8769] = {0x9003: "2024:05:06 07:08:09", 0x9286: b"ASCII\0\0\0" + b"x" * 60_000}
     tags[0x010E] = "y" * 5000
@@ -239,7 +241,7 @@ def test_what_is_too_long_for_a_marker_is_left_out():
     assert 0x9286 not in kept.get_ifd(0x8769)
 
 
-def test_large_parts_of_a_tiff_are_no_reason_to_lose_its_names():
+def test_large_parts_of_a_tiff_are_no_reason_to_lose_its_names() -> None:
     tags = ImageFileDirectory_v2()
     tags[315], tags[34377] = "Ada", b"8BIM" * 200_000
     tags.tagtype[34377] = 7
@@ -249,7 +251,7 @@ def test_large_parts_of_a_tiff_are_no_reason_to_lose_its_names():
         assert reopened(thumbnail(file.getvalue(), keep, "jpg"))[0][315] == "Ada"
 
 
-def test_keep_is_an_option_of_what_makes_thumbnails(cropper, tmp_path, monkeypatch):
+def test_keep_is_an_option_of_what_makes_thumbnails(cropper: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jpg").write_bytes(photo_of("JPEG"))
     assert cropper("batch", "in", "out", "--size", "48x32")[0] == 0

@@ -20,12 +20,12 @@ def python(code: str, first_on_path: Path | None = None) -> subprocess.Completed
 
 
 @pytest.fixture
-def without_libgl(tmp_path):
+def without_libgl(tmp_path: Path) -> Path:
     (tmp_path / "cv2.py").write_text(MISSING_LIBGL)
     return tmp_path
 
 
-def test_missing_libgl_is_said_with_both_remedies(without_libgl):
+def test_missing_libgl_is_said_with_both_remedies(without_libgl: Path) -> None:
     done = python("from cropper.cli import main; main(['batch', '.', 'out'])", without_libgl)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
@@ -34,7 +34,7 @@ def test_missing_libgl_is_said_with_both_remedies(without_libgl):
     assert "pip install opencv-python-headless" in done.stderr
 
 
-def test_help_needs_no_opencv(without_libgl):
+def test_help_needs_no_opencv(without_libgl: Path) -> None:
     done = python("import cropper; from cropper.cli import main; main(['--help'])", without_libgl)
     assert done.returncode == 0
     assert "batch" in done.stdout
@@ -60,7 +60,7 @@ def make_noise():
 """
 
 
-def test_libraries_do_talk():
+def test_libraries_do_talk() -> None:
     """Or the next test could not fail."""
     said = python(NOISE + "make_noise()").stderr
     assert "libpng" in said
@@ -69,7 +69,7 @@ def test_libraries_do_talk():
     assert "PILLOW" in said
 
 
-def test_muted_libraries_say_nothing_and_we_still_do():
+def test_muted_libraries_say_nothing_and_we_still_do() -> None:
     code = """
 print("before", file=sys.stderr)
 with libraries_muted():
@@ -84,7 +84,7 @@ print("after", file=sys.stderr)
     assert "a warning of someone else's" in said
 
 
-def test_libraries_may_talk_again_afterwards_even_after_an_error():
+def test_libraries_may_talk_again_afterwards_even_after_an_error() -> None:
     code = """
 try:
     with libraries_muted():
@@ -95,12 +95,12 @@ except KeyboardInterrupt:
     assert "libpng" in python(NOISE + code).stderr
 
 
-def test_muting_does_without_a_stderr():
+def test_muting_does_without_a_stderr() -> None:
     done = python(NOISE + "sys.stderr = None\nwith libraries_muted(): print('fine')")
     assert done.stdout == "fine\n"
 
 
-def test_muting_leaves_a_stand_in_for_stderr_alone():
+def test_muting_leaves_a_stand_in_for_stderr_alone() -> None:
     code = """
 sys.stderr = io.StringIO()
 with libraries_muted():

@@ -8,16 +8,20 @@ import shutil
 import struct
 import subprocess
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from colour import SPACES, profile_of
+from fixtures import imread
 from hostile import chunk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
@@ -90,7 +94,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(one.astype(int) - other).mean())
 
 
-def header_of(**changes: object) -> Header:
+def header_of(**changes: Any) -> Header:
     return replace(probe(file(image(), "PNG")), **changes)
 
 
@@ -162,22 +166,22 @@ LIKE_PILLOW = {
 
 
 @pytest.mark.parametrize("kind", EXACT)
-def test_lossless_photo_comes_back_to_the_bit(kind):
+def test_lossless_photo_comes_back_to_the_bit(kind: str) -> None:
     assert np.array_equal(decoded(EXACT[kind]), BGR)
 
 
 @pytest.mark.parametrize("kind", EXACT_GREY)
-def test_grey_photo_comes_back_to_the_bit_in_three_channels(kind):
+def test_grey_photo_comes_back_to_the_bit_in_three_channels(kind: str) -> None:
     assert probe(EXACT_GREY[kind]).is_grey
     assert np.array_equal(decoded(EXACT_GREY[kind]), np.dstack([GREY] * 3))
 
 
 @pytest.mark.parametrize("kind", EXACT_ALPHA)
-def test_photo_with_alpha_comes_back_to_the_bit(kind):
+def test_photo_with_alpha_comes_back_to_the_bit(kind: str) -> None:
     assert np.array_equal(decoded(EXACT_ALPHA[kind]), BGRA)
 
 
-def test_transparent_shade_of_16_bits_is_transparent_and_no_other():
+def test_transparent_shade_of_16_bits_is_transparent_and_no_other() -> None:
     shade = int(GREY[5, 5]) * 256 + 77
     deep = GREY.astype(np.uint16) * 256 + 77
     deep[0, 0] = shade + 1  # the same in 8 bits
@@ -191,12 +195,12 @@ def test_transparent_shade_of_16_bits_is_transparent_and_no_other():
     assert pixels[5, 5, 3] == 0
 
 
-def test_tiff_of_16_bits_comes_back_to_a_rounding():
+def test_tiff_of_16_bits_comes_back_to_a_rounding() -> None:
     assert np.abs(decoded(cv_file(".tiff", DEEP[:, :, ::-1])).astype(int) - BGR).max() <= 1
 
 
 @pytest.mark.parametrize("kind", LIKE_PILLOW)
-def test_photo_looks_as_pillow_sees_it(kind):
+def test_photo_looks_as_pillow_sees_it(kind: str) -> None:
     ours, theirs = decoded(LIKE_PILLOW[kind]), by_pillow(LIKE_PILLOW[kind])
     assert ours.shape == theirs.shape
     if ours.shape[2] == 4:  # the colour of what is fully transparent is nobody's
@@ -207,7 +211,7 @@ def test_photo_looks_as_pillow_sees_it(kind):
 
 
 # How an upright scene is stored so that its orientation tag puts it right.
-STORED = {
+STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -236,7 +240,7 @@ STORED = {
         ("TIFF", 4, {"compression": "tiff_lzw"}),
     ],
 )
-def test_every_orientation_is_put_upright(format, channels, options, orientation):
+def test_every_orientation_is_put_upright(format: str, channels: int, options: dict[str, Any], orientation: int) -> None:
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](np.dstack([RGB, ALPHA])[:, :, :channels])))
     if format == "TIFF":
         data = file(stored, format, tiffinfo={274: orientation}, **options)
@@ -250,36 +254,36 @@ def test_every_orientation_is_put_upright(format, channels, options, orientation
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0" + b"\xff" * 40, b"Exif\0\0II*\0\x08\0\0\0\xff\xff", b"garbage", b"Exif\0\0"])
-def test_broken_exif_leaves_the_photo_as_it_is_stored(exif):
+def test_broken_exif_leaves_the_photo_as_it_is_stored(exif: bytes) -> None:
     assert difference(decoded(file(image(), "JPEG", quality=98, subsampling=0, exif=exif)), BGR) < 1
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
-def test_orientation_without_a_meaning_is_none(orientation):
+def test_orientation_without_a_meaning_is_none(orientation: int) -> None:
     exif = Image.Exif()
     exif[274] = orientation
     assert probe(file(image(), "PNG", exif=exif)).orientation == 1
 
 
-def test_orientation_is_not_taken_from_xmp():
+def test_orientation_is_not_taken_from_xmp() -> None:
     """Browsers and viewers do not heed it there either."""
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
     assert probe(file(image(), "JPEG", xmp=xmp)).orientation == 1
 
 
-def test_header_is_read_without_the_pixels():
+def test_header_is_read_without_the_pixels() -> None:
     data = file(image("RGBA"), "PNG", icc_profile=SRGB)
     assert probe(data[: data.index(b"IDAT") + 4]) == probe(data)
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
-def test_sample_photo_is_decoded_upright(path):
+def test_sample_photo_is_decoded_upright(path: Path) -> None:
     data = path.read_bytes()
     header = probe(data)
     pixels = decode(data, header, (120, 80))
     theirs = by_pillow(data)
     assert (theirs.shape[1], theirs.shape[0]) == (header.width, header.height)
-    small = cv2.resize(theirs, (pixels.shape[1], pixels.shape[0]), interpolation=cv2.INTER_AREA)
+    small: NDArray[Any] = cv2.resize(theirs, (pixels.shape[1], pixels.shape[0]), interpolation=cv2.INTER_AREA)
     assert difference(on_white(pixels), on_white(small)) < 6
 
 
@@ -292,7 +296,9 @@ def test_sample_photo_is_decoded_upright(path):
     mode=st.sampled_from(["RGB", "L", "CMYK"]),
 )
 @settings(deadline=None)
-def test_jpeg_is_decoded_at_the_smallest_scale_that_suffices(width, height, needed_width, needed_height, orientation, mode):
+def test_jpeg_is_decoded_at_the_smallest_scale_that_suffices(
+    width: int, height: int, needed_width: int, needed_height: int, orientation: int, mode: str
+) -> None:
     exif = Image.Exif()
     exif[274] = orientation
     data = file(Image.new(mode, (width, height)), "JPEG", exif=exif)
@@ -310,7 +316,7 @@ def test_jpeg_is_decoded_at_the_smallest_scale_that_suffices(width, height, need
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
-def test_scaled_jpeg_is_the_whole_photo_smaller(scale):
+def test_scaled_jpeg_is_the_whole_photo_smaller(scale: int) -> None:
     large = cv2.resize(BGR, (803, 597), interpolation=cv2.INTER_CUBIC)
     data = file(Image.fromarray(np.ascontiguousarray(large[:, :, ::-1])), "JPEG", quality=95)
     pixels = decode(data, probe(data), (803 // scale, 597 // scale))
@@ -320,7 +326,7 @@ def test_scaled_jpeg_is_the_whole_photo_smaller(scale):
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 16), (5000, 500), (400, 4000)])
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF"])
-def test_small_photos_and_panoramas_are_read(format, size):
+def test_small_photos_and_panoramas_are_read(format: str, size: tuple[int, int]) -> None:
     data = file(Image.new("RGB", size, (200, 10, 10)), format)
     header = probe(data)
     assert (header.width, header.height) == size
@@ -330,7 +336,7 @@ def test_small_photos_and_panoramas_are_read(format, size):
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
 @pytest.mark.parametrize("size", [(649, 441), (655, 447)])
-def test_photo_decoded_smaller_covers_the_same_turned_and_not(samples, scale, size):
+def test_photo_decoded_smaller_covers_the_same_turned_and_not(samples: Path, scale: int, size: tuple[int, int]) -> None:
     """Of sides that are no multiple of the scale the last pixels lie beyond the photo, on the other side when it is turned."""
     with Image.open(samples / "fig.jpg") as opened:
         upright = np.asarray(opened.convert("RGB").resize(size))
@@ -344,13 +350,13 @@ def test_photo_decoded_smaller_covers_the_same_turned_and_not(samples, scale, si
         assert difference(pixels, expected) < 2.5
 
 
-def test_first_photo_of_an_mpo_is_decoded_scaled_too():
+def test_first_photo_of_an_mpo_is_decoded_scaled_too() -> None:
     large = Image.new("RGB", (640, 480))
     data = file(large, "MPO", save_all=True, append_images=[large])
     assert decode(data, probe(data), (80, 60)).shape == (60, 80, 3)
 
 
-def test_24_megapixels_are_decoded_at_an_eighth():
+def test_24_megapixels_are_decoded_at_an_eighth() -> None:
     data = file(Image.new("RGB", (6000, 4000), (200, 10, 10)), "JPEG")
     assert decode(data, probe(data), (640, 360)).shape == (500, 750, 3)
 
@@ -386,7 +392,7 @@ PICTURE = b"".join(b"\0" + bytes([200, 100, y]) * 64 for y in range(48))
     ],
     ids=["ends early", "cut off", "garbled", "empty"],
 )
-def test_animated_png_shows_no_memory_that_nobody_wrote(first, frame):
+def test_animated_png_shows_no_memory_that_nobody_wrote(first: bytes, frame: tuple[int, int]) -> None:
     """OpenCV composes the animation in memory that it does not clear: what is missing there may be another photo."""
     data = animated_png(first, frame)
     with pytest.raises(PhotoError, match="truncated or damaged"):
@@ -394,7 +400,7 @@ def test_animated_png_shows_no_memory_that_nobody_wrote(first, frame):
 
 
 @pytest.mark.parametrize("frame", [(64, 48), (32, 24)])
-def test_animated_png_gives_its_first_picture(frame):
+def test_animated_png_gives_its_first_picture(frame: tuple[int, int]) -> None:
     data = animated_png(zlib.compress(PICTURE), frame)
     pixels = decode(data, probe(data), (64, 48))
     np.testing.assert_array_equal(pixels[:, :, ::-1], np.frombuffer(PICTURE, np.uint8).reshape(48, 193)[:, 1:].reshape(48, 64, 3))
@@ -416,7 +422,7 @@ def cmyk_profile() -> bytes:
 
 @pytest.mark.parametrize("format", ["JPEG", "TIFF"])
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_cmyk_photo_is_seen_as_its_profile_says(format, orientation):
+def test_cmyk_photo_is_seen_as_its_profile_says(format: str, orientation: int) -> None:
     inks = Image.new("CMYK", (80, 160), (255, 0, 0, 0))
     inks.paste((0, 0, 0, 0), (0, 0, 80, 80))
     exif = Image.Exif()
@@ -433,7 +439,7 @@ def test_cmyk_photo_is_seen_as_its_profile_says(format, orientation):
     assert b"ICC_PROFILE" not in encode(pixels, header, "jpg")
 
 
-def test_cmyk_photo_with_a_broken_profile_is_read_without_it():
+def test_cmyk_photo_with_a_broken_profile_is_read_without_it() -> None:
     profile = b"\0" * 16 + b"CMYK" + b"\0" * 200
     broken, plain = (file(image("CMYK"), "JPEG", icc_profile=icc_profile) for icc_profile in (profile, None))
     assert np.array_equal(decoded(broken), decoded(plain))
@@ -450,7 +456,9 @@ def test_cmyk_photo_with_a_broken_profile_is_read_without_it():
         ((0, 0, 0, 255), (45, 35, 40)),
     ],
 )
-def test_cmyk_photo_without_a_profile_is_seen_as_on_coated_paper(format, inks, rgb):
+def test_cmyk_photo_without_a_profile_is_seen_as_on_coated_paper(
+    format: str, inks: tuple[int, int, int, int], rgb: tuple[int, int, int]
+) -> None:
     data = file(Image.new("CMYK", (32, 32), inks), format, **({"quality": 100} if format == "JPEG" else {}))
     assert np.abs(decoded(data)[5, 5, ::-1].astype(int) - rgb).max() <= (15 if any(inks) else 0)
 
@@ -469,14 +477,14 @@ WHOLE = {
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.95])
 @pytest.mark.parametrize("kind", WHOLE)
-def test_truncated_photo_is_an_error(kind, share):
+def test_truncated_photo_is_an_error(kind: str, share: float) -> None:
     decoded(WHOLE[kind])
     with pytest.raises(PhotoError, match=r"truncated|not an image") as caught:
         decoded(WHOLE[kind][: int(len(WHOLE[kind]) * share)])
     assert caught.value.remedy
 
 
-def test_jpeg_that_lacks_its_last_bytes_is_an_error_at_every_scale():
+def test_jpeg_that_lacks_its_last_bytes_is_an_error_at_every_scale() -> None:
     data = file(image().resize((640, 480)), "JPEG")
     header = probe(data)
     for needed in ((640, 480), (320, 240), (160, 120), (80, 60)):
@@ -486,7 +494,7 @@ def test_jpeg_that_lacks_its_last_bytes_is_an_error_at_every_scale():
 
 @pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
 @pytest.mark.parametrize("sample", [p for p in SAMPLES if probe(p.read_bytes()).format == "JPEG"][:4], ids=lambda p: p.name)
-def test_jpeg_damaged_within_is_an_error_and_salvaged_where_that_is_asked_for(sample, options):
+def test_jpeg_damaged_within_is_an_error_and_salvaged_where_that_is_asked_for(sample: Path, options: dict[str, Any]) -> None:
     picture = Image.open(sample).convert("RGB")
     picture.thumbnail((640, 640))
     whole = file(picture, "JPEG", **options)
@@ -504,20 +512,20 @@ def test_jpeg_damaged_within_is_an_error_and_salvaged_where_that_is_asked_for(sa
 
 @pytest.mark.parametrize("behind", [b"", b"behind\xff\xd9", file(image(), "JPEG")], ids=["nothing", "bytes", "another picture"])
 @pytest.mark.parametrize("padding", [b"\0", b"\0" * 7, b"\x20" * 5000, b"\xff" * 3], ids=len)
-def test_jpeg_that_a_camera_has_filled_up_before_its_end_is_whole(padding, behind):
+def test_jpeg_that_a_camera_has_filled_up_before_its_end_is_whole(padding: bytes, behind: bytes) -> None:
     whole = file(image(), "JPEG")
     padded = whole.removesuffix(b"\xff\xd9") + padding + b"\xff\xd9" + behind
     assert (decoded(padded) == decoded(whole)).all()
 
 
-def test_jpeg_whose_end_came_back_empty_is_no_padded_one():
+def test_jpeg_whose_end_came_back_empty_is_no_padded_one() -> None:
     whole = bytearray(file(image().resize((640, 480)), "JPEG", restart_marker_rows=1))
     whole[-600:-2] = bytes(598)
     with pytest.raises(PhotoError, match="damaged"):
         decoded(bytes(whole))
 
 
-def test_jpeg_with_an_odd_header_is_whole():
+def test_jpeg_with_an_odd_header_is_whole() -> None:
     whole = file(image(), "JPEG", icc_profile=SRGB)
     revision = whole.index(b"JFIF\0") + 5
     numbered = whole.index(b"ICC_PROFILE\0") + 12
@@ -531,13 +539,13 @@ def test_jpeg_with_an_odd_header_is_whole():
 
 @pytest.mark.skipif(shutil.which("cjpeg") is None, reason="needs cjpeg, which subsamples colours in any way")
 @pytest.mark.parametrize("way", ["4x1", "3x1", "1x3", "4x2", "1x1,2x2,1x1", "2x2,2x1,1x2"])
-def test_jpeg_with_rare_subsampling_is_decoded(way, tmp_path):
+def test_jpeg_with_rare_subsampling_is_decoded(way: str, tmp_path: Path) -> None:
     image().resize((333, 333)).save(tmp_path / "a.ppm")
     data = subprocess.run(["cjpeg", "-quality", "95", "-sample", way, tmp_path / "a.ppm"], capture_output=True, check=True).stdout
     assert difference(decoded(data), np.asarray(image().resize((333, 333)))[:, :, ::-1]) < 3
 
 
-def test_empty_file_is_an_error():
+def test_empty_file_is_an_error() -> None:
     with pytest.raises(PhotoError, match="the file is empty"):
         probe(b"")
 
@@ -545,7 +553,7 @@ def test_empty_file_is_an_error():
 @pytest.mark.parametrize(
     "data", [b"Dear diary,\n" * 50, bytes(1000), b"\xff", b"\xff\xd8", b"<svg/>", b"%PDF-1.7\n", b"\x89PNG\r\n\x1a\n"]
 )
-def test_what_is_no_image_is_an_error(data):
+def test_what_is_no_image_is_an_error(data: bytes) -> None:
     with pytest.raises(PhotoError, match=r"not an image|header"):
         probe(data)
 
@@ -558,26 +566,26 @@ def png_of(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [(50_000, 50_000), (65_535, 65_535), (20_000, 20_000), (15_000, 10_001)])
-def test_more_pixels_than_is_safe_is_an_error(size):
+def test_more_pixels_than_is_safe_is_an_error(size: tuple[int, int]) -> None:
     with pytest.raises(PhotoError, match="more pixels than is safe"):
         probe(png_of(*size))
 
 
-def test_limit_on_pixels_is_the_callers():
+def test_limit_on_pixels_is_the_callers() -> None:
     data = file(image(), "BMP")
     assert probe(data, Limits(WIDTH * HEIGHT)).width == WIDTH
     with pytest.raises(PhotoError, match=r"\(60 x 44, 1 megapixels\); allow them with --max-pixels"):
         probe(data, Limits(WIDTH * HEIGHT - 1))
 
 
-def test_png_that_says_more_than_deflate_could_hold_is_refused_before_room_is_made():
+def test_png_that_says_more_than_deflate_could_hold_is_refused_before_room_is_made() -> None:
     with pytest.raises(PhotoError, match="declares more pixels than it can hold"):
         probe(png_of(10_000, 10_000))
     assert probe(file(Image.new("L", (3000, 3000)), "PNG", compress_level=9)).width == 3000  # as small as it gets
 
 
 @pytest.mark.parametrize("kind", ["PNG", "animated PNG"])
-def test_png_chunk_that_says_more_than_there_is_costs_no_memory(kind):
+def test_png_chunk_that_says_more_than_there_is_costs_no_memory(kind: str) -> None:
     """A bit flipped in a length: OpenCV would take 2 GB."""
     resource = pytest.importorskip("resource")
     data = bytearray(EXACT[kind])
@@ -588,11 +596,11 @@ def test_png_chunk_that_says_more_than_there_is_costs_no_memory(kind):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
-def test_what_stands_behind_a_pngs_end_is_left_alone():
+def test_what_stands_behind_a_pngs_end_is_left_alone() -> None:
     assert np.array_equal(decoded(EXACT["PNG"] + b"\xff" * 99), BGR)
 
 
-def test_pixels_that_are_not_what_the_header_said_are_an_error():
+def test_pixels_that_are_not_what_the_header_said_are_an_error() -> None:
     for kind in ("PNG", "JPEG"):
         data = file(image(), kind)
         lying = replace(probe(data), width=WIDTH + 9)
@@ -611,7 +619,7 @@ SALVAGEABLE = {
 
 
 @pytest.mark.parametrize("kind", SALVAGEABLE)
-def test_truncated_photo_is_salvaged_where_that_is_asked_for(kind):
+def test_truncated_photo_is_salvaged_where_that_is_asked_for(kind: str) -> None:
     whole = SALVAGEABLE[kind]
     cut = whole[: int(len(whole) * 0.7)]
     header = probe(cut)
@@ -628,7 +636,7 @@ def test_truncated_photo_is_salvaged_where_that_is_asked_for(kind):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG, exact", "AVIF"])
-def test_photo_of_which_nothing_is_left_cannot_be_salvaged(kind):
+def test_photo_of_which_nothing_is_left_cannot_be_salvaged(kind: str) -> None:
     whole = WHOLE[kind]
     header = probe(whole)
     with pytest.raises(PhotoError, match="no part of it can be salvaged"):
@@ -636,7 +644,7 @@ def test_photo_of_which_nothing_is_left_cannot_be_salvaged(kind):
 
 
 @pytest.mark.parametrize("type", [np.float32, np.int32])
-def test_32_bits_a_channel_are_refused_by_name(type):
+def test_32_bits_a_channel_are_refused_by_name(type: type[np.generic]) -> None:
     with pytest.raises(PhotoError, match="32 bits per channel; save it with 8 or 16"):
         probe(file(Image.fromarray(GREY.astype(type)), "TIFF"))
 
@@ -650,7 +658,7 @@ def box_of(x: int, y: int, width: int, height: int) -> Box:
 
 @given(st.data())
 @settings(deadline=None)
-def test_thumbnail_has_exactly_the_size_asked_for(data):
+def test_thumbnail_has_exactly_the_size_asked_for(data: st.DataObject) -> None:
     original = data.draw(st.tuples(st.integers(1, 4000), st.integers(1, 4000)), "original")
     scale = data.draw(st.sampled_from([1, 2, 4, 8]), "scale")
     x, y = data.draw(st.integers(0, original[0] - 1), "x"), data.draw(st.integers(0, original[1] - 1), "y")
@@ -666,7 +674,7 @@ def test_thumbnail_has_exactly_the_size_asked_for(data):
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4, 8])
-def test_thumbnail_shows_the_box_whatever_the_scale(scale):
+def test_thumbnail_shows_the_box_whatever_the_scale(scale: int) -> None:
     """The pixels say where they come from: blue their column, green their row, both in 16ths of the original."""
     columns, rows = np.meshgrid(np.arange(2400 // scale), np.arange(1600 // scale))
     pixels = np.dstack([(columns + 0.5) * scale / 16, (rows + 0.5) * scale / 16, np.zeros(rows.shape)]).astype(np.uint8)
@@ -677,31 +685,31 @@ def test_thumbnail_shows_the_box_whatever_the_scale(scale):
     assert np.abs(thumbnail[:, :, 1] - green[:, None]).max() <= 1.5
 
 
-def test_last_pixel_of_a_photo_decoded_smaller_can_be_cut():
+def test_last_pixel_of_a_photo_decoded_smaller_can_be_cut() -> None:
     assert render(np.zeros((2, 2, 3), np.uint8), box_of(11, 11, 1, 1), (5, 5), (12, 12)).shape == (5, 5, 3)
 
 
-def test_box_of_the_size_asked_for_is_copied_pixel_by_pixel():
+def test_box_of_the_size_asked_for_is_copied_pixel_by_pixel() -> None:
     thumbnail = render(BGR, box_of(7, 5, 30, 20), (30, 20))
     assert np.array_equal(thumbnail, BGR[5:25, 7:37])
     assert not np.shares_memory(thumbnail, BGR)
 
 
-def test_enlarging_makes_no_steps():
+def test_enlarging_makes_no_steps() -> None:
     ramp = np.zeros((8, 8, 3), np.uint8) + (np.arange(8) * 32).astype(np.uint8)[None, :, None]
     row = render(ramp, box_of(0, 0, 8, 8), (64, 64))[0, :, 0].astype(int)
     assert np.abs(np.diff(row)).max() <= 8
 
 
-def test_shrinking_averages_what_it_joins():
+def test_shrinking_averages_what_it_joins() -> None:
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
     assert np.abs(render(stripes, box_of(0, 0, 64, 64), (16, 16)).astype(int) - 127).max() <= 1
 
 
 @pytest.mark.parametrize("factor", [1.1, 1.5, 1.9])
-def test_a_little_scaled_down_is_the_mean_over_each_pixels_area(samples, factor):
-    pixels = cv2.imread(str(samples / "cat.jpg"))
+def test_a_little_scaled_down_is_the_mean_over_each_pixels_area(samples: Path, factor: float) -> None:
+    pixels = imread(str(samples / "cat.jpg"))
     size = round(pixels.shape[1] / factor), round(pixels.shape[0] / factor)
     difference = resized(pixels, size).astype(float) - cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     assert abs(difference.mean()) < 0.1  # no brighter
@@ -712,7 +720,7 @@ def test_a_little_scaled_down_is_the_mean_over_each_pixels_area(samples, factor)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (200, 200)])
-def test_colours_under_transparency_do_not_bleed_into_the_edge(size):
+def test_colours_under_transparency_do_not_bleed_into_the_edge(size: tuple[int, int]) -> None:
     pixels = np.zeros((64, 64, 4), np.uint8)
     pixels[:, :33] = (40, 160, 220, 255)
     pixels[:, 33:] = (255, 0, 255, 0)  # a garish colour no one is meant to see
@@ -722,14 +730,14 @@ def test_colours_under_transparency_do_not_bleed_into_the_edge(size):
     assert np.abs(seen[:, :3] - (40, 160, 220)).max() <= 2
 
 
-def test_opaque_alpha_changes_no_colour():
+def test_opaque_alpha_changes_no_colour() -> None:
     opaque = np.dstack([BGR, np.full((HEIGHT, WIDTH), 255, np.uint8)])
     thumbnail = render(opaque, box_of(3, 3, 50, 40), (25, 20))
     assert np.array_equal(thumbnail[:, :, :3], render(BGR, box_of(3, 3, 50, 40), (25, 20)))
     assert np.all(thumbnail[:, :, 3] == 255)
 
 
-def test_transparency_goes_onto_white():
+def test_transparency_goes_onto_white() -> None:
     pixels = np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 100, 200, 128], [5, 5, 5, 100]]], np.uint8)
     assert on_white(pixels).tolist() == [[[10, 20, 30], [255, 255, 255], [127, 177, 227], [157, 157, 157]]]
 
@@ -746,7 +754,9 @@ def test_transparency_goes_onto_white():
         ((1280, 720), None, True, (1280, 720)),
     ],
 )
-def test_small_photo_is_enlarged_only_when_asked(box, size, enlarge, expected):
+def test_small_photo_is_enlarged_only_when_asked(
+    box: tuple[int, int], size: tuple[int, int] | None, enlarge: bool, expected: tuple[int, int]
+) -> None:
     assert thumbnail_size(box_of(0, 0, *box), size, enlarge) == expected
 
 
@@ -762,7 +772,7 @@ def reopened(data: bytes) -> Image.Image:
 
 
 @pytest.mark.parametrize("format", QUALITY)
-def test_thumbnail_is_written_in_the_format_asked_for(format):
+def test_thumbnail_is_written_in_the_format_asked_for(format: str) -> None:
     opened = reopened(encode(BGR, header_of(), format))
     assert opened.format == {"jpg": "JPEG"}.get(format, format.upper())
     assert opened.mode == "RGB"
@@ -771,24 +781,24 @@ def test_thumbnail_is_written_in_the_format_asked_for(format):
 
 @pytest.mark.parametrize("profile", [SRGB, LARGE_PROFILE], ids=["small", "beyond one JPEG marker"])
 @pytest.mark.parametrize("format", ["jpg", "webp", "avif"])
-def test_colour_profile_goes_along_byte_by_byte(format, profile):
+def test_colour_profile_goes_along_byte_by_byte(format: str, profile: bytes) -> None:
     data = encode(BGR, header_of(icc_profile=profile), format)
     assert reopened(data).info["icc_profile"] == profile
 
 
-def test_colour_profile_goes_along_byte_by_byte_in_png():
+def test_colour_profile_goes_along_byte_by_byte_in_png() -> None:
     for pixels in (BGR, BGRA):
         assert reopened(encode(pixels, header_of(icc_profile=SRGB), "png")).info["icc_profile"] == SRGB
 
 
 @pytest.mark.parametrize("format", QUALITY)
-def test_broken_profile_does_not_stop_a_thumbnail(format):
+def test_broken_profile_does_not_stop_a_thumbnail(format: str) -> None:
     broken = SRGB[:128] + b"nonsense"
     assert reopened(encode(BGR, header_of(icc_profile=broken), format)).size == (WIDTH, HEIGHT)
 
 
 @pytest.mark.parametrize("format", ["jpg", "png"])
-def test_grey_photo_stays_grey_with_a_profile_for_grey(format):
+def test_grey_photo_stays_grey_with_a_profile_for_grey(format: str) -> None:
     profile = struct.pack(">I", 128) + SRGB[4:16] + b"GRAY" + SRGB[20:128]
     profile = struct.pack(">I", 132) + profile[4:] + bytes(4)
     grey = np.dstack([GREY] * 3)
@@ -802,14 +812,14 @@ def test_grey_photo_stays_grey_with_a_profile_for_grey(format):
 
 
 @pytest.mark.parametrize("format", ["png", "webp", "avif"])
-def test_transparency_stays_where_the_format_has_it(format):
+def test_transparency_stays_where_the_format_has_it(format: str) -> None:
     opened = reopened(encode(BGRA, header_of(has_alpha=True), format, 100))
     assert opened.mode == "RGBA"
     assert difference(np.asarray(opened)[:, :, 3], ALPHA) < 2
     assert difference(on_white(np.asarray(opened)[:, :, [2, 1, 0, 3]]), on_white(BGRA)) < 3
 
 
-def test_transparency_goes_onto_white_in_jpeg():
+def test_transparency_goes_onto_white_in_jpeg() -> None:
     opened = reopened(encode(BGRA, header_of(has_alpha=True), "jpg", 95))
     assert difference(np.asarray(opened)[:, :, ::-1], on_white(BGRA)) < 3
     assert np.asarray(opened)[:, 0].min() > 245
@@ -828,7 +838,7 @@ def to_srgb(rgb: np.ndarray, space: str) -> np.ndarray:
 
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("format", QUALITY)
-def test_colours_are_converted_to_srgb_where_asked(format, space):
+def test_colours_are_converted_to_srgb_where_asked(format: str, space: str) -> None:
     header = header_of(icc_profile=profile_of(space))
     opened = reopened(encode(BGR, header, format, 100, srgb=True))
     assert "icc_profile" not in opened.info
@@ -838,7 +848,7 @@ def test_colours_are_converted_to_srgb_where_asked(format, space):
     assert kept.info["icc_profile"] == header.icc_profile
 
 
-def test_transparency_and_grey_are_converted_to_srgb():
+def test_transparency_and_grey_are_converted_to_srgb() -> None:
     converted = reopened(encode(BGRA, header_of(has_alpha=True, icc_profile=profile_of("Adobe RGB")), "png", srgb=True))
     assert np.array_equal(np.asarray(converted)[:, :, 3], ALPHA)
     assert difference(np.asarray(converted)[:, :, :3], to_srgb(RGB, "Adobe RGB")) < 3
@@ -852,7 +862,7 @@ def test_transparency_and_grey_are_converted_to_srgb():
 
 
 @pytest.mark.parametrize("format", QUALITY)
-def test_profile_without_sense_converts_nothing(format):
+def test_profile_without_sense_converts_nothing(format: str) -> None:
     broken = SRGB[:128] + b"nonsense"
     thumbnail = encode(BGR, header_of(icc_profile=broken), format, srgb=True)
     assert thumbnail == encode(BGR, header_of(), format)
@@ -860,13 +870,13 @@ def test_profile_without_sense_converts_nothing(format):
 
 @pytest.mark.parametrize("output", QUALITY)
 @pytest.mark.parametrize("input", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
-def test_nothing_but_the_profile_is_told_of_a_photo(input, output):
+def test_nothing_but_the_profile_is_told_of_a_photo(input: str, output: str) -> None:
     exif = Image.Exif()
     exif[271] = "SECRET maker"
     exif[274] = 3
     if input != "TIFF":
         exif[34853] = {1: "N", 2: (52.0, 31.0, 12.5), 29: "SECRET:01"}
-    options = {"exif": exif, "icc_profile": SRGB}
+    options: dict[str, Any] = {"exif": exif, "icc_profile": SRGB}
     if input in ("JPEG", "WEBP", "AVIF"):
         options["xmp"] = b"<x>SECRET place</x>"
     if input == "JPEG":
@@ -886,7 +896,7 @@ def test_nothing_but_the_profile_is_told_of_a_photo(input, output):
 
 
 @pytest.mark.parametrize("format", ["jpg", "webp", "avif"])
-def test_quality_trades_bytes_for_looks(format):
+def test_quality_trades_bytes_for_looks(format: str) -> None:
     rng = np.random.default_rng(0)
     noisy = np.clip(BGR.astype(int) + rng.integers(-30, 30, BGR.shape), 0, 255).astype(np.uint8)
     poor, default, best = (encode(noisy, header_of(), format, quality) for quality in (10, None, 100))
@@ -895,6 +905,6 @@ def test_quality_trades_bytes_for_looks(format):
 
 
 @pytest.mark.parametrize(("format", "limit"), [("jpg", 65535), ("webp", 16383), ("avif", 65536)])
-def test_thumbnail_beyond_a_formats_limit_is_an_error(format, limit):
+def test_thumbnail_beyond_a_formats_limit_is_an_error(format: str, limit: int) -> None:
     with pytest.raises(PhotoError, match=f"the {format} encoder rejected the thumbnail"):
         encode(np.zeros((1, limit + 1, 3), np.uint8), header_of(), format)

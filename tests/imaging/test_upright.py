@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from colour import delta_e
+from fixtures import Command
 from PIL import Image
 from test_photo import STORED
 
-FORMATS = {
+FORMATS: dict[str, dict[str, Any]] = {
     "jpg": {"quality": 100, "subsampling": 0},
     "png": {},
     "webp": {"lossless": True},
@@ -22,7 +24,7 @@ FORMATS = {
 
 
 @pytest.fixture(scope="module")
-def upright(tmp_path_factory) -> Image.Image:
+def upright(tmp_path_factory: pytest.TempPathFactory) -> Image.Image:
     with Image.open(Path(__file__).parents[2] / "sample_images" / "cat.jpg") as opened:
         return opened.convert("RGB")
 
@@ -39,7 +41,9 @@ def stored(upright: Image.Image, format: str, orientation: int) -> bytes:
     return file.getvalue()
 
 
-def test_every_orientation_in_every_format_has_the_box_and_the_thumbnail_of_the_upright_photo(cropper, tmp_path, upright):
+def test_every_orientation_in_every_format_has_the_box_and_the_thumbnail_of_the_upright_photo(
+    cropper: Command, tmp_path: Path, upright: Image.Image
+) -> None:
     (tmp_path / "in").mkdir()
     upright.save(tmp_path / "in" / "upright.png")
     for format in FORMATS:

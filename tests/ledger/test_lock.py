@@ -6,9 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures import Command, MakePhoto
 
 from cropper import OutputError
 from cropper.ledger import lock
@@ -26,16 +28,19 @@ input()
 
 
 @pytest.fixture
-def other(tmp_path):
+def other(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that has the lock of OUT."""
     process = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path / "out/.cropper/lock"], stdin=-1, stdout=-1)
+    assert process.stdout
     assert process.stdout.readline().startswith(b"has")
     yield process
     process.kill()
     process.communicate()
 
 
-def test_a_second_run_says_who_is_there_and_stops(other, make_photo, cropper, tmp_path):
+def test_a_second_run_says_who_is_there_and_stops(
+    other: subprocess.Popen[bytes], make_photo: MakePhoto, cropper: Command, tmp_path: Path
+) -> None:
     make_photo(tmp_path / "in/a.jpg")
     for options in ([], ["--dry-run"]):
         code, out, err = cropper("batch", "in", "out", *options)
@@ -45,7 +50,7 @@ def test_a_second_run_says_who_is_there_and_stops(other, make_photo, cropper, tm
     assert os.listdir(tmp_path / "out") == [".cropper"]
 
 
-def test_a_run_that_is_killed_leaves_no_lock_but_word_of_it(other, tmp_path):
+def test_a_run_that_is_killed_leaves_no_lock_but_word_of_it(other: subprocess.Popen[bytes], tmp_path: Path) -> None:
     path = tmp_path / "out/.cropper/lock"
     other.kill()
     other.communicate()
@@ -58,7 +63,7 @@ def test_a_run_that_is_killed_leaves_no_lock_but_word_of_it(other, tmp_path):
     assert path.stat().st_size > 0
 
 
-def test_two_runs_in_one_process_keep_each_other_out_too(tmp_path):
+def test_two_runs_in_one_process_keep_each_other_out_too(tmp_path: Path) -> None:
     run = open_run(tmp_path, Path("in"), "settings")
     with pytest.raises(OutputError, match="is at work there; wait"):
         open_run(tmp_path, Path("in"), "settings")
@@ -67,7 +72,7 @@ def test_two_runs_in_one_process_keep_each_other_out_too(tmp_path):
     assert (tmp_path / ".cropper/lock").read_bytes() == b""
 
 
-def test_a_refused_run_lets_go_of_the_lock(tmp_path):
+def test_a_refused_run_lets_go_of_the_lock(tmp_path: Path) -> None:
     run = open_run(tmp_path, Path("in"), "old")
     run.part.append([Row("a", "a", "ok")])
     close_run(run, complete=True)
@@ -77,12 +82,12 @@ def test_a_refused_run_lets_go_of_the_lock(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="open files stay there")
-def test_a_lock_on_a_file_that_is_gone_counts_for_nothing(tmp_path, monkeypatch):
+def test_a_lock_on_a_file_that_is_gone_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dry run takes the folder away at its end, perhaps right after somebody else has opened the file."""
     path = tmp_path / ".cropper/lock"
     is_ours, times = lock._is_ours, []
 
-    def meanwhile(descriptor):
+    def meanwhile(descriptor: int) -> bool:
         times.append(descriptor)
         if len(times) == 1:
             shutil.rmtree(path.parent)
@@ -96,13 +101,13 @@ def test_a_lock_on_a_file_that_is_gone_counts_for_nothing(tmp_path, monkeypatch)
     assert os.listdir(tmp_path) == []
 
 
-def test_a_file_system_without_locks_is_taken_as_it_is(tmp_path, monkeypatch):
+def test_a_file_system_without_locks_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if os.name == "nt":
         pytest.skip("locks are others there")
     import errno
     import fcntl
 
-    def none(*arguments):
+    def none(*arguments: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", none)

@@ -6,6 +6,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from fixtures import Command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +36,7 @@ PATHS = st.lists(st.sampled_from(["a", "b", "ab", "a b", "a-b", "é", 'q"\r\n', 
 
 @settings(max_examples=25)
 @given(st.dictionaries(PATHS, st.integers(0, 3), max_size=20))
-def test_parts_merge_to_the_bytes_of_the_whole(tmp_path_factory, part_of):
+def test_parts_merge_to_the_bytes_of_the_whole(tmp_path_factory: pytest.TempPathFactory, part_of: dict[str, int]) -> None:
     folder = tmp_path_factory.mktemp("merging")
     paths = sorted(part_of, key=order)
     whole = write(folder / "whole.csv", [row(path, size) for path in paths for size in ("4:3", "1:1")])
@@ -47,7 +48,7 @@ def test_parts_merge_to_the_bytes_of_the_whole(tmp_path_factory, part_of):
     assert (folder / "merged.csv").read_bytes() == whole.read_bytes()
 
 
-def test_more_parts_than_files_may_be_open(tmp_path, monkeypatch):
+def test_more_parts_than_files_may_be_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merge, "_AT_ONCE", 3)
     names = [f"{number:03}" for number in range(40)]
     parts = [write(tmp_path / f"{name}.csv", [row(f"{name}/a"), row(f"{name}/b")]) for name in reversed(names)]
@@ -55,7 +56,7 @@ def test_more_parts_than_files_may_be_open(tmp_path, monkeypatch):
     assert [found.path for found in read_rows(tmp_path / "merged.csv")] == [f"{name}/{end}" for name in names for end in "ab"]
 
 
-def test_memory_does_not_grow_with_the_rows(tmp_path):
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     parts = [write(tmp_path / f"{part}.csv", [row(f"{n:06}-{part}.jpg") for n in range(3000)]) for part in range(2)]
     tracemalloc.start()
     merge_tables(parts, tmp_path / "merged.csv")
@@ -71,7 +72,9 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
         (["b", "a"], ["c"], "one.csv: is not in the order of the walk: a comes too late"),
     ],
 )
-def test_parts_that_do_not_fit_are_refused_and_nothing_is_written(tmp_path, one, two, said):
+def test_parts_that_do_not_fit_are_refused_and_nothing_is_written(
+    tmp_path: Path, one: list[str], two: list[str], said: str
+) -> None:
     parts = [write(tmp_path / "one.csv", [row(path) for path in one]), write(tmp_path / "two.csv", [row(path) for path in two])]
     (tmp_path / "merged.csv").write_text("as it was")
     with pytest.raises(UsageError, match=said):
@@ -80,7 +83,7 @@ def test_parts_that_do_not_fit_are_refused_and_nothing_is_written(tmp_path, one,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["merged.csv", "one.csv", "two.csv"]
 
 
-def test_the_command_says_what_is_wrong_in_one_line(cropper, tmp_path):
+def test_the_command_says_what_is_wrong_in_one_line(cropper: Command, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     write(tmp_path / "one.csv", [row("a")])
     for arguments in (
@@ -96,7 +99,7 @@ def test_the_command_says_what_is_wrong_in_one_line(cropper, tmp_path):
     assert cropper("ledger", "merge", "one.csv", "-o", "x.csv")[:2] == (0, "x.csv\n")
 
 
-def test_a_parquet_file_has_the_same_rows_with_their_types(tmp_path, monkeypatch):
+def test_a_parquet_file_has_the_same_rows_with_their_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     monkeypatch.setattr(merge, "_ROW_GROUP", 2)
     failed = failed_row("l\udce9.jpg", "4:3", "why")
@@ -108,7 +111,9 @@ def test_a_parquet_file_has_the_same_rows_with_their_types(tmp_path, monkeypatch
     assert (table[2]["x"], table[2]["kept"], table[2]["message"]) == (None, None, "why")
 
 
-def test_a_parquet_file_without_pyarrow_is_an_error_in_one_line(tmp_path, cropper, monkeypatch):
+def test_a_parquet_file_without_pyarrow_is_an_error_in_one_line(
+    tmp_path: Path, cropper: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     write(tmp_path / "1.csv", [row("a")])
     code, _, err = cropper("ledger", "merge", "1.csv", "-o", "boxes.parquet")

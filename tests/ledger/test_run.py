@@ -47,7 +47,7 @@ def begin(out: Path, settings: str, rows: list[Row]) -> OpenRun:
 # The file ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_ledger_is_written_as_the_contract_says(tmp_path):
+def test_ledger_is_written_as_the_contract_says(tmp_path: Path) -> None:
     write(tmp_path / "boxes.csv", [ok("trips/a.jpg"), failed_row("b, c.jpg", "4:3", 'it is "empty"')])
     assert (tmp_path / "boxes.csv").read_bytes() == (
         b"path,output,status,image_width,image_height,size,x,y,width,height,focus_x,focus_y,kept,message\r\n"
@@ -63,14 +63,14 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 @given(st.lists(st.tuples(TEXTS, TEXTS), max_size=5))
 @settings(deadline=None)  # a busy disk is no failure
 @example([("caf\udce9.jpg", 'a "b",\r\nc')])
-def test_any_name_and_message_comes_back(tmp_path_factory, texts):
+def test_any_name_and_message_comes_back(tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str]]) -> None:
     file = tmp_path_factory.mktemp("ledger") / "boxes.csv"
     rows = [failed_row(path, "1:1", message) for path, message in texts]
     write(file, rows)
     assert list(read_rows(file)) == rows
 
 
-def test_rows_torn_anywhere_are_left_out(tmp_path):
+def test_rows_torn_anywhere_are_left_out(tmp_path: Path) -> None:
     file = tmp_path / "boxes.csv"
     rows = [ok("a.jpg"), ok('"b", c.jpg'), ok("d.jpg")]
     write(file, rows)
@@ -84,20 +84,20 @@ def test_rows_torn_anywhere_are_left_out(tmp_path):
     assert counts == {0, 1, 2, 3}
 
 
-def test_rows_are_on_disk_before_the_ledger_is_closed(tmp_path):
+def test_rows_are_on_disk_before_the_ledger_is_closed(tmp_path: Path) -> None:
     writer = Writer(tmp_path / "part.csv")
     writer.append([ok("a.jpg")])
     assert paths(tmp_path / "part.csv") == ["a.jpg"]
     writer.close()
 
 
-def test_no_ledger_has_no_rows(tmp_path):
+def test_no_ledger_has_no_rows(tmp_path: Path) -> None:
     assert paths(tmp_path / "boxes.csv") == []
     (tmp_path / "boxes.csv").write_bytes(b"")
     assert paths(tmp_path / "boxes.csv") == []
 
 
-def test_ledger_saved_by_a_spreadsheet_is_still_one(tmp_path):
+def test_ledger_saved_by_a_spreadsheet_is_still_one(tmp_path: Path) -> None:
     write(tmp_path / "boxes.csv", [ok("a.jpg")])
     text = (tmp_path / "boxes.csv").read_text(encoding="utf-8")
     (tmp_path / "boxes.csv").write_bytes(text.replace("\r\n", "\n").encode("utf-8-sig"))
@@ -105,7 +105,7 @@ def test_ledger_saved_by_a_spreadsheet_is_still_one(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"x,y,width,height\n1,2,3,4\n", b"\xff\xd8\xff\xe0\0\0", b'"' + b"a" * 200_000])
-def test_foreign_boxes_csv_is_refused_and_left_as_it_is(tmp_path, content):
+def test_foreign_boxes_csv_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "boxes.csv").write_bytes(content)
     with pytest.raises(OutputError, match="is not a ledger"):
         open_run(tmp_path, IN, "settings")
@@ -121,7 +121,7 @@ PATHS = st.lists(st.sampled_from(["a", "b", "ab", "a b"]), min_size=1, max_size=
 
 @given(st.sets(PATHS), st.sets(PATHS))
 @settings(deadline=None)  # a busy disk is no failure
-def test_rows_are_found_by_whoever_asks_in_order(known, asked):
+def test_rows_are_found_by_whoever_asks_in_order(known: set[str], asked: set[str]) -> None:
     """Photos that are new since, and photos that are gone, do no harm."""
     rows = [row for path in sorted(known, key=order) for row in (ok(path), failed_row(path, "1:1", ""))]
     previous = Previous(iter(rows))
@@ -132,7 +132,7 @@ def test_rows_are_found_by_whoever_asks_in_order(known, asked):
 # Runs -------------------------------------------------------------------------------------------------------------------------
 
 
-def test_complete_run_leaves_its_rows_alone(tmp_path):
+def test_complete_run_leaves_its_rows_alone(tmp_path: Path) -> None:
     close_run(begin(tmp_path, "same", [ok("a"), ok("b"), ok("d")]), complete=True)
     run = begin(tmp_path, "same", [ok("a"), ok("c")])
     assert paths(tmp_path / "boxes.csv") == ["a", "b", "d"]  # the old one stands until the new one is whole
@@ -140,14 +140,14 @@ def test_complete_run_leaves_its_rows_alone(tmp_path):
     assert paths(tmp_path / "boxes.csv") == ["a", "c"]
 
 
-def test_interrupted_run_keeps_the_old_rows_of_what_it_had_not_come_to(tmp_path):
+def test_interrupted_run_keeps_the_old_rows_of_what_it_had_not_come_to(tmp_path: Path) -> None:
     close_run(begin(tmp_path, "same", [ok("a"), ok("b"), ok("d"), ok("a/a")]), complete=True)
     close_run(begin(tmp_path, "same", [ok("a"), ok("c")]), complete=False)
     assert paths(tmp_path / "boxes.csv") == ["a", "c", "d", "a/a"]
 
 
 @pytest.mark.parametrize("rows", [["a", "c"], ["a"], []])
-def test_killed_run_is_taken_up_where_it_was(tmp_path, rows):
+def test_killed_run_is_taken_up_where_it_was(tmp_path: Path, rows: list[str]) -> None:
     close_run(begin(tmp_path, "same", [ok("b"), ok("d")]), complete=True)
     begin(tmp_path, "same", [ok(path) for path in rows]).part.close()  # never closed as a run
     run = open_run(tmp_path, IN, "same")
@@ -157,7 +157,7 @@ def test_killed_run_is_taken_up_where_it_was(tmp_path, rows):
     run.part.close()
 
 
-def test_rows_made_with_other_settings_are_known_but_not_current(tmp_path):
+def test_rows_made_with_other_settings_are_known_but_not_current(tmp_path: Path) -> None:
     close_run(begin(tmp_path, "old", [ok("a"), ok("b")]), complete=True)
     run = open_run(tmp_path, IN, "new")
     assert run.current.of("a") == ()
@@ -168,7 +168,7 @@ def test_rows_made_with_other_settings_are_known_but_not_current(tmp_path):
     run.part.close()
 
 
-def test_rows_outlive_any_number_of_unfinished_runs_with_other_settings(tmp_path):
+def test_rows_outlive_any_number_of_unfinished_runs_with_other_settings(tmp_path: Path) -> None:
     close_run(begin(tmp_path, "first", [ok("a"), ok("b"), ok("c"), ok("d")]), complete=True)
     close_run(begin(tmp_path, "second", [ok("a"), ok("b")]), complete=False)
     begin(tmp_path, "third", [ok("a")]).part.close()  # killed
@@ -178,7 +178,7 @@ def test_rows_outlive_any_number_of_unfinished_runs_with_other_settings(tmp_path
     run.part.close()
 
 
-def test_dry_run_leaves_nothing_but_the_ledger(tmp_path):
+def test_dry_run_leaves_nothing_but_the_ledger(tmp_path: Path) -> None:
     run = open_run(tmp_path, IN, "settings", dry=True)
     run.part.append([decided_row("a.jpg", "", "ok", (8, 8), "1:1", BOX)])
     close_run(run, complete=True)
@@ -186,14 +186,14 @@ def test_dry_run_leaves_nothing_but_the_ledger(tmp_path):
     assert paths(tmp_path / "boxes.csv") == ["a.jpg"]
 
 
-def test_ledger_knows_where_the_photos_of_the_last_run_are(tmp_path, monkeypatch):
+def test_ledger_knows_where_the_photos_of_the_last_run_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert source_of(tmp_path) is None
     monkeypatch.chdir(tmp_path)
     close_run(open_run(tmp_path, Path("caf\udce9"), "settings"), complete=True)
     assert source_of(tmp_path) == place(tmp_path / "caf\udce9")
 
 
-def test_dry_run_does_not_spoil_the_ledger_of_thumbnails(tmp_path):
+def test_dry_run_does_not_spoil_the_ledger_of_thumbnails(tmp_path: Path) -> None:
     close_run(begin(tmp_path, "old", [ok("a")]), complete=True)
     before = (tmp_path / "boxes.csv").read_bytes()
     with pytest.raises(OutputError, match="other settings; choose another OUT"):
@@ -207,14 +207,14 @@ def test_dry_run_does_not_spoil_the_ledger_of_thumbnails(tmp_path):
     run.part.close()
 
 
-def test_out_that_cannot_be_written_is_an_error(tmp_path):
+def test_out_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot be written") as caught:
         open_run(tmp_path / "file" / "out", IN, "settings")
     assert caught.value.remedy
 
 
-def test_ledger_opens_in_any_csv_reader(tmp_path):
+def test_ledger_opens_in_any_csv_reader(tmp_path: Path) -> None:
     write(tmp_path / "boxes.csv", [ok("a.jpg")])
     rows = list(csv.DictReader(io.StringIO((tmp_path / "boxes.csv").read_text(encoding="utf-8"), newline="")))
     assert rows[0]["x"] == "10"

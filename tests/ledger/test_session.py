@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ PHOTO = Version(5, 1_600_000_000_000_000_000, "v1")
 
 
 @pytest.fixture(params=["local", "bucket"])
-def out(request, tmp_path):
+def out(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "local":
         yield place(tmp_path / "out")
         return
@@ -53,7 +53,7 @@ def interrupt(out: Place, act: Callable[[Session], None], settings: str = "setti
         raise KeyboardInterrupt
 
 
-def test_a_complete_session_leaves_its_rows_alone(out):
+def test_a_complete_session_leaves_its_rows_alone(out: Place) -> None:
     record(out, "a", "b", "c")
     record(out, "a", "c")
     assert paths(out) == ["a", "c"]
@@ -62,7 +62,7 @@ def test_a_complete_session_leaves_its_rows_alone(out):
         assert session.loses_no_rows is not out.is_remote
 
 
-def test_an_interrupted_session_keeps_the_rows_it_had_not_come_to(out):
+def test_an_interrupted_session_keeps_the_rows_it_had_not_come_to(out: Place) -> None:
     record(out, "a", "b", "d")
     with pytest.raises(KeyboardInterrupt):
         interrupt(out, lambda session: session.record([Row("c", "c", "ok")], PHOTO))
@@ -72,7 +72,7 @@ def test_an_interrupted_session_keeps_the_rows_it_had_not_come_to(out):
     assert paths(out) == ["c"]
 
 
-def test_system_errors_are_one_about_out(out):
+def test_system_errors_are_one_about_out(out: Place) -> None:
     with (
         pytest.raises(OutputError, match="was removed or moved while the run went on; run again") as raised,
         open_session(out, IN, "settings"),
@@ -83,7 +83,7 @@ def test_system_errors_are_one_about_out(out):
         raise OSError(5, "Input/output error")
 
 
-def test_an_abandoned_session_keeps_its_lock_and_its_rows(tmp_path):
+def test_an_abandoned_session_keeps_its_lock_and_its_rows(tmp_path: Path) -> None:
     out, sessions = place(tmp_path), []
 
     def abandon(session: Session) -> None:
@@ -99,7 +99,7 @@ def test_an_abandoned_session_keeps_its_lock_and_its_rows(tmp_path):
     lock.release(sessions[0].run.lock, tidy=True)
 
 
-def test_the_next_session_cleans_up_after_a_killed_one(tmp_path):
+def test_the_next_session_cleans_up_after_a_killed_one(tmp_path: Path) -> None:
     record(place(tmp_path), "a")
     half = tmp_path / ".cropper-7.part"
     half.touch()

@@ -6,8 +6,10 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fixtures import Command, MakePhoto, StartProcess
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("plain_rule")
 
 
 @pytest.fixture
-def photos(tmp_path, make_photo) -> Path:
+def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
     for seed in range(MANY):
         make_photo(tmp_path / "in" / ("", "a", "a/c", "b-", "b")[seed % 5] / f"{seed:02}.png", seed=seed)
     make_photo(tmp_path / "in/a/01.jpg")  # shares its name as a WebP with another
@@ -35,12 +37,12 @@ def photos(tmp_path, make_photo) -> Path:
     return tmp_path / "in"
 
 
-def process(source: Path, out: Path, shard: Shard | None = None, **settings) -> Counter[str]:
+def process(source: Path, out: Path, shard: Shard | None = None, **settings: Any) -> Counter[str]:
     done = list(run_batch(source, out, Settings((SIZE,), **{"format": "webp", **settings}), 2, shard=shard))
     return Counter("failed" if one.error else "unchanged" if one.unchanged else "made" for one in done if one.rows)
 
 
-def in_shards(source: Path, out: Path, count: int, **settings) -> Counter[str]:
+def in_shards(source: Path, out: Path, count: int, **settings: Any) -> Counter[str]:
     return sum((process(source, out, Shard(number, count), **settings) for number in range(1, count + 1)), Counter())
 
 
@@ -51,11 +53,11 @@ def tree(out: Path) -> dict[str, bytes]:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\udc80\udcff/")), st.integers(1, 50))
-def test_every_photo_is_in_one_shard(path, count):
+def test_every_photo_is_in_one_shard(path: str, count: int) -> None:
     assert sum(Shard(number, count).holds(path) for number in range(1, count + 1)) == 1
 
 
-def test_the_hash_stays_what_it_is():
+def test_the_hash_stays_what_it_is() -> None:
     """Else shards of two versions would leave photos out."""
     paths = ["a.jpg", "trips/2018/b.jpg", "Über.jpg", "latin\udce9.jpg"]
     assert [next(number for number in range(1, 1001) if Shard(number, 1000).holds(path)) for path in paths] == [
@@ -66,14 +68,14 @@ def test_the_hash_stays_what_it_is():
     ]
 
 
-def test_shards_are_of_like_sizes():
+def test_shards_are_of_like_sizes() -> None:
     sizes = Counter(number for n in range(8000) for number in range(1, 9) if Shard(number, 8).holds(f"photos/{n}.jpg"))
     assert len(sizes) == 8
     assert max(abs(size - 1000) for size in sizes.values()) < 150
 
 
 @pytest.mark.parametrize("count", [1, 4, 40])
-def test_merged_shards_are_byte_for_byte_as_one_run(photos, tmp_path, count):
+def test_merged_shards_are_byte_for_byte_as_one_run(photos: Path, tmp_path: Path, count: int) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert process(photos, whole) == in_shards(photos, parts, count) == {"made": MANY + 2, "failed": 1}
     assert not (parts / "boxes.csv").exists()
@@ -81,7 +83,7 @@ def test_merged_shards_are_byte_for_byte_as_one_run(photos, tmp_path, count):
     assert tree(parts) == tree(whole)
 
 
-def test_a_second_run_of_each_shard_does_what_is_missing(photos, tmp_path):
+def test_a_second_run_of_each_shard_does_what_is_missing(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     in_shards(photos, out, 3)
     merge_shards(out)
@@ -90,7 +92,7 @@ def test_a_second_run_of_each_shard_does_what_is_missing(photos, tmp_path):
     assert in_shards(photos, out, 3, quality=20) == {"made": MANY + 2, "failed": 1}
 
 
-def test_other_ways_of_sharing_are_refused_until_these_are_finished(photos, tmp_path):
+def test_other_ways_of_sharing_are_refused_until_these_are_finished(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     in_shards(photos, out, 2)
     for shard in (None, Shard(1, 3)):
@@ -106,14 +108,14 @@ def test_other_ways_of_sharing_are_refused_until_these_are_finished(photos, tmp_
     assert source_of(out) == place(photos)
 
 
-def test_a_shard_takes_over_from_a_killed_run_without_shards(photos, tmp_path):
+def test_a_shard_takes_over_from_a_killed_run_without_shards(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process(photos, out)
     os.rename(out / "boxes.csv", out / ".cropper/part.csv")
     assert in_shards(photos, out, 2)["unchanged"] == MANY + 2
 
 
-def test_shards_made_with_different_settings_are_made_anew_by_a_run_without_them(photos, tmp_path):
+def test_shards_made_with_different_settings_are_made_anew_by_a_run_without_them(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process(photos, out, Shard(1, 2))
     process(photos, out, Shard(2, 2), quality=20)
@@ -123,7 +125,7 @@ def test_shards_made_with_different_settings_are_made_anew_by_a_run_without_them
     assert tree(out) == tree(tmp_path / "afresh")
 
 
-def test_a_merge_wants_all_shards_and_none_that_was_killed(photos, tmp_path):
+def test_a_merge_wants_all_shards_and_none_that_was_killed(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(UsageError, match="no shards"):
         merge_shards(out)
@@ -138,7 +140,7 @@ def test_a_merge_wants_all_shards_and_none_that_was_killed(photos, tmp_path):
     merge_shards(out)
 
 
-def test_a_run_and_a_shard_keep_each_other_out(photos, tmp_path, monkeypatch):
+def test_a_run_and_a_shard_keep_each_other_out(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "_PATIENCE", 0.1)
     out = tmp_path / "out"
     begun = run_batch(photos, out, Settings((SIZE,)), 1)
@@ -155,7 +157,7 @@ def test_a_run_and_a_shard_keep_each_other_out(photos, tmp_path, monkeypatch):
     begun.close()
 
 
-def test_what_a_killed_shard_left_half_made_goes_and_nobody_elses(photos, tmp_path):
+def test_what_a_killed_shard_left_half_made_goes_and_nobody_elses(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process(photos, out, Shard(1, 2))
     mine, others = out / "a/.cropper-00001-of-00002.7.part", out / "a/.cropper-00002-of-00002.7.part"
@@ -167,14 +169,16 @@ def test_what_a_killed_shard_left_half_made_goes_and_nobody_elses(photos, tmp_pa
     assert others.exists()
 
 
-def test_dry_runs_merge_too(photos, tmp_path):
+def test_dry_runs_merge_too(photos: Path, tmp_path: Path) -> None:
     process(photos, tmp_path / "whole", dry_run=True)
     in_shards(photos, tmp_path / "parts", 2, dry_run=True)
     merge_shards(tmp_path / "parts")
     assert tree(tmp_path / "parts") == tree(tmp_path / "whole")
 
 
-def test_shards_at_work_at_once_killed_and_run_again_come_to_the_same(photos, tmp_path, cropper_process, cropper):
+def test_shards_at_work_at_once_killed_and_run_again_come_to_the_same(
+    photos: Path, tmp_path: Path, cropper_process: StartProcess, cropper: Command
+) -> None:
     """With the real network and processes of their own, as users run them."""
     options = ["--size", "64x36", "--format", "webp", "--quiet"]
     runs = [cropper_process("batch", "in", "out", *options, "--shard", f"{number}/3") for number in (1, 2, 3)]
@@ -195,14 +199,14 @@ def test_shards_at_work_at_once_killed_and_run_again_come_to_the_same(photos, tm
 
 
 @pytest.mark.parametrize("wrong", ["0/4", "5/4", "1", "1/0", "a/b", "-1/3"])
-def test_a_shard_that_is_none_is_refused(cropper, photos, wrong):
+def test_a_shard_that_is_none_is_refused(cropper: Command, photos: Path, wrong: str) -> None:
     code, _, err = cropper("batch", photos, "out", "--shard", wrong)
     assert code == 2
     assert "--shard" in err
     assert err.count("\n") == 1
 
 
-def test_words_on_photos_of_other_shards_are_no_strangers(cropper, photos, tmp_path):
+def test_words_on_photos_of_other_shards_are_no_strangers(cropper: Command, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "focus.csv").write_text("path,x,y\na/01.png,3,4\nnobody.png,3,4\n")
     said = []
     for number in (1, 2):

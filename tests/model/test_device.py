@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import onnxruntime
 import pytest
+from fixtures import Command, MakePhoto, imread
 
 from cropper import DependencyError
 from cropper.model.device import best_device
@@ -19,12 +21,12 @@ without_cuda = pytest.mark.skipif(
 
 
 @pytest.fixture
-def photo(make_photo, tmp_path):
+def photo(make_photo: MakePhoto, tmp_path: Path) -> Path:
     return make_photo(tmp_path / "in/a.png")
 
 
 @without_cuda
-def test_cuda_where_it_is_missing_is_an_error_with_the_remedy(photo, cropper):
+def test_cuda_where_it_is_missing_is_an_error_with_the_remedy(photo: Path, cropper: Command) -> None:
     with pytest.raises(DependencyError, match="is without CUDA"):
         Saliency(device="cuda")
     for command in (["batch", "in", "out"], ["boxes", "in"], ["crop", photo]):
@@ -34,7 +36,7 @@ def test_cuda_where_it_is_missing_is_an_error_with_the_remedy(photo, cropper):
 
 
 @without_cuda
-def test_auto_falls_back_to_the_processor_with_one_line(photo, cropper, tmp_path):
+def test_auto_falls_back_to_the_processor_with_one_line(photo: Path, cropper: Command, tmp_path: Path) -> None:
     assert cropper("batch", "in", "out", "--size", "64x36", "--quiet") == (0, "", "")
     settings = (tmp_path / "out/.cropper/settings.json").read_bytes()
     assert json.loads(settings)["device"] == "cpu"
@@ -46,16 +48,18 @@ def test_auto_falls_back_to_the_processor_with_one_line(photo, cropper, tmp_path
     for command in (["boxes", "in", "--aspect", "1:1"], ["crop", photo, "--aspect", "1:1", "-o", "a.png"]):
         _, expected, _ = cropper(*command)
         assert cropper(*command, "--device", "auto") == (0, expected, said)
-    picture = cv2.imread(str(tmp_path / "a.png"))
+    picture = imread(str(tmp_path / "a.png"))
     assert picture.shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize("outcome", ["raises", "does without"])
-def test_cuda_that_is_there_and_does_not_work_is_not_used(monkeypatch, capfd, outcome):
+def test_cuda_that_is_there_and_does_not_work_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], outcome: str
+) -> None:
     """As an onnxruntime-gpu does on a machine without a card: it raises, or loads the model to the processor alone."""
     session = onnxruntime.InferenceSession
 
-    def load(model, options, providers, **named):
+    def load(model: Any, options: Any, providers: object, **named: object) -> Any:
         if outcome == "raises":
             raise RuntimeError("CUDA failure 35\nsecond line")
         return session(model, options, providers=["CPUExecutionProvider"])
@@ -69,7 +73,9 @@ def test_cuda_that_is_there_and_does_not_work_is_not_used(monkeypatch, capfd, ou
 
 
 @without_cuda
-def test_thumbnails_of_another_device_are_made_again(photo, cropper, monkeypatch, tmp_path):
+def test_thumbnails_of_another_device_are_made_again(
+    photo: Path, cropper: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The card is played by the processor: what counts is which thumbnails are taken for done."""
     from cropper.engine import batch
 
@@ -80,6 +86,6 @@ def test_thumbnails_of_another_device_are_made_again(photo, cropper, monkeypatch
         assert f": {made} done, {1 - made} unchanged" in err
 
 
-def test_the_processors_densities_are_those_of_no_device_named(samples):
-    picture = cv2.imread(str(samples / "cat.jpg"))
+def test_the_processors_densities_are_those_of_no_device_named(samples: Path) -> None:
+    picture = imread(str(samples / "cat.jpg"))
     assert np.array_equal(Saliency().density(picture), Saliency(device="cpu").density(picture))

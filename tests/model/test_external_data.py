@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cropper import Cropper, ModelError
@@ -7,11 +9,11 @@ from cropper.model.external_data import refuse_external_data
 from cropper.model.saliency import BUNDLED_MODEL
 
 
-def test_the_bundled_model_is_all_in_its_file():
+def test_the_bundled_model_is_all_in_its_file() -> None:
     refuse_external_data(BUNDLED_MODEL)
 
 
-def test_a_model_that_keeps_data_in_other_files_is_refused(tmp_path):
+def test_a_model_that_keeps_data_in_other_files_is_refused(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load(BUNDLED_MODEL)
     path = tmp_path / "spread.onnx"
@@ -38,7 +40,7 @@ def message(number: int, data: bytes) -> bytes:
         message(1, message(5, message(6, message(1, message(5, message(5, TENSOR)))))),
     ],
 )
-def test_data_elsewhere_is_found_wherever_it_is_said(tmp_path, graph):
+def test_data_elsewhere_is_found_wherever_it_is_said(tmp_path: Path, graph: bytes) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(message(7, graph))
     with pytest.raises(ModelError, match="keeps data in other files"):
@@ -46,7 +48,7 @@ def test_data_elsewhere_is_found_wherever_it_is_said(tmp_path, graph):
 
 
 @pytest.mark.parametrize("data", [b"", b"no model", b"\x3a\xff\xff", b"\x3a\x7f", bytes(100), b"\x3a\x02\x0b\x0b"])
-def test_what_is_no_model_is_for_onnxruntime_to_say(tmp_path, data):
+def test_what_is_no_model_is_for_onnxruntime_to_say(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(data)
     refuse_external_data(path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,7 +26,7 @@ def whole(width: int, height: int) -> tuple[int, int]:
     return width, height
 
 
-def test_a_photo_is_decoded_to_what_is_needed_and_prepared_for_the_model():
+def test_a_photo_is_decoded_to_what_is_needed_and_prepared_for_the_model() -> None:
     asked = []
 
     def an_eighth(width: int, height: int) -> tuple[int, int]:
@@ -39,13 +41,13 @@ def test_a_photo_is_decoded_to_what_is_needed_and_prepared_for_the_model():
     assert not photo.salvaged
 
 
-def test_transparency_lies_on_white_for_the_model_alone():
+def test_transparency_lies_on_white_for_the_model_alone() -> None:
     photo = open_photo(cv2.imencode(".png", np.zeros((40, 60, 4), np.uint8))[1].tobytes(), whole)
     assert photo.pixels.shape == (40, 60, 4)
     assert photo.model_input.min() == 255
 
 
-def test_what_is_needed_may_refuse_a_photo_before_it_is_decoded(monkeypatch):
+def test_what_is_needed_may_refuse_a_photo_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(width: int, height: int) -> tuple[int, int]:
         raise PhotoError("not this one")
 
@@ -54,20 +56,20 @@ def test_what_is_needed_may_refuse_a_photo_before_it_is_decoded(monkeypatch):
         open_photo(jpeg(160, 160), refuse)
 
 
-def test_a_damaged_photo_is_salvaged_only_where_the_limits_allow_it():
+def test_a_damaged_photo_is_salvaged_only_where_the_limits_allow_it() -> None:
     damaged = jpeg(320, 320)[:-400]
     with pytest.raises(PhotoError):
         open_photo(damaged, whole)
     assert open_photo(damaged, whole, Limits(salvage=True)).salvaged
 
 
-def test_metadata_comes_with_the_header_only_where_it_is_kept(samples):
+def test_metadata_comes_with_the_header_only_where_it_is_kept(samples: Path) -> None:
     data = (samples / "wren.jpg").read_bytes()
     assert read_header(data, Limits()) == open_photo(data, whole).header
     assert read_header(data, Limits(), KEEP_ALL) == open_photo(data, whole, keep=KEEP_ALL).header
 
 
-def test_the_maps_of_a_batch_are_those_of_each_photo_alone():
+def test_the_maps_of_a_batch_are_those_of_each_photo_alone() -> None:
     model = Saliency()
     photos = [open_photo(jpeg(320, 320), whole), open_photo(jpeg(640, 640), whole)]
     together = infer_maps(photos, model)
@@ -77,12 +79,12 @@ def test_the_maps_of_a_batch_are_those_of_each_photo_alone():
         np.testing.assert_array_equal(maps.density, infer_maps([photo], model)[0].density)
 
 
-def test_large_photos_wait_for_each_other_and_their_clocks_stand_still_meanwhile(monkeypatch):
+def test_large_photos_wait_for_each_other_and_their_clocks_stand_still_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(look, "LARGE", 100_000)
     order: list[tuple[str, bool]] = []
     waits = threading.Event()
 
-    def clock_of(name: str):
+    def clock_of(name: str) -> Callable[[bool], None]:
         def clock(runs: bool) -> None:
             order.append((name, runs))
             waits.set()

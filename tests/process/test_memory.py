@@ -40,18 +40,18 @@ def pages_cleared(call: str, **variables: str) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True, env=variables).stdout)
 
 
-def test_memory_that_a_photo_gave_back_is_there_for_the_next():
+def test_memory_that_a_photo_gave_back_is_there_for_the_next() -> None:
     alone = pages_cleared("")
     assert alone > 50_000
     assert pages_cleared("keep_memory(2)") < 0.2 * alone
 
 
-def test_the_environments_word_on_the_allocator_counts():
+def test_the_environments_word_on_the_allocator_counts() -> None:
     assert pages_cleared("keep_memory(2)", MALLOC_MMAP_THRESHOLD_="131072") > 50_000
 
 
-def test_only_a_program_of_its_own_is_told(monkeypatch):
-    told = []
+def test_only_a_program_of_its_own_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
     monkeypatch.setattr(cli, "keep_memory", told.append)
     with pytest.raises(SystemExit):
         cli.main(["formats", "--help"])

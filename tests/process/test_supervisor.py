@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 from acting import DRIVER, does
+from fixtures import Command, MakePhoto
 
 from cropper.engine.batch import local_threads, run_batch
 from cropper.engine.pipeline import MAX_IN_FLIGHT
@@ -35,6 +36,7 @@ from cropper.process.child import ChildEnd, _ready, held_signals
 from cropper.process.journal import SLOTS, Journal
 from cropper.process.supervisor import Attempt, _Watch, supervise
 from cropper.settings import Settings, Target
+from cropper.storage.access import place
 from cropper.storage.places import order
 
 fcntl = pytest.importorskip("fcntl", reason="a run has a supervisor on Linux only")
@@ -46,25 +48,25 @@ SETTINGS = Settings((Target((48, 32), (48, 32)),))
 
 
 @pytest.fixture
-def photos(tmp_path, make_photo) -> Path:
+def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
     for seed in range(COUNT):
         make_photo(tmp_path / "in" / ("", "b")[seed % 2] / f"{seed:02}.jpg", seed=seed)
     return tmp_path / "in"
 
 
 @pytest.fixture
-def undisturbed(cropper, photos, plain_rule, tmp_path) -> dict[str, bytes]:
+def undisturbed(cropper: Command, photos: Path, plain_rule: None, tmp_path: Path) -> dict[str, bytes]:
     """What there is to be after a run, made before any photo does harm."""
     assert cropper("batch", photos, "undisturbed", "--size", "48x32")[0] == 0
     return tree(tmp_path / "undisturbed")
 
 
 @pytest.fixture
-def start(photos, tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(photos: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     begun = []
 
     def start(*options: str, stderr: int = subprocess.PIPE, before: Callable[[], object] = int) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", DRIVER, "batch", photos, "out", "--size", "48x32", "-j", "2", *options]
+        command: list[str | Path] = [sys.executable, "-c", DRIVER, "batch", photos, "out", "--size", "48x32", "-j", "2", *options]
         path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         process = subprocess.Popen(
             command,
@@ -130,7 +132,9 @@ def counts(summary: str, done: int, failed: int, deaths: int) -> bool:
     return (made + unchanged, broken) == (done, failed) and unchanged <= deaths
 
 
-def test_decoders_that_die_cost_their_own_photos(photos, undisturbed, start, tmp_path):
+def test_decoders_that_die_cost_their_own_photos(
+    photos: Path, undisturbed: dict[str, bytes], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     (photos / "02.jpg").write_bytes(b"no photo")  # fails before any other dies, and once
     for name, act in (("04.jpg", "SIGSEGV"), ("06.jpg", "SIGABRT"), ("b/09.jpg", "exit")):
         does(photos / name, act)
@@ -152,7 +156,9 @@ def test_decoders_that_die_cost_their_own_photos(photos, undisturbed, start, tmp
     assert process.returncode == 1
 
 
-def test_a_photo_that_takes_too_long_fails_and_its_neighbour_does_not(photos, undisturbed, start, tmp_path):
+def test_a_photo_that_takes_too_long_fails_and_its_neighbour_does_not(
+    photos: Path, undisturbed: dict[str, bytes], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     does(photos / "00.jpg", "hang")
     does(photos / "02.jpg", "slow")
     process = start("--deadline", "2")
@@ -165,7 +171,9 @@ def test_a_photo_that_takes_too_long_fails_and_its_neighbour_does_not(photos, un
     assert counts(said[1], 11, 1, deaths=1)
 
 
-def test_a_death_that_does_not_come_again_costs_nothing(photos, undisturbed, start, tmp_path):
+def test_a_death_that_does_not_come_again_costs_nothing(
+    photos: Path, undisturbed: dict[str, bytes], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     does(photos / "b/05.jpg", "once")
     process = start()
     said = process.communicate(timeout=120)[1].splitlines()
@@ -177,7 +185,9 @@ def test_a_death_that_does_not_come_again_costs_nothing(photos, undisturbed, sta
     assert counts(said[1], 12, 0, deaths=1)
 
 
-def test_a_run_that_dies_again_and_again_for_no_photos_reason_gives_up(photos, start, tmp_path):
+def test_a_run_that_dies_again_and_again_for_no_photos_reason_gives_up(
+    photos: Path, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     shutil.rmtree(photos / "b")  # each suspect takes its time
     does(photos / "00.jpg", "company")
     process = start("--quiet")
@@ -189,7 +199,9 @@ def test_a_run_that_dies_again_and_again_for_no_photos_reason_gives_up(photos, s
     assert is_free(tmp_path / "out")
 
 
-def test_where_any_photo_kills_the_run_none_is_condemned(photos, start, tmp_path):
+def test_where_any_photo_kills_the_run_none_is_condemned(
+    photos: Path, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     (tmp_path / "anything kills").touch()
     process = start()
     said = process.communicate(timeout=120)[1]
@@ -198,7 +210,9 @@ def test_where_any_photo_kills_the_run_none_is_condemned(photos, start, tmp_path
     assert said.count("\n") == 1
 
 
-def test_a_child_killed_from_outside_is_begun_again(photos, undisturbed, start, tmp_path):
+def test_a_child_killed_from_outside_is_begun_again(
+    photos: Path, undisturbed: dict[str, bytes], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     does(photos / "b/11.jpg", "slow")
     process = start()
     wait_for((tmp_path / "slow").exists)
@@ -210,7 +224,7 @@ def test_a_child_killed_from_outside_is_begun_again(photos, undisturbed, start, 
     assert counts(said, 12, 0, deaths=1)
 
 
-def test_a_killed_run_leaves_no_child_behind(photos, start, tmp_path):
+def test_a_killed_run_leaves_no_child_behind(photos: Path, start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     does(photos / "b/11.jpg", "hang")
     process = start()
     wait_for((tmp_path / "hangs").exists)
@@ -222,7 +236,9 @@ def test_a_killed_run_leaves_no_child_behind(photos, start, tmp_path):
 
 @pytest.mark.parametrize("to_all", [True, False], ids=["to all", "to the parent"])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_an_interrupt_comes_once_however_it_comes(photos, start, tmp_path, name, to_all):
+def test_an_interrupt_comes_once_however_it_comes(
+    photos: Path, start: Callable[..., subprocess.Popen[str]], tmp_path: Path, name: str, to_all: bool
+) -> None:
     does(photos / "b/11.jpg", "hang")
     process = start()
     wait_for((tmp_path / "hangs").exists)
@@ -237,7 +253,9 @@ def test_an_interrupt_comes_once_however_it_comes(photos, start, tmp_path, name,
 
 
 @pytest.mark.parametrize("to_all", [True, False], ids=["to all", "to the parent"])
-def test_a_second_interrupt_ends_at_once(photos, start, tmp_path, to_all):
+def test_a_second_interrupt_ends_at_once(
+    photos: Path, start: Callable[..., subprocess.Popen[str]], tmp_path: Path, to_all: bool
+) -> None:
     """The run would wait for its worker, but for the second one; the grace of half a second is shorter than a busy machine is."""
     does(photos / "b/11.jpg", "hang")
     process = start()
@@ -253,7 +271,9 @@ def test_a_second_interrupt_ends_at_once(photos, start, tmp_path, to_all):
     wait_for(lambda: is_free(tmp_path / "out"), 5)
 
 
-def test_an_interrupt_while_a_photo_is_tried_alone_ends_the_run(photos, start, tmp_path):
+def test_an_interrupt_while_a_photo_is_tried_alone_ends_the_run(
+    photos: Path, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     does(photos / "b/11.jpg", "hang")
     process = start("--deadline", "2.5")
     wait_for((tmp_path / "hangs").exists)
@@ -266,7 +286,9 @@ def test_an_interrupt_while_a_photo_is_tried_alone_ends_the_run(photos, start, t
     assert is_free(tmp_path / "out")
 
 
-def test_a_job_that_is_stopped_takes_no_time(photos, undisturbed, start, tmp_path):
+def test_a_job_that_is_stopped_takes_no_time(
+    photos: Path, undisturbed: dict[str, bytes], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     does(photos / "b/11.jpg", "slow")
     process = start("--deadline", "2.5")
     wait_for((tmp_path / "slow").exists)
@@ -280,7 +302,9 @@ def test_a_job_that_is_stopped_takes_no_time(photos, undisturbed, start, tmp_pat
 
 
 @pytest.mark.skipif(not shutil.which("mkfifo"), reason="no pipes here")
-def test_a_focus_from_a_pipe_outlives_its_first_reader(photos, start, tmp_path):
+def test_a_focus_from_a_pipe_outlives_its_first_reader(
+    photos: Path, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     does(photos / "04.jpg", "once")
     os.mkfifo(tmp_path / "focus")
     process = start("--focus", "focus")
@@ -291,21 +315,27 @@ def test_a_focus_from_a_pipe_outlives_its_first_reader(photos, start, tmp_path):
     assert [row.path for row in read_rows(tmp_path / "out/boxes.csv") if row.message == "focus given"] == ["b/11.jpg"]
 
 
-def test_a_run_whose_parent_is_told_of_no_childs_end_has_one_all_the_same(photos, undisturbed, start, tmp_path):
+def test_a_run_whose_parent_is_told_of_no_childs_end_has_one_all_the_same(
+    photos: Path, undisturbed: dict[str, bytes], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     process = start(before=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
     assert "12 photos: 12 done" in process.communicate(timeout=120)[1]
     assert process.returncode == 0
     assert differs(tmp_path / "out", undisturbed) == {}
 
 
-def test_a_run_goes_on_with_its_stderr_closed(photos, undisturbed, start, tmp_path):
+def test_a_run_goes_on_with_its_stderr_closed(
+    photos: Path, undisturbed: dict[str, bytes], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     (photos / "02.jpg").write_bytes(b"no photo")
     process = start(stderr=None, before=lambda: os.close(2))
     assert process.wait(timeout=120) == 1
     differs(tmp_path / "out", undisturbed, "02.jpg")
 
 
-def test_a_run_goes_on_when_nobody_reads_its_stderr_any_more(photos, undisturbed, start, tmp_path):
+def test_a_run_goes_on_when_nobody_reads_its_stderr_any_more(
+    photos: Path, undisturbed: dict[str, bytes], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     (photos / "02.jpg").write_bytes(b"no photo")
     does(photos / "b/05.jpg", "once")
     reading, writing = os.pipe()
@@ -316,7 +346,7 @@ def test_a_run_goes_on_when_nobody_reads_its_stderr_any_more(photos, undisturbed
     differs(tmp_path / "out", undisturbed, "02.jpg")
 
 
-def test_another_program_that_calls_the_command_is_not_forked(photos, tmp_path):
+def test_another_program_that_calls_the_command_is_not_forked(photos: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from cropper.cli import main\n"
         "try: main(['batch', 'in', 'out', '--quiet'])\n"
@@ -330,11 +360,11 @@ def test_another_program_that_calls_the_command_is_not_forked(photos, tmp_path):
 
 
 @pytest.fixture
-def parent(monkeypatch) -> Iterator[Callable[..., _Watch]]:
+def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., _Watch]]:
     """A function that gives what supervises some work, here, with no time to lose."""
     monkeypatch.setattr(supervisor, "_BREATH", 0.01)
     with held_signals() as signals:
-        yield lambda work, deadline=0.2: _Watch(work, Path("in"), deadline, lambda message: None, signals)
+        yield lambda work, deadline=0.2: _Watch(work, place(Path("in")), deadline, lambda message: None, signals)
 
 
 def died_at(*paths: str) -> ChildEnd:
@@ -342,6 +372,7 @@ def died_at(*paths: str) -> ChildEnd:
 
 
 def sleeps(attempt: Attempt) -> int:
+    assert attempt.alone is not None
     attempt.journal.begin(0, attempt.alone)
     attempt.journal.take([0])
     attempt.journal.clock(0, True)
@@ -349,7 +380,7 @@ def sleeps(attempt: Attempt) -> int:
     return 0
 
 
-def test_a_machine_that_is_slow_for_any_photo_gives_one_more_time_but_not_all(parent):
+def test_a_machine_that_is_slow_for_any_photo_gives_one_more_time_but_not_all(parent: Callable[..., _Watch]) -> None:
     run = parent(sleeps)
     for patience in (2, 4, 8):
         run.look_into(died_at("a.jpg"), Journal())
@@ -358,13 +389,13 @@ def test_a_machine_that_is_slow_for_any_photo_gives_one_more_time_but_not_all(pa
     assert str(run.condemned["a.jpg"]).startswith("it took longer than 0.2 s; ")
 
 
-def test_a_photo_that_is_slow_alone_where_others_are_not_is_condemned_at_once(parent):
+def test_a_photo_that_is_slow_alone_where_others_are_not_is_condemned_at_once(parent: Callable[..., _Watch]) -> None:
     run = parent(lambda attempt: sleeps(attempt) if attempt.alone else 0)
     run.look_into(died_at("a.jpg"), Journal())
     assert list(run.condemned) == ["a.jpg"]
 
 
-def test_photos_that_are_slow_in_company_alone_do_not_end_the_run(parent):
+def test_photos_that_are_slow_in_company_alone_do_not_end_the_run(parent: Callable[..., _Watch]) -> None:
     run = parent(lambda attempt: 0)
     for path in "abcdefaa":
         run.look_into(died_at(path), Journal())
@@ -376,7 +407,7 @@ def test_photos_that_are_slow_in_company_alone_do_not_end_the_run(parent):
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_photo_that_is_killed_alone_is_tried_once_more(parent, tmp_path, times):
+def test_a_photo_that_is_killed_alone_is_tried_once_more(parent: Callable[..., _Watch], tmp_path: Path, times: int) -> None:
     def work(attempt: Attempt) -> int:
         with (tmp_path / "kills").open("a") as file:
             file.write("x")
@@ -388,7 +419,9 @@ def test_a_photo_that_is_killed_alone_is_tried_once_more(parent, tmp_path, times
     assert list(found) == ["a.jpg"] * (times - 1)
 
 
-def test_a_system_that_has_no_room_for_a_process_is_asked_again(parent, monkeypatch):
+def test_a_system_that_has_no_room_for_a_process_is_asked_again(
+    parent: Callable[..., _Watch], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Real limits bind no root."""
     tries = iter([False, False, True])
     fork = os.fork
@@ -408,23 +441,23 @@ def test_a_system_that_has_no_room_for_a_process_is_asked_again(parent, monkeypa
     assert len(os.listdir("/proc/self/fd")) == opened
 
 
-def test_a_run_that_can_have_no_child_does_the_work_itself(monkeypatch):
+def test_a_run_that_can_have_no_child_does_the_work_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing() -> int:
         raise BlockingIOError(errno.EAGAIN, "busy")
 
     monkeypatch.setattr(os, "fork", failing)
     before = signal.getsignal(signal.SIGINT)
-    said = []
+    said: list[str] = []
 
     def work(attempt: Attempt) -> int:
         assert signal.getsignal(signal.SIGINT) is before
         return 7
 
-    assert supervise(work, Path("in"), 1, said.append) == 7
+    assert supervise(work, place(Path("in")), 1, said.append) == 7
     assert said[0].startswith("cannot start another process (busy); this run is unsupervised: ")
 
 
-def test_signals_are_afterwards_as_they_were():
+def test_signals_are_afterwards_as_they_were() -> None:
     mine = socket.socketpair()
     mine[1].setblocking(False)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -440,7 +473,7 @@ def test_signals_are_afterwards_as_they_were():
             end.close()
 
 
-def test_many_open_files_do_no_harm():
+def test_many_open_files_do_no_harm() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(2000, hard), hard))
     reading, writing = os.pipe()
@@ -458,10 +491,12 @@ def test_many_open_files_do_no_harm():
 # What a run does for it -------------------------------------------------------------------------------------------------------
 
 
-def test_no_clock_runs_on_for_photos_that_are_abandoned(photos, plain_rule, monkeypatch, tmp_path):
+def test_no_clock_runs_on_for_photos_that_are_abandoned(
+    photos: Path, plain_rule: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     journal, hangs, goes_on = Journal(), threading.Event(), threading.Event()
 
-    def act(*arguments):
+    def act(*arguments: object) -> None:
         hangs.set()
         goes_on.wait(30)
         raise PhotoError("too late")
@@ -474,7 +509,7 @@ def test_no_clock_runs_on_for_photos_that_are_abandoned(photos, plain_rule, monk
     goes_on.set()
 
 
-def test_a_run_that_goes_on_does_not_begin_what_has_come_to_an_end(photos, plain_rule, tmp_path):
+def test_a_run_that_goes_on_does_not_begin_what_has_come_to_an_end(photos: Path, plain_rule: None, tmp_path: Path) -> None:
     (photos / "02.jpg").write_bytes(b"no photo")
     settings = replace(SETTINGS, dry_run=True)
     list(run_batch(photos, tmp_path / "undisturbed", settings, 2))
@@ -490,7 +525,7 @@ def test_a_run_that_goes_on_does_not_begin_what_has_come_to_an_end(photos, plain
 # The journal ------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_journal_has_what_is_on_its_way():
+def test_the_journal_has_what_is_on_its_way() -> None:
     journal = Journal()
     journal.begin(7, "a/\udcff.jpg")
     journal.begin(9, "b.jpg")
@@ -504,7 +539,7 @@ def test_the_journal_has_what_is_on_its_way():
     assert [(photo.path, photo.in_hand, photo.clocked) for photo in journal.photos] == [("a/\udcff.jpg", False, False)]
 
 
-def test_a_journal_is_read_whole_while_it_is_written():
+def test_a_journal_is_read_whole_while_it_is_written() -> None:
     journal = Journal()
     memory = journal._memory
 
@@ -518,16 +553,16 @@ def test_a_journal_is_read_whole_while_it_is_written():
             return memory[part]
 
     journal.begin(1, "a.j")
-    journal._memory = InBetween()
+    journal._memory = InBetween()  # type: ignore[assignment]
     assert journal.photos == []
     assert [entry.path for entry in journal.photos] == ["aaü.jpg"]
 
 
-def test_the_journal_has_room_for_all_that_a_pipeline_has_on_its_way():
+def test_the_journal_has_room_for_all_that_a_pipeline_has_on_its_way() -> None:
     assert MAX_IN_FLIGHT <= SLOTS
 
 
-def test_a_journal_that_is_full_forgets_and_goes_on():
+def test_a_journal_that_is_full_forgets_and_goes_on() -> None:
     journal = Journal()
     for number in range(SLOTS + 3):
         journal.begin(number, f"{number}.jpg")
@@ -543,7 +578,7 @@ def test_a_journal_that_is_full_forgets_and_goes_on():
     assert journal.photos[0].birth not in births
 
 
-def test_the_journal_keeps_the_last_state_and_the_end():
+def test_the_journal_keeps_the_last_state_and_the_end() -> None:
     journal = Journal()
     assert (journal.saved, journal.code) == (b"", None)
     for state in (b"one", b"another, which is longer", b"3", b"x" * 40_000):
@@ -553,7 +588,7 @@ def test_the_journal_keeps_the_last_state_and_the_end():
     assert journal.code == 0
 
 
-def test_the_journal_of_a_killed_process_is_read_by_its_parent():
+def test_the_journal_of_a_killed_process_is_read_by_its_parent() -> None:
     journal = Journal()
     process = os.fork()
     if not process:

@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import s3
 from acting import DRIVER, does
+from fixtures import Command, MakePhoto
 
 from cropper import OutputError, PhotoError, UsageError
 from cropper.engine.batch import run_batch
@@ -34,12 +37,12 @@ MANY = 10
 
 
 @pytest.fixture(autouse=True)
-def _no_network(plain_rule, monkeypatch):
+def _no_network(plain_rule: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "PAUSES", (0.0, 0.0, 0.0))
 
 
 @pytest.fixture
-def photos(tmp_path, make_photo) -> Path:
+def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
     for seed in range(MANY):
         make_photo(tmp_path / "in" / ("", "a", "a/c", "a-b", "b")[seed % 5] / f"{seed:02}.png", seed=seed)
     make_photo(tmp_path / "in/a/01.jpg")
@@ -52,7 +55,7 @@ def photos(tmp_path, make_photo) -> Path:
 
 
 @pytest.fixture
-def memory():
+def memory() -> Iterator[Any]:
     """A storage in this process, empty."""
     fs = fsspec.filesystem("memory")
     fs.store.clear()
@@ -62,7 +65,7 @@ def memory():
 
 
 @pytest.fixture(scope="module")
-def s3_address():
+def s3_address() -> Iterator[str]:
     if not all(importlib.util.find_spec(name) for name in ("s3fs", "moto", "flask")):
         pytest.skip("no s3fs or no moto here")
     with s3.server() as address:
@@ -70,7 +73,7 @@ def s3_address():
 
 
 @pytest.fixture
-def s3_files(s3_address, monkeypatch):
+def s3_files(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name, value in s3.environment(s3_address).items():
         monkeypatch.setenv(name, value)
     fs = fsspec.filesystem("s3", skip_instance_cache=True)
@@ -79,7 +82,7 @@ def s3_files(s3_address, monkeypatch):
     fs.rm("bucket", recursive=True)
 
 
-def put_photos(fs, folder: Path, to: str) -> None:
+def put_photos(fs: Any, folder: Path, to: str) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             fs.pipe_file(f"{to}/{path.relative_to(folder)}", path.read_bytes())
@@ -91,12 +94,12 @@ def tree(out: Path | Place) -> dict[str, bytes]:
     if folder is not None:
         files = (path for path in folder.rglob("*") if path.is_file() and ".cropper" not in path.parts)
         return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-    fs, root = fsspec.core.url_to_fs(out.full_name())
+    fs, root = fsspec.core.url_to_fs(place(out).full_name())
     found = {path[len(root) :].lstrip("/"): path for path in fs.find(root)}
     return {name: fs.cat_file(path) for name, path in found.items() if not name.startswith(".cropper")}
 
 
-def process(source: Path | Place, out: Path | Place, shard: Shard | None = None, **settings) -> Counter[str]:
+def process(source: Path | Place, out: Path | Place, shard: Shard | None = None, **settings: Any) -> Counter[str]:
     done = list(run_batch(source, out, Settings((SIZE,), **{"format": "webp", **settings}), 2, shard=shard))
     return Counter("failed" if one.error else "unchanged" if one.unchanged else "made" for one in done if one.rows)
 
@@ -107,20 +110,20 @@ MADE = {"made": MANY + 2, "failed": 2}
 # The same everywhere ----------------------------------------------------------------------------------------------------------
 
 
-def test_every_mixture_gives_the_same_tree_and_table(photos, tmp_path, memory):
+def test_every_mixture_gives_the_same_tree_and_table(photos: Path, tmp_path: Path, memory: Any) -> None:
     put_photos(memory, photos, "/in")
     process(photos, tmp_path / "out")
     expected = tree(tmp_path / "out")
     assert len(expected) == MANY + 3
-    for source, out in (("memory://in", "memory://out1"), ("memory://in", tmp_path / "out2"), (photos, "memory://out3")):
-        out = place(str(out))
+    for source, made in (("memory://in", "memory://out1"), ("memory://in", tmp_path / "out2"), (photos, "memory://out3")):
+        out = place(str(made))
         assert process(place(str(source)), out) == MADE
         assert tree(out) == expected
         assert process(place(str(source)), out) == {"unchanged": MANY + 2, "failed": 2}
         assert tree(out) == expected
 
 
-def test_a_bucket_gives_the_same_tree_and_table(photos, tmp_path, s3_files):
+def test_a_bucket_gives_the_same_tree_and_table(photos: Path, tmp_path: Path, s3_files: Any) -> None:
     put_photos(s3_files, photos, "bucket/photos")
     process(photos, tmp_path / "out")
     source, out = place("s3://bucket/photos/"), place("s3://bucket/out")
@@ -133,7 +136,7 @@ def test_a_bucket_gives_the_same_tree_and_table(photos, tmp_path, s3_files):
     assert s3_files.info("bucket/out/00.webp")["ContentType"] == "image/webp"
 
 
-def test_shards_of_a_bucket_merge_to_the_table_of_one_run(photos, tmp_path, s3_files, cropper):
+def test_shards_of_a_bucket_merge_to_the_table_of_one_run(photos: Path, tmp_path: Path, s3_files: Any, cropper: Command) -> None:
     put_photos(s3_files, photos, "bucket/photos")
     process(photos, tmp_path / "out")
     source, out = place("s3://bucket/photos"), place("s3://bucket/out")
@@ -155,7 +158,7 @@ def test_shards_of_a_bucket_merge_to_the_table_of_one_run(photos, tmp_path, s3_f
     assert tree(out) == tree(tmp_path / "out")
 
 
-def test_the_command_takes_urls(photos, tmp_path, s3_files, cropper):
+def test_the_command_takes_urls(photos: Path, tmp_path: Path, s3_files: Any, cropper: Command) -> None:
     put_photos(s3_files, photos, "bucket/photos")
     code, _, err = cropper("batch", "s3://bucket/photos", "s3://bucket/out", "--size", "64x36")
     assert code == 1
@@ -180,7 +183,7 @@ def test_the_command_takes_urls(photos, tmp_path, s3_files, cropper):
 
 
 @pytest.mark.parametrize("taken", [0, 1, 9])
-def test_a_run_broken_off_goes_on_where_it_was(photos, tmp_path, memory, taken):
+def test_a_run_broken_off_goes_on_where_it_was(photos: Path, tmp_path: Path, memory: Any, taken: int) -> None:
     out = place("memory://out")
     with closing(run_batch(photos, out, Settings((SIZE,), format="webp"), 2)) as begun:
         kept = [done for done in islice(begun, taken) if done.rows and not done.error]
@@ -192,15 +195,17 @@ def test_a_run_broken_off_goes_on_where_it_was(photos, tmp_path, memory, taken):
 
 
 @pytest.mark.parametrize("kill_at", [0, 2, 9, 20, 33, 40])
-def test_a_run_killed_before_any_request_goes_on_where_it_was(photos, tmp_path, memory, monkeypatch, kill_at):
+def test_a_run_killed_before_any_request_goes_on_where_it_was(
+    photos: Path, tmp_path: Path, memory: Any, monkeypatch: pytest.MonkeyPatch, kill_at: int
+) -> None:
     """From then on nothing that it asks of the storage is done, as after a kill."""
     monkeypatch.setattr(upload, "ROWS", 3)
     out, count = place("memory://out"), 0
     process(photos, out, quality=30)
     (photos / "a/06.png").write_bytes((photos / "00.png").read_bytes())
 
-    def counting(function):
-        def counted(*arguments, **named):
+    def counting(function: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any, **named: Any) -> Any:
             nonlocal count
             count += 1
             if count > kill_at:
@@ -222,7 +227,7 @@ def test_a_run_killed_before_any_request_goes_on_where_it_was(photos, tmp_path, 
     assert process(photos, out) == {"unchanged": MANY + 2, "failed": 2}
 
 
-def test_rows_are_sent_every_so_often_as_whole_objects(photos, memory, monkeypatch):
+def test_rows_are_sent_every_so_often_as_whole_objects(photos: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "ROWS", 4)
     begun = run_batch(photos, place("memory://out"), Settings((SIZE,)), 1)
     for _ in islice(begun, 13):
@@ -234,8 +239,10 @@ def test_rows_are_sent_every_so_often_as_whole_objects(photos, memory, monkeypat
     begun.close()
 
 
-def test_a_storage_that_takes_nothing_ends_the_run_with_one_message(photos, memory, monkeypatch):
-    def refuse(self, path, *arguments, **named):
+def test_a_storage_that_takes_nothing_ends_the_run_with_one_message(
+    photos: Path, memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Any, path: str, *arguments: Any, **named: Any) -> Any:
         if path.endswith(".webp"):
             raise OSError("503 slow down")
         return pipe_file(self, path, *arguments, **named)
@@ -251,11 +258,11 @@ def test_a_storage_that_takes_nothing_ends_the_run_with_one_message(photos, memo
 # Requests ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_what_stumbles_is_tried_again_and_what_is_hopeless_is_not(memory, monkeypatch):
+def test_what_stumbles_is_tried_again_and_what_is_hopeless_is_not(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     memory.pipe_file("/a.jpg", b"data")
     calls = []
 
-    def stumble(self, path, **named):
+    def stumble(self: Any, path: str, **named: Any) -> Any:
         calls.append(path)
         if "gone" in path:
             raise FileNotFoundError(path)
@@ -275,13 +282,15 @@ def test_what_stumbles_is_tried_again_and_what_is_hopeless_is_not(memory, monkey
         assert len(calls) == times
 
 
-def test_a_listing_is_asked_for_page_by_page_and_in_the_walks_order(photos, s3_files, monkeypatch):
+def test_a_listing_is_asked_for_page_by_page_and_in_the_walks_order(
+    photos: Path, s3_files: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put_photos(s3_files, photos, "bucket/photos")
     s3_files.pipe_file("bucket/photos/a/", b"")  # as some tools mark a folder
     monkeypatch.setattr(bucket, "MAX_PHOTOS", 2)
     pages = []
 
-    def small(self, method, **request):
+    def small(self: Any, method: str, **request: Any) -> Any:
         pages.append(method)
         return call_s3(self, method, **request, MaxKeys=2)
 
@@ -300,7 +309,7 @@ def test_a_listing_is_asked_for_page_by_page_and_in_the_walks_order(photos, s3_f
     assert len(pages) < 5  # not all of them
 
 
-def test_names_given_one_by_one_are_never_alike():
+def test_names_given_one_by_one_are_never_alike() -> None:
     photos = ("a.gif", "a.gif.png", "a.gif.png.png", "a.png", "a.jpg", "a.png.jpg", "a.tif", "b.x.png", "A.GIF")
     for format in ("keep", "png", "webp", "jpg"):
         names = names_one_by_one(photos, format)
@@ -309,7 +318,7 @@ def test_names_given_one_by_one_are_never_alike():
     assert names_one_by_one(photos, "keep")["b.x.png"] == "b.x.png"
 
 
-def test_times_of_every_library_are_understood():
+def test_times_of_every_library_are_understood() -> None:
     from datetime import datetime, timezone
 
     moment = datetime(2018, 1, 24, 12, 0, 0, 250_000, timezone.utc)
@@ -317,40 +326,40 @@ def test_times_of_every_library_are_understood():
         assert listing.nanoseconds(said) == 1_516_795_200_250_000_000
 
 
-def test_in_and_out_may_not_overlap(memory):
+def test_in_and_out_may_not_overlap(memory: Any) -> None:
     memory.pipe_file("/in/a.jpg", b"")
     for out in ("memory://in", "memory://"):
         with pytest.raises(UsageError, match="OUT is IN or holds it"):
             process(place("memory://in"), place(out))
 
 
-def test_an_out_inside_in_is_not_walked(photos, memory):
+def test_an_out_inside_in_is_not_walked(photos: Path, memory: Any) -> None:
     put_photos(memory, photos, "/in")
     process(place("memory://in"), place("memory://in/b/out"))
     assert process(place("memory://in"), place("memory://in/b/out")) == {"unchanged": MANY + 2, "failed": 2}
 
 
-def test_a_dry_run_leaves_the_table_alone(photos, tmp_path, memory):
+def test_a_dry_run_leaves_the_table_alone(photos: Path, tmp_path: Path, memory: Any) -> None:
     process(photos, tmp_path / "out", dry_run=True)
     process(photos, place("memory://out"), dry_run=True)
     assert memory.find("/out") == ["/out/boxes.csv"]
     assert memory.cat_file("/out/boxes.csv") == (tmp_path / "out/boxes.csv").read_bytes()
 
 
-def test_paths_never_load_fsspec(photos, tmp_path):
+def test_paths_never_load_fsspec(photos: Path, tmp_path: Path) -> None:
     script = (
         "import sys\nfrom cropper.cli import main\n"
         "try:\n    main()\n"
         "finally:\n    print({'fsspec', 's3fs', 'cropper.storage.bucket', 'cropper.ledger.upload'} & set(sys.modules))"
         "\n    print({'pyarrow', 'ray'} & set(sys.modules))"
     )
-    command = [sys.executable, "-c", script, "batch", photos, tmp_path / "out", "--size", "64x36", "--quiet"]
+    command: list[str | Path] = [sys.executable, "-c", script, "batch", photos, tmp_path / "out", "--size", "64x36", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, set(done.stdout.splitlines())) == (1, {"set()"})  # of the supervisor too
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a run has a supervisor on Linux only")
-def test_a_decoder_that_dies_costs_its_own_photo_and_leaves_nothing_behind(photos, tmp_path, s3_files):
+def test_a_decoder_that_dies_costs_its_own_photo_and_leaves_nothing_behind(photos: Path, tmp_path: Path, s3_files: Any) -> None:
     process(photos, tmp_path / "undisturbed", format="keep")
     does(photos / "a/01.jpg", "SIGSEGV")
     put_photos(s3_files, photos, "bucket/photos")
@@ -369,14 +378,18 @@ def test_a_decoder_that_dies_costs_its_own_photo_and_leaves_nothing_behind(photo
     assert list((tmp_path / "temporary").glob("cropper*")) == []
 
 
-def test_a_library_that_is_missing_is_an_error_in_one_line(cropper, monkeypatch, tmp_path):
+def test_a_library_that_is_missing_is_an_error_in_one_line(
+    cropper: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     code, _, err = cropper("batch", "s3://bucket/in", tmp_path / "out")
     assert (code, err.count("\n")) == (2, 1)
     assert "pip install 'cropper[cloud]'" in err
 
 
-def test_a_page_over_thumbnails_of_a_bucket_says_where_photos_are_wanted(cropper, photos, tmp_path, memory):
+def test_a_page_over_thumbnails_of_a_bucket_says_where_photos_are_wanted(
+    cropper: Command, photos: Path, tmp_path: Path, memory: Any
+) -> None:
     put_photos(memory, photos, "/in")
     process(place("memory://in"), tmp_path / "out")
     code, _, err = cropper("review", "out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,13 @@ import pytest
 from cropper import OutputError, PhotoError, UsageError
 from cropper.image_formats import PHOTO_EXTENSIONS
 from cropper.storage.access import bucket_place, place
-from cropper.storage.places import Folder, Place, Version
+from cropper.storage.places import Place, Version
 
 fsspec = pytest.importorskip("fsspec")
 
 
 @pytest.fixture(params=["local", "bucket"])
-def root(request, tmp_path):
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """An empty folder of either kind."""
     if request.param == "local":
         (tmp_path / "root").mkdir()
@@ -37,11 +38,11 @@ def put(root: Place, **files: bytes) -> None:
         assert file.write_thumbnail(data, ".part", 0, ours=False) is False
 
 
-def walked(root: Place, leave_out: Place | None = None) -> list[tuple[str, tuple[str, ...], int, Folder | None]]:
+def walked(root: Place, leave_out: Place | None = None) -> list[tuple[str, tuple[str, ...], int, PhotoError | None]]:
     return [(f.path, f.photos, f.others, f.error) for f in root.walk(PHOTO_EXTENSIONS, leave_out)]
 
 
-def test_text_and_name(root):
+def test_text_and_name(root: Place) -> None:
     file = root / "a b" / "c.jpg"
     assert str(file).endswith("root/a b/c.jpg")
     assert file == root / "a b/c.jpg"
@@ -50,15 +51,15 @@ def test_text_and_name(root):
     assert (root.local_path is None) == root.is_remote
 
 
-def test_a_place_travels_to_another_process(root):
+def test_a_place_travels_to_another_process(root: Place) -> None:
     assert pickle.loads(pickle.dumps(root / "a.jpg")) == root / "a.jpg"
 
 
-def test_a_trailing_slash_makes_no_difference(root):
+def test_a_trailing_slash_makes_no_difference(root: Place) -> None:
     assert place(f"{root}/") == root
 
 
-def test_inside(root):
+def test_inside(root: Place) -> None:
     put(root, in__a=b"x")
     assert root.is_inside(root)
     assert (root / "in").is_inside(root)
@@ -68,7 +69,7 @@ def test_inside(root):
         assert root.is_inside(other) == (root.is_remote == other.is_remote)
 
 
-def test_walk(root):
+def test_walk(root: Place) -> None:
     put(root, b=b"1", a=b"22", out__z=b"3", sub__deep__c=b"4", other__d=b"5")
     expected = [("", ("a.jpg", "b.jpg"), 0, None), ("other", ("d.jpg",), 0, None)]
     expected += [("sub", (), 0, None), ("sub/deep", ("c.jpg",), 0, None)]
@@ -77,7 +78,7 @@ def test_walk(root):
     assert ("out", ("z.jpg",), 0, None) in walked(root, leave_out=place("memory://nowhere/out"))
 
 
-def test_read_gives_the_version_that_is_there(root):
+def test_read_gives_the_version_that_is_there(root: Place) -> None:
     put(root, a=b"first")
     file = root / "a.jpg"
     known = file.version_now()
@@ -88,7 +89,7 @@ def test_read_gives_the_version_that_is_there(root):
     assert (root / "empty.jpg").read((root / "empty.jpg").version_now())[0] == b""
 
 
-def test_a_version_changes_with_the_file(root):
+def test_a_version_changes_with_the_file(root: Place) -> None:
     put(root, a=b"first")
     before = (root / "a.jpg").version_now()
     put(root, b=b"second, and longer")
@@ -98,7 +99,7 @@ def test_a_version_changes_with_the_file(root):
     assert (root / "a.jpg").version_now().version != before.version
 
 
-def test_what_is_not_there(root):
+def test_what_is_not_there(root: Place) -> None:
     file = root / "gone.jpg"
     with pytest.raises(OSError, match="gone"):
         file.version_now()
@@ -108,7 +109,7 @@ def test_what_is_not_there(root):
     assert not root.is_gone()
 
 
-def test_a_folder_that_is_not_there_is_an_error_of_its_walk(root):
+def test_a_folder_that_is_not_there_is_an_error_of_its_walk(root: Place) -> None:
     folder = root / "gone"
     if root.is_remote:
         with pytest.raises(UsageError, match="there is no such folder"):
@@ -119,7 +120,7 @@ def test_a_folder_that_is_not_there_is_an_error_of_its_walk(root):
         assert folder.is_gone()
 
 
-def test_thumbnails_are_up_to_date_for_the_version_they_were_made_from(root):
+def test_thumbnails_are_up_to_date_for_the_version_they_were_made_from(root: Place) -> None:
     photo = Version(5, 1_600_000_000_000_000_000, "v1")
     file = root / "sub/a.jpg"
     root.check_stays_in("sub/a.jpg")
@@ -130,18 +131,18 @@ def test_thumbnails_are_up_to_date_for_the_version_they_were_made_from(root):
     assert not root.are_up_to_date(["sub/a.jpg"], ["v1"], changed)
 
 
-def test_a_link_out_of_a_local_folder_is_refused(tmp_path):
+def test_a_link_out_of_a_local_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/link").symlink_to(tmp_path)
     with pytest.raises(OutputError, match="a link leads out of OUT"):
         place(tmp_path / "out").check_stays_in("link/a.jpg")
 
 
-def test_only_a_place_in_a_bucket_is_one(tmp_path):
+def test_only_a_place_in_a_bucket_is_one(tmp_path: Path) -> None:
     assert bucket_place(place("memory://root/")).url == "memory://root"
     with pytest.raises(TypeError, match="not in a bucket"):
         bucket_place(place(tmp_path))
 
 
-def test_a_path_that_looks_like_a_url_stays_a_path():
+def test_a_path_that_looks_like_a_url_stays_a_path() -> None:
     assert place(Path("s3://bucket")).local_path == Path("s3://bucket")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -22,14 +23,14 @@ OLD, NEW = 1_600_000_000_123_456_789, 1_600_000_500_000_000_000
 
 
 @given(st.lists(NAMES, unique=True, max_size=12), FORMATS)
-def test_no_two_photos_of_a_folder_get_one_output(names, format):
+def test_no_two_photos_of_a_folder_get_one_output(names: list[str], format: str) -> None:
     outputs = names_of(tuple(names), format)
     assert set(outputs) == set(names)
     assert len({output.casefold() for output in outputs.values()}) == len(names)
 
 
 @given(st.lists(NAMES, unique_by=str.casefold, max_size=12), FORMATS)
-def test_photos_that_keep_their_format_keep_their_name(names, format):
+def test_photos_that_keep_their_format_keep_their_name(names: list[str], format: str) -> None:
     outputs = names_of(tuple(names), format)
     for name in names:
         same = name.lower().endswith((".jpg", ".jpeg")) and format == "jpg"
@@ -38,7 +39,7 @@ def test_photos_that_keep_their_format_keep_their_name(names, format):
 
 
 @given(st.integers(1, 251), st.sampled_from(["x", "é", "日"]), FORMATS)
-def test_names_stay_as_short_as_file_systems_need(length, letter, format):
+def test_names_stay_as_short_as_file_systems_need(length: int, letter: str, format: str) -> None:
     stem = letter * (length // len(letter.encode()))
     names = (f"{stem}.png", f"{stem}.tif", f"{stem}.jpg") if stem else ("a.png",)
     outputs = names_of(names, format)
@@ -58,31 +59,31 @@ def test_names_stay_as_short_as_file_systems_need(length, letter, format):
         (("e\u0301.jpg", "\u00e9.jpg"), "keep", ["e\u0301.jpg", "\u00e9~2.jpg"]),
     ],
 )
-def test_output_names_examples(names, format, expected):
+def test_output_names_examples(names: tuple[str, ...], format: str, expected: list[str]) -> None:
     outputs = names_of(names, format)
     assert [outputs[name] for name in names] == expected
 
 
-def test_format_kept_is_the_photos_own_or_png():
+def test_format_kept_is_the_photos_own_or_png() -> None:
     assert [output_format(f"a{ending}", "keep") for ending in (".JPG", ".webp", ".tif", ".gif")] == ["jpg", "webp", "png", "png"]
     assert output_format("a.tif", "avif") == "avif"
 
 
-def test_several_targets_have_a_folder_each():
+def test_several_targets_have_a_folder_each() -> None:
     size, aspect = Target((64, 36), (64, 36)), Target((1, 1))
     assert paths_of((size,), "trip", "a.jpg") == ("trip/a.jpg",)
     assert paths_of((size, aspect), "trip", "a.jpg") == ("64x36/trip/a.jpg", "1-1/trip/a.jpg")
 
 
 @pytest.fixture
-def photo(tmp_path):
+def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"the photo")
     os.utime(path, ns=(OLD, OLD))
     return path
 
 
-def test_a_written_thumbnail_is_up_to_date_until_its_photo_changes(tmp_path, photo):
+def test_a_written_thumbnail_is_up_to_date_until_its_photo_changes(tmp_path: Path, photo: Path) -> None:
     thumbnail = tmp_path / "out" / "deep" / "a.jpg"
     write(thumbnail, b"small", ".part", OLD, ours=False)
     assert thumbnail.read_bytes() == b"small"
@@ -94,7 +95,7 @@ def test_a_written_thumbnail_is_up_to_date_until_its_photo_changes(tmp_path, pho
 
 
 @pytest.mark.parametrize("step", [100, 10_000_000, 1_000_000_000])
-def test_a_file_system_with_a_coarse_clock_is_understood(tmp_path, photo, step):
+def test_a_file_system_with_a_coarse_clock_is_understood(tmp_path: Path, photo: Path, step: int) -> None:
     thumbnail = tmp_path / "a.jpg"
     write(thumbnail, b"small", ".part", OLD, ours=False)
     coarse = thumbnail.stat().st_mtime_ns // step * step
@@ -102,7 +103,7 @@ def test_a_file_system_with_a_coarse_clock_is_understood(tmp_path, photo, step):
     assert are_up_to_date([thumbnail], photo)
 
 
-def test_a_missing_thumbnail_or_photo_is_not_up_to_date(tmp_path, photo):
+def test_a_missing_thumbnail_or_photo_is_not_up_to_date(tmp_path: Path, photo: Path) -> None:
     thumbnail = tmp_path / "a.jpg"
     assert not are_up_to_date([thumbnail], photo)
     write(thumbnail, b"small", ".part", OLD, ours=False)
@@ -110,7 +111,7 @@ def test_a_missing_thumbnail_or_photo_is_not_up_to_date(tmp_path, photo):
     assert not are_up_to_date([thumbnail, tmp_path / "b.jpg"], photo)
 
 
-def test_a_replaced_thumbnail_counts_only_once_it_is_stamped(tmp_path, photo):
+def test_a_replaced_thumbnail_counts_only_once_it_is_stamped(tmp_path: Path, photo: Path) -> None:
     """Its old row is still in the ledger: a run killed now must not take the row for the new thumbnail's."""
     thumbnail = tmp_path / "a.jpg"
     write(thumbnail, b"small", ".part", OLD, ours=False)
@@ -122,7 +123,7 @@ def test_a_replaced_thumbnail_counts_only_once_it_is_stamped(tmp_path, photo):
     assert are_up_to_date([thumbnail], photo)
 
 
-def test_a_file_of_somebody_elses_is_left_alone(tmp_path):
+def test_a_file_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
     foreign = tmp_path / "a.jpg"
     foreign.write_bytes(b"precious")
     with pytest.raises(OutputError, match="cropper did not write"):
@@ -130,7 +131,7 @@ def test_a_file_of_somebody_elses_is_left_alone(tmp_path):
     assert foreign.read_bytes() == b"precious"
 
 
-def test_a_copy_of_the_photo_itself_is_somebody_elses(tmp_path, photo):
+def test_a_copy_of_the_photo_itself_is_somebody_elses(tmp_path: Path, photo: Path) -> None:
     copy = tmp_path / "copy.jpg"
     shutil.copy2(photo, copy)
     with pytest.raises(OutputError, match="cropper did not write"):
@@ -138,14 +139,14 @@ def test_a_copy_of_the_photo_itself_is_somebody_elses(tmp_path, photo):
     assert copy.read_bytes() == b"the photo"
 
 
-def test_a_thumbnail_written_just_before_a_run_was_killed_is_replaced(tmp_path):
+def test_a_thumbnail_written_just_before_a_run_was_killed_is_replaced(tmp_path: Path) -> None:
     thumbnail = tmp_path / "a.jpg"
     write(thumbnail, b"small", ".part", OLD, ours=False)
     write(thumbnail, b"again", ".part", OLD, ours=False)
     assert thumbnail.read_bytes() == b"again"
 
 
-def test_a_write_that_fails_leaves_nothing_behind(tmp_path):
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").mkdir()
     with pytest.raises(OutputError, match="cannot be written"):
         write(tmp_path / "a.jpg", b"small", ".part", OLD, ours=True)
@@ -153,7 +154,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
-def test_a_link_under_a_temporary_name_is_not_written_through(tmp_path):
+def test_a_link_under_a_temporary_name_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "mine").write_bytes(b"mine")
     (tmp_path / ".part").symlink_to("mine")
     write(tmp_path / "a.jpg", b"small", ".part", OLD, ours=False)
@@ -162,7 +163,7 @@ def test_a_link_under_a_temporary_name_is_not_written_through(tmp_path):
     assert not (tmp_path / "a.jpg").is_symlink()
 
 
-def test_a_folder_where_a_file_stands_is_an_output_error(tmp_path):
+def test_a_folder_where_a_file_stands_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "trips").write_bytes(b"a file")
     with pytest.raises(OutputError, match="cannot be written"):
         write(tmp_path / "trips" / "a.jpg", b"small", ".part", OLD, ours=False)

@@ -27,7 +27,7 @@ def photos(root: Path, leave_out: Path | None = None) -> list[str]:
     return [join(folder.path, name) for folder in walk(root, PHOTO_EXTENSIONS, leave_out) for name in folder.photos]
 
 
-def test_photos_of_a_folder_come_by_name_then_its_subfolders(tmp_path):
+def test_photos_of_a_folder_come_by_name_then_its_subfolders(tmp_path: Path) -> None:
     make(tmp_path, "b.jpg", "a.png", "Z.webp", "c/x.avif", "b/deep/er/y.tif", "b/z.gif", "b.d/q.bmp")
     expected = ["Z.webp", "a.png", "b.jpg", "b/z.gif", "b/deep/er/y.tif", "b.d/q.bmp", "c/x.avif"]
     assert photos(tmp_path) == expected
@@ -39,35 +39,35 @@ TREES = st.sets(st.lists(NAMES, min_size=1, max_size=4).map("/".join), max_size=
 
 @given(TREES)
 @settings(deadline=None)  # a busy disk is no failure
-def test_order_sorts_as_the_walk_does(tmp_path_factory, stems):
+def test_order_sorts_as_the_walk_does(tmp_path_factory: pytest.TempPathFactory, stems: set[str]) -> None:
     root = tmp_path_factory.mktemp("tree")
     files = {f"{stem}.jpg" for stem in stems}
     make(root, *files)
     assert photos(root) == sorted(files, key=order)
 
 
-def test_extensions_count_in_any_case(tmp_path):
+def test_extensions_count_in_any_case(tmp_path: Path) -> None:
     make(tmp_path, "a.JPG", "b.Jpeg", "c.TIFF")
     assert photos(tmp_path) == ["a.JPG", "b.Jpeg", "c.TIFF"]
 
 
-def test_other_files_are_counted_not_listed(tmp_path):
+def test_other_files_are_counted_not_listed(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "notes.txt", "clip.mp4", "jpg", "sub/README")
     os.mkfifo(tmp_path / "pipe.jpg")
     assert list(walk(tmp_path, PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",), 4), Folder("sub", (), 1)]
 
 
-def test_hidden_files_and_folders_are_left_alone(tmp_path):
+def test_hidden_files_and_folders_are_left_alone(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", ".hidden.jpg", ".git/b.jpg", "sub/.thumbs/c.jpg")
     assert list(walk(tmp_path, PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",)), Folder("sub")]
 
 
-def test_hidden_folder_is_walked_when_it_is_the_one_asked_for(tmp_path):
+def test_hidden_folder_is_walked_when_it_is_the_one_asked_for(tmp_path: Path) -> None:
     make(tmp_path, ".photos/a.jpg")
     assert photos(tmp_path / ".photos") == ["a.jpg"]
 
 
-def test_links_that_leave_the_folder_are_left_alone(tmp_path):
+def test_links_that_leave_the_folder_are_left_alone(tmp_path: Path) -> None:
     make(tmp_path, "in/a.jpg", "outside/b.jpg", "inside/c.jpg")
     (tmp_path / "in" / "folder").symlink_to(tmp_path / "outside")
     (tmp_path / "in" / "file.jpg").symlink_to(tmp_path / "outside" / "b.jpg")
@@ -75,14 +75,14 @@ def test_links_that_leave_the_folder_are_left_alone(tmp_path):
     assert list(walk(tmp_path / "in", PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",))]
 
 
-def test_links_that_stay_inside_are_followed(tmp_path):
+def test_links_that_stay_inside_are_followed(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "sub/b.jpg")
     (tmp_path / "link").symlink_to("sub")
     (tmp_path / "c.jpg").symlink_to("sub/b.jpg")
     assert photos(tmp_path) == ["a.jpg", "c.jpg", "link/b.jpg", "sub/b.jpg"]
 
 
-def test_links_back_up_end(tmp_path):
+def test_links_back_up_end(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "sub/b.jpg", "other/c.jpg")
     (tmp_path / "sub" / "up").symlink_to("..")
     (tmp_path / "sub" / "self").symlink_to(".")
@@ -92,14 +92,14 @@ def test_links_back_up_end(tmp_path):
     assert [folder.path for folder in folders] == ["", "other", "other/back", "sub", "sub/across"]
 
 
-def test_broken_links_harm_no_neighbour(tmp_path):
+def test_broken_links_harm_no_neighbour(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg")
     (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
     (tmp_path / "circle.jpg").symlink_to("circle.jpg")
     assert list(walk(tmp_path, PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",), 2)]
 
 
-def test_output_inside_the_input_is_not_walked_by_any_way(tmp_path):
+def test_output_inside_the_input_is_not_walked_by_any_way(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "out/a.jpg", "out/sub/b.jpg", "output/c.jpg")
     (tmp_path / "to_out").symlink_to("out")
     (tmp_path / "to_sub").symlink_to("out/sub")
@@ -109,7 +109,7 @@ def test_output_inside_the_input_is_not_walked_by_any_way(tmp_path):
     assert photos(tmp_path, tmp_path / "elsewhere") == ["a.jpg", "output/c.jpg"]
 
 
-def test_root_may_itself_be_a_link_or_relative(tmp_path, monkeypatch):
+def test_root_may_itself_be_a_link_or_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, "real/sub/a.jpg")
     (tmp_path / "link").symlink_to("real")
     assert photos(tmp_path / "link") == ["sub/a.jpg"]
@@ -118,7 +118,7 @@ def test_root_may_itself_be_a_link_or_relative(tmp_path, monkeypatch):
     assert photos(Path("..", "..", "link"), Path(".")) == []
 
 
-def test_names_that_are_no_utf8_are_walked(tmp_path):
+def test_names_that_are_no_utf8_are_walked(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.jpg")
     try:
         make(tmp_path, name)
@@ -128,7 +128,7 @@ def test_names_that_are_no_utf8_are_walked(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="paths are shorter elsewhere")
-def test_nesting_has_no_limit_of_its_own(tmp_path):
+def test_nesting_has_no_limit_of_its_own(tmp_path: Path) -> None:
     depth = sys.getrecursionlimit() + 50  # and a path may be 4096 bytes
     here = os.open(tmp_path, os.O_RDONLY)
     for _ in range(depth):
@@ -150,7 +150,7 @@ def test_nesting_has_no_limit_of_its_own(tmp_path):
         os.close(here)
 
 
-def test_folder_that_cannot_be_listed_is_said_and_its_neighbours_walked(tmp_path):
+def test_folder_that_cannot_be_listed_is_said_and_its_neighbours_walked(tmp_path: Path) -> None:
     make(tmp_path, "a/x.jpg", "c/y.jpg")
     walking = walk(tmp_path, PHOTO_EXTENSIONS)
     assert next(walking) == Folder("")
@@ -163,7 +163,7 @@ def test_folder_that_cannot_be_listed_is_said_and_its_neighbours_walked(tmp_path
     assert after == Folder("c", ("y.jpg",))
 
 
-def test_is_inside():
+def test_is_inside() -> None:
     assert is_inside("/a/b", "/a/b")
     assert is_inside("/a/b/c", "/a/b")
     assert is_inside("/a", "/")

@@ -23,7 +23,11 @@ from cropper import PhotoError
 from cropper.imaging.decode import decode
 from cropper.imaging.header import probe
 
-CODINGS = {"baseline": {}, "progressive": {"progressive": True}, "with restarts": {"restart_marker_rows": 1}}
+CODINGS: dict[str, dict[str, bool | int]] = {
+    "baseline": {},
+    "progressive": {"progressive": True},
+    "with restarts": {"restart_marker_rows": 1},
+}
 DAMAGES = ("a bit", "16 bytes", "512 zeros")
 SIDE = 900
 SCANS_BEGIN = b"\xff\xda"

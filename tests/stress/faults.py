@@ -40,6 +40,7 @@ import fsspec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import s3
+from fixtures import imread
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 BUCKET = "bucket"
@@ -110,7 +111,7 @@ def proxy(server: str, share: float, seed: int, delay: float) -> Iterator[tuple[
 def make_photos(first: Path, later: Path, count: int, seed: int) -> None:
     """Pieces of the sample photos in three folders; and the same later: some others, one gone, one new, one broken."""
     chance = random.Random(seed)
-    samples = [cv2.imread(str(path)) for path in sorted(SAMPLES.iterdir()) if path.suffix in (".jpg", ".png")]
+    samples = [imread(str(path)) for path in sorted(SAMPLES.iterdir()) if path.suffix in (".jpg", ".png")]
     for number in range(count):
         picture = samples[number % len(samples)]
         top, left = (chance.randrange(side // 3) for side in picture.shape[:2])
@@ -120,7 +121,7 @@ def make_photos(first: Path, later: Path, count: int, seed: int) -> None:
     shutil.copytree(first, later)
     files = sorted(later.rglob("*.jpg"))
     for file in files[::5]:
-        cv2.imwrite(str(file), cv2.flip(cv2.imread(str(file)), 1))
+        cv2.imwrite(str(file), cv2.flip(imread(str(file)), 1))
     shutil.copy(files[0], later / "b/new.jpg")
     files[1].unlink()
     files[2].write_bytes(b"no photo")
@@ -160,7 +161,8 @@ def trial(photos: int, kills: int, share: float, seed: int, delay: float = 1) ->
         folder, fs = Path(scratch), fsspec.filesystem("s3", endpoint_url=server, key="-", secret="-", use_listings_cache=False)
         make_photos(folder / "first", folder / "later", photos, seed)
         fs.mkdir(BUCKET)
-        codes, trees, seconds = {}, {}, {}
+        codes, trees = {}, {}
+        seconds: dict[str, float] = {}
         for name in SCENES:
             fs.put(str(folder / name), f"{BUCKET}/{name}", recursive=True)
             codes[name] = run(folder / name, folder / "out")[0]

@@ -28,7 +28,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Timer
@@ -391,9 +391,9 @@ def groups(truncations: int, flips: int, with_large: bool = True) -> dict[str, C
     """What is tried, by name; the files of each are made when they are asked for."""
     found: dict[str, Callable[[], Files]] = {}
     for kind in kinds():
-        found[f"truncated: {kind}"] = lambda kind=kind: truncated(kind, truncations)
+        found[f"truncated: {kind}"] = partial(truncated, kind, truncations)
     for kind in kinds():
-        found[f"bits flipped: {kind}"] = lambda kind=kind: flipped(kind, flips)
+        found[f"bits flipped: {kind}"] = partial(flipped, kind, flips)
     found |= {"mislabelled": mislabelled, "polyglots": polyglots, "odd names": odd_names}
     if with_large:
         found |= {"lying": lying, "bombs": bombs, "directories": directories}
@@ -421,7 +421,20 @@ def run(source: Path, out: Path, jobs: int, patience: float, *options: str, fres
     """
     environment = {**os.environ, "MALLOC_PERTURB_": str(fresh_memory)} if fresh_memory else None
     times = out.with_name(out.name + ".times")
-    command = [sys.executable, "-c", CLOCKED, times, "batch", source, out, "--size", "64x36", "--jobs", str(jobs), *options]
+    command: list[str | Path] = [
+        sys.executable,
+        "-c",
+        CLOCKED,
+        times,
+        "batch",
+        source,
+        out,
+        "--size",
+        "64x36",
+        "--jobs",
+        str(jobs),
+        *options,
+    ]
     complaints: list[str] = []
     start = time.monotonic()
     with open(times.with_suffix(".stderr"), "wb+") as said:

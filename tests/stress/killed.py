@@ -40,6 +40,7 @@ from cropper.errors import OutputError
 from cropper.ledger import lock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from fixtures import imread
 from plain import Plain
 
 SMALL = ("--size", "48x32")
@@ -78,7 +79,7 @@ def change(photos: Path, changed: Path) -> None:
     shutil.copytree(photos, changed)
     files = sorted(changed.rglob("0*.jpg"))
     for file in files[::3]:
-        picture = cv2.flip(cv2.imread(str(file)), 1)
+        picture = cv2.flip(imread(str(file)), 1)
         file.write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
     shutil.copy2(files[1], changed / "b/new.jpg")
     files[2].unlink()
@@ -114,9 +115,9 @@ def begin(
     if process:
         return process
     if supervised:
-        supervision.can_fork = lambda: True  # type: ignore[assignment]
+        supervision.can_fork = lambda: True  # type: ignore[attr-defined]
     if not network:
-        batch.Saliency = Plain  # type: ignore[misc,assignment]
+        batch.Saliency = Plain  # type: ignore[attr-defined, assignment]
     count, lock, out = 0, threading.Lock(), arguments[1]
 
     def note(event: str, values: tuple[object, ...]) -> None:

@@ -65,7 +65,7 @@ def fresh_since(out: Path, begun: float) -> int:
 
 def disturbed(source: Path, out: Path, moments: list[int], chance: random.Random) -> tuple[int, int, str]:
     """Exit code of a run whose workers are killed when so many thumbnails are made, how many were, and what it said."""
-    command = [sys.executable, "-c", SMALL_CHUNKS, "batch", source, out, *killed.SMALL]
+    command: list[str | Path] = [sys.executable, "-c", SMALL_CHUNKS, "batch", source, out, *killed.SMALL]
     command += ["--engine", "ray", "--jobs", "2", "--quiet"]
     begun, kills = time.time(), 0
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -96,7 +96,7 @@ def trial(photos: int, runs: int, kills: int, seed: int) -> Counter[str]:
         before = folder / "before"
         expected = {}
         for source in (first, later):
-            command = [sys.executable, "-m", "cropper", "batch", source, out, *killed.SMALL, "--quiet"]
+            command: list[str | Path] = [sys.executable, "-m", "cropper", "batch", source, out, *killed.SMALL, "--quiet"]
             code = subprocess.run(command, stderr=subprocess.DEVNULL).returncode
             assert code == 1, code  # there is a broken photo
             expected[source] = killed.tree(out)

@@ -96,7 +96,19 @@ def resident(process: int) -> int:
 def run(source: Path, out: Path, jobs: int, longest: float = math.inf) -> tuple[float, int, list[tuple[float, int]]]:
     """Run the command, at most so many seconds: the seconds it took, its exit code, and its memory by seconds."""
     samples: list[tuple[float, int]] = []
-    command = [sys.executable, "-m", "cropper", "batch", source, out, "--size", "320x180", "--jobs", str(jobs), "--quiet"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "cropper",
+        "batch",
+        source,
+        out,
+        "--size",
+        "320x180",
+        "--jobs",
+        str(jobs),
+        "--quiet",
+    ]
     begun = time.monotonic()
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         is_asked = False

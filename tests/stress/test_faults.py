@@ -9,7 +9,7 @@ pytest.importorskip("moto")
 faults = pytest.importorskip("faults")
 
 
-def test_a_bucket_behind_a_failing_connection_gets_what_a_disk_does():
+def test_a_bucket_behind_a_failing_connection_gets_what_a_disk_does() -> None:
     counts = faults.trial(photos=12, kills=1, share=0.03, seed=1, delay=0.1)
     assert counts["differences"] == 0
     assert all(counts[fault] for fault in ("dropped before", "refused"))

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import onnxruntime
 import pytest
+from fixtures import imread
 from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="needs the extra `train`")
@@ -57,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "set" / "images").mkdir(parents=True)
     (root / "pool").mkdir()
     rng = np.random.default_rng(0)
-    photos = [cv2.imread(str(SAMPLES / name)) for name in ("cat.jpg", "astronaut.jpg", "wren.jpg")]
+    photos = [imread(str(SAMPLES / name)) for name in ("cat.jpg", "astronaut.jpg", "wren.jpg")]
     with (root / "set" / "fixations.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["image", "subject", "order", "x", "y", "duration_ms"])
@@ -143,7 +144,7 @@ def test_a_face_gets_as_many_times_the_density_as_asked_for_and_other_labels_sta
 def test_the_students_steps_make_a_smaller_model_that_keeps_the_contract(student: Path, exported: Path) -> None:
     int8 = student / "int8.onnx"
     assert int8.stat().st_size < 0.3 * exported.stat().st_size
-    photo = cv2.resize(cv2.imread(str(SAMPLES / "cat.jpg")), (384, 288))
+    photo = cv2.resize(imread(str(SAMPLES / "cat.jpg")), (384, 288)).astype(np.uint8, copy=False)
     density = Saliency(int8).density(photo)
     assert density.sum() == pytest.approx(1, abs=1e-3)
     expected = exported_density(student / "student" / "epoch-0.pt", photo)
@@ -231,9 +232,9 @@ def test_a_checkpoint_is_restored_from_the_file_it_became(student: Path) -> None
     run("restore", student / "int8.onnx", student / "set", "--out", student / "restored")
     restored = student / "restored" / "restored.pt"
     assert fitting.load(restored)[0].shape == fitting.load(checkpoint)[0].shape
-    photo = cv2.resize(cv2.imread(str(SAMPLES / "cat.jpg")), (384, 288))
-    densities = [exported_density(path, photo).ravel() for path in (restored, checkpoint)]
-    assert np.corrcoef(*densities)[0, 1] > 0.97
+    photo = cv2.resize(imread(str(SAMPLES / "cat.jpg")), (384, 288)).astype(np.uint8, copy=False)
+    one, other = (exported_density(path, photo).ravel() for path in (restored, checkpoint))
+    assert np.corrcoef(one, other)[0, 1] > 0.97
 
 
 def test_folding_the_normalisations_changes_no_density() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from cropper.geometry import Box
 from cropper.views import drawing
@@ -25,14 +26,14 @@ def peaked(row: int = 2, column: int = 9) -> np.ndarray:
 
 
 @pytest.fixture
-def photo():
+def photo() -> NDArray[np.uint8]:
     """Grey in fine stripes, so that what is hidden can be told."""
     pixels = np.full((240, 360, 3), 90, np.uint8)
     pixels[:, ::4] = pixels[:, 1::4] = 170
     return pixels
 
 
-def test_heat_is_highest_where_people_look_and_none_where_they_do_not():
+def test_heat_is_highest_where_people_look_and_none_where_they_do_not() -> None:
     heat = relative_heat(peaked(), 360, 240)
     assert heat.shape == (240, 360)
     row, column = np.unravel_index(heat.argmax(), heat.shape)
@@ -42,19 +43,19 @@ def test_heat_is_highest_where_people_look_and_none_where_they_do_not():
     assert heat[200:, :100].max() == 0
 
 
-def test_a_second_subject_shows_beside_the_first():
+def test_a_second_subject_shows_beside_the_first() -> None:
     density = peaked(2, 2) + 0.2 * peaked(5, 9)
     heat = relative_heat(density / density.sum(), 360, 240)
     assert heat[165, 285] > 0.3
 
 
-def test_flat_and_nearly_flat_densities_are_not_blown_up():
+def test_flat_and_nearly_flat_densities_are_not_blown_up() -> None:
     noise = FLAT * (1 + 0.02 * np.random.default_rng(0).random(FLAT.shape))
     assert relative_heat(FLAT, 360, 240).max() < 0.01
     assert relative_heat(noise / noise.sum(), 360, 240).max() < 0.2
 
 
-def test_without_heat_the_photo_is_only_paler(photo):
+def test_without_heat_the_photo_is_only_paler(photo: NDArray[np.uint8]) -> None:
     photo[:, :, 2] += 40
     picture = draw(photo, FLAT, [])
     grey = cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY)
@@ -62,7 +63,7 @@ def test_without_heat_the_photo_is_only_paler(photo):
     assert np.ptp(picture.astype(int), axis=2).mean() < np.ptp(photo.astype(int), axis=2).mean()
 
 
-def test_heat_colours_the_subject_but_does_not_hide_it(photo):
+def test_heat_colours_the_subject_but_does_not_hide_it(photo: NDArray[np.uint8]) -> None:
     picture = draw(photo, peaked(), []).astype(int)
     hot = picture[71:79, 281:289]
     assert (hot[:, :, 2] - hot[:, :, 0]).min() > 40  # red well above blue, where the photo is grey
@@ -70,7 +71,7 @@ def test_heat_colours_the_subject_but_does_not_hide_it(photo):
     assert stripes > 0.3 * before
 
 
-def test_colours_of_heat_are_perceptually_even():
+def test_colours_of_heat_are_perceptually_even() -> None:
     ramp = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], drawing._COLOUR_MAP)
     lightness = cv2.cvtColor(ramp.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)[0, :, 0]
     steps = np.diff(lightness[::16])
@@ -87,7 +88,7 @@ def seen(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
     return np.argwhere((picture == colour).all(axis=2))
 
 
-def test_each_box_and_focus_is_drawn_in_its_own_colour(photo):
+def test_each_box_and_focus_is_drawn_in_its_own_colour(photo: NDArray[np.uint8]) -> None:
     first, second = box(10, 20, 100, 150), box(150, 40, 200, 60)
     picture = draw(photo, FLAT, [("a", first), ("b", second)])
     for number, drawn in enumerate((first, second)):
@@ -100,14 +101,14 @@ def test_each_box_and_focus_is_drawn_in_its_own_colour(photo):
         assert focus.min() <= 4, number
 
 
-def test_boxes_that_share_their_sides_are_all_seen(photo):
+def test_boxes_that_share_their_sides_are_all_seen(photo: NDArray[np.uint8]) -> None:
     boxes = [(str(number), box(0, 0, 360, 240)) for number in range(4)]
     picture = draw(photo, FLAT, boxes)
     for number in range(4):
         assert len(seen(picture, colour_of(number))) > 2 * (360 + 240) * 0.9
 
 
-def test_box_colours_differ_from_each_other_and_from_the_heat():
+def test_box_colours_differ_from_each_other_and_from_the_heat() -> None:
     colours = [colour_of(number) for number in range(5)]
     heat = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], drawing._COLOUR_MAP)[0].astype(int)
     for number, colour in enumerate(colours):
@@ -117,14 +118,16 @@ def test_box_colours_differ_from_each_other_and_from_the_heat():
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 59), st.integers(0, 59), st.integers(1, 60), st.integers(1, 60))
-def test_boxes_of_any_size_can_be_drawn_on_pictures_of_any_size(height, width, x, y, box_width, box_height):
+def test_boxes_of_any_size_can_be_drawn_on_pictures_of_any_size(
+    height: int, width: int, x: int, y: int, box_width: int, box_height: int
+) -> None:
     x, y = min(x, width - 1), min(y, height - 1)
     boxes = [("a", box(x, y, min(box_width, width - x), min(box_height, height - y)))] * 7
     assert draw(np.zeros((height, width, 3), np.uint8), FLAT, boxes).shape == (height, width, 3)
 
 
 @pytest.mark.parametrize(("width", "height"), [(900, 900), (1600, 160), (160, 1600), (500, 900)])
-def test_the_legend_lies_below_the_photo_whatever_its_shape(width, height):
+def test_the_legend_lies_below_the_photo_whatever_its_shape(width: int, height: int) -> None:
     drawn = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     picture = with_legend(drawn, peaked(), [("640x360", box(0, 0, 100, 100))])
     margin = (picture.shape[1] - width) // 2
@@ -133,7 +136,7 @@ def test_the_legend_lies_below_the_photo_whatever_its_shape(width, height):
     assert 50 < picture.shape[0] - height < 200
 
 
-def test_the_legend_has_the_heats_colours_in_order():
+def test_the_legend_has_the_heats_colours_in_order() -> None:
     picture = with_legend(np.zeros((10, 900, 3), np.uint8), peaked(), [])[10:]
     bar = max(picture, key=lambda line: int(np.ptp(line.astype(int), axis=1).sum()))  # the most colourful row
     coloured = bar[np.argmax(bar[:, 2] == 80) :][:640].astype(int)
@@ -143,7 +146,7 @@ def test_the_legend_has_the_heats_colours_in_order():
 
 
 @pytest.mark.parametrize("number", [1, 5, 12])
-def test_the_legend_names_every_box_within_its_width(number, monkeypatch):
+def test_the_legend_names_every_box_within_its_width(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     written = []
     monkeypatch.setattr(drawing, "_write", lambda strip, words, x, middle, scale: written.append((id(strip), words, x, scale)))
     boxes = [(f"{n}:1", box(0, 0, 10, 10, kept=n / 20)) for n in range(number)]
@@ -158,7 +161,7 @@ def test_the_legend_names_every_box_within_its_width(number, monkeypatch):
         assert len(seen(picture, colour_of(labelled)))
 
 
-def test_a_legend_tells_how_dense_the_hottest_colour_is(monkeypatch):
+def test_a_legend_tells_how_dense_the_hottest_colour_is(monkeypatch: pytest.MonkeyPatch) -> None:
     written = []
     monkeypatch.setattr(drawing, "_write", lambda strip, words, x, middle, scale: written.append((words, x)))
     density = peaked()
@@ -169,12 +172,12 @@ def test_a_legend_tells_how_dense_the_hottest_colour_is(monkeypatch):
     assert [x for _, x in ticks] == sorted(x for _, x in ticks)
 
 
-def test_words_say_what_a_box_keeps():
+def test_words_say_what_a_box_keeps() -> None:
     assert words_of("16:9", box(0, 0, 1, 1, kept=0.634)) == "16:9 keeps 63%"
 
 
 @pytest.mark.parametrize("height", [6, 7])
-def test_half_blocks_carry_every_pixel(height):
+def test_half_blocks_carry_every_pixel(height: int) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (height, 5, 3), np.uint8)
     lines = half_blocks(picture).split("\n")
     assert len(lines) == (height + 1) // 2

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from fixtures import MakePhoto, imdecode
 
 from cropper import OutputError, PhotoError, UsageError
 from cropper.engine.batch import run_batch
@@ -17,7 +19,7 @@ from cropper.views.picture import LONGEST, SHORTEST, look_at, picture_of, previe
 TARGETS = (Target((640, 360), (640, 360)), Target((1, 1)), Target((9, 16)))
 
 
-def test_boxes_are_those_that_a_batch_chooses(samples, tmp_path):
+def test_boxes_are_those_that_a_batch_chooses(samples: Path, tmp_path: Path) -> None:
     list(run_batch(samples, tmp_path / "out", Settings(TARGETS, dry_run=True), 2))
     chosen: dict[str, list[tuple[str, ...]]] = {}
     with (tmp_path / "out" / "boxes.csv").open(newline="") as file:
@@ -31,7 +33,9 @@ def test_boxes_are_those_that_a_batch_chooses(samples, tmp_path):
 
 
 @pytest.mark.parametrize(("width", "height"), [(16, 16), (1, 300), (300, 30), (30, 300), (2400, 100), (1000, 700)])
-def test_photos_of_every_shape_have_a_picture_of_a_screens_size(tmp_path, make_photo, width, height):
+def test_photos_of_every_shape_have_a_picture_of_a_screens_size(
+    tmp_path: Path, make_photo: MakePhoto, width: int, height: int
+) -> None:
     look = look_at(make_photo(tmp_path / "a.png", width, height), TARGETS, Choosing())
     assert (look.width, look.height) == (width, height)
     picture = picture_of(look)
@@ -40,7 +44,7 @@ def test_photos_of_every_shape_have_a_picture_of_a_screens_size(tmp_path, make_p
     assert longest <= max(picture.shape) < longest + 200
 
 
-def test_the_picture_is_upright(tmp_path, samples):
+def test_the_picture_is_upright(tmp_path: Path, samples: Path) -> None:
     """The photo's lower half is black: so is the picture's, though the file stores it on its side."""
     from PIL import Image
 
@@ -55,13 +59,13 @@ def test_the_picture_is_upright(tmp_path, samples):
     assert look.bgr[-(len(look.bgr) // 3) :].mean() < 50
 
 
-def test_transparency_is_shown_on_white(tmp_path):
+def test_transparency_is_shown_on_white(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "clear.png"), np.zeros((40, 60, 4), np.uint8))
     assert look_at(tmp_path / "clear.png", TARGETS, Choosing()).bgr.min() == 255
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (20, 50), (1, 1)])
-def test_a_preview_fits_its_terminal(samples, columns, rows):
+def test_a_preview_fits_its_terminal(samples: Path, columns: int, rows: int) -> None:
     look = look_at(samples / "trips" / "skyline_panorama.jpg", TARGETS, Choosing())
     lines = preview_of(look, columns, rows).split("\n")
     drawn, legend = lines[: -len(TARGETS)], lines[-len(TARGETS) :]
@@ -71,7 +75,7 @@ def test_a_preview_fits_its_terminal(samples, columns, rows):
         assert re.sub(r"\x1b\[[0-9;]*m", "", line) == f"\u25a0 {label} keeps {box.kept:.0%}"
 
 
-def test_a_photo_that_is_not_there_or_broken_is_said_with_its_path(tmp_path):
+def test_a_photo_that_is_not_there_or_broken_is_said_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no photo")
     for name, said in (("none.jpg", "cannot be read"), ("text.jpg", "not an image")):
         with pytest.raises(PhotoError, match=said) as caught:
@@ -80,28 +84,28 @@ def test_a_photo_that_is_not_there_or_broken_is_said_with_its_path(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.JPG", "a.webp", "latin\udce9.png"])
-def test_a_picture_is_saved_in_the_format_its_name_says(tmp_path, name):
+def test_a_picture_is_saved_in_the_format_its_name_says(tmp_path: Path, name: str) -> None:
     picture = np.full((20, 30, 3), (40, 90, 200), np.uint8)
     save(picture, tmp_path / name)
-    read = cv2.imdecode(np.frombuffer((tmp_path / name).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    read = imdecode((tmp_path / name).read_bytes())
     assert np.abs(read.astype(int) - picture).max() <= 4
     magic = {"png": b"\x89PNG", "JPG": b"\xff\xd8", "webp": b"RIFF"}[name.rpartition(".")[2]]
     assert (tmp_path / name).read_bytes().startswith(magic)
 
 
 @pytest.mark.parametrize("name", ["a", "a.txt", "png", ".png", "a.p\udce9g"])
-def test_a_name_without_an_image_format_is_refused(tmp_path, name):
+def test_a_name_without_an_image_format_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"end it in \.png"):
         save(np.zeros((2, 2, 3), np.uint8), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path):
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         save(np.zeros((2, 2, 3), np.uint8), tmp_path / "no" / "such" / "a.png")
 
 
-def test_candidates_and_what_is_done_otherwise_are_named(samples):
+def test_candidates_and_what_is_done_otherwise_are_named(samples: Path) -> None:
     look = look_at(samples / "trips/spice_market.jpg", (Target((1, 2)),), Choosing(candidates=2))
     assert [label for label, _ in look.boxes] == ["1:2", "1:2 #2"]
     look = look_at(samples / "trips/skyline_panorama.jpg", (Target((1, 1)),), Choosing(min_kept=0.9))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import shutil
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from fixtures import MakePhoto, StartProcess, imread
+from numpy.typing import NDArray
 
 from cropper import UsageError
 from cropper.engine.batch import run_batch
@@ -24,7 +28,7 @@ WIDE = Target((640, 360), (640, 360))
 
 
 @pytest.fixture
-def folder(samples, tmp_path):
+def folder(samples: Path, tmp_path: Path) -> Path:
     """Three photos, the cat's the only crop that keeps nearly all."""
     (tmp_path / "in" / "trips").mkdir(parents=True)
     for name in ("cat.jpg", "drum.jpg", "trips/skyline_panorama.jpg"):
@@ -32,12 +36,12 @@ def folder(samples, tmp_path):
     return tmp_path / "in"
 
 
-def made(folder, out, *targets, dry_run=False):
+def made(folder: Path, out: Path, *targets: Target, dry_run: bool = False) -> Path:
     list(run_batch(folder, out, Settings(targets or (WIDE,), dry_run=dry_run), 2))
     return out
 
 
-def test_the_first_photos_are_chosen_or_those_that_keep_least(folder, tmp_path):
+def test_the_first_photos_are_chosen_or_those_that_keep_least(folder: Path, tmp_path: Path) -> None:
     (folder / "broken.jpg").write_text("no photo")
     out = made(folder, tmp_path / "out", WIDE, Target((1, 1)))
     chosen = select(out, 2, least_kept_first=False)
@@ -48,7 +52,7 @@ def test_the_first_photos_are_chosen_or_those_that_keep_least(folder, tmp_path):
     assert [len(entry.rows) for entry in worst.entries] == [2] * 4
 
 
-def test_the_heat_stands_between_the_photo_and_its_crop(folder, tmp_path):
+def test_the_heat_stands_between_the_photo_and_its_crop(folder: Path, tmp_path: Path) -> None:
     out = made(folder, tmp_path / "out")
     plain = draw_sheet(select(out, 9, False), out, folder, columns=1)
     with_heat = draw_sheet(select(out, 9, False), out, folder, columns=1, model=Saliency())
@@ -62,52 +66,52 @@ def test_the_heat_stands_between_the_photo_and_its_crop(folder, tmp_path):
     assert np.abs(photo.astype(int) - heat).mean() > 5
 
 
-def test_a_folder_without_a_ledger_is_said(tmp_path):
+def test_a_folder_without_a_ledger_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="OUT of 'cropper batch'"):
         select(tmp_path, 9, False)
 
 
-def contains(sheet, picture, tolerance=10.0):
+def contains(sheet: NDArray[np.uint8], picture: NDArray[Any], tolerance: float = 10.0) -> bool:
     """Whether a picture is somewhere on a sheet, but for how it was scaled."""
     differences = cv2.matchTemplate(sheet, picture, cv2.TM_SQDIFF)
     return float(np.sqrt(max(0.0, differences.min()) / picture.size)) < tolerance
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_each_crop_stands_beside_its_original(folder, tmp_path, dry_run):
+def test_each_crop_stands_beside_its_original(folder: Path, tmp_path: Path, dry_run: bool) -> None:
     """From the thumbnails, and cut again after a dry run."""
     made(folder, tmp_path / "thumbnails")
     out = made(folder, tmp_path / "out", dry_run=dry_run)
     sheet = draw_sheet(select(out, 9, False), out, folder)
     for name in ("cat.jpg", "drum.jpg", "trips/skyline_panorama.jpg"):
-        thumbnail = cv2.imread(str(tmp_path / "thumbnails" / name))
+        thumbnail = imread(str(tmp_path / "thumbnails" / name))
         shown = cv2.resize(thumbnail, (SLOT[0], round(SLOT[0] * 9 / 16)), interpolation=cv2.INTER_AREA)
         assert contains(sheet, shown)
         assert not contains(sheet, np.ascontiguousarray(shown[:, ::-1]))
         row = next(row for row in read_rows(out / "boxes.csv") if row.path == name)
-        original = cv2.imread(str(folder / name))
+        original = imread(str(folder / name))
         scale = min(SLOT[0] / original.shape[1], SLOT[1] / original.shape[0])
-        box = Box(*(int(side) for side in (row.x, row.y, row.width, row.height)), 0, (0, 0)).scaled(scale, scale)
+        box = Box(int(row.x), int(row.y), int(row.width), int(row.height), 0, (0, 0)).scaled(scale, scale)
         small = cv2.resize(original, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         # Between the box's lines and the focus's ring, the photo is as it was.
         corner = small[box.y + 8 : box.y + box.height // 3, box.x + 8 : box.x + box.width // 3]
         assert contains(sheet, corner)
 
 
-def test_a_dry_runs_crops_are_cut_as_thumbnails_are(folder, tmp_path):
+def test_a_dry_runs_crops_are_cut_as_thumbnails_are(folder: Path, tmp_path: Path) -> None:
     real, dry = made(folder, tmp_path / "real"), made(folder, tmp_path / "dry", dry_run=True)
     sheets = [draw_sheet(select(out, 9, False), out, folder)[80:].astype(int) for out in (real, dry)]
     assert np.abs(sheets[0] - sheets[1]).mean() < 1.5
 
 
-def test_boxes_have_the_overlays_colours(folder, tmp_path):
+def test_boxes_have_the_overlays_colours(folder: Path, tmp_path: Path) -> None:
     out = made(folder, tmp_path / "out", WIDE, Target((1, 1)), Target((9, 16)))
     sheet = draw_sheet(select(out, 9, False), out, folder)
     for number in range(3):
         assert (sheet == drawing.colour_of(number)).all(axis=2).sum() > 600
 
 
-def test_photos_that_are_gone_broken_or_changed_stop_nothing(folder, tmp_path, make_photo):
+def test_photos_that_are_gone_broken_or_changed_stop_nothing(folder: Path, tmp_path: Path, make_photo: MakePhoto) -> None:
     out = made(folder, tmp_path / "out")
     before = draw_sheet(select(out, 9, False), out, folder)
     (folder / "drum.jpg").unlink()
@@ -117,11 +121,11 @@ def test_photos_that_are_gone_broken_or_changed_stop_nothing(folder, tmp_path, m
     sheet = draw_sheet(select(out, 9, False), out, folder)
     assert sheet.shape == before.shape
     assert (sheet == _EMPTY).all(axis=2).sum() > 2 * SLOT[0] * SLOT[1] // 2
-    shown = cv2.resize(cv2.imread(str(out / "drum.jpg")), (SLOT[0], round(SLOT[0] * 9 / 16)), interpolation=cv2.INTER_AREA)
+    shown = cv2.resize(imread(str(out / "drum.jpg")), (SLOT[0], round(SLOT[0] * 9 / 16)), interpolation=cv2.INTER_AREA)
     assert contains(sheet, shown[: len(shown) // 2])  # its thumbnail is still there
 
 
-def test_rows_that_nobody_of_ours_wrote_stop_nothing(folder, tmp_path):
+def test_rows_that_nobody_of_ours_wrote_stop_nothing(folder: Path, tmp_path: Path) -> None:
     out = made(folder, tmp_path / "out", dry_run=True)
     with (out / "boxes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -136,13 +140,13 @@ def test_rows_that_nobody_of_ours_wrote_stop_nothing(folder, tmp_path):
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 300), (3000, 2), (1, 1)])
-def test_photos_of_every_shape_have_their_place(tmp_path, make_photo, width, height):
+def test_photos_of_every_shape_have_their_place(tmp_path: Path, make_photo: MakePhoto, width: int, height: int) -> None:
     make_photo(tmp_path / "in" / "a.png", width, height)
     out = made(tmp_path / "in", tmp_path / "out", WIDE, Target((1, 9)), Target((9, 1)))
     draw_sheet(select(out, 9, False), out, tmp_path / "in")
 
 
-def test_columns_are_as_asked_and_a_sheet_beyond_all_formats_is_refused(tmp_path, make_photo):
+def test_columns_are_as_asked_and_a_sheet_beyond_all_formats_is_refused(tmp_path: Path, make_photo: MakePhoto) -> None:
     make_photo(tmp_path / "in" / "a.jpg")
     for number in range(90):
         shutil.copy(tmp_path / "in" / "a.jpg", tmp_path / "in" / f"{number}.jpg")
@@ -155,7 +159,7 @@ def test_columns_are_as_asked_and_a_sheet_beyond_all_formats_is_refused(tmp_path
         draw_sheet(select(out, 91, False), out, tmp_path / "in", 1)
 
 
-def test_photos_and_thumbnails_are_known_by_any_way(folder, tmp_path):
+def test_photos_and_thumbnails_are_known_by_any_way(folder: Path, tmp_path: Path) -> None:
     out = made(folder, tmp_path / "out")
     (tmp_path / "link.jpg").symlink_to(folder / "cat.jpg")
     (tmp_path / "other").symlink_to(folder)
@@ -167,19 +171,19 @@ def test_photos_and_thumbnails_are_known_by_any_way(folder, tmp_path):
 # The command.
 
 
-def ended(process) -> tuple[int, bytes, bytes]:
+def ended(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
     out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
 
-def test_the_command_writes_the_sheet_and_prints_its_path(folder, tmp_path, cropper_process):
+def test_the_command_writes_the_sheet_and_prints_its_path(folder: Path, tmp_path: Path, cropper_process: StartProcess) -> None:
     made(folder, tmp_path / "out")
     assert ended(cropper_process("sheet", "out")) == (0, b"sheet.jpg\n", b"")
-    assert cv2.imread(str(tmp_path / "sheet.jpg")).shape[1] > 2 * SLOT[0]
+    assert imread(str(tmp_path / "sheet.jpg")).shape[1] > 2 * SLOT[0]
     assert ended(cropper_process("sheet", "out")) == (0, b"sheet.jpg\n", b"")  # over itself
 
 
-def test_the_command_sends_a_jpeg_through_a_pipe(folder, tmp_path, cropper_process):
+def test_the_command_sends_a_jpeg_through_a_pipe(folder: Path, tmp_path: Path, cropper_process: StartProcess) -> None:
     made(folder, tmp_path / "out", dry_run=True)
     code, out, err = ended(cropper_process("sheet", "out", "--photos", "in", "--most", "1", "-o", "-"))
     assert (code, err) == (0, b"")
@@ -197,7 +201,9 @@ def test_the_command_sends_a_jpeg_through_a_pipe(folder, tmp_path, cropper_proce
         (["in"], "in: holds no boxes.csv"),
     ],
 )
-def test_what_makes_no_sense_is_one_line_and_writes_nothing(folder, tmp_path, cropper_process, arguments, said):
+def test_what_makes_no_sense_is_one_line_and_writes_nothing(
+    folder: Path, tmp_path: Path, cropper_process: StartProcess, arguments: list[str], said: str
+) -> None:
     made(folder, tmp_path / "out")
     made(folder, tmp_path / "dry", dry_run=True)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}

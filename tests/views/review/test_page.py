@@ -7,10 +7,13 @@ import json
 import os
 import re
 import time
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from fixtures import MakeBatch, MakePhoto, imread
 
 from cropper import OutputError, UsageError
 from cropper.choosing.decide import BY_HAND
@@ -24,24 +27,26 @@ from cropper.views.review.pictures import _heat
 TARGETS = (Target((640, 360), (64, 36)), Target((1, 1)))
 
 
-def write(out, source=None, jobs=2) -> list[Shown]:
+def write(out: Path, source: Path | None = None, jobs: int = 2) -> list[Shown]:
     return list(write_page(out, source, jobs))
 
 
-def data_of(out) -> dict:
+def data_of(out: Path) -> dict[str, Any]:
     text = (out / PAGE).read_text(encoding="utf-8")
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
+    assert found
+    return json.loads(found[1])
 
 
-def by_path(out) -> dict:
+def by_path(out: Path) -> dict[str, Any]:
     return {photo["p"]: photo for photo in data_of(out)["photos"]}
 
 
 @pytest.fixture
-def batch(tmp_path, make_photo):
+def batch(tmp_path: Path, make_photo: MakePhoto) -> MakeBatch:
     """A function that makes a folder of photos with these names and their thumbnails: IN and OUT."""
 
-    def make(*names: str, **settings):
+    def make(*names: str, **settings: Any) -> tuple[Path, Path]:
         for seed, name in enumerate(names):
             make_photo(tmp_path / "in" / name, seed=seed)
         list(run_batch(tmp_path / "in", tmp_path / "out", Settings(TARGETS, **settings), 2))
@@ -50,7 +55,7 @@ def batch(tmp_path, make_photo):
     return make
 
 
-def test_the_page_has_every_row_of_the_ledger(batch):
+def test_the_page_has_every_row_of_the_ledger(batch: MakeBatch) -> None:
     _, out = batch("a.jpg", "b.png", "trip/c.jpg")
     assert [(seen.path, seen.error) for seen in write(out)] == [("a.jpg", None), ("b.png", None), ("trip/c.jpg", None)]
     page = data_of(out)
@@ -68,7 +73,7 @@ def test_the_page_has_every_row_of_the_ledger(batch):
             assert there["k"] == float(row["kept"])
 
 
-def test_failed_photos_come_first_and_then_the_least_certain(batch, samples, tmp_path):
+def test_failed_photos_come_first_and_then_the_least_certain(batch: MakeBatch, samples: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("cat.jpg", "wren.jpg", "trips/skyline_panorama.jpg"):
         (tmp_path / "in" / os.path.basename(name)).write_bytes((samples / name).read_bytes())
@@ -82,15 +87,15 @@ def test_failed_photos_come_first_and_then_the_least_certain(batch, samples, tmp
     assert kept == sorted(kept)
 
 
-def test_each_photo_has_pictures_of_its_shape(batch, samples, tmp_path):
+def test_each_photo_has_pictures_of_its_shape(batch: MakeBatch, samples: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "wide.jpg").write_bytes((samples / "trips" / "skyline_panorama.jpg").read_bytes())
     _, out = batch("small.png")
     write(out)
     for path, width, height in (("wide.jpg", 640, 160), ("small.png", 96, 64)):
         name = by_path(out)[path]["i"]
-        preview, card = (cv2.imread(str(out / "review_files" / f"{name}.{kind}.jpg")) for kind in ("preview", "card"))
-        heat = cv2.imread(str(out / "review_files" / f"{name}.heat.png"), cv2.IMREAD_UNCHANGED)
+        preview, card = (imread(str(out / "review_files" / f"{name}.{kind}.jpg")) for kind in ("preview", "card"))
+        heat = imread(str(out / "review_files" / f"{name}.heat.png"), cv2.IMREAD_UNCHANGED)
         assert preview.shape == (height, width, 3)
         assert card.shape == (min(height, height * 320 // width), min(width, 320), 3)
         assert heat.shape[2] == 4
@@ -101,7 +106,7 @@ def test_each_photo_has_pictures_of_its_shape(batch, samples, tmp_path):
     "name", ["</script><b>.jpg", "<!--.jpg", "{{data}}.jpg", 'a"b\\,.jpg', "\u2028\u202e%20#?.jpg", "a\nb.jpg"]
 )
 @pytest.mark.skipif(os.name == "nt", reason="such names cannot be there")
-def test_no_name_breaks_out_of_the_data(tmp_path, make_photo, name):
+def test_no_name_breaks_out_of_the_data(tmp_path: Path, make_photo: MakePhoto, name: str) -> None:
     folder, _, base = name.rpartition("/")
     photo = make_photo(tmp_path / "x.jpg")
     (tmp_path / "in" / folder).mkdir(parents=True)
@@ -115,7 +120,7 @@ def test_no_name_breaks_out_of_the_data(tmp_path, make_photo, name):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="such names cannot be there")
-def test_a_name_that_is_no_text_keeps_its_bytes(tmp_path, make_photo):
+def test_a_name_that_is_no_text_keeps_its_bytes(tmp_path: Path, make_photo: MakePhoto) -> None:
     make_photo(tmp_path / "in" / "a.jpg").rename(tmp_path / "in" / os.fsdecode(b"caf\xe9.jpg"))
     list(run_batch(tmp_path / "in", tmp_path / "out", Settings(TARGETS), 1))
     assert [seen.error for seen in write(tmp_path / "out")] == [None]
@@ -123,7 +128,7 @@ def test_a_name_that_is_no_text_keeps_its_bytes(tmp_path, make_photo):
     assert os.fsencode(path) == b"caf\xe9.jpg"
 
 
-def test_a_second_run_makes_just_what_is_missing_or_has_changed(batch, make_photo):
+def test_a_second_run_makes_just_what_is_missing_or_has_changed(batch: MakeBatch, make_photo: MakePhoto) -> None:
     source, out = batch("a.jpg", "b.jpg", "c.jpg")
     write(out)
     names = {path: photo["i"] for path, photo in by_path(out).items()}
@@ -137,7 +142,7 @@ def test_a_second_run_makes_just_what_is_missing_or_has_changed(batch, make_phot
     assert len(list((out / "review_files").glob("*.heat.png"))) == 3
 
 
-def test_pictures_of_photos_that_are_gone_are_removed_and_nothing_else(batch):
+def test_pictures_of_photos_that_are_gone_are_removed_and_nothing_else(batch: MakeBatch) -> None:
     source, out = batch("a.jpg", "b.jpg")
     write(out)
     (out / "review_files" / "d41d8cd98f00b204e9800998ecf8427e.jpg").write_text("somebody's")
@@ -148,7 +153,7 @@ def test_pictures_of_photos_that_are_gone_are_removed_and_nothing_else(batch):
     assert (out / "review_files" / "d41d8cd98f00b204e9800998ecf8427e.jpg").read_text() == "somebody's"
 
 
-def test_pictures_made_with_another_model_are_made_again(batch):
+def test_pictures_made_with_another_model_are_made_again(batch: MakeBatch) -> None:
     _, out = batch("a.jpg")
     write(out)
     (out / "review_files" / ".cropper-review").write_text("another")
@@ -160,7 +165,7 @@ def test_pictures_made_with_another_model_are_made_again(batch):
     assert picture.read_bytes() == before[1]
 
 
-def test_fast_draws_what_the_lighter_model_sees_and_says_so_in_the_command(batch):
+def test_fast_draws_what_the_lighter_model_sees_and_says_so_in_the_command(batch: MakeBatch) -> None:
     _, out = batch("a.jpg")
     heats = []
     for options in ((), ("--fast",), ()):
@@ -172,7 +177,7 @@ def test_fast_draws_what_the_lighter_model_sees_and_says_so_in_the_command(batch
     assert heats[0] == heats[2] != heats[1]
 
 
-def test_a_photo_that_is_gone_or_another_now_is_shown_with_why(batch, make_photo):
+def test_a_photo_that_is_gone_or_another_now_is_shown_with_why(batch: MakeBatch, make_photo: MakePhoto) -> None:
     source, out = batch("a.jpg", "b.jpg", "c.jpg")
     (source / "a.jpg").unlink()
     make_photo(source / "b.jpg", 50, 80)
@@ -184,7 +189,7 @@ def test_a_photo_that_is_gone_or_another_now_is_shown_with_why(batch, make_photo
     assert ["e" in shown[path] for path in ("a.jpg", "b.jpg", "c.jpg")] == [True, True, False]
 
 
-def test_where_the_photos_are_can_be_told(batch, tmp_path):
+def test_where_the_photos_are_can_be_told(batch: MakeBatch, tmp_path: Path) -> None:
     source, out = batch("a.jpg", dry_run=True)
     with pytest.raises(UsageError, match="--photos"):
         write(out)
@@ -195,12 +200,12 @@ def test_where_the_photos_are_can_be_told(batch, tmp_path):
         write(out, source)
 
 
-def test_an_output_folder_without_a_ledger_is_said(tmp_path):
+def test_an_output_folder_without_a_ledger_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cropper batch IN OUT"):
         write(tmp_path)
 
 
-def test_somebody_elses_page_and_folder_stay_as_they_are(batch):
+def test_somebody_elses_page_and_folder_stay_as_they_are(batch: MakeBatch) -> None:
     _, out = batch("a.jpg")
     (out / PAGE).write_text("<p>mine</p>")
     with pytest.raises(OutputError, match="not a page that cropper wrote"):
@@ -215,7 +220,7 @@ def test_somebody_elses_page_and_folder_stay_as_they_are(batch):
     assert not (out / PAGE).exists()
 
 
-def test_the_page_depends_on_no_number_of_jobs(batch):
+def test_the_page_depends_on_no_number_of_jobs(batch: MakeBatch) -> None:
     _, out = batch(*(f"{number}.jpg" for number in range(9)))
     write(out, jobs=1)
     first = (out / PAGE).read_bytes()
@@ -223,7 +228,7 @@ def test_the_page_depends_on_no_number_of_jobs(batch):
     assert (out / PAGE).read_bytes() == first
 
 
-def test_numbers_that_a_spreadsheet_spoilt_are_no_box(batch):
+def test_numbers_that_a_spreadsheet_spoilt_are_no_box(batch: MakeBatch) -> None:
     _, out = batch("a.jpg")
     table = out / TABLE_NAME
     rows = list(csv.reader(table.open(newline="")))
@@ -237,7 +242,7 @@ def test_numbers_that_a_spreadsheet_spoilt_are_no_box(batch):
     assert "k" not in second
 
 
-def test_a_closed_run_leaves_no_page(batch):
+def test_a_closed_run_leaves_no_page(batch: MakeBatch) -> None:
     _, out = batch(*(f"{number}.jpg" for number in range(9)))
     pages = write_page(out, None, 1)
     next(pages)
@@ -246,7 +251,7 @@ def test_a_closed_run_leaves_no_page(batch):
     assert len(write(out)) == 9
 
 
-def test_nothing_in_the_page_asks_the_network(batch):
+def test_nothing_in_the_page_asks_the_network(batch: MakeBatch) -> None:
     _, out = batch("a.jpg")
     write(out)
     text = (out / PAGE).read_text(encoding="utf-8")
@@ -254,7 +259,7 @@ def test_nothing_in_the_page_asks_the_network(batch):
     assert re.findall(r"https?://[^\"'\s]+", text) == ["http://www.w3.org/2000/svg"]  # a name, not a place
 
 
-def test_heat_is_clear_where_nobody_looks():
+def test_heat_is_clear_where_nobody_looks() -> None:
     density = np.zeros((8, 8), np.float32)
     density[2, 3] = 1
     heat = _heat(density)
@@ -263,7 +268,7 @@ def test_heat_is_clear_where_nobody_looks():
     assert heat[10:, 10:, 3].max() == 0
 
 
-def test_the_command_prints_the_page_and_says_what_is_missing(batch, capfd):
+def test_the_command_prints_the_page_and_says_what_is_missing(batch: MakeBatch, capfd: pytest.CaptureFixture[str]) -> None:
     source, out = batch("a.jpg", "b.jpg")
     with pytest.raises(SystemExit) as ended:
         main(["review", str(out)])
@@ -278,14 +283,14 @@ def test_the_command_prints_the_page_and_says_what_is_missing(batch, capfd):
     assert said.err.count("\n") == 1
 
 
-def test_the_command_says_in_one_line_what_it_cannot_do(tmp_path, capfd):
+def test_the_command_says_in_one_line_what_it_cannot_do(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["review", str(tmp_path)])
     assert ended.value.code == 2
     assert capfd.readouterr().err.count("\n") == 1
 
 
-def test_a_batch_takes_no_picture_of_the_page_for_a_photo(tmp_path, make_photo):
+def test_a_batch_takes_no_picture_of_the_page_for_a_photo(tmp_path: Path, make_photo: MakePhoto) -> None:
     """OUT may lie in IN."""
     for seed in range(2):
         make_photo(tmp_path / f"{seed}.jpg", seed=seed)

@@ -8,11 +8,15 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from fixtures import StartProcess, imread
+from selenium.webdriver.remote.webelement import WebElement
 
 from cropper.engine.batch import run_batch
 from cropper.errors import printable
@@ -39,7 +43,7 @@ NO_TEXT = "caf\udce9.jpg"  # a byte that is no UTF-8
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """One browser for all tests, without a profile and without a network."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
@@ -60,7 +64,7 @@ def chromium(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with photos in ``in``, their thumbnails and the page in ``out``."""
     samples = Path(__file__).parents[3] / "sample_images"
     folder = tmp_path_factory.mktemp("made")
@@ -84,7 +88,7 @@ FORGET = (
 class Page:
     """The page in the browser, and what a user does with it."""
 
-    def __init__(self, driver, made: Path, downloads: Path) -> None:
+    def __init__(self, driver: webdriver.Chrome, made: Path, downloads: Path) -> None:
         self.driver, self.made, self.downloads = driver, made, downloads
         self.size(1280, 900)
         driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)})
@@ -101,16 +105,16 @@ class Page:
         self.driver.get("about:blank")
         self.driver.get((self.made / "out" / PAGE).as_uri())
 
-    def run(self, script: str, *arguments):
+    def run(self, script: str, *arguments: object) -> Any:
         return self.driver.execute_script(script, *arguments)
 
-    def find(self, selector: str):
+    def find(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
     def keys(self, *keys: str) -> None:
         ActionChains(self.driver).send_keys(*keys).perform()
 
-    def wait(self, condition):
+    def wait(self, condition: Callable[[], Any]) -> Any:
         return WebDriverWait(self.driver, 10, 0.02).until(lambda driver: condition())
 
     def paths(self) -> list[str]:
@@ -159,11 +163,11 @@ class Page:
 
 
 @pytest.fixture
-def page(chromium, made, tmp_path):
+def page(chromium: webdriver.Chrome, made: Path, tmp_path: Path) -> Iterator[Page]:
     opened = Page(chromium, made, tmp_path)
     yield opened
     # "SEVERE" would be an exception, or something that the page's own policy forbids.
-    severe = [entry["message"] for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"]
+    severe = [entry["message"] for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
     assert severe == []
 
 
@@ -171,7 +175,7 @@ def rows_of(made: Path) -> dict[tuple[str, str], Row]:
     return {(row.path, row.size): row for row in read_rows(made / "out" / TABLE_NAME)}
 
 
-def test_it_opens_from_disk_with_the_least_certain_first(page, made):
+def test_it_opens_from_disk_with_the_least_certain_first(page: Page, made: Path) -> None:
     rows = [row for row in rows_of(made).values() if row.status == "ok"]
     least = {row.path: min(float(other.kept) for other in rows if other.path == row.path) for row in rows}
     expected = [printable(path) for path in ("broken.jpg", *sorted(least, key=lambda path: least[path]))]
@@ -186,16 +190,16 @@ def test_it_opens_from_disk_with_the_least_certain_first(page, made):
     assert all(name.startswith(("file:", "data:")) for name in loaded)
 
 
-def test_the_page_may_not_ask_the_network(page):
+def test_the_page_may_not_ask_the_network(page: Page) -> None:
     asked = page.driver.execute_async_script(
         "const done = arguments[0]; document.addEventListener('securitypolicyviolation', (e) => done(e.violatedDirective));"
         "const i = new Image(); i.src = 'http://127.0.0.1:9/a.png';"
     )
     assert asked == "img-src"
-    page.driver.get_log("browser")  # the one violation that is meant
+    page.driver.get_log("browser")  # type: ignore[no-untyped-call]  # the one violation that is meant
 
 
-def test_filters(page, made):
+def test_filters(page: Page, made: Path) -> None:
     def shown() -> list[str]:
         return sorted(page.paths())
 
@@ -238,7 +242,7 @@ def test_filters(page, made):
     assert "No photo" in page.find("#count").text
 
 
-def test_everything_goes_by_keyboard_alone(page):
+def test_everything_goes_by_keyboard_alone(page: Page) -> None:
     page.keys("j")
     assert page.run("return document.activeElement.dataset.number") == "0"
     page.keys("j", Keys.ARROW_RIGHT, Keys.ARROW_LEFT, "g")
@@ -280,7 +284,7 @@ def test_everything_goes_by_keyboard_alone(page):
     assert page.run("return document.activeElement.id") == "by-name"
 
 
-def test_a_drag_moves_the_box_and_the_thumbnail_at_once(page):
+def test_a_drag_moves_the_box_and_the_thumbnail_at_once(page: Page) -> None:
     page.open("trips/skyline_panorama.jpg")
     page.choose("1:1")
     before = page.box("1:1")
@@ -299,7 +303,7 @@ def test_a_drag_moves_the_box_and_the_thumbnail_at_once(page):
     assert page.find("#export").text == "Export focus.csv (1)"
 
 
-def test_a_corner_makes_the_box_smaller_in_its_aspect(page):
+def test_a_corner_makes_the_box_smaller_in_its_aspect(page: Page) -> None:
     page.open("wren.jpg")
     for size, target in zip(SIZES, TARGETS, strict=True):
         page.choose(size)
@@ -315,7 +319,7 @@ def test_a_corner_makes_the_box_smaller_in_its_aspect(page):
         assert page.thumbnail(size) == pytest.approx([x, y, width, height], abs=2)
 
 
-def test_a_click_is_the_focus_of_all_sizes(page, made):
+def test_a_click_is_the_focus_of_all_sizes(page: Page, made: Path) -> None:
     page.open("cat.jpg")
     area = page.find("#photo")
     ActionChains(page.driver).move_to_element_with_offset(area, 37, -61).click().perform()
@@ -335,7 +339,7 @@ def test_a_click_is_the_focus_of_all_sizes(page, made):
 
 
 @pytest.mark.parametrize("image", [(1, 1), (7, 5), (1000, 667), (1601, 1000), (33, 4000), (1600, 400)])
-def test_boxes_are_those_that_a_batch_would_choose(page, image):
+def test_boxes_are_those_that_a_batch_would_choose(page: Page, image: tuple[int, int]) -> None:
     """The page's own arithmetic against ours, halves and all."""
     for aspect in ((16, 9), (1, 1), (9, 16), (640, 333), (3, 1)):
         across, down = largest_size(*image, aspect)
@@ -351,7 +355,7 @@ def test_boxes_are_those_that_a_batch_would_choose(page, image):
             assert placed == [*expected, *size]
 
 
-def test_marks_and_boxes_outlive_a_reload(page):
+def test_marks_and_boxes_outlive_a_reload(page: Page) -> None:
     page.open("wren.jpg")
     page.choose("1:1")
     page.keys("b", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
@@ -366,7 +370,7 @@ def test_marks_and_boxes_outlive_a_reload(page):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="such names cannot be there")
-def test_only_changed_photos_are_exported_whatever_their_names(page):
+def test_only_changed_photos_are_exported_whatever_their_names(page: Page) -> None:
     boxes = {}
     for path in (NO_TEXT, QUOTED):
         page.run("open(shown.findIndex((photo) => photo.i === arguments[0]))", name_of(path))
@@ -388,7 +392,7 @@ def test_only_changed_photos_are_exported_whatever_their_names(page):
         assert page.run("return printable(arguments[0])", name) == printable(name)
 
 
-def test_a_broken_photo_is_shown_with_why_and_cannot_be_changed(page):
+def test_a_broken_photo_is_shown_with_why_and_cannot_be_changed(page: Page) -> None:
     page.run("open(0)")
     assert "not an image that cropper can read" in page.find("#stage-message").text
     assert not page.find("#pad").is_displayed()
@@ -398,7 +402,7 @@ def test_a_broken_photo_is_shown_with_why_and_cannot_be_changed(page):
     assert page.find("#photo").is_displayed()
 
 
-def test_the_browsers_back_button_leads_to_the_list(page):
+def test_the_browsers_back_button_leads_to_the_list(page: Page) -> None:
     page.run("open(2)")
     page.driver.back()
     page.wait(lambda: page.find("#overview").is_displayed())
@@ -407,7 +411,7 @@ def test_the_browsers_back_button_leads_to_the_list(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone_and_goes_by_touch(page, scheme):
+def test_it_fits_a_phone_and_goes_by_touch(page: Page, scheme: str) -> None:
     page.size(390, 844, touch=True)
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
@@ -458,11 +462,11 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def test_everything_has_a_name_for_a_screen_reader(page):
+def test_everything_has_a_name_for_a_screen_reader(page: Page) -> None:
     def nameless(inside: str = "body") -> list[str]:
         kinds = ("button", "input", "select", "[role=group]", "ol", "aside", "dialog")
         found = page.driver.find_elements(By.CSS_SELECTOR, ", ".join(f"{inside} {kind}" for kind in kinds))
-        return [one.get_attribute("outerHTML")[:80] for one in found if one.is_displayed() and not one.accessible_name]
+        return [str(one.get_attribute("outerHTML"))[:80] for one in found if one.is_displayed() and not one.accessible_name]
 
     assert nameless() == []
     card = page.find(".card[data-number='1']").accessible_name
@@ -478,7 +482,7 @@ def test_everything_has_a_name_for_a_screen_reader(page):
     page.keys(Keys.ESCAPE)
 
 
-def test_five_thousand_photos_are_no_more_than_fifty_in_the_page(chromium, made, tmp_path):
+def test_five_thousand_photos_are_no_more_than_fifty_in_the_page(chromium: webdriver.Chrome, made: Path, tmp_path: Path) -> None:
     """Cards are made as they come into sight, so the page is as quick with many photos as with few."""
     rows = tuple(row for row in rows_of(made).values() if row.path == "cat.jpg")
     known = json.loads(_entry("cat.jpg", rows, None)[1])
@@ -489,10 +493,10 @@ def test_five_thousand_photos_are_no_more_than_fifty_in_the_page(chromium, made,
     (out / PAGE).write_bytes(_page(out, "cropper batch", tuple(SIZES), entries))
     page = Page(chromium, tmp_path, tmp_path)
     assert page.find("#count").text == "5,000 photos, least certain first"
+    tops = "return [...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().top)"
     for place in (0, 0.3, 0.99, 1):
         page.run("scrollTo(0, arguments[0] * document.body.scrollHeight)", place)
-        tops = "return [...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().top)"
-        page.wait(lambda tops=tops: any(0 < top < 400 for top in page.run(tops)))
+        page.wait(lambda: any(0 < top < 400 for top in page.run(tops)))
         assert 1 < page.run("return document.querySelectorAll('.card').length") < 50
     assert "4999.jpg" in page.names()
     begun = time.perf_counter()
@@ -504,7 +508,9 @@ def test_five_thousand_photos_are_no_more_than_fifty_in_the_page(chromium, made,
     assert page.run("return document.activeElement.dataset.number") == "249"
 
 
-def test_a_batch_applies_what_the_page_exported(chromium, made, tmp_path, cropper_process):
+def test_a_batch_applies_what_the_page_exported(
+    chromium: webdriver.Chrome, made: Path, tmp_path: Path, cropper_process: StartProcess
+) -> None:
     shutil.copytree(made / "in", tmp_path / "in")
     for arguments in (["batch", "in", "out", *OPTIONS], ["review", "out"]):
         assert cropper_process(*arguments).wait() in (0, 1)  # one photo is broken
@@ -530,7 +536,7 @@ def test_a_batch_applies_what_the_page_exported(chromium, made, tmp_path, croppe
     for (path, size), box in wanted.items():
         row = rows[path, size]
         assert [int(number) for number in (row.x, row.y, row.width, row.height)] == box
-        original, thumbnail = cv2.imread(str(tmp_path / "in" / path)), cv2.imread(str(tmp_path / "out" / row.output))
+        original, thumbnail = imread(str(tmp_path / "in" / path)), imread(str(tmp_path / "out" / row.output))
         x, y, width, height = box
         cut = cv2.resize(original[y : y + height, x : x + width], thumbnail.shape[1::-1], interpolation=cv2.INTER_AREA)
         assert np.abs(cut.astype(int) - thumbnail).mean() < 6

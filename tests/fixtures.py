@@ -1,0 +1,69 @@
+"""The types of fixtures that are functions, and how tests read a thumbnail that is there."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from cropper.evaluation.gaze import GazePhoto
+
+Ended = tuple[str | int | None, str, str]
+Command = Callable[..., Ended]
+Complete = Callable[[str], list[str]]
+
+
+class MakePhoto(Protocol):
+    def __call__(self, path: Path, width: int = 96, height: int = 64, seed: int = 0) -> Path: ...
+
+
+class StartProcess(Protocol):
+    def __call__(
+        self, *arguments: str | bytes | Path, environment: dict[str, str] | None = None, **streams: Any
+    ) -> subprocess.Popen[bytes]: ...
+
+
+class Viewed(Protocol):
+    def __call__(
+        self,
+        points: Sequence[tuple[float, float]],
+        size: tuple[int, int] = (100, 80),
+        viewers: Sequence[int] | None = None,
+        name: str = "p.jpg",
+    ) -> GazePhoto: ...
+
+
+class MakeBatch(Protocol):
+    def __call__(self, *names: str, **settings: Any) -> tuple[Path, Path]: ...
+
+
+@dataclass(frozen=True)
+class Limited:
+    """Sets one of the process's limits; ``lift`` has all as they were."""
+
+    limit: Callable[[int, int], None]
+    lift: Callable[[], None]
+
+    def __call__(self, what: int, to: int) -> None:
+        self.limit(what, to)
+
+
+def imdecode(data: bytes) -> NDArray[np.uint8]:
+    """OpenCV's, but for data that has to be an image."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    return pixels.astype(np.uint8, copy=False)
+
+
+def imread(path: str, flags: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8]:
+    """OpenCV's, but for an image that has to be there: OpenCV gives None for one that is not."""
+    pixels = cv2.imread(path, flags)
+    assert pixels is not None, path
+    return pixels.astype(np.uint8, copy=False)
