@@ -54,9 +54,9 @@ import os, sys, time
 times = sys.argv.pop(1)
 
 def clocked(stage):
-    def run(*arguments):
+    def run(*arguments, **named):
         start = time.perf_counter()
-        result = stage(*arguments)
+        result = stage(*arguments, **named)
         job = getattr(arguments[0], "job", arguments[0])
         with open(times, "ab") as file:
             file.write(b"%f %s\\n" % (time.perf_counter() - start, repr(job.path).encode("ascii", "backslashreplace")))
