@@ -77,19 +77,20 @@ def _numbers(*names: str) -> frozenset[int]:
 _NO_ROOM = _numbers("ENOSPC", "EDQUOT")
 _NO_MORE_FILES = _numbers("EMFILE", "ENFILE")
 _BROKEN_DISK = _numbers("EIO", "EROFS", "EFBIG", "ENODEV", "ENXIO", "ESTALE", "ENOTCONN", "ESHUTDOWN", "EHOSTDOWN")
-_GOES_ON = "run again: it goes on from here"
+# The remedy where a run keeps what it has done.
+RUN_AGAIN = "run again: it goes on from here"
 
 
 def remedy_for(error: OSError, otherwise: str = "") -> str:
     """Return what to do about a system error, or ``otherwise`` if that is not known."""
     if error.errno in _NO_ROOM:
-        return f"free some disk space and {_GOES_ON}"
+        return f"free some disk space and {RUN_AGAIN}"
     if error.errno in _NO_MORE_FILES:
-        return f"raise the limit on open files (ulimit -n) or use fewer --jobs, and {_GOES_ON}"
+        return f"raise the limit on open files (ulimit -n) or use fewer --jobs, and {RUN_AGAIN}"
     if error.errno == errno.EFBIG:
-        return f"raise the limit on the size of files (ulimit -f) and {_GOES_ON}"
+        return f"raise the limit on the size of files (ulimit -f) and {RUN_AGAIN}"
     if error.errno in _BROKEN_DISK:
-        return f"check the disk and {_GOES_ON}"
+        return f"check the disk and {RUN_AGAIN}"
     return otherwise
 
 

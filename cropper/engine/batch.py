@@ -16,7 +16,7 @@ from cropper._version import __version__
 from cropper.engine.job import Begin, Done, Engine, Finished
 from cropper.engine.pipeline import Pipeline
 from cropper.engine.plan import FROM_THE_START, Plan, Resume, planned
-from cropper.errors import UsageError
+from cropper.errors import RUN_AGAIN, UsageError
 from cropper.ledger.focus_file import Given
 from cropper.ledger.session import Session, open_session
 from cropper.ledger.shards import Shard
@@ -105,7 +105,7 @@ def run_batch(
 def _check_still_there(source: Place) -> None:
     """End the run if IN is gone: else every photo would fail and lose its row."""
     if source.is_gone():
-        raise UsageError("the folder is gone", path=source, remedy="run again when it is back: it goes on from here")
+        raise UsageError("the folder is gone", path=source, remedy=f"when it is back, {RUN_AGAIN}")
 
 
 def _fingerprint(settings: Settings) -> str:

@@ -33,7 +33,7 @@ from cropper.engine.job import Done, Finished, Job
 from cropper.engine.pipeline import BATCH_SIZE, WORKERS
 from cropper.engine.ray_start import load_ray, start_ray
 from cropper.engine.worker import Answer, Task, Worker, forget
-from cropper.errors import CropperError, DependencyError, UsageError
+from cropper.errors import RUN_AGAIN, CropperError, DependencyError, UsageError
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.settings import CUDA, Settings
 from cropper.storage.places import Place
@@ -50,7 +50,6 @@ _AHEAD = 8
 _BLOCK = 1 << 20
 # Seconds between two checks for a stop, and seconds that a data set then has to end.
 _ATTENTION, _GRACE = 0.1, 2.0
-_GOES_ON = "run again: it goes on from here"
 
 
 class Cluster:
@@ -151,7 +150,7 @@ class Cluster:
         if [photo.number for photo in answer.photos] == [self._sent.popleft() for _ in answer.photos[: len(self._sent)]]:
             self._received.extend(answer.photos)
         else:
-            error = CropperError("the cluster answered about other photos than the ones it received", remedy=_GOES_ON)
+            error = CropperError("the cluster answered about other photos than the ones it received", remedy=RUN_AGAIN)
         self._broken = error is not None
         return error
 
@@ -183,7 +182,7 @@ def _carry(cluster: Cluster, chunks: list[list[bytes]], answers: Queue[Answer], 
                 for answer in table["answer"].to_pylist():
                     _put(answers, pickle.loads(answer), ended)
             # Read only if answers are missing.
-            _put(answers, Answer(error=CropperError("the cluster sent too few answers", remedy=_GOES_ON)), ended)
+            _put(answers, Answer(error=CropperError("the cluster sent too few answers", remedy=RUN_AGAIN)), ended)
         except _EndedError:
             raise
         except BaseException as error:
@@ -230,7 +229,7 @@ def _explained(error: BaseException) -> CropperError:
         reason = next(line for line in reversed(text.splitlines()) if "Error" in line).strip()
         return DependencyError(f"cropper cannot be loaded on the cluster ({reason})", remedy="install it on all machines")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return CropperError(f"the cluster failed ({type(error).__name__}: {lines[-1] if lines else ''})", remedy=_GOES_ON)
+    return CropperError(f"the cluster failed ({type(error).__name__}: {lines[-1] if lines else ''})", remedy=RUN_AGAIN)
 
 
 @contextmanager

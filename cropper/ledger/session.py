@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from cropper.errors import OutputError, remedy_for
+from cropper.errors import RUN_AGAIN, OutputError, remedy_for
 from cropper.ledger.run import OpenRun, close_run, open_run
 from cropper.ledger.shards import Shard, open_shard_run
 from cropper.ledger.state import STATE_FOLDER
@@ -166,4 +166,4 @@ def _as_output_errors(out: Place) -> Iterator[None]:
         raise OutputError("was removed or moved while the run went on", path=out, remedy="run again") from error
     except OSError as error:
         reason = f"the ledger cannot be written ({error.strerror})"
-        raise OutputError(reason, path=out, remedy=remedy_for(error, "run again: it goes on from here")) from error
+        raise OutputError(reason, path=out, remedy=remedy_for(error, RUN_AGAIN)) from error

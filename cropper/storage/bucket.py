@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cropper.errors import CropperError, DependencyError, OutputError, PhotoError, UsageError
+from cropper.errors import RUN_AGAIN, CropperError, DependencyError, OutputError, PhotoError, UsageError
 from cropper.image_formats import MIME_OF
 from cropper.storage.listing import GOOGLE, S3, is_one_of, pages_of, version_of
 from cropper.storage.places import Folder, Place, Version, join
@@ -20,7 +20,6 @@ from cropper.storage.retries import as_disk_error, one_line, retried
 
 # A folder with more photos than this comes in pieces: the names of millions are never held at once.
 MAX_PHOTOS = 20_000
-_GOES_ON = "run again: it goes on from here"
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ class BucketPlace:
         except FileNotFoundError:
             return
         except Exception as error:
-            raise OutputError(f"cannot be removed ({one_line(error)})", path=self, remedy=_GOES_ON) from as_disk_error(error)
+            raise OutputError(f"cannot be removed ({one_line(error)})", path=self, remedy=RUN_AGAIN) from as_disk_error(error)
 
     def write(self, data: bytes) -> None:
         """Write a whole object. Raises OutputError if it cannot be written: others could not be, either."""
@@ -188,7 +187,7 @@ class BucketPlace:
             to.unlink(missing_ok=True)
             return False
         except Exception as error:
-            raise OutputError(f"cannot be read ({one_line(error)})", path=self, remedy=_GOES_ON) from as_disk_error(error)
+            raise OutputError(f"cannot be read ({one_line(error)})", path=self, remedy=RUN_AGAIN) from as_disk_error(error)
         return True
 
     def names(self) -> list[str]:
@@ -216,7 +215,7 @@ class BucketPlace:
         except CropperError:
             raise
         except Exception as error:
-            raise CropperError(f"it cannot be listed ({one_line(error)})", path=self, remedy=_GOES_ON) from error
+            raise CropperError(f"it cannot be listed ({one_line(error)})", path=self, remedy=RUN_AGAIN) from error
 
     def _opened(self) -> tuple[Any, str]:
         """Return the file system that holds this place, and the name it has there.
@@ -243,7 +242,7 @@ class BucketPlace:
     def _not_written(self, error: Exception) -> OutputError:
         if isinstance(error, OutputError):
             return error
-        return OutputError(f"cannot be written ({one_line(error)})", path=self, remedy=_GOES_ON)
+        return OutputError(f"cannot be written ({one_line(error)})", path=self, remedy=RUN_AGAIN)
 
 
 def _folder(path: str, photos: list[tuple[str, Version]], others: int, in_pieces: bool) -> Folder:

@@ -14,14 +14,14 @@ import torch
 from tqdm import tqdm
 
 from cropper.evaluation import gaze, maps
-from cropper.training import export as exporting
-from cropper.training import faces as facing
-from cropper.training import fit as fitting
-from cropper.training import imitate as imitating
-from cropper.training import prune as pruning
-from cropper.training import restore as restoring
 from cropper.training.data import Photo, plain_photos, read_gaze_set, read_pool, with_labels
+from cropper.training.export import BIAS_STRENGTH, CALIBRATION_PHOTOS, SHARPNESS, export_student
+from cropper.training.faces import emphasised, mtcnn
+from cropper.training.fit import Recipe, fit_network, load_checkpoint, read_sets, save_checkpoint
+from cropper.training.imitate import imitate_early, imitate_features
 from cropper.training.network import GazeNetwork, Shape, densified, leaned
+from cropper.training.prune import prune_network
+from cropper.training.restore import restore_network
 from cropper.training.teacher import Teacher, labelled, write_labels
 from cropper.training.validation import compare_biases
 
@@ -69,8 +69,8 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--resume", is_flag=True, help="Resume from the newest checkpoint in --out."),
         seed_option,
         click.option("--rate", default=1.0, show_default=True, help="Learning rate, relative to a fit from ImageNet."),
-        click.option("--whole", default=fitting.Recipe.whole, show_default=True, help="Share of photos to use whole, 0..1."),
-        click.option("--epochs", default=fitting.Recipe.epochs, show_default=True, help="Number of epochs."),
+        click.option("--whole", default=Recipe.whole, show_default=True, help="Share of photos to use whole, 0..1."),
+        click.option("--epochs", default=Recipe.epochs, show_default=True, help="Number of epochs."),
         scale_option,
     ):
         command = option(command)
@@ -81,7 +81,7 @@ def read(sets: tuple[Path, ...], pool: Path | None, labels: Path | None) -> tupl
     """Return the training and validation photos; raise UsageError for a pool without labels."""
     if pool is not None and labels is None:
         raise click.UsageError("--pool needs --labels: the pool's photos have no gaze to learn from")
-    training, validation = fitting.read_sets(list(sets))
+    training, validation = read_sets(list(sets))
     training += read_pool(pool) if pool is not None else []
     if labels is not None:
         training = with_labels(training, labels) + plain_photos(PLAIN_PHOTOS, seed=0)
@@ -151,10 +151,8 @@ def fit(
     torch.manual_seed(seed)
     training, validation = read(sets, pool, labels)
     names = tuple(folder.name for folder in sets)
-    network = GazeNetwork(Shape(trunk, width, names), pretrained=True) if start is None else fitting.load(start)[0]
-    fitting.fit(
-        network, training, validation, out, fitting.Recipe(epochs=epochs, scale=scale, whole=whole, seed=seed).at(rate), resume
-    )
+    network = GazeNetwork(Shape(trunk, width, names), pretrained=True) if start is None else load_checkpoint(start)[0]
+    fit_network(network, training, validation, out, Recipe(epochs=epochs, scale=scale, whole=whole, seed=seed).at(rate), resume)
 
 
 @main.command()
@@ -178,7 +176,7 @@ def faces(labels: Path, sets: tuple[Path, ...], pool: Path | None, weight: float
     facenet-pytorch==2.6.0 torchvision
     """
     photos = with_labels(training_photos(sets, pool), labels)
-    write_labels(photos, out, partial(facing.emphasised, detect=facing.mtcnn(), weight=weight))
+    write_labels(photos, out, partial(emphasised, detect=mtcnn(), weight=weight))
     for path in labels.glob("*.npz"):
         if not (out / path.name).exists():
             shutil.copyfile(path, out / path.name)
@@ -224,10 +222,10 @@ def prune(
     """Cut channels of a CHECKPOINT that cost more than they contribute on gaze SETS. Writes pruned.pt to --out."""
     log_to(out)
     training, _ = read(sets, pool, labels)
-    network, _ = fitting.load(checkpoint)
-    recipe = fitting.Recipe(scale=scale, seed=seed).at(rate)
-    pruned = pruning.prune(network, training, recipe, share, rounds, steps)
-    fitting.save(pruned, out / "pruned.pt", recipe, {"epoch": -1})
+    network, _ = load_checkpoint(checkpoint)
+    recipe = Recipe(scale=scale, seed=seed).at(rate)
+    pruned = prune_network(network, training, recipe, share, rounds, steps)
+    save_checkpoint(pruned, out / "pruned.pt", recipe, {"epoch": -1})
 
 
 @main.command()
@@ -259,14 +257,14 @@ def imitate(
     photos, _ = read(sets, None, None)
     photos += read_pool(pool) if pool is not None else []
     photos += plain_photos(PLAIN_PHOTOS, seed=0)
-    student, network = fitting.load(checkpoint)[0], fitting.load(original)[0]
-    recipe = fitting.Recipe(scale=scale, seed=seed).at(rate)
+    student, network = load_checkpoint(checkpoint)[0], load_checkpoint(original)[0]
+    recipe = Recipe(scale=scale, seed=seed).at(rate)
     if dense:
         student = densified(student)
-        imitating.imitate_early(student, network, photos, recipe, steps)
+        imitate_early(student, network, photos, recipe, steps)
     else:
-        imitating.imitate(student, network, photos, recipe, steps)
-    fitting.save(student, out / "imitation.pt", recipe, {"epoch": -1})
+        imitate_features(student, network, photos, recipe, steps)
+    save_checkpoint(student, out / "imitation.pt", recipe, {"epoch": -1})
 
 
 @main.command()
@@ -297,10 +295,10 @@ def distil(
     log_to(out)
     torch.manual_seed(seed)
     training, validation = read(sets, pool, labels)
-    network, _ = fitting.load(checkpoint)
+    network, _ = load_checkpoint(checkpoint)
     network = leaned(network) if lean else network
-    recipe = fitting.Recipe(epochs=epochs, scale=scale, whole=whole, keep_statistics=keep_statistics, seed=seed).at(rate)
-    fitting.fit(network, training, validation, out, recipe, resume)
+    recipe = Recipe(epochs=epochs, scale=scale, whole=whole, keep_statistics=keep_statistics, seed=seed).at(rate)
+    fit_network(network, training, validation, out, recipe, resume)
 
 
 @main.command()
@@ -308,8 +306,8 @@ def distil(
 @click.argument("sets", nargs=-1, required=True, type=FOLDER)
 def bias(checkpoint: Path, sets: tuple[Path, ...]) -> None:
     """Compare strengths of the centre bias. Uses the validation photos of gaze SETS, whole and as off-centre windows."""
-    network, state = fitting.load(checkpoint)
-    _, validation = fitting.read_sets(list(sets))
+    network, state = load_checkpoint(checkpoint)
+    _, validation = read_sets(list(sets))
     click.echo("strength  KL whole  KL windows  mean")
     for strength, (whole, windows) in compare_biases(network, validation, BIAS_STRENGTHS, state["recipe"]["scale"]).items():
         click.echo(f"{strength:8.2f}  {whole:8.4f}  {windows:10.4f}  {(whole + windows) / 2:.4f}")
@@ -318,12 +316,12 @@ def bias(checkpoint: Path, sets: tuple[Path, ...]) -> None:
 @main.command()
 @click.argument("checkpoint", type=FILE)
 @click.argument("onnx", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--bias-strength", default=exporting.BIAS_STRENGTH, show_default=True, help="Strength of the mean centre bias.")
-@click.option("--sharpness", default=exporting.SHARPNESS, show_default=True, help="Power that sharpens the density.")
+@click.option("--bias-strength", default=BIAS_STRENGTH, show_default=True, help="Strength of the mean centre bias.")
+@click.option("--sharpness", default=SHARPNESS, show_default=True, help="Power that sharpens the density.")
 @click.option("--int8", "calibration", multiple=True, type=FOLDER, help="Quantise, calibrated on this gaze set; repeatable.")
 def export(checkpoint: Path, onnx: Path, bias_strength: float, sharpness: float, calibration: tuple[Path, ...]) -> None:
     """Write a CHECKPOINT as an ONNX file, and check it against torch."""
-    exporting.export(checkpoint, onnx, bias_strength, sharpness, training_photos(calibration))
+    export_student(checkpoint, onnx, bias_strength, sharpness, training_photos(calibration))
 
 
 @main.command()
@@ -333,9 +331,9 @@ def export(checkpoint: Path, onnx: Path, bias_strength: float, sharpness: float,
 def restore(onnx: Path, sets: tuple[Path, ...], out: Path) -> None:
     """Rebuild a checkpoint from an exported student. Uses photos of gaze SETS. Writes restored.pt to --out."""
     log_to(out)
-    photos, _ = fitting.read_sets(list(sets))
-    few = photos[:: max(1, len(photos) // exporting.CALIBRATION_PHOTOS)]
-    fitting.save(restoring.restore(onnx, few), out / "restored.pt", fitting.Recipe(), {"epoch": -1})
+    photos, _ = read_sets(list(sets))
+    few = photos[:: max(1, len(photos) // CALIBRATION_PHOTOS)]
+    save_checkpoint(restore_network(onnx, few), out / "restored.pt", Recipe(), {"epoch": -1})
 
 
 if __name__ == "__main__":

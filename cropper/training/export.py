@@ -19,7 +19,7 @@ from cropper.model.inputs import SHAPES, prepare, shape_for
 from cropper.model.runtime import onnxruntime
 from cropper.training.data import Photo
 from cropper.training.exported import Exported
-from cropper.training.fit import load
+from cropper.training.fit import load_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ TOLERANCE = 1e-3
 CALIBRATION_PHOTOS = 128
 
 
-def export(checkpoint: Path, path: Path, bias_strength: float, sharpness: float, calibration: list[Photo]) -> None:
+def export_student(checkpoint: Path, path: Path, bias_strength: float, sharpness: float, calibration: list[Photo]) -> None:
     """Write a checkpoint's student as an ONNX file that meets the model contract.
 
     Checks the float32 graph against torch. With calibration photos, then quantises it to int8.
@@ -41,7 +41,7 @@ def export(checkpoint: Path, path: Path, bias_strength: float, sharpness: float,
         AssertionError: if, at any input shape, a density of the float32 graph differs from torch's by 1e-3 of its peak or more.
         ValueError: if the calibration photos do not span black to white.
     """
-    network, state = load(checkpoint)
+    network, state = load_checkpoint(checkpoint)
     model = Exported(network, bias_strength, sharpness).eval()
     with TemporaryDirectory() as folder:
         float32 = Path(folder) / "float32.onnx"

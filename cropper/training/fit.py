@@ -13,13 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from cropper.training.data import (
-    Batch,
-    EpochBatches,
-    Photo,
-    jitter_colours,
-    read_gaze_set,
-)
+from cropper.training.data import Batch, EpochBatches, Photo, jitter_colours, read_gaze_set
 from cropper.training.network import GazeNetwork, Shape, log_normalised
 from cropper.training.validation import log_scores
 
@@ -103,7 +97,9 @@ def read_sets(folders: list[Path]) -> tuple[list[Photo], list[Photo]]:
     return training, validation
 
 
-def fit(network: GazeNetwork, training: list[Photo], validation: list[Photo], out: Path, recipe: Recipe, resume: bool) -> Path:
+def fit_network(
+    network: GazeNetwork, training: list[Photo], validation: list[Photo], out: Path, recipe: Recipe, resume: bool
+) -> Path:
     """Train a network in place, write ``out/epoch-N.pt`` after every epoch, and return the path of the last one.
 
     With ``resume``, training continues from the newest checkpoint in ``out``.
@@ -144,7 +140,7 @@ def fit(network: GazeNetwork, training: list[Photo], validation: list[Photo], ou
         bar.close()
         path = out / f"epoch-{epoch}.pt"
         progress = {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "epoch": epoch}
-        save(network, path, recipe, progress)
+        save_checkpoint(network, path, recipe, progress)
         log.info("epoch %d: loss %.4f, saved %s", epoch, float(np.mean(losses)), path)
         log_scores(network, validation, recipe.scale)
     return out / f"epoch-{recipe.epochs - 1}.pt"
@@ -164,13 +160,13 @@ def augmented(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: 
         yield network.normalised(jitter_colours(batch.image.float(), generator)), batch
 
 
-def save(network: GazeNetwork, path: Path, recipe: Recipe, progress: dict[str, Any]) -> None:
+def save_checkpoint(network: GazeNetwork, path: Path, recipe: Recipe, progress: dict[str, Any]) -> None:
     """Write a checkpoint: the network, its shape and recipe, and the state that a resumed run needs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"network": network.state_dict(), "shape": asdict(network.shape), "recipe": asdict(recipe), **progress}, path)
 
 
-def load(checkpoint: Path) -> tuple[GazeNetwork, dict[str, Any]]:
+def load_checkpoint(checkpoint: Path) -> tuple[GazeNetwork, dict[str, Any]]:
     """Return a trained network in evaluation mode, and the contents of its checkpoint."""
     state = torch.load(checkpoint, weights_only=True)
     network = GazeNetwork(Shape(**state["shape"]))

@@ -57,7 +57,7 @@ def imitate_early(student: GazeNetwork, network: GazeNetwork, photos: list[Photo
     student.eval()
 
 
-def imitate(student: GazeNetwork, network: GazeNetwork, photos: list[Photo], recipe: Recipe, steps: int) -> None:
+def imitate_features(student: GazeNetwork, network: GazeNetwork, photos: list[Photo], recipe: Recipe, steps: int) -> None:
     """Train a student, in place, to reproduce the features and the density of the network it was made from.
 
     The narrowed layers lie between the features. The log shows, at each of TAP_STRIDES, the share of the features' variance that

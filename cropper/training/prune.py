@@ -34,7 +34,9 @@ MULTIPLY_COST = 0.0045
 DEPTHWISE_COST = {3: 0.45, 5: 0.85}
 
 
-def prune(network: GazeNetwork, photos: list[Photo], recipe: Recipe, share: float, rounds: int, steps: int) -> GazeNetwork:
+def prune_network(
+    network: GazeNetwork, photos: list[Photo], recipe: Recipe, share: float, rounds: int, steps: int
+) -> GazeNetwork:
     """Cut hidden channels until their blocks cost only a share of the original cost; train in each round.
 
     Args:

@@ -25,7 +25,7 @@ from cropper.training.network import LEAN_CHANNELS, GazeNetwork, Shape
 _TRUNK_NORMS = {"_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2"}
 
 
-def restore(path: Path, photos: list[Photo]) -> GazeNetwork:
+def restore_network(path: Path, photos: list[Photo]) -> GazeNetwork:
     """Rebuild the network of a Lite0 student's ONNX file, int8 or not, and return it in evaluation mode.
 
     A new export at the same bias strength and sharpness gives the same densities, up to rounding. All gaze sets get the file's

@@ -17,7 +17,7 @@ from cropper.model.runtime import onnxruntime
 from cropper.training.data import WHOLE, Photo, resampled, scaled_shape
 from cropper.training.export import write_float32
 from cropper.training.exported import Exported
-from cropper.training.fit import load
+from cropper.training.fit import load_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Teacher:
     def __init__(self, members: list[tuple[Path, float]], bias_strength: float = 0.0) -> None:
         self.members: list[tuple[onnxruntime.InferenceSession, float]] = []
         for checkpoint, scale in members:
-            network, _ = load(checkpoint)
+            network, _ = load_checkpoint(checkpoint)
             with TemporaryDirectory() as folder:
                 path = Path(folder) / "member.onnx"
                 write_float32(Exported(network, bias_strength, SHARPNESS).eval(), path)

@@ -8,16 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from cropper.training.data import (
-    VALIDATION_SHAPE,
-    WHOLE,
-    Batch,
-    Photo,
-    batch_scale,
-    make_batch,
-    random_window,
-    scaled_shape,
-)
+from cropper.training.data import VALIDATION_SHAPE, WHOLE, Batch, Photo, batch_scale, make_batch, random_window, scaled_shape
 from cropper.training.network import GazeNetwork, log_normalised
 
 log = logging.getLogger(__name__)

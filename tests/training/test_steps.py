@@ -17,29 +17,18 @@ torch = pytest.importorskip("torch", reason="needs the extra `train`")
 from click.testing import CliRunner  # noqa: E402
 
 from cropper.model.saliency import Saliency  # noqa: E402
-from cropper.training import fit as fitting  # noqa: E402
 from cropper.training.__main__ import main  # noqa: E402
-from cropper.training.data import (  # noqa: E402
-    EpochBatches,
-    Photo,
-    plain_photos,
-)
-from cropper.training.export import (  # noqa: E402
-    BIAS_STRENGTH,
-    SHARPNESS,
-)
+from cropper.training.data import EpochBatches, Photo, plain_photos  # noqa: E402
+from cropper.training.export import BIAS_STRENGTH, SHARPNESS  # noqa: E402
 from cropper.training.exported import Exported  # noqa: E402
-from cropper.training.imitate import (  # noqa: E402
-    imitate,
-    imitate_early,
+from cropper.training.fit import (  # noqa: E402
+    Recipe,
+    load_checkpoint,
+    read_sets,
 )
-from cropper.training.network import (  # noqa: E402
-    GazeNetwork,
-    Shape,
-    densified,
-    log_normalised,
-)
-from cropper.training.prune import prune  # noqa: E402
+from cropper.training.imitate import imitate_early, imitate_features  # noqa: E402
+from cropper.training.network import GazeNetwork, Shape, densified, log_normalised  # noqa: E402
+from cropper.training.prune import prune_network  # noqa: E402
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 # Left, top, right and bottom, as shares of the photo's sides.
@@ -80,7 +69,7 @@ def exported(folder: Path) -> Path:
 
 
 def test_fit_writes_a_checkpoint_an_epoch_and_a_log(folder: Path) -> None:
-    network, state = fitting.load(folder / "fit" / "epoch-0.pt")
+    network, state = load_checkpoint(folder / "fit" / "epoch-0.pt")
     assert state["epoch"] == 0
     assert network.shape.sets == ("set",)
     assert "epoch 0: loss" in (folder / "fit" / "log.txt").read_text()
@@ -104,7 +93,7 @@ def student(folder: Path) -> Path:
     run("prune", folder / "dense" / "imitation.pt", folder / "set", "--out", folder / "pruned", *options)
     run("imitate", folder / "pruned" / "pruned.pt", checkpoint, folder / "set", "--out", folder / "like", *steps)
     with pytest.MonkeyPatch.context() as patch:  # MTCNN's package is of an older torch, and is installed by hand
-        patch.setattr("cropper.training.faces.mtcnn", lambda: lambda bgr: np.array([FACE]))
+        patch.setattr("cropper.training.__main__.mtcnn", lambda: lambda bgr: np.array([FACE]))
         run("faces", folder / "labels", "--pool", folder / "pool", "--weight", 3, "--out", folder / "labels-faces")
     data = [folder / "set", "--pool", folder / "pool", "--labels", folder / "labels-faces"]
     how = ["--out", folder / "student", "--epochs", 1, "--scale", 0.5, "--keep-statistics"]
@@ -116,7 +105,7 @@ def student(folder: Path) -> Path:
 
 def exported_density(checkpoint: Path, photo: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What the float32 graph of a checkpoint gives."""
-    network, _ = fitting.load(checkpoint)
+    network, _ = load_checkpoint(checkpoint)
     with torch.no_grad():
         return Exported(network, BIAS_STRENGTH, SHARPNESS).eval()(torch.from_numpy(photo)[None])[0].numpy()
 
@@ -154,27 +143,27 @@ def test_the_students_steps_make_a_smaller_model_that_keeps_the_contract(student
 
 
 def test_fisher_information_finds_the_channels_that_say_nothing(folder: Path) -> None:
-    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
+    network, _ = load_checkpoint(folder / "fit" / "epoch-0.pt")
     with torch.no_grad():
         network.blocks[8]._project_conv.weight[:, ::2] = 0  # every other hidden channel reaches nothing
     dead = network.blocks[8]._project_conv.in_channels / 2
-    training, _ = fitting.read_sets([folder / "set"])
-    recipe = fitting.Recipe(scale=0.5, batch_size=4, trunk_rate=0, head_rate=0)
-    prune(network, training, recipe, share=0.6, rounds=1, steps=2)
+    training, _ = read_sets([folder / "set"])
+    recipe = Recipe(scale=0.5, batch_size=4, trunk_rate=0, head_rate=0)
+    prune_network(network, training, recipe, share=0.6, rounds=1, steps=2)
     reach = network.blocks[8]._project_conv.weight.detach().abs().amax(dim=(0, 2, 3))
     assert (reach == 0).sum() < 0.1 * dead
 
 
 def test_what_is_pruned_keeps_its_width_when_its_first_layers_are_made_dense(folder: Path) -> None:
-    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
+    network, _ = load_checkpoint(folder / "fit" / "epoch-0.pt")
     network.keep_hidden([torch.arange(hidden // 2) for hidden in network.hidden])
     dense = densified(network)
     assert dense.hidden == (*densified(GazeNetwork(Shape())).hidden[:3], *network.hidden)
 
 
 def test_kept_statistics_are_those_from_before(student: Path) -> None:
-    before, _ = fitting.load(student / "like" / "imitation.pt")
-    after, _ = fitting.load(student / "student" / "epoch-0.pt")
+    before, _ = load_checkpoint(student / "like" / "imitation.pt")
+    after, _ = load_checkpoint(student / "student" / "epoch-0.pt")
     for name, value in before.state_dict().items():
         if "running" in name:
             torch.testing.assert_close(after.state_dict()[name], value, rtol=0, atol=0)
@@ -183,18 +172,18 @@ def test_kept_statistics_are_those_from_before(student: Path) -> None:
 
 
 def test_pruning_narrows_dense_blocks_too(student: Path) -> None:
-    dense, _ = fitting.load(student / "dense" / "imitation.pt")
-    pruned, _ = fitting.load(student / "pruned" / "pruned.pt")
+    dense, _ = load_checkpoint(student / "dense" / "imitation.pt")
+    pruned, _ = load_checkpoint(student / "pruned" / "pruned.pt")
     assert min(kept / whole for kept, whole in zip(pruned.hidden[:3], dense.hidden[:3], strict=True)) < 1
     assert pruned.stem[0].weight.shape == dense.stem[0].weight.shape
 
 
 def test_a_pruned_student_learns_the_features_of_its_original(folder: Path) -> None:
-    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
-    student, _ = fitting.load(folder / "fit" / "epoch-0.pt")
+    network, _ = load_checkpoint(folder / "fit" / "epoch-0.pt")
+    student, _ = load_checkpoint(folder / "fit" / "epoch-0.pt")
     student.keep_hidden([torch.arange(hidden // 2) for hidden in student.hidden])
     student.frozen = 0
-    training, _ = fitting.read_sets([folder / "set"])
+    training, _ = read_sets([folder / "set"])
     image = network.normalised(torch.from_numpy(np.stack([photo.bgr[:96, :128] for photo in training[:4]])))
 
     def unexplained() -> float:
@@ -203,16 +192,16 @@ def test_a_pruned_student_learns_the_features_of_its_original(folder: Path) -> N
             return sum(float((mine - wanted).square().mean() / wanted.var()) for mine, wanted in pairs)
 
     before = unexplained()
-    imitate(student, network, training, fitting.Recipe(scale=0.5, batch_size=4), steps=12)
+    imitate_features(student, network, training, Recipe(scale=0.5, batch_size=4), steps=12)
     assert unexplained() < 0.95 * before
 
 
 def test_dense_layers_learn_the_first_features_and_leave_the_others_alone(folder: Path) -> None:
-    network, _ = fitting.load(folder / "fit" / "epoch-0.pt")
+    network, _ = load_checkpoint(folder / "fit" / "epoch-0.pt")
     student = densified(network)
     later = student.blocks[student.early]._expand_conv.weight.detach().clone()
     torch.testing.assert_close(later, network.blocks[network.early]._expand_conv.weight)
-    training, _ = fitting.read_sets([folder / "set"])
+    training, _ = read_sets([folder / "set"])
     image = network.normalised(torch.from_numpy(np.stack([photo.bgr[:96, :128] for photo in training[:4]])))
 
     def unexplained() -> float:
@@ -221,7 +210,7 @@ def test_dense_layers_learn_the_first_features_and_leave_the_others_alone(folder
             return float((mine - wanted).square().mean() / wanted.var())
 
     before = unexplained()
-    imitate_early(student, network, training, fitting.Recipe(scale=0.5, batch_size=4), steps=12)
+    imitate_early(student, network, training, Recipe(scale=0.5, batch_size=4), steps=12)
     assert unexplained() < 0.95 * before
     torch.testing.assert_close(student.blocks[student.early]._expand_conv.weight, later, rtol=0, atol=0)
 
@@ -231,7 +220,7 @@ def test_a_checkpoint_is_restored_from_the_file_it_became(student: Path) -> None
     checkpoint = student / "student" / "epoch-0.pt"
     run("restore", student / "int8.onnx", student / "set", "--out", student / "restored")
     restored = student / "restored" / "restored.pt"
-    assert fitting.load(restored)[0].shape == fitting.load(checkpoint)[0].shape
+    assert load_checkpoint(restored)[0].shape == load_checkpoint(checkpoint)[0].shape
     photo = cv2.resize(imread(str(SAMPLES / "cat.jpg")), (384, 288)).astype(np.uint8, copy=False)
     one, other = (exported_density(path, photo).ravel() for path in (restored, checkpoint))
     assert np.corrcoef(one, other)[0, 1] > 0.97
