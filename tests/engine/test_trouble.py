@@ -159,7 +159,7 @@ def test_an_in_that_goes_away_ends_a_run_and_is_not_struck_from_the_ledger(photo
     here = run_batch(photos, tmp_path / "out", Settings((SIZE,)), 1)
     next(here)
     photos.rename(tmp_path / "gone")
-    with pytest.raises(UsageError, match="the folder is gone; run again when it is back"):
+    with pytest.raises(UsageError, match="the folder is gone; when it is back, run again"):
         list(here)
     assert len(list(read_rows(tmp_path / "out/boxes.csv"))) == MANY
     (tmp_path / "gone").rename(photos)
