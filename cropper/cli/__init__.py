@@ -18,6 +18,7 @@ from cropper.cli.bench import bench
 from cropper.cli.boxes import boxes
 from cropper.cli.crop import crop
 from cropper.cli.evaluate import evaluate
+from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
 from cropper.cli.formats import formats
 from cropper.cli.ledger import ledger
 from cropper.cli.review import review
@@ -25,7 +26,7 @@ from cropper.cli.sheet import sheet
 from cropper.cli.show import show
 from cropper.cli.signals import end_as_interrupted
 from cropper.cli.supervision import Caller
-from cropper.cli.terminal import INTERRUPTED, SOME_FAILED, WRONG_USAGE, open_closed_streams, say, usable_cores
+from cropper.cli.terminal import open_closed_streams, say, usable_cores
 from cropper.errors import CropperError, PhotoError
 from cropper.process.memory import keep_memory
 

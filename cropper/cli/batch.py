@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import focus_option, jobs_option
-from cropper.cli.settings import settings_options
+from cropper.cli.settings_options import settings_options
 from cropper.cli.signals import end_without, held_back
 from cropper.cli.supervision import STOPPED, supervised
-from cropper.cli.terminal import INTERRUPTED, SOME_FAILED, progress, say, usable_cores
+from cropper.cli.terminal import progress, say, usable_cores
 from cropper.cli.types import Seconds, ShardType, Where
 from cropper.errors import UsageError
 from cropper.settings import ENGINES, LOCAL, RAY

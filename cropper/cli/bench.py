@@ -9,7 +9,7 @@ import click
 
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import jobs_option
-from cropper.cli.settings import settings_options
+from cropper.cli.settings_options import settings_options
 from cropper.cli.types import WholeNumber
 from cropper.errors import UsageError
 

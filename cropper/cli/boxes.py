@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from cropper.cli.exit_codes import SOME_FAILED
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import (
     candidates_option,
@@ -22,8 +23,8 @@ from cropper.cli.options import (
     jobs_option,
     limits_options,
 )
-from cropper.cli.settings import choosing_options
-from cropper.cli.terminal import SOME_FAILED, say
+from cropper.cli.settings_options import choosing_options
+from cropper.cli.terminal import say
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def boxes(
     cropper boxes photo.jpg --template '{width}x{height}+{x}+{y}'
     find . -name '*.jpg' -print0 | cropper boxes -0 - --format csv
     """
-    from cropper.engine.decisions import split, stream
+    from cropper.engine.decision_stream import split, stream
     from cropper.imaging.opencv import libraries_muted
     from cropper.ledger.focus_file import read_focus_file
     from cropper.settings import Settings

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cropper.cli.help import Heading, command, option
-from cropper.cli.settings import settings_options
+from cropper.cli.settings_options import settings_options
 from cropper.cli.terminal import is_stdout, say
 from cropper.errors import OutputError, UsageError, reading
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cropper.cli.exit_codes import SOME_FAILED
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import fast_option, jobs_option, limits_options, photos_option
-from cropper.cli.terminal import SOME_FAILED, progress
+from cropper.cli.terminal import progress
 
 if TYPE_CHECKING:
     from cropper.settings import Limits

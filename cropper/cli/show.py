@@ -12,7 +12,7 @@ import click
 
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import candidates_option, fast_option, limits_options
-from cropper.cli.settings import choosing_options
+from cropper.cli.settings_options import choosing_options
 from cropper.cli.terminal import say
 from cropper.errors import UsageError
 

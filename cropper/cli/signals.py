@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
-from cropper.cli.terminal import INTERRUPTED
+from cropper.cli.exit_codes import INTERRUPTED
 
 
 def end_as_interrupted() -> None:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cropper.cli.exit_codes import INTERRUPTED
 from cropper.cli.help import Function
-from cropper.cli.terminal import INTERRUPTED, say
+from cropper.cli.terminal import say
 from cropper.process.child import can_fork
 
 if TYPE_CHECKING:

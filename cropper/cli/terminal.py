@@ -1,4 +1,4 @@
-"""The command line's exit codes, its messages on stderr, and its progress bar."""
+"""The command line's messages on stderr, and its progress bar."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from typing import Any
 import click
 
 from cropper.errors import UsageError, printable
-
-SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130  # exit codes
 
 
 def is_stdout(output: Path) -> bool:

@@ -16,7 +16,7 @@ from cropper.imaging.resize import on_white, resized
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import DONE, LIMITS, Choosing, Limits, Target
-from cropper.views import drawing
+from cropper.views import heatmap
 
 # Bounds of the long side of a picture, in pixels: enough for lines and words, not more than a screen has.
 SHORTEST, LONGEST = 900, 1600
@@ -83,17 +83,17 @@ def label_of(target: Target, number: int, decision: Decision) -> str:
 def picture_of(photo: DecidedPhoto) -> NDArray[np.uint8]:
     """Draw the heat, the boxes and their focus on the photo, with a legend below: uint8 [h, w, 3] BGR."""
     drawn = _drawn(photo, _size_to_draw(photo.width, photo.height))
-    return drawing.with_legend(drawn, photo.density, photo.boxes)
+    return heatmap.with_legend(drawn, photo.density, photo.boxes)
 
 
 def preview_of(photo: DecidedPhoto, columns: int, rows: int) -> str:
     """Draw the same as text for a terminal with 24-bit colour, in at most ``columns`` and ``rows``, with the legend below."""
     share = min(columns / photo.width, 2 * rows / photo.height)
     size = max(1, round(photo.width * share)), max(1, round(photo.height * share))
-    lines = [drawing.half_blocks(_drawn(photo, size))]
+    lines = [heatmap.half_blocks(_drawn(photo, size))]
     for number, (label, box) in enumerate(photo.boxes):
-        blue, green, red = drawing.colour_of(number)
-        lines.append(f"\x1b[38;2;{red};{green};{blue}m\u25a0\x1b[0m {drawing.words_of(label, box)}")
+        blue, green, red = heatmap.colour_of(number)
+        lines.append(f"\x1b[38;2;{red};{green};{blue}m\u25a0\x1b[0m {heatmap.words_of(label, box)}")
     return "\n".join(lines)
 
 
@@ -106,7 +106,7 @@ def _size_to_draw(width: int, height: int) -> tuple[int, int]:
 def _drawn(photo: DecidedPhoto, size: tuple[int, int]) -> NDArray[np.uint8]:
     # Boxes are in pixels of the original; the drawing needs pixels of the picture.
     boxes = [(label, box.scaled(size[0] / photo.width, size[1] / photo.height)) for label, box in photo.boxes]
-    return drawing.draw(resized(photo.bgr, size), photo.density, boxes)
+    return heatmap.draw(resized(photo.bgr, size), photo.density, boxes)
 
 
 def save(picture: NDArray[np.uint8], path: Path) -> None:

@@ -24,7 +24,7 @@ from cropper.model.inputs import share_needed
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import LIMITS, Limits
-from cropper.views import drawing
+from cropper.views import heatmap
 from cropper.views.lettering import lettered, text_width, wrapped, write, write_line
 from cropper.views.selection import Selection, SheetPhoto, share_of
 
@@ -94,7 +94,7 @@ def draw_sheet(
         reason = f"the sheet would have {width} x {height} pixels, and image files hold up to {LARGEST_SIDE} a side"
         raise UsageError(reason, remedy="show fewer photos with --most, or choose --columns")
 
-    canvas = np.full((height, width, 3), drawing.PAPER, np.uint8)
+    canvas = np.full((height, width, 3), heatmap.PAPER, np.uint8)
     corners = [
         (_GAP + number % columns * (cell_width + _GAP), _HEAD + number // columns * (cell_height + _GAP))
         for number in range(len(entries))
@@ -171,7 +171,7 @@ def _read_original(
     original = np.asarray(resized(pixels, shown), np.uint8)
     if model is not None:
         (maps,) = infer_maps([photo], model)
-        cell.heat = drawing.draw(original, maps.density, ())
+        cell.heat = heatmap.draw(original, maps.density, ())
     decided_for = {(row.image_width, row.image_height) for row in entry.rows if row.size in boxes}
     if decided_for - {(str(size[0]), str(size[1]))}:
         cell.original = original
@@ -188,7 +188,7 @@ def _with_boxes(picture: Pixels, boxes: list[Box]) -> Pixels:
     for box in boxes:
         inside = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
         drawn[inside] = picture[inside]
-    drawing.draw_boxes(drawn, boxes, _LINE)
+    heatmap.draw_boxes(drawn, boxes, _LINE)
     return drawn
 
 
@@ -244,7 +244,7 @@ def _write_caption(
             continue
         kept = f"{share_of(row.kept):.0%}"
         words = f"keeps {kept}" if len(slots) == 1 else f"{label} {kept}"
-        colour = drawing.colour_of(drawn.index(label))
+        colour = heatmap.colour_of(drawn.index(label))
         write(canvas, words, (x, baseline), _LETTERS, colour, width=slots[label][0] + _GAP)
 
 

@@ -27,7 +27,7 @@ import click
 import hostile
 from killed import child_of
 
-from cropper.cli.terminal import INTERRUPTED
+from cropper.cli.exit_codes import INTERRUPTED
 from cropper.engine.pipeline import MAX_IN_FLIGHT as UNDER_WAY
 from cropper.image_formats import PHOTO_EXTENSIONS
 from cropper.ledger.state import TABLE_NAME

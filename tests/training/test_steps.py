@@ -18,16 +18,27 @@ from click.testing import CliRunner  # noqa: E402
 
 from cropper.model.saliency import Saliency  # noqa: E402
 from cropper.training.__main__ import main  # noqa: E402
-from cropper.training.data import EpochBatches, Photo, plain_photos  # noqa: E402
-from cropper.training.export import BIAS_STRENGTH, SHARPNESS  # noqa: E402
-from cropper.training.exported import Exported  # noqa: E402
-from cropper.training.fit import (  # noqa: E402
-    Recipe,
-    load_checkpoint,
-    read_sets,
+from cropper.training.data import (  # noqa: E402
+    EpochBatches,
+    Photo,
+    plain_photos,
 )
-from cropper.training.imitate import imitate_early, imitate_features  # noqa: E402
-from cropper.training.network import GazeNetwork, Shape, densified, log_normalised  # noqa: E402
+from cropper.training.export import (  # noqa: E402
+    BIAS_STRENGTH,
+    SHARPNESS,
+)
+from cropper.training.exported import Exported  # noqa: E402
+from cropper.training.fit import Recipe, load_checkpoint, read_sets  # noqa: E402
+from cropper.training.imitate import (  # noqa: E402
+    imitate_early,
+    imitate_features,
+)
+from cropper.training.network import (  # noqa: E402
+    GazeNetwork,
+    Shape,
+    densified,
+    log_normalised,
+)
 from cropper.training.prune import prune_network  # noqa: E402
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"

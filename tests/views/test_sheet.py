@@ -20,7 +20,7 @@ from cropper.geometry import Box
 from cropper.ledger.table import HEADER, read_rows
 from cropper.model.saliency import Saliency
 from cropper.settings import Settings, Target
-from cropper.views import drawing
+from cropper.views import heatmap
 from cropper.views.selection import is_of_the_ledger, select
 from cropper.views.sheet import _EMPTY, LARGEST_SIDE, SLOT, draw_sheet
 
@@ -108,7 +108,7 @@ def test_boxes_have_the_overlays_colours(folder: Path, tmp_path: Path) -> None:
     out = made(folder, tmp_path / "out", WIDE, Target((1, 1)), Target((9, 16)))
     sheet = draw_sheet(select(out, 9, False), out, folder)
     for number in range(3):
-        assert (sheet == drawing.colour_of(number)).all(axis=2).sum() > 600
+        assert (sheet == heatmap.colour_of(number)).all(axis=2).sum() > 600
 
 
 def test_photos_that_are_gone_broken_or_changed_stop_nothing(folder: Path, tmp_path: Path, make_photo: MakePhoto) -> None:

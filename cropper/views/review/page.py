@@ -29,7 +29,7 @@ from cropper.ledger.state import TABLE_NAME, photos_of
 from cropper.ledger.table import FAILED, Row, read_rows
 from cropper.model.saliency import BUNDLED_MODEL, FAST_MODEL, Saliency
 from cropper.settings import LIMITS, Limits
-from cropper.views import drawing
+from cropper.views import heatmap
 from cropper.views.review.pictures import FOLDER, HOW_MADE, make_pictures, name_of, pictures_of, remove_others, write_file
 
 PAGE = "review.html"
@@ -205,7 +205,7 @@ def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str]) -
         "title": printable(os.path.basename(absolute)),
         "folder": FOLDER,
         "sizes": sizes,
-        "colours": ["#{2:02x}{1:02x}{0:02x}".format(*drawing.colour_of(number)) for number in range(_COLOURS)],
+        "colours": ["#{2:02x}{1:02x}{0:02x}".format(*heatmap.colour_of(number)) for number in range(_COLOURS)],
         "byHand": BY_HAND,
         "command": command,
     }

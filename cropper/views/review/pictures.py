@@ -26,7 +26,7 @@ from cropper.model.saliency import Saliency
 from cropper.settings import Limits
 from cropper.storage import thumbnails
 from cropper.storage.atomic import replacing
-from cropper.views import drawing
+from cropper.views import heatmap
 
 FOLDER = "review_files"
 
@@ -117,7 +117,7 @@ def _size_within(width: int, height: int, side: int) -> tuple[int, int]:
 def _heat(density: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Colour a density as a layer for the photo, uint8 [h, w, 4] BGRA."""
     rows, columns = density.shape
-    return drawing.heat_layer(density, columns * _HEAT_SCALE, rows * _HEAT_SCALE)
+    return heatmap.heat_layer(density, columns * _HEAT_SCALE, rows * _HEAT_SCALE)
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cropper.geometry import Box
-from cropper.views import drawing
-from cropper.views.drawing import colour_of, draw, half_blocks, relative_heat, with_legend, words_of
+from cropper.views import heatmap
+from cropper.views.heatmap import colour_of, draw, half_blocks, relative_heat, with_legend, words_of
 
 FLAT = np.full((8, 12), 1 / 96)
 
@@ -72,7 +72,7 @@ def test_heat_colours_the_subject_but_does_not_hide_it(photo: NDArray[np.uint8])
 
 
 def test_colours_of_heat_are_perceptually_even() -> None:
-    ramp = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], drawing._COLOUR_MAP)
+    ramp = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], heatmap._COLOUR_MAP)
     lightness = cv2.cvtColor(ramp.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)[0, :, 0]
     steps = np.diff(lightness[::16])
     assert steps.min() > 0
@@ -110,7 +110,7 @@ def test_boxes_that_share_their_sides_are_all_seen(photo: NDArray[np.uint8]) -> 
 
 def test_box_colours_differ_from_each_other_and_from_the_heat() -> None:
     colours = [colour_of(number) for number in range(5)]
-    heat = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], drawing._COLOUR_MAP)[0].astype(int)
+    heat = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[None], heatmap._COLOUR_MAP)[0].astype(int)
     for number, colour in enumerate(colours):
         assert np.abs(heat - colour).sum(axis=1).min() > 60
         assert all(np.abs(np.subtract(colour, other)).sum() > 100 for other in colours[:number])
@@ -148,13 +148,13 @@ def test_the_legend_has_the_heats_colours_in_order() -> None:
 @pytest.mark.parametrize("number", [1, 5, 12])
 def test_the_legend_names_every_box_within_its_width(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     written = []
-    monkeypatch.setattr(drawing, "_write", lambda strip, words, x, middle, scale: written.append((id(strip), words, x, scale)))
+    monkeypatch.setattr(heatmap, "_write", lambda strip, words, x, middle, scale: written.append((id(strip), words, x, scale)))
     boxes = [(f"{n}:1", box(0, 0, 10, 10, kept=n / 20)) for n in range(number)]
     picture = with_legend(np.zeros((10, 600, 3), np.uint8), peaked(), boxes)
     keys = [entry for entry in written if "keeps" in entry[1]]
     assert [words for _, words, _, _ in keys] == [words_of(*labelled) for labelled in boxes]
     for strip, words, x, scale in keys:
-        right = x + drawing._text_width(words, scale)
+        right = x + heatmap._text_width(words, scale)
         assert right <= 600
         assert not any(s == strip and x < other <= right for s, _, other, _ in keys)  # no words on other words
     for labelled in range(min(number, 5)):
@@ -163,7 +163,7 @@ def test_the_legend_names_every_box_within_its_width(number: int, monkeypatch: p
 
 def test_a_legend_tells_how_dense_the_hottest_colour_is(monkeypatch: pytest.MonkeyPatch) -> None:
     written = []
-    monkeypatch.setattr(drawing, "_write", lambda strip, words, x, middle, scale: written.append((words, x)))
+    monkeypatch.setattr(heatmap, "_write", lambda strip, words, x, middle, scale: written.append((words, x)))
     density = peaked()
     with_legend(np.zeros((10, 900, 3), np.uint8), density, [])
     ticks = [(words, x) for words, x in written if re.fullmatch(r"\d+x", words)]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cropper.engine.decisions import split, stream
+from cropper.engine.decision_stream import split, stream
 from cropper.settings import Settings, Target
 
 SETTINGS = Settings((Target((1, 1)), Target((16, 9), (64, 36))))
