@@ -76,6 +76,7 @@ def _numbers(*names: str) -> frozenset[int]:
 
 _NO_ROOM = _numbers("ENOSPC", "EDQUOT")
 _NO_MORE_FILES = _numbers("EMFILE", "ENFILE")
+_NOT_ALLOWED = _numbers("EACCES", "EPERM")
 _BROKEN_DISK = _numbers("EIO", "EROFS", "EFBIG", "ENODEV", "ENXIO", "ESTALE", "ENOTCONN", "ESHUTDOWN", "EHOSTDOWN")
 # The remedy where a run keeps what it has done.
 RUN_AGAIN = "run again: it goes on from here"
@@ -91,6 +92,8 @@ def remedy_for(error: OSError, otherwise: str = "") -> str:
         return f"raise the limit on the size of files (ulimit -f) and {RUN_AGAIN}"
     if error.errno in _BROKEN_DISK:
         return f"check the disk and {RUN_AGAIN}"
+    if error.errno in _NOT_ALLOWED:
+        return "check the permissions, and run again"
     return otherwise
 
 
@@ -114,7 +117,7 @@ def reading(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise PhotoError(f"it cannot be read ({error.strerror})", path=path) from error
+        raise PhotoError(f"cannot be read ({error.strerror})", path=path) from error
     except PhotoError as error:
         raise PhotoError(error.what, path=path, remedy=error.remedy) from error
 

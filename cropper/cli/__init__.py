@@ -58,7 +58,7 @@ def cli(ctx: click.Context, config_file: Path | None) -> None:
     cropper formats                           list the formats that work here
 
     You can set an option of a command in three ways. The command line (--size 400x400) wins over an environment variable
-    (CROPPER_BATCH_SIZE=400x400), and the variable wins over the file cropper.toml (size = "400x400" below [batch]).
+    (CROPPER_BATCH_SIZE=400x400), and the variable wins over the file cropper.toml (size = "400x400" under [batch]).
     """
     config.load(ctx, config_file)
 

@@ -101,7 +101,7 @@ def batch(
     cropper batch photos/ thumbnails/ --focus focus.csv
 
     \b
-    One of four machines, before 'cropper ledger merge thumbnails/':
+    One share of the work for each of four machines; then 'cropper ledger merge':
     cropper batch photos/ thumbnails/ --shard 1/4
 
     \b

@@ -42,7 +42,7 @@ def load(ctx: click.Context, file: Path | None) -> None:
             return
         raise UsageError("there is no such file", path=path) from error
     except OSError as error:
-        raise UsageError(f"it cannot be read ({error.strerror})", path=path) from error
+        raise UsageError(f"cannot be read ({error.strerror})", path=path) from error
     if not isinstance(ctx.command, click.Group):
         raise TypeError("options are spread over the commands of a group")
     ctx.meta[_READ_FROM] = path
@@ -98,7 +98,7 @@ def _fill(defaults: dict[str, Any], command: click.Command, table: dict[str, Any
         options = [(below, option) for below, option in _options(command) if _key_of(option) == key]
         if not options:
             remedy = f"'{' '.join(['cropper', *names])} --help' lists the options"
-            raise UsageError(f"no command has an option for {name!r}{where}", path=path, remedy=remedy)
+            raise UsageError(f"{name!r}{where} is not an option of any command", path=path, remedy=remedy)
         problems = []
         for below, option in options:
             try:
@@ -116,7 +116,7 @@ def _fill(defaults: dict[str, Any], command: click.Command, table: dict[str, Any
     for name, inner in tables.items():
         below_it = command.commands.get(name) if isinstance(command, click.Group) else None
         if below_it is None:
-            raise UsageError(f"there is no command for the table [{'.'.join([*names, name])}]", path=path)
+            raise UsageError(f"the table [{'.'.join([*names, name])}] does not name a command", path=path)
         _fill(defaults.setdefault(name, {}), below_it, inner, (*names, name), path)
 
 

@@ -104,7 +104,7 @@ def jobs_option(command: Function) -> Function:
         type=WholeNumber(1),
         default=_default_jobs,
         heading=Heading.SPEED,
-        help="Run this many workers at once.  [default: one for each core that this process may use; with a URL, four]",
+        help="Run this many workers at once.  [default: one for each core that this process may use; with a URL four for each]",
     )(command)
 
 

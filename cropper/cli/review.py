@@ -41,7 +41,7 @@ def review(out: Path, source: Path | None, model: Path | None, jobs: int, limits
     4. Export focus.csv with the page's button, and apply it:
                          cropper batch photos/ thumbnails/ --focus focus.csv
 
-    Give step 4 the same options as step 1: it then makes only the photos again that you changed. If step 1 has --fast, give it to
+    Give step 4 the same options as step 1: it then makes again only the photos that you changed. If step 1 has --fast, give it to
     step 2 too: the heat then shows what the boxes were chosen from. The page needs no network and no server. Its pictures are in
     OUT/review_files. Write the page again after another batch: it keeps the pictures of photos that did not change.
 

@@ -128,7 +128,7 @@ class Pair(click.ParamType[tuple[int, int]]):
             return value
         numbers = str(value).lower().split(self.sign)
         if len(numbers) != 2 or not all(re.fullmatch("[0-9]{1,5}", n) and 1 <= int(n) <= MAX_SIDE for n in numbers):
-            self.fail(f"{value!r} is not two whole numbers from 1 to {MAX_SIDE}, as in {self.example}.", param, ctx)
+            self.fail(f"{value!r} is not {self.name} in whole numbers from 1 to {MAX_SIDE}, such as {self.example}.", param, ctx)
         return int(numbers[0]), int(numbers[1])
 
 
@@ -149,7 +149,7 @@ class Zoomed(click.ParamType[float]):
         except ValueError:
             share = 0.0
         if not 0 < share <= 1:
-            self.fail(f"{value!r} is neither auto nor a share of the largest crop's sides, as in 0.5..1.", param, ctx)
+            self.fail(f"{value!r} is neither auto nor a number above 0 and up to 1, such as 0.5.", param, ctx)
         return share
 
 

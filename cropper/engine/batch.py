@@ -81,7 +81,7 @@ def run_batch(
     source, out = place(source), place(out)
     if source.is_inside(out):
         remedy = "choose an OUT beside IN or inside it, so that no photo can be overwritten"
-        raise UsageError("OUT is IN or holds it", path=out, remedy=remedy)
+        raise UsageError("OUT is the same folder as IN or contains it", path=out, remedy=remedy)
     plan = Plan(source, out, settings, given or {}, shard, resume)
     with (
         engine(source, out, settings, jobs) as workers,

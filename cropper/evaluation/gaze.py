@@ -222,7 +222,7 @@ def _read_table(path: Path) -> dict[str, list[tuple[float, float, float, float]]
                 fixations[row["image"]].append((numbers[0], numbers[1], numbers[2], numbers[3]))
     except OSError as error:
         remedy = f"a gaze set is a folder with images/ and {TABLE}"
-        raise UsageError(f"it cannot be read ({error.strerror})", path=path, remedy=remedy) from error
+        raise UsageError(f"cannot be read ({error.strerror})", path=path, remedy=remedy) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"it is not a CSV table in UTF-8 ({error})", path=path) from error
     if not fixations:

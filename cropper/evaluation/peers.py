@@ -86,7 +86,7 @@ def read_boxes(path: Path, aspect: Aspect, told: bool) -> dict[str, Rectangle]:
                 if boxes.setdefault(name, box) != box:
                     raise UsageError(f"line {table.line_num}: {name} already has a different box", path=path)
     except OSError as error:
-        raise UsageError(f"it cannot be read ({error.strerror})", path=path) from error
+        raise UsageError(f"cannot be read ({error.strerror})", path=path) from error
     except csv.Error as error:
         raise UsageError(f"it is not a CSV table ({error})", path=path) from error
     return boxes

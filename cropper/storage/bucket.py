@@ -132,7 +132,7 @@ class BucketPlace:
             # A start keeps s3fs from asking for the size first.
             data = bytes(retried(lambda: fs.cat_file(path, start=0) if is_one_of(fs, S3) else fs.cat_file(path)))
         except Exception as error:
-            raise PhotoError(f"it cannot be read ({one_line(error)})", path=self) from error
+            raise PhotoError(f"cannot be read ({one_line(error)})", path=self) from error
         return data, known or Version(len(data), 0, "")
 
     def write_thumbnail(self, data: bytes, temporary_name: str, photo_modified_ns: int, ours: bool) -> bool:

@@ -66,7 +66,9 @@ def select(out: Path, most: int, least_kept_first: bool) -> Selection:
     else:
         chosen = [entry for number, entry in enumerate(entries()) if number < most]
     if not photos:
-        raise UsageError(f"holds no {TABLE_NAME} with photos in it", path=out, remedy="give an OUT of 'cropper batch'")
+        raise UsageError(
+            f"there is no {TABLE_NAME} with photos in it", path=out, remedy="give a folder that 'cropper batch' wrote"
+        )
     return Selection(tuple(chosen), photos, failed)
 
 

@@ -173,21 +173,21 @@ WRONG = {
     "no OUT": (["batch", "in"], "Missing argument 'OUT'"),
     "OUT is a file": (["batch", "in", "in/0.jpg"], "is a file"),
     "OUT below a file": (["batch", "in", "in/0.jpg/out"], "choose another OUT"),
-    "OUT is IN": (["batch", "in", "in"], "OUT is IN or holds it"),
-    "OUT holds IN": (["batch", "in", "."], "OUT is IN or holds it"),
-    "size of nothing": (["batch", "in", "out", "--size", "0x360"], "'0x360' is not two whole numbers"),
-    "size of one number": (["batch", "in", "out", "--size", "640"], "as in 640x360"),
-    "size of three": (["batch", "in", "out", "--size", "6x4x2"], "as in 640x360"),
-    "size with a sign": (["batch", "in", "out", "--size", "-6x4"], "as in 640x360"),
+    "OUT is IN": (["batch", "in", "in"], "OUT is the same folder as IN or contains it"),
+    "OUT holds IN": (["batch", "in", "."], "OUT is the same folder as IN or contains it"),
+    "size of nothing": (["batch", "in", "out", "--size", "0x360"], "'0x360' is not WxH in whole numbers"),
+    "size of one number": (["batch", "in", "out", "--size", "640"], "such as 640x360"),
+    "size of three": (["batch", "in", "out", "--size", "6x4x2"], "such as 640x360"),
+    "size with a sign": (["batch", "in", "out", "--size", "-6x4"], "such as 640x360"),
     "size beyond all formats": (["batch", "in", "out", "--size", "99999x9"], "from 1 to 16383"),
     "size of too many digits": (["batch", "in", "out", "--size", "9" * 5000 + "x1"], "from 1 to 16383"),
-    "size in other digits": (["batch", "in", "out", "--size", "٣x٣"], "as in 640x360"),
-    "aspect like a size": (["batch", "in", "out", "--aspect", "16x9"], "as in 16:9"),
+    "size in other digits": (["batch", "in", "out", "--size", "٣x٣"], "such as 640x360"),
+    "aspect like a size": (["batch", "in", "out", "--aspect", "16x9"], "such as 16:9"),
     "unknown format": (["batch", "in", "out", "--format", "jxl"], "'jxl' is not one of"),
     "quality beyond": (["batch", "in", "out", "--quality", "101"], "'101' is not a whole number from 1 to 100."),
     "no jobs": (["batch", "in", "out", "--jobs", "0"], "'0' is not a whole number from 1."),
-    "zoom to nothing": (["batch", "in", "out", "--zoom", "0"], "'0' is neither auto nor a share"),
-    "zoom beyond": (["crop", "in/0.jpg", "--zoom", "1.5..1"], "as in 0.5..1"),
+    "zoom to nothing": (["batch", "in", "out", "--zoom", "0"], "'0' is neither auto nor a number"),
+    "zoom beyond": (["crop", "in/0.jpg", "--zoom", "1.5..1"], "such as 0.5"),
     "unknown fill": (["batch", "in", "out", "--pad-with", "blurry"], "'blurry' is neither blur nor edge nor a colour"),
     "kept more than all": (["boxes", "in", "--min-kept", "1.5"], "'1.5' is not a number above 0 and at most 1."),
     "kept no number": (["boxes", "in", "--min-kept", "nan"], "'nan' is not a number above 0 and at most 1."),
@@ -408,7 +408,7 @@ def test_boxes_in_a_line_of_ones_own(cropper: Command, photos: Path) -> None:
     )
     assert code == 1
     assert re.fullmatch(r"\d+x\d+\+\d+\+\d+ \d\.\d\n", out)
-    assert err.startswith("cropper: gone.jpg: it cannot be read")
+    assert err.startswith("cropper: gone.jpg: cannot be read")
 
 
 @pytest.mark.parametrize("template", ["{nothing}", "{path.__class__}", "{", "{x:zz}", "{0}", "{x:{y}{z}}"])

@@ -105,18 +105,18 @@ def test_commands_of_a_group_have_tables_too(cropper: Command, tmp_path: Path) -
 WRONG = {
     "no TOML": ("[batch]\nsize = 64x36\n", "cropper.toml: it is not valid TOML (", "line 2"),
     "no text": ("[batch]\n# \udce9", "cropper.toml: it is not valid TOML (line 2 is not UTF-8)"),
-    "no option": ('[batch]\nsizes = "9x9"\n', "no command has an option for 'sizes' in [batch]; 'cropper batch --help'"),
-    "no option of any": ('speed = "high"\n', "no command has an option for 'speed'; 'cropper --help'"),
-    "another's option": ("[boxes]\nquality = 80\n", "no command has an option for 'quality' in [boxes]"),
-    "no command": ('[cut]\nsize = "9x9"\n', "there is no command for the table [cut]"),
-    "below a command": ('[batch.size]\nwidth = "9"\n', "there is no command for the table [batch.size]"),
-    "an argument": ('[batch]\nsource = "in"\n', "no command has an option for 'source' in [batch]"),
+    "no option": ('[batch]\nsizes = "9x9"\n', "'sizes' in [batch] is not an option of any command; 'cropper batch --help'"),
+    "no option of any": ('speed = "high"\n', "'speed' is not an option of any command; 'cropper --help'"),
+    "another's option": ("[boxes]\nquality = 80\n", "'quality' in [boxes] is not an option of any command"),
+    "no command": ('[cut]\nsize = "9x9"\n', "the table [cut] does not name a command"),
+    "below a command": ('[batch.size]\nwidth = "9"\n', "the table [batch.size] does not name a command"),
+    "an argument": ('[batch]\nsource = "in"\n', "'source' in [batch] is not an option of any command"),
     "not the kind": ("[batch]\nsize = 640\n", "'size' in [batch] cannot be used: it must be text in quotes, or a list of them"),
     "no whole number": ("[batch]\nquality = 85.5\n", "'quality' in [batch] cannot be used: it must be a whole number"),
     "a truth for a number": ("[batch]\njobs = true\n", "it must be a whole number"),
     "a number for a truth": ("[batch]\nenlarge = 1\n", "'enlarge' in [batch] cannot be used: it must be true or false"),
     "beyond": ("[batch]\nquality = 101\n", "'quality' in [batch] cannot be used: 101 is not a whole number from 1 to 100"),
-    "no size": ('[batch]\nsize = ["9x9", "9:9"]\n', "'9:9' is not two whole numbers"),
+    "no size": ('[batch]\nsize = ["9x9", "9:9"]\n', "'9:9' is not WxH in whole numbers"),
     "no choice": ('[batch]\nformat = "jxl"\n', "'format' in [batch] cannot be used: 'jxl' is not one of"),
     "no choice of any": ('format = "jxl"\n', "'format' cannot be used: 'jxl' is not one of"),
 }
@@ -145,7 +145,7 @@ def test_a_file_that_is_not_there_is_said(cropper: Command, photos: Path) -> Non
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("CROPPER_BATCH_SIZE", "640", "Invalid value for CROPPER_BATCH_SIZE: '640' is not two whole numbers"),
+        ("CROPPER_BATCH_SIZE", "640", "Invalid value for CROPPER_BATCH_SIZE: '640' is not WxH in whole numbers"),
         ("CROPPER_BATCH_DRY_RUN", "perhaps", "Invalid value for CROPPER_BATCH_DRY_RUN: 'perhaps' is not a valid boolean"),
     ],
 )

@@ -275,7 +275,7 @@ def test_an_out_inside_in_is_not_walked(photos: Path) -> None:
 @pytest.mark.parametrize("where", [".", "..", "trips/.."])
 def test_an_out_that_is_in_or_holds_it_is_refused(photos: Path, where: str) -> None:
     before = files_of(photos)
-    with pytest.raises(UsageError, match="OUT is IN or holds it"):
+    with pytest.raises(UsageError, match="OUT is the same folder as IN or contains it"):
         process(photos, photos / where)
     assert files_of(photos) == before
 

@@ -91,9 +91,9 @@ def test_a_table_that_is_none_is_refused_with_its_place(tmp_path: Path, rows: li
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"fixations\.csv: it cannot be read"):
+    with pytest.raises(UsageError, match=r"fixations\.csv: cannot be read"):
         gaze.read(tmp_path)
-    with pytest.raises(PhotoError, match=r"none\.jpg: it cannot be read"):
+    with pytest.raises(PhotoError, match=r"none\.jpg: cannot be read"):
         gaze.read(made(tmp_path, "none.jpg,0,0,1,1,9"))
 
 

@@ -91,5 +91,5 @@ def test_several_aspects_must_be_told_apart(tmp_path: Path, photos: list[GazePho
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"peer.csv: it cannot be read \(No such file"):
+    with pytest.raises(UsageError, match=r"peer.csv: cannot be read \(No such file"):
         read_boxes(tmp_path / "peer.csv", (1, 1), told=True)

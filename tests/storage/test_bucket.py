@@ -167,7 +167,7 @@ def test_the_command_takes_urls(photos: Path, tmp_path: Path, s3_files: Any, cro
     for source, out, said in (
         ("s3://bucket/nothing", "s3://bucket/out", "there is no such folder"),
         ("s3://nowhere/photos", "s3://bucket/out", "s3://nowhere/photos: "),
-        ("s3://bucket/photos", "s3://bucket", "OUT is IN or holds it"),
+        ("s3://bucket/photos", "s3://bucket", "OUT is the same folder as IN or contains it"),
         ("nonsense://bucket/photos", "out", "no storage is known as nonsense://"),
         ("s3://bucket/photos", "s3://bucket/out/64", "holds objects but no ledger"),
         ("file:///photos", "out", "give its path alone"),
@@ -329,7 +329,7 @@ def test_times_of_every_library_are_understood() -> None:
 def test_in_and_out_may_not_overlap(memory: Any) -> None:
     memory.pipe_file("/in/a.jpg", b"")
     for out in ("memory://in", "memory://"):
-        with pytest.raises(UsageError, match="OUT is IN or holds it"):
+        with pytest.raises(UsageError, match="OUT is the same folder as IN or contains it"):
             process(place("memory://in"), place(out))
 
 

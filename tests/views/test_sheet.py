@@ -67,7 +67,7 @@ def test_the_heat_stands_between_the_photo_and_its_crop(folder: Path, tmp_path: 
 
 
 def test_a_folder_without_a_ledger_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="OUT of 'cropper batch'"):
+    with pytest.raises(UsageError, match="folder that 'cropper batch' wrote"):
         select(tmp_path, 9, False)
 
 
@@ -198,7 +198,7 @@ def test_the_command_sends_a_jpeg_through_a_pipe(folder: Path, tmp_path: Path, c
         (["out", "-o", "in/cat.jpg"], "in/cat.jpg: the sheet would overwrite a photo or a thumbnail"),
         (["out", "-o", "out/drum.jpg"], "out/drum.jpg: the sheet would overwrite a photo or a thumbnail"),
         (["out", "-o", "sheet.txt"], "end it in .png or .jpg"),
-        (["in"], "in: holds no boxes.csv"),
+        (["in"], "in: there is no boxes.csv"),
     ],
 )
 def test_what_makes_no_sense_is_one_line_and_writes_nothing(

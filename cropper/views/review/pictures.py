@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.errors import CropperError, OutputError, PhotoError, reading, unexpected
+from cropper.errors import CropperError, OutputError, PhotoError, reading, remedy_for, unexpected
 from cropper.geometry import fitted, pixels_of_share
 from cropper.imaging.encode import encode
 from cropper.imaging.opencv import cv2
@@ -126,4 +126,4 @@ def write_file(path: Path, data: bytes) -> None:
         with replacing(path, path.with_name(f"{path.name}.part")) as temporary:
             temporary.write_bytes(data)
     except OSError as error:
-        raise OutputError(f"it cannot be written ({error.strerror})", path=path, remedy="make room and run again") from error
+        raise OutputError(f"cannot be written ({error.strerror})", path=path, remedy=remedy_for(error, "run again")) from error

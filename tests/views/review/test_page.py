@@ -279,7 +279,7 @@ def test_the_command_prints_the_page_and_says_what_is_missing(batch: MakeBatch, 
     said = capfd.readouterr()
     assert ended.value.code == 1
     assert said.out == f"{out / 'review.html'}\n"
-    assert said.err.startswith(f"cropper: {source / 'a.jpg'}: it cannot be read")
+    assert said.err.startswith(f"cropper: {source / 'a.jpg'}: cannot be read")
     assert said.err.count("\n") == 1
 
 
