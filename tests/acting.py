@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# A decoder of its own in every process that is forked, and a plain rule in the network's place.
+# A decoder of its own in every process that is forked, and a plain rule in the network's place. The many children have their
+# libraries from the supervisor, which saves most of their time; it is kept from noticing that numpy is loaded. OpenBLAS must
+# start no threads: see conftest.py.
 DRIVER = """
 import ctypes, os, sys, threading, time
 
@@ -34,15 +36,14 @@ def decode(data, *rest):
         os.abort()
     return ours(data, *rest)
 
-def load():
-    global ours
-    from cropper.engine import batch
-    from cropper.model import look
-    from plain import Plain
-    ours, look.decode_or_salvage, batch.Saliency = look.decode_or_salvage, decode, Plain
-
-os.register_at_fork(after_in_child=load)
 from cropper.cli import main
+from cropper.engine import batch
+from cropper.model import look
+from plain import Plain
+
+ours, look.decode_or_salvage, batch.Saliency = look.decode_or_salvage, decode, Plain
+numpy = sys.modules.pop("numpy")
+os.register_at_fork(after_in_child=lambda: sys.modules.update(numpy=numpy))
 main()
 """
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+# The tests start a few hundred processes: none compiles the package again, or starts threads that it does not need.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import cv2
 import numpy as np
@@ -17,12 +22,40 @@ from plain import Plain
 
 from cropper.cli import main
 from cropper.engine import batch
+from cropper.model.device import load_session
+from cropper.model.saliency import BUNDLED_MODEL, FAST_MODEL
+from cropper.settings import CPU
 
 # A busy machine is no failure.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_loaded_once() -> Iterator[None]:
+    """Load the models of the package once in each process that runs tests; a session may be shared."""
+    loaded: dict[Path, Any] = {}
+
+    def load_once(model: Path, options: Any, device: str) -> Any:
+        if device != CPU or model not in (BUNDLED_MODEL, FAST_MODEL):
+            return load_session(model, options, device)
+        if model not in loaded:
+            loaded[model] = load_session(model, options, device)
+        return loaded[model]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cropper.model.saliency.load_session", load_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Let a run that syncs its table go on at once: no test cuts the power, and a disk may take longer than all of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture

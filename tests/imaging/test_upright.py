@@ -17,8 +17,8 @@ from test_photo import STORED
 FORMATS: dict[str, dict[str, Any]] = {
     "jpg": {"quality": 100, "subsampling": 0},
     "png": {},
-    "webp": {"lossless": True},
-    "avif": {"quality": 100, "subsampling": "4:4:4"},
+    "webp": {"lossless": True, "method": 0},
+    "avif": {"quality": 100, "subsampling": "4:4:4", "speed": 10},
     "tif": {},
 }
 

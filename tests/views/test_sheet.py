@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from fixtures import MakePhoto, StartProcess, imread
+from fixtures import Command, MakePhoto, StartProcess, imread
 from numpy.typing import NDArray
 
 from cropper import UsageError
@@ -176,11 +176,11 @@ def ended(process: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes]:
     return process.returncode, out, err
 
 
-def test_the_command_writes_the_sheet_and_prints_its_path(folder: Path, tmp_path: Path, cropper_process: StartProcess) -> None:
+def test_the_command_writes_the_sheet_and_prints_its_path(folder: Path, tmp_path: Path, cropper: Command) -> None:
     made(folder, tmp_path / "out")
-    assert ended(cropper_process("sheet", "out")) == (0, b"sheet.jpg\n", b"")
+    assert cropper("sheet", "out") == (0, "sheet.jpg\n", "")
     assert imread(str(tmp_path / "sheet.jpg")).shape[1] > 2 * SLOT[0]
-    assert ended(cropper_process("sheet", "out")) == (0, b"sheet.jpg\n", b"")  # over itself
+    assert cropper("sheet", "out") == (0, "sheet.jpg\n", "")  # over itself
 
 
 def test_the_command_sends_a_jpeg_through_a_pipe(folder: Path, tmp_path: Path, cropper_process: StartProcess) -> None:
@@ -202,13 +202,13 @@ def test_the_command_sends_a_jpeg_through_a_pipe(folder: Path, tmp_path: Path, c
     ],
 )
 def test_what_makes_no_sense_is_one_line_and_writes_nothing(
-    folder: Path, tmp_path: Path, cropper_process: StartProcess, arguments: list[str], said: str
+    folder: Path, tmp_path: Path, cropper: Command, arguments: list[str], said: str
 ) -> None:
     made(folder, tmp_path / "out")
     made(folder, tmp_path / "dry", dry_run=True)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
-    code, out, err = ended(cropper_process("sheet", *arguments, stderr=subprocess.PIPE))
-    assert (code, out) == (2, b"")
-    assert said in err.decode()
-    assert err.count(b"\n") == 1
+    code, out, err = cropper("sheet", *arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()} == before

@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from fixtures import StartProcess, imread
+from fixtures import Command, imread
 from selenium.webdriver.remote.webelement import WebElement
 
 from cropper.engine.batch import run_batch
@@ -508,12 +508,10 @@ def test_five_thousand_photos_are_no_more_than_fifty_in_the_page(chromium: webdr
     assert page.run("return document.activeElement.dataset.number") == "249"
 
 
-def test_a_batch_applies_what_the_page_exported(
-    chromium: webdriver.Chrome, made: Path, tmp_path: Path, cropper_process: StartProcess
-) -> None:
+def test_a_batch_applies_what_the_page_exported(chromium: webdriver.Chrome, made: Path, tmp_path: Path, cropper: Command) -> None:
     shutil.copytree(made / "in", tmp_path / "in")
     for arguments in (["batch", "in", "out", *OPTIONS], ["review", "out"]):
-        assert cropper_process(*arguments).wait() in (0, 1)  # one photo is broken
+        assert cropper(*arguments)[0] in (0, 1)  # one photo is broken
     page = Page(chromium, tmp_path, tmp_path)
     page.open("trips/skyline_panorama.jpg")
     page.choose("1:1")
@@ -527,8 +525,7 @@ def test_a_batch_applies_what_the_page_exported(
 
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.jpg") if "review" not in path.parts}
     inodes = {path: path.stat().st_ino for path in before}
-    batch = cropper_process("batch", "in", "out", *OPTIONS, "--focus", "focus.csv")
-    assert "2 done" in batch.communicate()[1].decode()
+    assert "2 done" in cropper("batch", "in", "out", *OPTIONS, "--focus", "focus.csv")[2]
     changed = {path.relative_to(tmp_path / "out").as_posix() for path in inodes if path.stat().st_ino != inodes[path]}
     assert {path.partition("/")[2] for path in changed} == {"cat.jpg", "trips/skyline_panorama.jpg"}
 
@@ -541,7 +538,7 @@ def test_a_batch_applies_what_the_page_exported(
         cut = cv2.resize(original[y : y + height, x : x + width], thumbnail.shape[1::-1], interpolation=cv2.INTER_AREA)
         assert np.abs(cut.astype(int) - thumbnail).mean() < 6
 
-    assert cropper_process("review", "out").wait() == 0
+    assert cropper("review", "out")[0] == 0
     page.load()
     page.run("localStorage.clear(); memory.edits = {}")  # as in another browser: the ledger alone says it
     page.load()
@@ -550,4 +547,4 @@ def test_a_batch_applies_what_the_page_exported(
         assert page.box(size) == box
     assert page.find("#export").text == "Export focus.csv (2)"  # a next round keeps what this one decided
     page.focus_rows()
-    assert "0 done" in cropper_process("batch", "in", "out", *OPTIONS, "--focus", "focus.csv").communicate()[1].decode()
+    assert "0 done" in cropper("batch", "in", "out", *OPTIONS, "--focus", "focus.csv")[2]
