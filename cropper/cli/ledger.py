@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -54,6 +53,8 @@ def merge(parts: tuple[Place, ...], output: Place | None, finish: bool) -> None:
     cropper ledger merge thumbnails/ -o boxes.parquet
     cropper ledger merge one/boxes.csv two/boxes.csv -o boxes.csv
     """
+    from tempfile import TemporaryDirectory
+
     alone = parts[0] if len(parts) == 1 else None
     out = alone if alone is not None and _is_out(alone) else None
     if out is None and (output is None or finish or any(not part.is_remote and _is_out(part) for part in parts)):
