@@ -31,6 +31,28 @@ settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
+# They take seconds each. They begin first, so that no process is left alone with one of them at the end.
+SLOW_FILES = (
+    "test_supervisor.py",
+    "test_cli.py",
+    "test_faults.py",
+    "test_review_page.py",
+    "test_bucket.py",
+    "test_trouble.py",
+    "test_hostile.py",
+    "test_batch.py",
+    "test_shards.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hand files to the processes in their order, not those of the most tests first."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(scope="session", autouse=True)

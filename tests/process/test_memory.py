@@ -19,7 +19,7 @@ import numpy as np
 from cropper.process.memory import keep_memory
 {call}
 def use():
-    for _ in range(20):
+    for _ in range(10):
         held = [np.ones(8 << 20, np.uint8) for _ in range(5)]
         del held
 def faults():
