@@ -1,4 +1,4 @@
 """Choose boxes from densities.
 
-Pure numpy, no input or output. Imports ``storage``, ``geometry``, ``settings`` and ``errors``.
+Pure numpy, no input or output. Imports ``geometry``, ``settings`` and ``errors``.
 """

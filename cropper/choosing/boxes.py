@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.geometry import Box, central_place, largest_size
+from cropper.geometry import Box, largest_size
 
 # An offset may keep at most this much less density than the offset that keeps the most.
 KEPT_TOLERANCE = 0.05
@@ -63,11 +63,6 @@ def best_box(mass: NDArray[np.float64], image_width: int, image_height: int, asp
     axis = 0 if horizontal else 1
     offset = _best_offset(mass.sum(axis=axis), normalised(mass**2).sum(axis=axis), side, length, weights, tolerance)
     return box_at(mass, image_width, image_height, (offset, 0, width, height) if horizontal else (0, offset, width, height))
-
-
-def central(density: NDArray[np.floating], image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
-    """Return the largest box of an aspect in the photo's centre. Arguments and errors are those of ``choose``."""
-    return box_at(normalised(density), image_width, image_height, central_place(image_width, image_height, aspect))
 
 
 def normalised(density: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
 """The memory of OUT: ``boxes.csv``, and what a second run needs. A batch comes in by ``session``.
 
-Imports ``storage``, ``choosing``, ``settings`` and ``errors``. Only ``focus_file`` loads numpy.
+Imports ``choosing``, ``storage``, ``geometry`` and ``errors``. Only ``focus_file`` loads numpy.
 """

@@ -13,14 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from cropper.errors import CropperError
 from cropper.process.journal import Clocks, Journal
-
-if TYPE_CHECKING:
-    pass
-
 
 # Signals that kill crashing native code, and SIGKILL, which a system out of memory sends.
 _DEADLY = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS", "SIGKILL")
@@ -60,7 +55,9 @@ class Signals:
 
 
 @dataclass(frozen=True)
-class _Child:
+class Child:
+    """A forked process that this one waits for."""
+
     process: int
     reading: int  # file descriptor; one byte for each signal that the child receives, closed when the child dies
 
@@ -132,7 +129,7 @@ def _ready(descriptors: list[int], seconds: float | None) -> set[int]:
     return {descriptor for descriptor, _ in poll.poll(None if seconds is None else math.ceil(seconds * 1000))}
 
 
-def fork_child(signals: Signals, is_trial: bool = False, at_once: bool = False) -> _Child | None:
+def fork_child(signals: Signals, is_trial: bool = False, at_once: bool = False) -> Child | None:
     """Fork a child, which dies with this process; return None in the child.
 
     In the child these signals raise KeyboardInterrupt; a trial ignores them.
@@ -156,7 +153,7 @@ def fork_child(signals: Signals, is_trial: bool = False, at_once: bool = False) 
         pause(signals, left.pop(0))
 
 
-def _fork(signals: Signals, is_trial: bool) -> _Child | None:
+def _fork(signals: Signals, is_trial: bool) -> Child | None:
     import ctypes
 
     reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -176,7 +173,7 @@ def _fork(signals: Signals, is_trial: bool) -> _Child | None:
             raise
         if process:
             os.close(writing)
-            return _Child(process, reading)
+            return Child(process, reading)
         libc.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
         if os.getppid() != parent:  # the parent died before prctl took effect
             os._exit(1)
@@ -190,7 +187,7 @@ def _fork(signals: Signals, is_trial: bool) -> _Child | None:
 
 
 def wait_for_child(
-    child: _Child | None, journal: Journal, signals: Signals, allowed: Callable[[str], float], is_trial: bool = False
+    child: Child, journal: Journal, signals: Signals, allowed: Callable[[str], float], is_trial: bool = False
 ) -> ChildEnd:
     """Wait for a child's end; forward signals to it, and kill it if a photo exceeds its time limit.
 
@@ -204,7 +201,6 @@ def wait_for_child(
     Raises:
         KeyboardInterrupt: if a signal stopped a trial, or killed the child before the run ended.
     """
-    assert child is not None
     overdue: tuple[str, ...] = ()
     clocks = Clocks(journal, allowed("")) if allowed("") else None
     ours: list[tuple[int, float]] = []  # signals that only this process has received so far, and when

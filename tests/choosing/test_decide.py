@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cropper.choosing.boxes import central, choose
+from cropper.choosing.boxes import box_at, choose, normalised
 from cropper.choosing.decide import BY_HAND, Decision, decide, smallest_box
 from cropper.choosing.focus import Focus
+from cropper.geometry import central_place
 from cropper.settings import Choosing, Fit, Target, Zoom
 
 WIDE, SQUARE = Target((16, 9), (640, 360)), Target((1, 1))
@@ -76,7 +77,7 @@ def test_where_no_crop_is_good_it_is_said_and_done_otherwise(otherwise: Fit, wor
     if otherwise in (Fit.PAD, Fit.KEEP):
         assert (box.x, box.y, box.width, box.height, box.kept) == (0, 0, 4000, 3000, 1.0)
     elif otherwise is Fit.CENTRE:
-        assert box == central(density, 4000, 3000, (1, 1))
+        assert box == box_at(normalised(density), 4000, 3000, central_place(4000, 3000, (1, 1)))
         assert box.x == 500
     else:
         assert box == choose(density, 4000, 3000, (1, 1))
