@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.choosing.boxes import choose
+from cropper.choosing.boxes import best_box
+from cropper.choosing.view import view_of
 from cropper.geometry import Box, aspect_ratio
 from cropper.imaging.resize import render
 from cropper.model.saliency import Saliency
@@ -39,7 +40,7 @@ class Cropper:
         return self._saliency.density(_checked(image_bgr))
 
     def box(self, image_bgr: NDArray[np.uint8], aspect: tuple[int, int]) -> Box:
-        """Place the largest box of an aspect where it keeps most of what people look at.
+        """Place the largest box of an aspect: heads and the subject whole where they fit, then what people look at.
 
         Args:
             image_bgr: uint8 [H, W, 3] BGR.
@@ -50,7 +51,7 @@ class Cropper:
         """
         aspect_ratio(aspect)  # report a wrong aspect before the model runs
         height, width = _checked(image_bgr).shape[:2]
-        return choose(self.saliency(image_bgr), width, height, aspect)
+        return best_box(view_of(self._saliency.maps(image_bgr)), width, height, aspect)
 
     def crop(self, image_bgr: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
         """Make a thumbnail of exactly this size. A smaller photo is enlarged.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from cropper.errors import UsageError
@@ -18,6 +18,8 @@ class Box:
         width, height: at least 1.
         kept: the share of the density inside, 0..1.
         focus: the point ``(x, y)`` that the box is chosen around, inside the box.
+        subject_kept: the share of the subject inside, 0..1; 1 if the photo shows none, None if the model does not tell.
+        heads_cut: how many heads the box shows without showing them whole; None if the model does not tell.
     """
 
     x: int
@@ -26,13 +28,15 @@ class Box:
     height: int
     kept: float
     focus: tuple[int, int]
+    subject_kept: float | None = None
+    heads_cut: int | None = None
 
     def scaled(self, across: float, down: float) -> Box:
         """Return the box in the pixels of the photo scaled by these factors, for drawing."""
         left, top = round(self.x * across), round(self.y * down)
         right, bottom = round((self.x + self.width) * across), round((self.y + self.height) * down)
         focus = int((self.focus[0] + 0.5) * across), int((self.focus[1] + 0.5) * down)
-        return Box(left, top, max(1, right - left), max(1, bottom - top), self.kept, focus)
+        return replace(self, x=left, y=top, width=max(1, right - left), height=max(1, bottom - top), focus=focus)
 
 
 def largest_size(image_width: int, image_height: int, aspect: tuple[int, int]) -> tuple[int, int]:

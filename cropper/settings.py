@@ -68,17 +68,35 @@ class Target:
 DEFAULT_TARGET = Target((640, 360), (640, 360))
 
 
+class Whole(str, Enum):
+    """What a good crop may not cut."""
+
+    HEADS = "heads"
+    SUBJECT = "subject"
+
+
+# The least share of the subject inside a crop that shows it whole. The rest is a tail, a foot, or the error of a cell.
+WHOLE_SHARE = 0.95
+
+
 @dataclass(frozen=True)
 class Zoom:
     """How far boxes may be tightened.
 
     Attributes:
         at_least: the smallest tightened box, as a share of the largest box's sides, 0..1.
-        share: the share of the density that a tightened box keeps, 0..1.
+        share: the share of the density that a tightened box keeps, 0..1. None leaves it to the subject, and asks for
+            ``DENSE_SHARE`` where the photo shows none.
+        margin: the room between the subject and the nearest border, as a share of the box's side, 0..0.45.
     """
 
     at_least: float = 0.0
-    share: float = 0.9
+    share: float | None = None
+    margin: float = 0.1
+
+
+DENSE_SHARE = 0.9
+MOST_MARGIN = 0.45
 
 
 @dataclass(frozen=True)
@@ -91,12 +109,14 @@ class Choosing:
             nothing stands out has no good crop.
         otherwise: what to do where no crop is good, one of ``OTHERWISE``.
         candidates: the most boxes to choose that differ, at least 1.
+        whole: what a good crop may not cut, or None.
     """
 
     zoom: Zoom | None = None
     min_kept: float | None = None
     otherwise: Fit = Fit.PAD
     candidates: int = 1
+    whole: Whole | None = None
 
 
 MEGAPIXEL = 1_000_000

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cropper.choosing.view import Maps
+
 
 class Plain:
     """Stands in for the network: where it is bright, people look."""
@@ -14,7 +16,7 @@ class Plain:
     def __init__(self, model: Path | None, device: str) -> None:
         pass
 
-    def densities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 [N, H, W, 3] -> float32 [N, H / 8, W / 8], each summing to 1."""
+    def infer(self, images: NDArray[np.uint8]) -> list[Maps]:
+        """uint8 [N, H, W, 3] -> for each a density, float32 [H / 8, W / 8], and no masks."""
         bright = images[:, ::8, ::8].mean(axis=3, dtype=np.float32) + 1
-        return bright / bright.sum(axis=(1, 2), keepdims=True)
+        return [Maps(density) for density in bright / bright.sum(axis=(1, 2), keepdims=True)]

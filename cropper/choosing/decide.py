@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cropper.choosing.boxes import best_box, box_at, is_flat, normalised, outside
+from cropper.choosing.boxes import best_box, box_at, outside
 from cropper.choosing.focus import Focus, around, place_of
+from cropper.choosing.view import View, is_flat
 from cropper.choosing.zoom import best_place, smallest_size, tightest
 from cropper.geometry import Box, central_place, largest_size, placed
-from cropper.settings import DONE, Choosing, Fit, Target
+from cropper.settings import DONE, WHOLE_SHARE, Choosing, Fit, Target, Whole
 
 # The ledger's message for a box that you give by hand.
 BY_HAND = "focus given"
@@ -37,7 +35,7 @@ class Decision:
 
 
 def decide(
-    density: NDArray[np.floating],
+    view: View,
     image_width: int,
     image_height: int,
     target: Target,
@@ -47,11 +45,11 @@ def decide(
     """Decide how a photo fits one shape.
 
     Args:
-        density: [h, w], non-negative, over the whole upright photo.
+        view: what the photo shows.
         image_width, image_height: the upright original in pixels, at least 1.
         target: the shape.
         choosing: how to choose the boxes.
-        focus: the focus given by hand, which overrides the density, or None.
+        focus: the focus given by hand, which overrides what the photo shows, or None.
 
     Returns:
         One decision, or several candidates, the best first.
@@ -59,27 +57,35 @@ def decide(
     Raises:
         PhotoError: if the focus is not inside the photo.
         UsageError: if a side of the aspect is below 1.
-        ValueError: if the density is not 2-D, or holds negative numbers or NaN.
     """
     if focus is not None:
-        return (Decision(around(focus, density, image_width, image_height, target.aspect), note=BY_HAND),)
-    mass = normalised(density)
-    boxes = _candidates(mass, image_width, image_height, target, choosing)
-    crops, best = tuple(Decision(box) for box in boxes), boxes[0]
-    if choosing.min_kept is None:
-        return crops
-    flat = is_flat(mass)
-    if best.kept >= choosing.min_kept and not flat:
-        return crops
-    done = DONE[choosing.otherwise]
-    why = "nothing stands out" if flat else f"no crop keeps {choosing.min_kept:g}, the best keeps {best.kept:.2f}"
-    return (Decision(_instead(best, mass, image_width, image_height, target, choosing), choosing.otherwise, f"{done}: {why}"),)
+        return (Decision(around(focus, view, image_width, image_height, target.aspect), note=BY_HAND),)
+    boxes = _candidates(view, image_width, image_height, target, choosing)
+    why = _fault(boxes[0], view, choosing)
+    if not why:
+        return tuple(Decision(box) for box in boxes)
+    instead = _instead(boxes[0], view, image_width, image_height, target, choosing)
+    return (Decision(instead, choosing.otherwise, f"{DONE[choosing.otherwise]}: {why}"),)
+
+
+def _fault(best: Box, view: View, choosing: Choosing) -> str:
+    """Return why the best crop is not good, or nothing if it is."""
+    if choosing.min_kept is not None:
+        if view.is_flat:
+            return "nothing stands out"
+        if best.kept < choosing.min_kept:
+            return f"no crop keeps {choosing.min_kept:g}, the best keeps {best.kept:.2f}"
+    if choosing.whole is not None and best.heads_cut:
+        return f"every crop cuts a head, the best {best.heads_cut}" if best.heads_cut > 1 else "every crop cuts a head"
+    if choosing.whole is Whole.SUBJECT and best.subject_kept is not None and best.subject_kept < WHOLE_SHARE:
+        return f"no crop shows the whole subject, the best {best.subject_kept:.2f} of it"
+    return ""
 
 
 def smallest_box(
     image_width: int, image_height: int, target: Target, choosing: Choosing, focus: Focus | None = None
 ) -> tuple[int, int]:
-    """Return the width and height of the smallest box that ``decide`` can choose for any density.
+    """Return the width and height of the smallest box that ``decide`` can choose for any photo.
 
     Arguments and errors are those of ``decide``.
     """
@@ -90,32 +96,30 @@ def smallest_box(
     return largest if choosing.zoom is None else smallest_size(largest, target.size, choosing.zoom)
 
 
-def _instead(
-    best: Box, mass: NDArray[np.float64], image_width: int, image_height: int, target: Target, choosing: Choosing
-) -> Box:
+def _instead(best: Box, view: View, image_width: int, image_height: int, target: Target, choosing: Choosing) -> Box:
     """Return the visible part of a photo without a good crop."""
     if choosing.otherwise is Fit.CENTRE:
-        return box_at(mass, image_width, image_height, central_place(image_width, image_height, target.aspect))
+        return box_at(view, image_width, image_height, central_place(image_width, image_height, target.aspect))
     if choosing.otherwise is Fit.SKIP:
         return best
-    return Box(0, 0, image_width, image_height, 1.0, best.focus)
+    return box_at(view, image_width, image_height, (0, 0, image_width, image_height), best.focus)
 
 
-def _candidates(mass: NDArray[np.float64], image_width: int, image_height: int, target: Target, choosing: Choosing) -> list[Box]:
+def _candidates(view: View, image_width: int, image_height: int, target: Target, choosing: Choosing) -> list[Box]:
     """Return the best box, then further boxes of its size by the density they keep.
 
     Each further box is the best for the density that the boxes before it do not show.
     """
     image = image_width, image_height
     zoom = choosing.zoom
-    best = best_box(mass, *image, target.aspect) if zoom is None else tightest(mass, *image, target, zoom)
+    best = best_box(view, *image, target.aspect) if zoom is None else tightest(view, *image, target, zoom)
     if choosing.candidates == 1:
         return [best]
-    remaining, found = mass, [best]
-    while len(found) < choosing.candidates and not is_flat(mass):
+    remaining, found = view.mass, [best]
+    while len(found) < choosing.candidates and not is_flat(view.mass):
         remaining = outside(remaining, *image, found[-1])
         shown, centre = best_place(remaining, image, (best.width, best.height))
-        box = box_at(mass, *image, placed(centre, (best.width, best.height), image))
+        box = box_at(view, *image, placed(centre, (best.width, best.height), image))
         if shown < NEW_SHARE or any(_overlap(box, other) > MOST_OVERLAP for other in found):
             break
         found.append(box)

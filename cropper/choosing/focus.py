@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cropper.choosing.boxes import box_at, normalised
+from cropper.choosing.boxes import box_at
+from cropper.choosing.view import View
 from cropper.errors import PhotoError
 from cropper.geometry import Box, aspect_ratio, largest_size, placed
 
@@ -33,14 +31,14 @@ class Focus:
     height: int | None = None
 
 
-def around(focus: Focus, density: NDArray[np.floating], image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
-    """Return the box for a focus, with the share of the density that it keeps.
+def around(focus: Focus, view: View, image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
+    """Return the box for a focus, with what it keeps and cuts of the view.
 
     Raises:
         PhotoError: if the focus is not inside the photo.
     """
     place, point = place_of(focus, image_width, image_height, aspect)
-    return box_at(normalised(density), image_width, image_height, place, point)
+    return box_at(view, image_width, image_height, place, point)
 
 
 def place_of(

@@ -1,16 +1,19 @@
-"""Choose boxes tighter than the largest: they hold what people look at, and some room around it."""
+"""Choose boxes tighter than the largest: they hold the subject, or what people look at, and some room around it."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.choosing.boxes import best_box, box_at, is_flat
+from cropper.choosing.boxes import best_box, box_at
+from cropper.choosing.view import Part, View
 from cropper.geometry import Box, aspect_ratio, largest_size, placed
-from cropper.settings import Target, Zoom
+from cropper.settings import DENSE_SHARE, Target, Zoom
 
 # How many times the sides of the tightest box to show: the density ends at eyes and mouths, but the subject goes on.
 ROOM = 1.2
+# A part is of the main subject if its density is at least this share of the part that has the most.
+MAIN_SHARE = 0.25
 # How often to halve the range of scales: enough to find the tightest box to a pixel in the largest photos.
 _HALVINGS = 16
 
@@ -21,16 +24,18 @@ def smallest_size(largest: tuple[int, int], size: tuple[int, int] | None, zoom: 
     return largest if share >= 1 else (max(1, round(largest[0] * share)), max(1, round(largest[1] * share)))
 
 
-def tightest(mass: NDArray[np.float64], image_width: int, image_height: int, target: Target, zoom: Zoom) -> Box:
-    """Return the tightest box of the target's aspect that keeps the share of the density, with room around it.
+def tightest(view: View, image_width: int, image_height: int, target: Target, zoom: Zoom) -> Box:
+    """Return the tightest box of the target's aspect that holds the subject and its margin.
 
-    If even the largest box keeps less, or the density is flat, return the largest box as ``boxes.choose`` places it.
+    Where the photo shows no subject, or the zoom asks for a share of the density that this box does not keep, return the tightest
+    box that keeps the share, with room around it. If even the largest box is too small, or nothing stands out, return the largest
+    box as ``boxes.choose`` places it.
 
     Args:
-        mass: [h, w], a density over the whole upright photo that sums to 1.
+        view: what the photo shows.
         image_width, image_height: the upright original in pixels, at least 1.
         target: the shape. If it has a size, the box is not smaller, so that zooming does not enlarge thumbnails.
-        zoom: the share to keep, and how small the box may become.
+        zoom: what to keep, and how small the box may become.
 
     Raises:
         UsageError: if a side of the aspect is below 1.
@@ -38,20 +43,68 @@ def tightest(mass: NDArray[np.float64], image_width: int, image_height: int, tar
     largest = largest_size(image_width, image_height, target.aspect)
     image = image_width, image_height
     smallest = smallest_size(largest, target.size, zoom)
+    if not view.is_flat:
+        box = _around_subject(view, image, target.aspect, largest, smallest, zoom.margin) if view.told else None
+        if box is not None and (zoom.share is None or box.kept >= zoom.share):
+            return box
+        box = _around_density(view, image, target.aspect, largest, smallest, DENSE_SHARE if zoom.share is None else zoom.share)
+        if box is not None:
+            return box
+    return best_box(view, image_width, image_height, target.aspect)
+
+
+def _around_subject(
+    view: View,
+    image: tuple[int, int],
+    aspect: tuple[int, int],
+    largest: tuple[int, int],
+    smallest: tuple[int, int],
+    margin: float,
+) -> Box | None:
+    """Return the box around the main subjects and their margin; None without a subject, or if the largest box is too small."""
+    parts = _main(view)
+    if not parts:
+        return None
+    left, right = min(part.left for part in parts) * image[0], max(part.right for part in parts) * image[0]
+    top, bottom = min(part.top for part in parts) * image[1], max(part.bottom for part in parts) * image[1]
+    ratio = float(aspect_ratio(aspect))
+    width = max((right - left), (bottom - top) * ratio) / (1 - 2 * margin)
+    if width >= largest[0]:
+        return None
+    size = max(round(width), smallest[0]), max(round(width / ratio), smallest[1], 1)
+    return box_at(view, *image, placed(((left + right) / 2, (top + bottom) / 2), size, image))
+
+
+def _main(view: View) -> list[Part]:
+    """Return the subjects that people look at, and the heads that belong to none of the others."""
+    most = max((part.density for part in (*view.subjects, *view.heads)), default=0.0)
+    return [part for part in (*view.subjects, *view.heads) if part.density >= MAIN_SHARE * most]
+
+
+def _around_density(
+    view: View,
+    image: tuple[int, int],
+    aspect: tuple[int, int],
+    largest: tuple[int, int],
+    smallest: tuple[int, int],
+    share: float,
+) -> Box | None:
+    """Return the tightest box that keeps a share of the density, with room around it, or None if that is the largest box."""
     low, high = max(smallest[0] / largest[0], smallest[1] / largest[1]), 1.0
-    if not is_flat(mass) and low < 1 and best_place(mass, image, largest)[0] >= zoom.share:
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            if best_place(mass, image, (largest[0] * middle, largest[1] * middle))[0] >= zoom.share:
-                high = middle
-            else:
-                low = middle
-        _, centre = best_place(mass, image, (largest[0] * high, largest[1] * high))
-        width = round(largest[0] * high * ROOM)
-        if width < largest[0]:
-            height = max(1, round(width / aspect_ratio(target.aspect)))
-            return box_at(mass, *image, placed(centre, (width, height), image))
-    return best_box(mass, image_width, image_height, target.aspect)
+    if low >= 1 or best_place(view.mass, image, largest)[0] < share:
+        return None
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if best_place(view.mass, image, (largest[0] * middle, largest[1] * middle))[0] >= share:
+            high = middle
+        else:
+            low = middle
+    _, centre = best_place(view.mass, image, (largest[0] * high, largest[1] * high))
+    width = round(largest[0] * high * ROOM)
+    if width >= largest[0]:
+        return None
+    height = max(1, round(width / aspect_ratio(aspect)))
+    return box_at(view, *image, placed(centre, (width, height), image))
 
 
 def best_place(mass: NDArray[np.float64], image: tuple[int, int], size: tuple[float, float]) -> tuple[float, tuple[float, float]]:

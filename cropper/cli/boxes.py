@@ -26,17 +26,15 @@ from cropper.cli.options import (
 from cropper.cli.settings_options import choosing_options
 from cropper.cli.terminal import say
 from cropper.errors import UsageError
+from cropper.ledger.table import HEADER, SHARES, WHOLE_NUMBERS
 
 if TYPE_CHECKING:
     from cropper.ledger.table import Row
     from cropper.settings import Choosing, Limits, Target
 
 # The fields of a ledger's row that need no output folder.
-FIELDS = (
-    *("path", "status", "image_width", "image_height", "size"),
-    *("x", "y", "width", "height", "focus_x", "focus_y", "kept", "message"),
-)
-TEXTS = ("path", "status", "size", "message")
+FIELDS = tuple(name for name in HEADER if name != "output")
+TEXTS = tuple(name for name in FIELDS if name not in (*WHOLE_NUMBERS, *SHARES))
 # Output formats, the default first, and what stands between their columns; JSON lines have none.
 DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
 
@@ -164,7 +162,7 @@ def _values(row: Row) -> dict[str, str | float | int | None]:
         if name in TEXTS:
             values[name] = text
         elif text:
-            values[name] = float(text) if name == "kept" else int(text)
+            values[name] = float(text) if name in SHARES else int(text)
         else:
             values[name] = None
     return values
@@ -207,7 +205,7 @@ def _template(template: str) -> Callable[[Row], str | None]:
         return template.format_map(_values(row))
 
     try:
-        template.format_map({name: "" if name in TEXTS else 1.0 if name == "kept" else 1 for name in FIELDS})
+        template.format_map({name: "" if name in TEXTS else 1.0 if name in SHARES else 1 for name in FIELDS})
     except (ValueError, LookupError) as error:
         raise UsageError(f"the template {template!r} cannot be filled in ({error})") from error
     return line

@@ -1,4 +1,4 @@
-"""``cropper evaluate``: score maps and boxes against where people looked."""
+"""``cropper evaluate``: score maps and boxes against where people looked, and boxes by the heads they cut."""
 
 from __future__ import annotations
 
@@ -27,8 +27,29 @@ MOST_NAMES = 5
 Item = TypeVar("Item")
 
 
+_model_option = option(
+    "--model",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Score this ONNX model instead of the bundled one. The model card says what it must provide.",
+)
+_json_option = option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+_aspect_option = aspect_option(
+    f"Score crops of this shape; repeatable.  [default: {', '.join(f'{width}:{height}' for width, height in DEFAULT_ASPECTS)}]",
+    Heading.OTHER,
+)
+_peers_option = option(
+    "--boxes",
+    "peers",
+    type=Named(),
+    metavar=Named.name,
+    multiple=True,
+    help="Also score another cropper's boxes, from this CSV table, under this name; repeatable.",
+)
+
+
 def gaze_options(command: Function) -> Function:
-    """Add SET and the options of both commands."""
+    """Add SET and the options of the commands that score by gaze."""
     return add_options(
         click.argument(
             "folder",
@@ -36,12 +57,7 @@ def gaze_options(command: Function) -> Function:
             type=click.Path(exists=True, file_okay=False, path_type=Path),
             help="Score the photos of this gaze set, a folder with images/ and fixations.csv.",
         ),
-        option(
-            "--model",
-            metavar="FILE",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="Score this ONNX model instead of the bundled one. The model card says what it must provide.",
-        ),
+        _model_option,
         option(
             "--every",
             metavar="N",
@@ -60,21 +76,22 @@ def gaze_options(command: Function) -> Function:
             is_flag=True,
             help="Leave out each viewer's first fixation, which often only shows where the start cross was.",
         ),
-        option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
+        _json_option,
     )(command)
 
 
 @click.group(short_help="Score maps and crops against where people looked.")
 def evaluate() -> None:
-    """Score maps and crops against where people looked.
+    """Score maps and crops against where people looked, and crops by the heads they cut.
 
-    Both commands read a gaze set: a folder with images/ and fixations.csv. The table has the columns image,subject,order,x,y and
+    maps and boxes read a gaze set: a folder with images/ and fixations.csv. The table has the columns image,subject,order,x,y and
     one row for each fixation, in pixels of the image. All figures are means over the photos, with 95 % intervals from resampling
     the photos. The same input gives the same figures.
 
     \b
-    cropper evaluate maps osie     where the model says people look
-    cropper evaluate boxes osie    the boxes it chooses, and other croppers'
+    cropper evaluate maps osie                 where the model says people look
+    cropper evaluate boxes osie                its boxes, and other croppers'
+    cropper evaluate heads photos heads.csv    the heads that boxes cut
     """
 
 
@@ -107,18 +124,8 @@ def evaluate_maps(folder: Path, every: int, off_centre: bool, drop_first: bool, 
 
 
 @evaluate.command("boxes", cls=Command, short_help="Score the boxes of the model and of other croppers.")
-@aspect_option(
-    f"Score crops of this shape; repeatable.  [default: {', '.join(f'{width}:{height}' for width, height in DEFAULT_ASPECTS)}]",
-    Heading.OTHER,
-)
-@option(
-    "--boxes",
-    "peers",
-    type=Named(),
-    metavar=Named.name,
-    multiple=True,
-    help="Also score another cropper's boxes, from this CSV table, under this name; repeatable.",
-)
+@_aspect_option
+@_peers_option
 @gaze_options
 def evaluate_boxes(
     folder: Path,
@@ -152,12 +159,8 @@ def evaluate_boxes(
     from cropper.model.saliency import Saliency
 
     shapes = tuple(dict.fromkeys(aspects or DEFAULT_ASPECTS))
-    names = [crops.OURS, *crops.REFERENCES, *(name for name, _ in peers)]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"two croppers are named {twice!r}", remedy="give --boxes another name")
-
-    predict = Saliency(model).density
+    _refuse_twins([crops.OURS, *crops.REFERENCES, *(name for name, _ in peers)])
+    predict = Saliency(model).maps
     gaze_set = _read(folder, every, off_centre, drop_first)
     others = {name: kept_by(pattern, gaze_set.photos, shapes) for name, pattern in peers}
     rows = list(_progress(crops.score(gaze_set.photos, shapes, predict), len(gaze_set.photos)))
@@ -168,6 +171,58 @@ def evaluate_boxes(
                 say(f"{name} has no {width}:{height} box for {len(missing)} of {len(rows)} photos: {_some(missing)}")
     write = report.boxes_json if as_json else report.boxes_table
     click.echo(write(_scored(gaze_set, folder, every, off_centre, drop_first, model), shapes, scores))
+
+
+@evaluate.command("heads", cls=Command, short_help="Score the heads that boxes cut.")
+@click.argument(
+    "folder",
+    metavar="PHOTOS",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Score the photos of this folder that have heads in the table.",
+)
+@click.argument(
+    "heads",
+    metavar="HEADS",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Read the heads from this CSV table: path,x,y,width,height, in pixels; paths are relative to PHOTOS.",
+)
+@_aspect_option
+@_peers_option
+@_model_option
+@_json_option
+def evaluate_heads(
+    folder: Path,
+    heads: Path,
+    aspects: tuple[tuple[int, int], ...],
+    peers: tuple[tuple[str, str], ...],
+    model: Path | None,
+    as_json: bool,
+) -> None:
+    """Score the heads that the boxes of the model and of other croppers cut.
+
+    Cut is the share of the heads that a box touches and does not show whole. Not whole is the share of the heads that would fit
+    into a box of the shape and are cut or left out. A head counts as whole if 95 % of its area is inside. The tables of --boxes
+    are those of 'cropper evaluate boxes'.
+
+    \b
+    cropper evaluate heads photos heads.csv --aspect 16:9
+    cropper evaluate heads photos heads.csv --boxes "sharp=sharp.{aspect}.csv"
+    """
+    from cropper.evaluation import crops, report
+    from cropper.evaluation.heads import score, summary
+    from cropper.model.saliency import Saliency
+
+    shapes = tuple(dict.fromkeys(aspects or DEFAULT_ASPECTS))
+    _refuse_twins([crops.OURS, crops.CENTRE, *(name for name, _ in peers)])
+    rows = list(_progress(score(folder, heads, shapes, Saliency(model).maps, dict(peers)), None))
+    write = report.heads_json if as_json else report.heads_table
+    click.echo(write(len(rows), shapes, summary(rows)))
+
+
+def _refuse_twins(names: list[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"two croppers are named {twice!r}", remedy="give --boxes another name")
 
 
 def _read(folder: Path, every: int, off_centre: bool, drop_first: bool) -> GazeSet:
@@ -203,7 +258,7 @@ def _some(names: tuple[str, ...]) -> str:
     return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _progress(items: Iterator[Item], total: int) -> Iterator[Item]:
+def _progress(items: Iterator[Item], total: int | None) -> Iterator[Item]:
     """Yield the items, with a progress bar if stderr is a terminal."""
     from tqdm import tqdm
 

@@ -11,18 +11,22 @@ import click
 
 from cropper.cli.help import Function, Heading, add_options, option
 from cropper.cli.options import aspect_option, device_option, fast_option, is_outranked, limits_options
-from cropper.cli.types import Fill, Pair, Share, WholeNumber, Zoomed
+from cropper.cli.types import Fill, Margin, Pair, Share, WholeNumber, Zoomed
+from cropper.errors import UsageError
 from cropper.image_formats import FORMAT_CHOICES, FORMATS, KEEP_FORMAT, titles
 from cropper.settings import (
     DEFAULT_MIN_KEPT,
     DEFAULT_TARGET,
+    DENSE_SHARE,
     KEEP_CHOICES,
+    MOST_MARGIN,
     OTHERWISE,
     Choosing,
     Fit,
     Limits,
     Settings,
     Target,
+    Whole,
     Zoom,
 )
 
@@ -39,17 +43,26 @@ def choosing_options(command: Function) -> Function:
         sizes: tuple[tuple[int, int], ...],
         aspects: tuple[tuple[int, int], ...],
         zoom: float | None,
-        zoom_keep: float,
+        zoom_keep: float | None,
+        margin: float | None,
         min_kept: float | None,
+        whole: str | None,
         otherwise: str | None,
         **others: Any,
     ) -> Any:
-        if otherwise is not None and min_kept is None:
+        for given, name in ((zoom_keep, "--zoom-keep"), (margin, "--margin")):
+            if given is not None and zoom is None:
+                raise UsageError(f"{name} says how to zoom, and nothing asks for zoom", remedy="add --zoom auto")
+        if otherwise is not None and min_kept is None and whole is None:
             min_kept = DEFAULT_MIN_KEPT
+        if zoom is not None:
+            share = zoom_keep if min_kept is None else max(zoom_keep or 0.0, min_kept)
+            asked = Zoom(zoom, share, Zoom.margin if margin is None else margin)
         chosen = Choosing(
-            zoom=Zoom(zoom, max(zoom_keep, min_kept or 0.0)) if zoom is not None else None,
+            zoom=None if zoom is None else asked,
             min_kept=min_kept,
             otherwise=Fit(otherwise) if otherwise else Choosing.otherwise,
+            whole=Whole(whole) if whole else None,
         )
         return command(targets=targets_of(sizes, aspects), choosing=chosen, **others)
 
@@ -69,24 +82,31 @@ def choosing_options(command: Function) -> Function:
             type=Zoomed(),
             metavar=Zoomed.name,
             heading=Heading.CROP,
-            help="Tighten the crop around the subject, never below the size asked for. auto: as far as --zoom-keep allows; MIN, "
-            "such as 0.5: no further than this share of the largest crop's sides.",
+            help="Tighten the crop around the subject, never below the size asked for. auto: down to the subject and --margin; "
+            "MIN, such as 0.5: no further than this share of the largest crop's sides.",
+        ),
+        option(
+            "--margin",
+            metavar="SHARE",
+            type=Margin(),
+            heading=Heading.CROP,
+            help=f"Leave this share (0 to {MOST_MARGIN}) of the crop's side free around the subject when zooming.  "
+            f"[default: {Zoom.margin}]",
         ),
         option(
             "--zoom-keep",
             metavar="SHARE",
             type=Share(),
-            default=Zoom.share,
-            show_default=True,
             heading=Heading.CROP,
-            help="Keep at least this share (0 to 1) of what people look at when zooming.",
+            help="Keep at least this share (0 to 1) of what people look at when zooming.  "
+            f"[default: {DENSE_SHARE}, where a photo has no subject]",
         ),
         option(
             "--otherwise",
             type=click.Choice([fit.value for fit in OTHERWISE]),
             heading=Heading.CROP,
             help="Where no crop is good: pad the photo, crop its centre, keep the whole photo scaled to fit, or skip it.  "
-            f"[default with --min-kept: {Choosing.otherwise.value}]",
+            f"[default with --min-kept or --whole: {Choosing.otherwise.value}]",
         ),
         option(
             "--min-kept",
@@ -95,6 +115,12 @@ def choosing_options(command: Function) -> Function:
             heading=Heading.CROP,
             help="Call a crop good only if it keeps this share (0 to 1) of what people look at. A photo where nothing stands out "
             f"has no good crop.  [default with --otherwise: {DEFAULT_MIN_KEPT}]",
+        ),
+        option(
+            "--whole",
+            type=click.Choice([whole.value for whole in Whole]),
+            heading=Heading.CROP,
+            help="Call a crop good only if it cuts no head, or neither a head nor the subject.",
         ),
     )(with_choosing)
 

@@ -14,11 +14,10 @@ from cropper.cli.options import limits_options, photos_option
 from cropper.cli.terminal import is_stdout
 from cropper.cli.types import WholeNumber
 from cropper.errors import UsageError
+from cropper.views.selection import ORDERS
 
 if TYPE_CHECKING:
     from cropper.settings import Limits
-
-LEDGER, KEPT = "ledger", "kept"  # orders of the photos
 
 
 @command(short_help="Draw a contact sheet of a batch: originals, boxes, crops.")
@@ -48,11 +47,12 @@ LEDGER, KEPT = "ledger", "kept"  # orders of the photos
 )
 @option(
     "--sort",
-    type=click.Choice([LEDGER, KEPT]),
-    default=LEDGER,
+    type=click.Choice(list(ORDERS)),
+    default=next(iter(ORDERS)),
     show_default=True,
     heading=Heading.PHOTOS,
-    help="Show photos in the order of boxes.csv (ledger), or by what their crops keep, least first (kept).",
+    help="Show photos in the order of boxes.csv (ledger), by what their crops keep, least first (kept), or by the heads "
+    "and the subjects that they cut, most first (cut).",
 )
 @option(
     "--most",
@@ -89,7 +89,7 @@ def sheet(
     from cropper.views.sheet import draw_sheet
 
     to_stdout = is_stdout(output)
-    selection = select(out, most, sort == KEPT)
+    selection = select(out, most, sort)
     source = photos_of(out, source)
     if not to_stdout and output.exists() and is_of_the_ledger(output, out, source):
         raise UsageError("the sheet would overwrite a photo or a thumbnail", path=output, remedy="give another name with -o")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cropper.errors import UsageError
-from cropper.settings import FILLS
+from cropper.settings import FILLS, MOST_MARGIN
 
 if TYPE_CHECKING:
     from cropper.ledger.shards import Shard
@@ -44,6 +44,23 @@ class Share(click.FloatRange):
             share = 0.0
         if not share > 0:  # NaN too, which passes click's own check
             self.fail(f"{value!r} is not a number above 0 and at most 1.", param, ctx)
+        return share
+
+
+class Margin(click.FloatRange):
+    """The room on each side of the subject, as a share of the crop's side."""
+
+    def __init__(self) -> None:
+        super().__init__(0, MOST_MARGIN)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a share."""
+        try:
+            share = super().convert(value, param, ctx)
+        except click.BadParameter:
+            share = -1.0
+        if not share >= 0:  # NaN too, which passes click's own check
+            self.fail(f"{value!r} is not a number from 0 to {MOST_MARGIN}.", param, ctx)
         return share
 
 

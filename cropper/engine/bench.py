@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cropper.choosing.decide import decide
+from cropper.choosing.view import view_of
 from cropper.engine.batch import run_batch
 from cropper.engine.pipeline import BATCH_SIZE
 from cropper.engine.stages import pixels_needed, pixels_to_fill, thumbnail_of
@@ -141,10 +142,11 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
         inferred = timed("infer", infer_maps, [photo for _, photo in held], model)
         for (file, photo), maps in zip(held, inferred, strict=True):
             header = photo.header
+            view = timed("choose", view_of, maps)
             format = output_format(file.name, settings.format)
             paths = paths_of(settings.targets, "", f"{file.stem}.{format}")
             for target, output in zip(settings.targets, paths, strict=True):
-                decision = timed("choose", decide, maps.density, header.width, header.height, target, settings.choosing)[0]
+                decision = timed("choose", decide, view, header.width, header.height, target, settings.choosing)[0]
                 thumbnail = timed("render", thumbnail_of, photo.pixels, header, decision, target, settings)
                 data = timed("encode", encode, thumbnail, header, format, settings.quality, settings.srgb)
                 timed("write", thumbnails.write, out / output, data, ".part", 0, False)

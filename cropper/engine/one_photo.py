@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from cropper.choosing.decide import decide
+from cropper.choosing.view import view_of
 from cropper.engine.stages import pixels_needed, thumbnail_of
 from cropper.errors import PhotoError
 from cropper.image_formats import output_format
@@ -35,7 +36,7 @@ def thumbnail(data: bytes, settings: Settings) -> tuple[bytes, bool]:
     photo = open_photo(data, partial(pixels_needed, settings=settings), settings.limits, settings.keep)
     header = photo.header
     (maps,) = infer_maps([photo], Saliency(settings.model, settings.device))
-    decision = decide(maps.density, header.width, header.height, target, settings.choosing)[0]
+    decision = decide(view_of(maps), header.width, header.height, target, settings.choosing)[0]
     if decision.fit is Fit.SKIP:
         raise PhotoError(decision.note, remedy="change --min-kept or --otherwise")
     format = output_format(f"photo.{header.format.lower()}", settings.format)

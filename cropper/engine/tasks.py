@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cropper.choosing.decide import Decision, decide
+from cropper.choosing.view import Maps, view_of
 from cropper.engine.job import SALVAGED, Decoded, Done, Finished, Job
 from cropper.engine.stages import pixels_needed, thumbnail_of
 from cropper.errors import CropperError, PhotoError, raise_if_for_all, unexpected
@@ -18,7 +19,7 @@ from cropper.imaging.opencv import cv2
 from cropper.ledger.focus_file import Given, focus_for
 from cropper.ledger.table import OK, SKIPPED, Row, decided_row, failed_row
 from cropper.model.inputs import shape_for
-from cropper.model.look import Maps, infer_maps, open_photo
+from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
 from cropper.settings import Fit, Settings, Target
@@ -40,7 +41,7 @@ def try_alone(source: Path | Place, path: str, settings: Settings, given: Given,
         CropperError: as a run would raise, or if the photo cannot be read, decoded or encoded.
     """
     model = Saliency(settings.model, settings.device)
-    model.densities(np.zeros((1, *shape_for(64, 96), 3), np.uint8))  # the first run is slow, so it comes before any photo's clock
+    model.infer(np.zeros((1, *shape_for(64, 96), 3), np.uint8))  # the first run is slow, so it comes before any photo's clock
     if path:
         data, _ = place(source / path).read()
     else:
@@ -96,10 +97,11 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
     fits: list[Fit] = []
     first_error: CropperError | None = None
     image = photo.header.width, photo.header.height
+    view = view_of(maps)
     for number, (target, output, focus) in enumerate(zip(settings.targets, job.outputs, job.given, strict=True)):
         try:
             journal.clock(job.number, True)
-            decisions = decide(maps.density, *image, target, settings.choosing, focus)
+            decisions = decide(view, *image, target, settings.choosing, focus)
             journal.clock(job.number, False)  # a slow disk or bucket is not the photo's fault
             ours = output in job.ours
             if not settings.dry_run:
@@ -154,9 +156,9 @@ def rehearse(job: Job, data: bytes, settings: Settings, model: Saliency, journal
     journal.take((job.number,))
     decoded = _decoded(job, data, Version(len(data), 0, ""), settings, journal)
     header = decoded.photo.header
-    (maps,) = infer_batch([decoded], model, journal).maps
+    view = view_of(infer_batch([decoded], model, journal).maps[0])
     for target, focus in zip(settings.targets, job.given, strict=True):
-        decision = decide(maps.density, header.width, header.height, target, settings.choosing, focus)[0]
+        decision = decide(view, header.width, header.height, target, settings.choosing, focus)[0]
         if not settings.dry_run and decision.fit is not Fit.SKIP:
             _encoded(decoded, decision, target, settings)
 

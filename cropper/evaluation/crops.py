@@ -7,21 +7,24 @@ ignores the photo. Our boxes and the reference boxes are the largest of their as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.choosing.boxes import choose
+from cropper.choosing.boxes import best_box as choose_box
+from cropper.choosing.view import Maps, view_of
 from cropper.evaluation.bootstrap import Interval, interval, resamples
 from cropper.evaluation.gaze import GazePhoto
-from cropper.evaluation.maps import Predictor
 from cropper.geometry import largest_size
 
 Aspect = tuple[int, int]
 # x, y, width, height in pixels, which may be fractions.
 Rectangle = tuple[float, float, float, float]
+
+# uint8 [H, W, 3] BGR -> its maps; Saliency.maps, for example.
+Looker = Callable[[NDArray[np.uint8]], Maps]
 
 OURS = "cropper"
 CENTRE, BEST, VIEWERS = "centre crop", "best possible", "half the viewers"
@@ -106,26 +109,26 @@ def split_viewers(photos: Sequence[GazePhoto]) -> list[NDArray[np.bool_]]:
     return chosen
 
 
-def score(photos: Sequence[GazePhoto], aspects: Sequence[Aspect], predict: Predictor) -> Iterator[dict[str, list[float]]]:
+def score(photos: Sequence[GazePhoto], aspects: Sequence[Aspect], predict: Looker) -> Iterator[dict[str, list[float]]]:
     """Yield what each photo's boxes keep, cropper -> one share for each aspect: our cropper and the references.
 
-    Our boxes come from the predicted density. The references are the centre crop, the best possible box and ``half the viewers``.
+    Our boxes come from the predicted maps. The references are the centre crop, the best possible box and ``half the viewers``.
     The last is the best box for half of the viewers, scored on the other half: it shows how well people predict other people.
     Each photo has one split; the share is NaN for a photo with a single viewer.
 
     Args:
         photos: the photos to score.
         aspects: the shapes to score.
-        predict: the model: photo -> density.
+        predict: the model: photo -> its maps.
 
     Raises:
         PhotoError: if a photo cannot be decoded.
     """
     for photo, half in zip(photos, split_viewers(photos), strict=True):
-        density = predict(photo.bgr())
+        view = view_of(predict(photo.bgr()))
         rows: dict[str, list[float]] = {name: [] for name in (OURS, *REFERENCES)}
         for aspect in aspects:
-            chosen = choose(density, photo.width, photo.height, aspect)
+            chosen = choose_box(view, photo.width, photo.height, aspect)
             rows[OURS].append(kept(photo.points, (chosen.x, chosen.y, chosen.width, chosen.height)))
             rows[CENTRE].append(kept(photo.points, centre_box(photo.width, photo.height, aspect)))
             rows[BEST].append(kept(photo.points, best_box(photo.points, photo.width, photo.height, aspect)))

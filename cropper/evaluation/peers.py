@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -64,6 +64,32 @@ def read_boxes(path: Path, aspect: Aspect, told: bool) -> dict[str, Rectangle]:
         UsageError: if the table cannot be read, does not give its aspect, or has two boxes for one photo.
     """
     boxes: dict[str, Rectangle] = {}
+    for line, row, box in _rows(path):
+        if "size" not in row and not told:
+            remedy = f"add a column 'size', or use one table for each aspect and write {PLACEHOLDER} for 16x9 in the file name"
+            raise UsageError("it does not say which aspect its boxes are for", path=path, remedy=remedy)
+        if "size" in row and not _is_size_of(row["size"], aspect, path, line):
+            continue
+        name = row["path"].rpartition("/")[2]
+        if boxes.setdefault(name, box) != box:
+            raise UsageError(f"line {line}: {name} already has a different box", path=path)
+    return boxes
+
+
+def boxes_in(path: Path) -> dict[str, list[Rectangle]]:
+    """Read any number of boxes for each photo, such as heads: path -> boxes.
+
+    Raises:
+        UsageError: if the table cannot be read.
+    """
+    boxes: dict[str, list[Rectangle]] = {}
+    for _, row, box in _rows(path):
+        boxes.setdefault(row["path"], []).append(box)
+    return boxes
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str], Rectangle]]:
+    """Yield the number of each line of a table of boxes, its values and its box. Leaves out rows without a box."""
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             table = csv.DictReader(file)
@@ -73,23 +99,13 @@ def read_boxes(path: Path, aspect: Aspect, told: bool) -> dict[str, Rectangle]:
             if missing:
                 remedy = "a table of boxes has the columns path,x,y,width,height"
                 raise UsageError(f"there is no column {missing[0]!r}", path=path, remedy=remedy)
-            if "size" not in header and not told:
-                remedy = (
-                    f"add a column 'size', or use one table for each aspect and write {PLACEHOLDER} for 16x9 in the file name"
-                )
-                raise UsageError("it does not say which aspect its boxes are for", path=path, remedy=remedy)
             for row in table:
-                if not row["x"] or ("size" in header and not _is_size_of(row["size"], aspect, path, table.line_num)):
-                    continue
-                name = row["path"].rpartition("/")[2]
-                box = _box([row[column] for column in ("x", "y", *sides)], path, table.line_num)
-                if boxes.setdefault(name, box) != box:
-                    raise UsageError(f"line {table.line_num}: {name} already has a different box", path=path)
+                if row["x"]:
+                    yield table.line_num, row, _box([row[column] for column in ("x", "y", *sides)], path, table.line_num)
     except OSError as error:
         raise UsageError(f"cannot be read ({error.strerror})", path=path) from error
     except csv.Error as error:
         raise UsageError(f"it is not a CSV table ({error})", path=path) from error
-    return boxes
 
 
 def _is_size_of(size: str | None, aspect: Aspect, path: Path, line: int) -> bool:

@@ -10,10 +10,12 @@ from typing import Any
 
 from cropper.evaluation.bootstrap import Interval
 from cropper.evaluation.crops import Aspect, CropScore
+from cropper.evaluation.heads import HeadScore
 
 # Decimals in JSON: finer than the noise of any set of photos.
 DECIMALS = 5
 NOTHING = "-"
+_HEAD_COLUMNS = (("cut", 8), ("95 % interval", 20), ("touched", 9), ("not whole", 10), ("95 % interval", 20), ("fit", 7))
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,39 @@ def boxes_json(scored: Scored, aspects: Sequence[Aspect], scores: Mapping[str, C
         for name, score in scores.items()
     }
     return _json({**asdict(scored), "croppers": croppers})
+
+
+def heads_table(photos: int, aspects: Sequence[Aspect], scores: Mapping[str, Sequence[HeadScore]]) -> str:
+    """Return a block for each aspect and one for all, with one line for each cropper."""
+    width = max(map(len, scores)) + 2
+    lines = [f"{photos} {'photo' if photos == 1 else 'photos'} with heads"]
+    for number, title in enumerate([*(f"{w}:{h}" for w, h in aspects), "all"]):
+        lines += [
+            "",
+            f"{title:{width}}{'cut':>8}{'95 % interval':>20}{'touched':>9}{'not whole':>10}{'95 % interval':>20}{'fit':>7}",
+        ]
+        for name, of_aspects in scores.items():
+            one = of_aspects[number]
+            lines.append(f"{name:{width}}{_figure(one.cut)}{one.touched:9}  {_figure(one.not_whole)}{one.fitting:7}")
+    return "\n".join(lines)
+
+
+def heads_json(photos: int, aspects: Sequence[Aspect], scores: Mapping[str, Sequence[HeadScore]]) -> str:
+    """Return ``{"photos": , "croppers": {NAME: {"16:9": {"cut": , "not_whole": , "touched": , "fitting": }, "all": {...}}}}``."""
+    titles = [*(f"{w}:{h}" for w, h in aspects), "all"]
+    croppers = {
+        name: {
+            title: {
+                "cut": _plain(one.cut),
+                "not_whole": _plain(one.not_whole),
+                "touched": one.touched,
+                "fitting": one.fitting,
+            }
+            for title, one in zip(titles, of_aspects, strict=True)
+        }
+        for name, of_aspects in scores.items()
+    }
+    return _json({"photos": photos, "croppers": croppers})
 
 
 def _figure(figure: Interval) -> str:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cropper.errors import DependencyError, UsageError, printable
-from cropper.ledger.table import HEADER, VERSIONED, as_wide, read_lines
+from cropper.ledger.table import HEADER, SHARES, VERSIONED, WHOLE_NUMBERS, as_wide, read_lines
 from cropper.storage.atomic import replacing
 from cropper.storage.places import order
 
@@ -21,8 +21,6 @@ from cropper.storage.places import order
 _AT_ONCE = 100
 # Rows in one row group of a Parquet file.
 _ROW_GROUP = 50_000
-_WHOLE_NUMBERS = {"image_width", "image_height", "x", "y", "width", "height", "focus_x", "focus_y"}
-_SHARES = {"kept"}
 
 Line = list[str]
 
@@ -119,7 +117,7 @@ def _write_parquet(lines: Iterator[Line], path: Path) -> None:
         raise DependencyError("a Parquet file needs pyarrow", remedy="pip install 'cropper[parquet]'") from error
 
     def type_of(column: str) -> Any:
-        return pa.int64() if column in _WHOLE_NUMBERS else pa.float64() if column in _SHARES else pa.string()
+        return pa.int64() if column in WHOLE_NUMBERS else pa.float64() if column in SHARES else pa.string()
 
     schema = pa.schema([(column, type_of(column)) for column in HEADER])
     with replacing(path, path.with_name(f".cropper-{os.getpid()}.new")) as new, parquet.ParquetWriter(new, schema) as writer:
@@ -131,9 +129,9 @@ def _write_parquet(lines: Iterator[Line], path: Path) -> None:
 
 def _value(column: str, text: str) -> str | int | float | None:
     """Convert a text for Parquet: an empty number is missing, and bytes that are not UTF-8 are escaped."""
-    if column in _WHOLE_NUMBERS | _SHARES:
+    if column in (*WHOLE_NUMBERS, *SHARES):
         number: int | float | None = None
         with suppress(ValueError):
-            number = int(text) if column in _WHOLE_NUMBERS else float(text)
+            number = int(text) if column in WHOLE_NUMBERS else float(text)
         return number
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -44,12 +44,29 @@ class Row:
     focus_y: str = ""
     kept: str = ""
     message: str = ""
+    subject_kept: str = ""
+    heads_cut: str = ""
     version: str = ""  # the photo's; only in the ledger of a bucket, never in boxes.csv
 
 
 VERSIONED = tuple(field.name for field in fields(Row))
 HEADER = VERSIONED[:-1]
+# Columns that hold numbers; the others hold text.
+WHOLE_NUMBERS = ("image_width", "image_height", "x", "y", "width", "height", "focus_x", "focus_y", "heads_cut")
+SHARES = ("kept", "subject_kept")
+# The columns of ledgers from before boxes said what they cut.
+_FIRST_COLUMNS = HEADER[: HEADER.index("message") + 1]
 SIZE_COLUMN = HEADER.index("size")
+
+
+# All headers that a ledger may have.
+_HEADERS = (HEADER, VERSIONED, _FIRST_COLUMNS, (*_FIRST_COLUMNS, VERSIONED[-1]))
+
+
+def _widened(line: list[str]) -> list[str]:
+    """Return a row of an older ledger with today's columns; the newer ones are empty."""
+    old = len(_FIRST_COLUMNS)
+    return line[:old] + [""] * (len(HEADER) - old) + line[old:]
 
 
 def as_wide(line: list[str], header: tuple[str, ...]) -> list[str]:
@@ -74,6 +91,8 @@ def decided_row(path: str, output: str, status: str, image_size: tuple[int, int]
         focus_y=str(box.focus[1]),
         kept=f"{box.kept:.4f}",
         message=message,
+        subject_kept="" if box.subject_kept is None else f"{box.subject_kept:.4f}",
+        heads_cut="" if box.heads_cut is None else str(box.heads_cut),
     )
 
 
@@ -93,7 +112,10 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 
 def read_lines(path: Path, only_ended: bool = False) -> Iterator[list[str]]:
-    """Read the rows of a ledger as lists of texts. ``only_ended`` leaves out a row without its line end, as a kill leaves one."""
+    """Read the rows of a ledger as lists of texts, in today's columns.
+
+    ``only_ended`` leaves out a row without its line end, as a kill leaves one.
+    """
     try:
         # Bytes in a name that are not UTF-8 come back as they were. A spreadsheet may have added a byte order mark.
         file = path.open(newline="", encoding="utf-8-sig", errors="surrogateescape")
@@ -103,12 +125,13 @@ def read_lines(path: Path, only_ended: bool = False) -> Iterator[list[str]]:
         found = csv.reader(line for line in file if line.endswith("\n")) if only_ended else csv.reader(file)
         try:
             header = next(found, None)
-            if header is not None and tuple(header) not in (HEADER, VERSIONED):
+            columns = tuple(header or ())
+            if header is not None and columns not in _HEADERS:
                 reason = "is there already and is not a ledger that cropper wrote"
                 raise OutputError(reason, path=path, remedy="move it away or choose another OUT")
             for line in found:
                 if header is not None and len(line) == len(header) and line[2] in (OK, SKIPPED, FAILED):
-                    yield line
+                    yield _widened(line) if columns[: len(HEADER)] != HEADER else line
         except csv.Error as error:
             reason = f"is not a ledger from line {found.line_num} on ({error})"
             raise OutputError(reason, path=path, remedy="move it away or choose another OUT") from error

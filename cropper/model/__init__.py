@@ -1,4 +1,4 @@
 """The ONNX session, its inputs, ``look`` (bytes to pixels and maps), and the model files with their card.
 
-Imports ``imaging``, ``settings`` and ``errors``.
+Imports ``imaging``, ``choosing``, ``settings`` and ``errors``.
 """

@@ -15,16 +15,22 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cropper.choosing.view import Maps
 from cropper.imaging.decode import decode_or_salvage, scale_of
 from cropper.imaging.header import Header, probe
 from cropper.imaging.metadata import kept_metadata
+from cropper.imaging.opencv import cv2
 from cropper.imaging.resize import on_white
-from cropper.model.inputs import prepare, shape_for
+from cropper.model.inputs import STRIDE, prepare, shape_for
 from cropper.settings import KEEP_NOTHING, LIMITS, Limits
 
 # Photos that decode to more pixels than this go one at a time: a folder of bombs takes no more memory than one bomb.
 LARGE = 40_000_000
 _one_large = Lock()
+# A photo that is opaque in less than this share of its area is a cut-out. Others have round corners or a frame.
+MOST_CUT_OUT = 0.8
+# The least share of the density on the opaque part for the model to have seen something there.
+LEAST_OPAQUE_DENSITY = 0.02
 
 
 @dataclass(frozen=True)
@@ -36,30 +42,21 @@ class OpenedPhoto:
         pixels: uint8 [h, w, 3 or 4], BGR or BGRA, the whole upright photo at any scale.
         model_input: uint8 [H, W, 3] BGR on white, at the model's input shape.
         salvaged: whether the file is damaged and only part of it could be decoded.
+        opaque: float32 [h, w], how opaque each cell of the maps is, 0..1; None for a photo without transparency.
     """
 
     header: Header
     pixels: NDArray[np.uint8]
     model_input: NDArray[np.uint8]
     salvaged: bool
-
-
-@dataclass(frozen=True)
-class Maps:
-    """What the model sees in one photo. Each map covers the whole upright photo.
-
-    Attributes:
-        density: float32 [h, w], where people look; non-negative, sums to 1.
-    """
-
-    density: NDArray[np.float32]
+    opaque: NDArray[np.float32] | None = None
 
 
 class Model(Protocol):
     """What ``infer_maps`` needs of a model; ``Saliency`` is one."""
 
-    def densities(self, batch: NDArray[np.uint8], /) -> NDArray[np.float32]:
-        """Infer the densities of a batch, uint8 [N, H, W, 3] BGR: float32 [N, h, w], each summing to 1."""
+    def infer(self, batch: NDArray[np.uint8], /) -> list[Maps]:
+        """Infer the maps of a batch, uint8 [N, H, W, 3] BGR, one for each photo."""
 
 
 def open_photo(
@@ -87,7 +84,8 @@ def open_photo(
     is_large = header.width * header.height > LARGE * scale_of(header, wanted) ** 2
     with _alone(is_large, clock):
         pixels, salvaged = decode_or_salvage(data, header, wanted, limits)
-        return OpenedPhoto(header, pixels, model_input_of(pixels, header), salvaged)
+        model_input = model_input_of(pixels, header)
+        return OpenedPhoto(header, pixels, model_input, salvaged, _opaque_share(pixels, model_input))
 
 
 def read_header(data: bytes, limits: Limits, keep: str = KEEP_NOTHING) -> Header:
@@ -111,8 +109,33 @@ def infer_maps(photos: Sequence[OpenedPhoto], model: Model) -> list[Maps]:
     Raises:
         ModelError: if the model fails.
     """
-    densities = model.densities(np.stack([photo.model_input for photo in photos]))
-    return [Maps(density) for density in densities]
+    inferred = model.infer(np.stack([photo.model_input for photo in photos]))
+    return [_of_opaque(maps, photo.opaque) for maps, photo in zip(inferred, photos, strict=True)]
+
+
+def _opaque_share(pixels: NDArray[np.uint8], model_input: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """Return how opaque each cell of the model's maps is, float32 [h, w] in 0..1, or None for a photo without transparency."""
+    if pixels.shape[2] < 4 or pixels[:, :, 3].min() == 255:
+        return None
+    rows, columns = (side // STRIDE for side in model_input.shape[:2])
+    alpha = np.ascontiguousarray(pixels[:, :, 3])
+    return np.asarray(cv2.resize(alpha, (columns, rows), interpolation=cv2.INTER_AREA), np.float32) / np.float32(255)
+
+
+def _of_opaque(maps: Maps, opaque: NDArray[np.float32] | None) -> Maps:
+    """Return what a photo's maps say of its opaque part; nobody looks at what is transparent.
+
+    The opaque part of a cut-out is its subject: whoever cut it out has said so.
+    """
+    if opaque is None or not opaque.any():
+        return maps
+    density = maps.density * opaque
+    # A white logo on white shows the model nothing, so that all of it counts the same.
+    density = density / density.sum() if density.sum() > LEAST_OPAQUE_DENSITY else opaque / opaque.sum()
+    subject = maps.subject
+    if subject is not None:
+        subject = opaque if opaque.mean() < MOST_CUT_OUT else np.minimum(subject, opaque)
+    return replace(maps, density=np.asarray(density, np.float32), subject=subject)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""Run the ONNX model: photos of one shape in, densities out.
+"""Run the ONNX model: photos of one shape in, maps out.
 
 The contract of a model file: input ``image``, uint8 ``[N, H, W, 3]`` BGR, H and W multiples of 32; output ``density``, float32
-``[N, H / 8, W / 8]``, each summing to 1. Normalisation and softmax live inside the graph.
+``[N, H / 8, W / 8]``, each summing to 1; optional outputs ``subject`` and ``head``, float32 of the same shape, 0..1.
+Normalisation, softmax and sigmoid live inside the graph.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cropper.choosing.view import Maps
 from cropper.errors import CropperError, ModelError
 from cropper.model.device import load_session
 from cropper.model.external_data import refuse_external_data
@@ -22,6 +24,10 @@ BUNDLED_MODEL = Path(__file__).with_name("student.onnx")
 # A lighter version, pruned further. It takes 12 % less time; its boxes keep about as much and cut a few more heads.
 # MODEL_CARD.md has the figures of both.
 FAST_MODEL = BUNDLED_MODEL.with_name("fast.onnx")
+
+
+# What a model file may give, in this order.
+OUTPUTS = (("density",), ("density", "subject", "head"))
 
 
 class Saliency:
@@ -56,36 +62,40 @@ class Saliency:
             raise ModelError(f"onnxruntime cannot load it ({reason})", path=path, remedy="is it an ONNX model?") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         signature = [(i.name, i.type) for i in inputs], [(o.name, o.type) for o in outputs]
-        if signature != ([("image", "tensor(uint8)")], [("density", "tensor(float)")]):
-            remedy = "it must take uint8 'image' [N, H, W, 3] and give float 'density' [N, h, w]"
+        kept = [signature == ([("image", "tensor(uint8)")], [(name, "tensor(float)") for name in names]) for names in OUTPUTS]
+        if not any(kept):
+            remedy = (
+                "it must take uint8 'image' [N, H, W, 3] and give float 'density' [N, h, w], with or without 'subject' and 'head'"
+            )
             raise ModelError("does not keep the model contract", path=path, remedy=remedy)
+        self._outputs = OUTPUTS[kept.index(True)]
 
     @property
     def metadata(self) -> dict[str, str]:
         """The notes in the file about how the model was made."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
-    def densities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Infer the densities of photos of one shape.
+    def infer(self, batch: NDArray[np.uint8]) -> list[Maps]:
+        """Infer the maps of photos of one shape.
 
         Args:
             batch: uint8 [N, H, W, 3] BGR, H and W multiples of 32.
-
-        Returns:
-            float32 [N, h, w], each non-negative and summing to 1.
 
         Raises:
             ModelError: if the model fails.
         """
         try:
-            (density,) = self._session.run(["density"], {"image": batch})
+            maps = self._session.run(list(self._outputs), {"image": batch})
         except Exception as error:
             reason = " ".join(str(error).split())
             raise ModelError(f"the model failed on an input of {batch.shape} ({reason})") from error
-        return np.asarray(density, np.float32)
+        return [Maps(*of_photo) for of_photo in zip(*maps, strict=True)]
+
+    def maps(self, bgr: NDArray[np.uint8]) -> Maps:
+        """Infer the maps of one photo, uint8 [H, W, 3] BGR of any size."""
+        height, width = bgr.shape[:2]
+        return self.infer(prepare(bgr, shape_for(width, height))[None])[0]
 
     def density(self, bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Infer the density of one photo, uint8 [H, W, 3] BGR of any size: float32 [h, w], non-negative, sums to 1."""
-        height, width = bgr.shape[:2]
-        density: NDArray[np.float32] = self.densities(prepare(bgr, shape_for(width, height))[None])[0]
-        return density
+        return self.maps(bgr).density

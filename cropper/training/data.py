@@ -42,6 +42,11 @@ FIXATION_SIGMA = 0.0125
 # A photo with a shorter long side, in pixels, shows no more detail at scales above COARSE_SCALE.
 COARSE_SIDE = 400
 COARSE_SCALE = 0.75
+# The scale at which a network learns to look at half of the pixels.
+SMALL_SCALE = 0.7
+# The smallest head in a mask, in cells of the density, and how many times finer a mask is drawn.
+SMALLEST_HEAD = 1.0
+HEAD_DETAIL = 4
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class Photo:
     fixations: NDArray[np.float32] | None = None  # [n, 2] x, y in 0..1
     density: NDArray[np.float32] | None = None  # [h, w], from people's gaze
     teacher: NDArray[np.float32] | None = None  # [h, w], from the teacher, without a centre bias
+    subject: NDArray[np.uint8] | None = None  # [h, w], the mask of the subject, 0..255
+    heads: NDArray[np.float32] | None = None  # [n, 4] left, top, right, bottom, in 0..1 and beyond where the photo cuts a head
 
     @property
     def coarse(self) -> bool:
@@ -92,6 +99,8 @@ class Batch:
     teacher: torch.Tensor  # the same, from the teacher
     grid: torch.Tensor  # float32 [N, 2, H / STRIDE, W / STRIDE]: position of each cell in its photo, -1..1
     gaze_set: torch.Tensor  # int64 [N]: index into the names of the sets; 0 without gaze
+    masks: torch.Tensor  # float32 [N, 2, H / STRIDE, W / STRIDE], of the subject and of heads, 0..1
+    has_masks: torch.Tensor  # bool [N]: whether the photo's masks are known
 
 
 def scaled_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
@@ -169,6 +178,19 @@ def with_labels(photos: list[Photo], folder: Path) -> list[Photo]:
     return labelled
 
 
+def with_masks(photos: list[Photo], folder: Path) -> list[Photo]:
+    """Add masks to photos, from the files ``folder/COLLECTION.KIND.npz`` that ``label-masks`` wrote, where there are any."""
+    masked = []
+    for collection, group in groupby(photos, key=lambda photo: photo.collection):
+        paths = [folder / f"{collection}.{kind}.npz" for kind in ("subject", "head")]
+        if not all(path.exists() for path in paths):
+            masked += list(group)
+            continue
+        with np.load(paths[0]) as subjects, np.load(paths[1]) as heads:
+            masked += [replace(photo, subject=subjects[photo.name], heads=heads[photo.name]) for photo in group]
+    return masked
+
+
 def _read_density(path: Path) -> NDArray[np.float32]:
     grey = np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.float32)
     return np.asarray(grey / grey.sum(), np.float32)
@@ -234,6 +256,34 @@ def resampled(density: NDArray[np.float32], window: Window, height: int, width: 
     return _normalised(cv2.resize(_cut(density, window), (width, height), interpolation=cv2.INTER_LINEAR))
 
 
+def masks_of(photo: Photo, window: Window, height: int, width: int) -> NDArray[np.float32]:
+    """Return the masks of the subject and of heads over a window: float32 [2, height, width], 0..1; all 0 where unknown."""
+    masks = np.zeros((2, height, width), np.float32)
+    if photo.subject is None or photo.heads is None:
+        return masks
+    cut = _cut(photo.subject, window)
+    way = cv2.INTER_AREA if cut.shape[0] > height else cv2.INTER_LINEAR
+    masks[0] = cv2.resize(cut, (width, height), interpolation=way) / np.float32(255)
+    masks[1] = head_mask(photo.heads, window, height, width)
+    return masks
+
+
+def head_mask(heads: NDArray[np.floating], window: Window, height: int, width: int) -> NDArray[np.float32]:
+    """Draw heads, boxes [n, 4] in 0..1 of the photo, as ellipses over a window: float32 [height, width], 0..1.
+
+    Heads narrower than SMALLEST_HEAD cells are left out.
+    """
+    fine = np.zeros((height * HEAD_DETAIL, width * HEAD_DETAIL), np.float32)
+    cells = np.array([width, height, width, height]) * HEAD_DETAIL
+    corner, side = np.array([window.x, window.y] * 2), np.array([window.width, window.height] * 2)
+    for left, top, right, bottom in (heads - corner) / side * cells:
+        if min(right - left, bottom - top) >= SMALLEST_HEAD * HEAD_DETAIL:
+            # OpenCV takes sixteenths of a pixel.
+            middle = round((left + right) * 8), round((top + bottom) * 8)
+            cv2.ellipse(fine, middle, (round((right - left) * 8), round((bottom - top) * 8)), 0, 0, 360, 1.0, -1, shift=4)
+    return np.asarray(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+
+
 def _normalised(density: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(density / max(float(density.sum()), 1e-12), np.float32)
 
@@ -251,31 +301,41 @@ def make_batch(
         u = (window.x + (np.arange(columns) + 0.5) / columns * window.width) * 2 - 1
         v = (window.y + (np.arange(rows) + 0.5) / rows * window.height) * 2 - 1
         grid = np.stack(np.broadcast_arrays(u[None, :], v[:, None])).astype(np.float32)
+        masks = masks_of(photo, window, rows, columns)
         if flip:
-            image, gaze, teacher, grid = image[:, ::-1], gaze[:, ::-1], teacher[:, ::-1], grid[:, :, ::-1]
-        samples.append((image, gaze, teacher, grid))
-    images, gazes, teachers, grids = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True))
+            image, gaze, teacher, grid, masks = (
+                image[:, ::-1],
+                gaze[:, ::-1],
+                teacher[:, ::-1],
+                grid[:, :, ::-1],
+                masks[:, :, ::-1],
+            )
+        samples.append((image, gaze, teacher, grid, masks))
+    images, gazes, teachers, grids, all_masks = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*samples, strict=True))
     gaze_sets = [set_names.index(photo.collection) if photo.has_gaze else 0 for photo in photos]
-    return Batch(images, gazes, teachers, grids, torch.tensor(gaze_sets))
+    has_masks = [photo.subject is not None for photo in photos]
+    return Batch(images, gazes, teachers, grids, torch.tensor(gaze_sets), all_masks, torch.tensor(has_masks))
 
 
 class EpochBatches(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
     """One epoch of augmented batches of the photos, the same for the same seed and epoch.
 
-    Coarse photos get separate batches: a scale above COARSE_SCALE costs time and shows no more of them.
+    Coarse photos get separate batches: a scale above COARSE_SCALE costs time and shows no more of them. ``scales`` are the input
+    scale, and the share of batches that are at SMALL_SCALE instead.
     """
 
     def __init__(
         self,
         photos: list[Photo],
         set_names: tuple[str, ...],
-        scale: float,
+        scales: tuple[float, float],
         batch_size: int,
         whole: float,
         seed: int,
         epoch: int,
     ) -> None:
-        self.photos, self.set_names, self.scale, self.batch_size = photos, set_names, scale, batch_size
+        self.photos, self.set_names, self.batch_size = photos, set_names, batch_size
+        self.scale, self.small = scales
         self.whole, self.seed, self.epoch = whole, seed, epoch
 
     def __len__(self) -> int:
@@ -292,7 +352,10 @@ class EpochBatches(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
             shape = shapes[rng.choice(len(shapes), p=list(BATCH_SHAPES.values()))]
             windows = [random_window(photo, shape[1] / shape[0], rng, whole=self.whole) for photo in photos]
             flips = list(rng.random(len(photos)) < 0.5)
-            yield make_batch(photos, windows, flips, scaled_shape(shape, batch_scale(photos, self.scale)), self.set_names)
+            scale = batch_scale(photos, self.scale)
+            if self.small and rng.random() < self.small:
+                scale = min(scale, SMALL_SCALE)
+            yield make_batch(photos, windows, flips, scaled_shape(shape, scale), self.set_names)
 
     def _whole_batches(self, photos: list[Photo]) -> list[list[Photo]]:
         starts = range(0, len(photos) - self.batch_size + 1, self.batch_size)

@@ -20,6 +20,7 @@ from cropper.model.runtime import onnxruntime
 from cropper.training.data import Photo
 from cropper.training.exported import Exported
 from cropper.training.fit import load_checkpoint
+from cropper.training.network import MASKS
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def export_student(checkpoint: Path, path: Path, bias_strength: float, sharpness
 
 def write_float32(model: Exported, path: Path) -> None:
     """Write a network as a float32 ONNX file that meets the model contract."""
-    write_graph(model, torch.zeros(2, *SHAPES[0], 3, dtype=torch.uint8), "image", ["density"], path, height=1)
+    write_graph(model, torch.zeros(2, *SHAPES[0], 3, dtype=torch.uint8), "image", model.outputs, path, height=1)
 
 
 def write_graph(model: nn.Module, example: torch.Tensor, taken: str, given: list[str], path: Path, height: int = 2) -> None:
@@ -81,8 +82,7 @@ def write_graph(model: nn.Module, example: torch.Tensor, taken: str, given: list
         height: the input's axis of the height; the width is the next axis.
     """
     axes = {taken: {0: "N", height: "H", height + 1: "W"}}
-    if "density" in given:
-        axes["density"] = {0: "N", 1: "h", 2: "w"}
+    axes |= {name: {0: "N", 1: "h", 2: "w"} for name in given if name in ("density", *MASKS)}
     torch.onnx.export(
         model,
         (example,),
@@ -96,14 +96,13 @@ def write_graph(model: nn.Module, example: torch.Tensor, taken: str, given: list
 
 
 def _difference(model: Exported, path: Path, shape: tuple[int, int]) -> float:
-    """Return the largest difference between torch's and onnxruntime's densities on noise, as a share of the peak."""
+    """Return the largest difference between torch's and onnxruntime's outputs on noise, as a share of the peak."""
     image = np.random.default_rng(0).integers(0, 256, (3, *shape, 3), dtype=np.uint8)
     with torch.no_grad():
-        expected = model(torch.from_numpy(image)).numpy()
-    (density,) = onnxruntime.InferenceSession(str(path)).run(["density"], {"image": image})
-    assert density.shape == expected.shape
-    assert np.allclose(density.sum(axis=(1, 2)), 1, atol=1e-4)
-    return float(np.abs(density - expected).max() / expected.max())
+        expected = [output.numpy() for output in model(torch.from_numpy(image))]
+    given = onnxruntime.InferenceSession(str(path)).run(model.outputs, {"image": image})
+    assert np.allclose(given[0].sum(axis=(1, 2)), 1, atol=1e-4)
+    return max(float(np.abs(one - other).max() / other.max()) for one, other in zip(given, expected, strict=True))
 
 
 class _Photos(CalibrationDataReader):  # type: ignore[misc]
@@ -122,20 +121,19 @@ class _Photos(CalibrationDataReader):  # type: ignore[misc]
 def _quantised(float32: Path, photos: list[Photo]) -> Path:
     """Quantise to static int8, with a scale for each output channel.
 
-    Weights use 7 bits, because int8 sums saturate on processors without VNNI. The last convolution and all later nodes stay
-    float32: they cost almost nothing, and a density has more than 256 levels.
+    Weights use 7 bits, because int8 sums saturate on processors without VNNI. The last convolution before each output and all
+    later nodes stay float32: they cost almost nothing, and a density has more than 256 levels.
     """
     prepared, int8 = float32.with_name("prepared.onnx"), float32.with_name("int8.onnx")
     quant_pre_process(str(float32), str(prepared), skip_symbolic_shape=True)
-    nodes = list(onnx.load(prepared).graph.node)
-    last = max(place for place, node in enumerate(nodes) if node.op_type == "Conv")
+    graph = onnx.load(prepared).graph
     quantize_static(
         str(prepared),
         str(int8),
         _Photos(photos),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=["Conv", "Add", "Resize", "Clip"],
-        nodes_to_exclude=[node.name for node in nodes[last:]],
+        nodes_to_exclude=_last_nodes(graph),
         per_channel=True,
         reduce_range=True,
         activation_type=QuantType.QUInt8,
@@ -150,6 +148,18 @@ def _quantised(float32: Path, photos: list[Photo]) -> Path:
     _number_names(graph)
     onnx.save(graph, int8)
     return int8
+
+
+def _last_nodes(graph: Any) -> list[str]:
+    """Return the names of the last convolution before each output of a graph and of the nodes after it."""
+    made_by = {output: node for node in graph.node for output in node.output}
+    found, left = [], [made_by[output.name] for output in graph.output]
+    while left:
+        node = left.pop()
+        found.append(node.name)
+        if node.op_type != "Conv":
+            left += [made_by[name] for name in node.input if name in made_by]
+    return found
 
 
 def _take_bytes_as_they_are(model: Any) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from cropper.model.inputs import STRIDE
-from cropper.training.network import GazeNetwork, quadratic, scaled
+from cropper.training.network import MASKS, GazeNetwork, quadratic, scaled
 
 # Neighbouring pixels of a row that the exported stem takes as channels. This moves no bytes, and onnxruntime's int8 convolutions
 # are fastest with a multiple of four channels.
@@ -23,7 +23,7 @@ def rows_of_patches(image: torch.Tensor) -> torch.Tensor:
 
 
 class Exported(nn.Module):
-    """The network that users run: uint8 BGR photos in, densities out, with the mean centre bias at a fixed strength.
+    """The network that users run: uint8 BGR photos in, densities and masks out, with the mean centre bias at a fixed strength.
 
     Before the centre bias, the density is raised to the power of the sharpness: a network that runs at a larger scale than in
     training gives too blurred a density.
@@ -39,12 +39,21 @@ class Exported(nn.Module):
         self.slopes: torch.Tensor
         self.register_buffer("slopes", network.mean_bias_slopes() * bias_strength)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """uint8 [N, H, W, 3] BGR, H and W multiples of 32 -> float32 [N, H / STRIDE, W / STRIDE], each sums to 1."""
-        logits = self.network.content(image)
+    @property
+    def outputs(self) -> list[str]:
+        """The names of what ``forward`` returns."""
+        return ["density", *(MASKS if self.network.shape.masks else ())]
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """uint8 [N, H, W, 3] BGR, H and W multiples of 32 -> ``outputs``, each float32 [N, H / STRIDE, W / STRIDE].
+
+        Each density sums to 1; masks are 0..1.
+        """
+        logits, masks = self.network.maps(image)
         rows, columns = image.shape[1] // STRIDE, image.shape[2] // STRIDE
         logits = self.sharpness * logits + quadratic(self.slopes, rows, columns)
-        return torch.softmax(logits.flatten(1), dim=1).view(-1, rows, columns)
+        density = torch.softmax(logits.flatten(1), dim=1).view(-1, rows, columns)
+        return (density,) if masks is None else (density, *masks.sigmoid().unbind(dim=1))
 
 
 class PatchedStem(nn.Module):

@@ -10,14 +10,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from cropper.training.data import Batch, EpochBatches, Photo, jitter_colours, read_gaze_set
 from cropper.training.network import GazeNetwork, Shape, log_normalised
+from cropper.training.parity import Cast, parity_loss, random_scene, scene_batch
 from cropper.training.validation import log_scores
 
 log = logging.getLogger(__name__)
+
+HEAD_CELL_WEIGHT = 5.0
+DICE_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,20 @@ class Recipe:
     whole: float = 0.3  # share of photos used whole, not as a window, 0..1
     trunk_rate: float = 3e-4
     head_rate: float = 3e-3
+    mask_rate: float = 3e-3
     weight_decay: float = 1e-4
     cc_weight: float = 0.5
     # A box's offset depends only on the density's sums across or down, so these matter most.
     marginal_weight: float = 0.5
     # Weight of the teacher's density in the loss of a photo that also has people's gaze, 0..1.
     teacher_weight: float = 0.7
+    # Weights of the masks' losses, of the subject and of heads, and of the equality of faces (parity.py), against the density's.
+    mask_weights: tuple[float, float] = (0.5, 0.5)
+    parity_weight: float = 0.5
+    # How many scenes of faces each batch has beside its photos.
+    scenes: int = 4
+    # The share of batches at data.SMALL_SCALE instead, so that the network can also look at fewer pixels.
+    small: float = 0.0
     # How often an epoch uses each photo with true fixations: they carry more information than noisy maps.
     fixation_repeats: int = 2
     # Whether normalisations keep their statistics instead of using each batch's. A restored, imitating or pruned network depends
@@ -77,13 +90,29 @@ def batch_loss(network: GazeNetwork, image: torch.Tensor, batch: Batch, recipe: 
     People start in the middle, so their density is compared with the content plus their set's centre bias. The teacher's density
     has no centre bias, so it is compared with the content alone.
     """
-    content = network.content(image)
+    content, masks = network.maps(image)
     with_bias = log_normalised(content + network.centre_bias(batch.grid, batch.gaze_set))
     gaze = divergence(with_bias, batch.gaze, recipe)
     teacher = divergence(log_normalised(content), batch.teacher, recipe)
     has_gaze, has_teacher = batch.gaze.flatten(1).any(dim=1), batch.teacher.flatten(1).any(dim=1)
     share = torch.where(has_gaze & has_teacher, recipe.teacher_weight, has_teacher.float())
-    return (1 - share) * gaze + share * teacher
+    loss = (1 - share) * gaze + share * teacher
+    if masks is not None:
+        loss = loss + (mask_losses(masks, batch.masks) @ torch.tensor(recipe.mask_weights)) * batch.has_masks
+    return loss
+
+
+def mask_losses(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the loss of masks, logits [N, 2, h, w] against targets in 0..1 -> [N, 2].
+
+    It is the cross-entropy of each cell plus the Dice loss of the whole mask, which keeps small subjects from being left out.
+    Cells of heads weigh HEAD_CELL_WEIGHT times others: they are few.
+    """
+    weight = torch.stack([torch.ones_like(target[:, 0]), 1 + (HEAD_CELL_WEIGHT - 1) * target[:, 1]], dim=1)
+    entropy = F.binary_cross_entropy_with_logits(logits, target, weight, reduction="none").mean(dim=(2, 3))
+    share = logits.sigmoid()
+    overlap, total = (share * target).sum(dim=(2, 3)), (share + target).sum(dim=(2, 3))
+    return entropy + DICE_WEIGHT * (1 - (2 * overlap + 1) / (total + 1))
 
 
 def read_sets(folders: list[Path]) -> tuple[list[Photo], list[Photo]]:
@@ -98,18 +127,29 @@ def read_sets(folders: list[Path]) -> tuple[list[Photo], list[Photo]]:
 
 
 def fit_network(
-    network: GazeNetwork, training: list[Photo], validation: list[Photo], out: Path, recipe: Recipe, resume: bool
+    network: GazeNetwork,
+    training: list[Photo],
+    validation: list[Photo],
+    out: Path,
+    recipe: Recipe,
+    resume: bool,
+    cast: Cast | None = None,
 ) -> Path:
     """Train a network in place, write ``out/epoch-N.pt`` after every epoch, and return the path of the last one.
 
-    With ``resume``, training continues from the newest checkpoint in ``out``.
+    With ``resume``, training continues from the newest checkpoint in ``out``. With a cast, each batch also has scenes of its
+    faces, which should get equal density.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     groups = [{"params": network.trunk_parameters()}, {"params": network.head_parameters()}]
+    rates = [recipe.trunk_rate, recipe.head_rate]
+    if network.shape.masks:
+        groups.append({"params": network.mask_parameters()})
+        rates.append(recipe.mask_rate)
     optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
-        [recipe.trunk_rate, recipe.head_rate],
+        rates,
         total_steps=len(epoch_batches(network.shape, training, recipe, 0)) * recipe.epochs,
         pct_start=0.15,
     )
@@ -127,8 +167,13 @@ def fit_network(
         network.train(not recipe.keep_statistics)
         losses = []
         bar = tqdm(total=len(epoch_batches(network.shape, training, recipe, epoch)), desc=f"epoch {epoch}")
+        scenes_rng = np.random.default_rng((recipe.seed, epoch, 1))
         for image, batch in augmented(network, training, recipe, epoch):
             loss = batch_loss(network, image, batch, recipe).mean()
+            if cast is not None:
+                pictures, regions = scene_batch([random_scene(cast, scenes_rng) for _ in range(recipe.scenes)])
+                content = network.content(network.normalised(pictures))
+                loss = loss + recipe.parity_weight * parity_loss(content, regions).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -149,7 +194,8 @@ def fit_network(
 def epoch_batches(shape: Shape, photos: list[Photo], recipe: Recipe, epoch: int) -> EpochBatches:
     """Return the batches of an epoch, with photos that have true fixations ``fixation_repeats`` times."""
     repeated = [photo for photo in photos for _ in range(1 if photo.fixations is None else recipe.fixation_repeats)]
-    return EpochBatches(repeated, shape.sets, recipe.scale, recipe.batch_size, recipe.whole, recipe.seed, epoch)
+    scales = recipe.scale, recipe.small
+    return EpochBatches(repeated, shape.sets, scales, recipe.batch_size, recipe.whole, recipe.seed, epoch)
 
 
 def augmented(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: int) -> Iterator[tuple[torch.Tensor, Batch]]:

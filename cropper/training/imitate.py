@@ -86,7 +86,7 @@ def imitate_features(student: GazeNetwork, network: GazeNetwork, photos: list[Ph
         *wanted, density = original(part)
         features = student.features(part)
         unexplained = [_unexplained(mine, theirs) for mine, theirs in zip(features, wanted, strict=True)]
-        divergence = kl(log_normalised(student.read(features)), density).mean()
+        divergence = kl(log_normalised(student.read(features)[0]), density).mean()
         loss = sum(unexplained, DENSITY_WEIGHT * divergence)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -129,7 +129,7 @@ class _Answers(nn.Module):
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Normalised photos -> their features at each of TAP_STRIDES, and their density."""
         features = self.network.features(image)
-        return *features, log_normalised(self.network.read(features)).exp()
+        return *features, log_normalised(self.network.read(features)[0]).exp()
 
 
 class _Report:

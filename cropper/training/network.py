@@ -29,6 +29,10 @@ DENSE_STEM = 16
 DENSE_BLOCKS = ((16, 32, None, 2), (32, 32, None, 1), (32, 96, 40, 2), (40, 96, 40, 1), (40, 96, 40, 1))
 # Channels at the end of a lean readout, where a readout spends most of its time.
 LEAN_CHANNELS = 16
+# Channels between the two convolutions that read the masks.
+MASK_CHANNELS = 32
+# The order of the masks among the outputs of ``GazeNetwork.masks``.
+MASKS = ("subject", "head")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Shape:
         hidden: hidden channels of each block that can be narrowed, if the network was pruned; else None.
         lean: whether the readout ends with few channels.
         dense: whether dense convolutions replace the trunk's layers down to the first of TAP_STRIDES; only for Lite0.
+        masks: whether it gives the masks of the subject and of heads as well.
     """
 
     trunk: str = "lite0"
@@ -50,10 +55,11 @@ class Shape:
     hidden: tuple[int, ...] | None = None
     lean: bool = False
     dense: bool = False
+    masks: bool = False
 
 
 class GazeNetwork(nn.Module):
-    """A network that gives the log density of gaze over a photo."""
+    """A network that gives the log density of gaze over a photo and, with ``Shape.masks``, masks of the subject and of heads."""
 
     def __init__(self, shape: Shape, pretrained: bool = False) -> None:
         super().__init__()
@@ -80,6 +86,8 @@ class GazeNetwork(nn.Module):
         self.laterals = nn.ModuleList(nn.Conv2d(channels, shape.width, 1) for channels in tapped)
         self.mix = nn.Sequential(*mixing(shape.width, mixed), nn.BatchNorm2d(mixed), nn.ReLU6())
         self.readout = nn.Conv2d(mixed, 1, side, padding=side // 2)
+        if shape.masks:
+            self.masks = mask_readout(shape.width)
         # The log centre bias falls off as a quadratic from the photo's centre. Each set has its own slopes across and down.
         self.bias_slopes = nn.Parameter(torch.zeros(len(shape.sets), 2))
 
@@ -131,6 +139,10 @@ class GazeNetwork(nn.Module):
         layers = (self.laterals, self.mix, self.readout)
         return [*(parameter for layer in layers for parameter in layer.parameters()), self.bias_slopes]
 
+    def mask_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the layers that only the masks need; none without ``Shape.masks``."""
+        return [*self.masks.parameters()] if self.shape.masks else []
+
     def normalised(self, image: torch.Tensor) -> torch.Tensor:
         """Convert photos, uint8 or float [N, H, W, 3] BGR in 0..255, to the input of ``content``.
 
@@ -140,6 +152,10 @@ class GazeNetwork(nn.Module):
 
     def content(self, image: torch.Tensor) -> torch.Tensor:
         """Return the log density without centre bias, unnormalised: normalised photos [N, ...] -> [N, H / STRIDE, W / STRIDE]."""
+        return self.read(self.features(image))[0]
+
+    def maps(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return ``content`` and the logits of the masks [N, 2, H / STRIDE, W / STRIDE], in the order of MASKS, or None."""
         return self.read(self.features(image))
 
     def features(self, image: torch.Tensor) -> list[torch.Tensor]:
@@ -162,10 +178,12 @@ class GazeNetwork(nn.Module):
             x = block(x)
         return x
 
-    def read(self, features: list[torch.Tensor]) -> torch.Tensor:
-        """Return the unnormalised log density without centre bias, [N, H / STRIDE, W / STRIDE], from the trunk's features."""
+    def read(self, features: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return what ``maps`` returns, from the trunk's features."""
         fine, middle, coarse = (lateral(feature) for lateral, feature in zip(self.laterals, features, strict=True))
-        return self.readout(self.mix(fine + doubled(middle + doubled(coarse))))[:, 0]
+        # The normalisation and the activation that begin the density's layers; the masks read from there too.
+        x = self.mix[1](self.mix[0](fine + doubled(middle + doubled(coarse))))
+        return self.readout(self.mix[2:](x))[:, 0], self.masks(x) if self.shape.masks else None
 
     def centre_bias(self, grid: torch.Tensor, gaze_set: torch.Tensor) -> torch.Tensor:
         """Return the log centre bias [N, h, w] of sets [N] at positions ``grid`` [N, 2, h, w]: x, y in -1..1 of the photo."""
@@ -229,6 +247,13 @@ def densified(network: GazeNetwork) -> GazeNetwork:
     return dense
 
 
+def masked(network: GazeNetwork) -> GazeNetwork:
+    """Return a copy of a network that gives masks as well, from untrained layers."""
+    more = GazeNetwork(replace(network.shape, masks=True))
+    more.load_state_dict({**more.state_dict(), **network.state_dict()})
+    return more
+
+
 def scaled(image: torch.Tensor) -> torch.Tensor:
     """Scale uint8 or float [N, H, W, C] in 0..255 to float32 [N, C, H, W] in the range that the trunk was trained on."""
     return (image.permute(0, 3, 1, 2).float() - 127) / 128
@@ -257,6 +282,19 @@ def mixing(inputs: int, outputs: int) -> list[nn.Module]:
     """Return layers that combine neighbouring cells and mix channels: [N, inputs, h, w] -> [N, outputs, h, w]."""
     around = nn.Conv2d(inputs, inputs, 5, padding=2, groups=inputs, bias=False)
     return [nn.BatchNorm2d(inputs), nn.ReLU6(), around, nn.Conv2d(inputs, outputs, 1, bias=False)]
+
+
+def mask_readout(inputs: int) -> nn.Sequential:
+    """Return layers from fused features to the logits of MASKS: [N, inputs, h, w] -> [N, 2, h, w]."""
+    around = nn.Conv2d(inputs, inputs, 5, padding=2, groups=inputs, bias=False)
+    again = nn.Conv2d(MASK_CHANNELS, MASK_CHANNELS, 5, padding=2, groups=MASK_CHANNELS, bias=False)
+    mixed = nn.Conv2d(inputs, MASK_CHANNELS, 1, bias=False)
+    layers = nn.Sequential(
+        around, mixed, nn.BatchNorm2d(MASK_CHANNELS), nn.ReLU6(), again, nn.Conv2d(MASK_CHANNELS, len(MASKS), 1)
+    )
+    # Most cells are neither, so the first steps need not learn that.
+    nn.init.constant_(layers[-1].bias, -2.0)  # type: ignore[arg-type]
+    return layers
 
 
 def doubled(x: torch.Tensor) -> torch.Tensor:

@@ -106,6 +106,7 @@ def _shape(convolutions: dict[str, tuple[NDArray[np.float32], Any]], sets: tuple
         hidden=hidden if hidden != whole.hidden else None,
         lean=convolutions["readout"][0].shape[1] == LEAN_CHANNELS,
         dense=dense,
+        masks="masks.1" in convolutions,
     )
 
 

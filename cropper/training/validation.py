@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from cropper.training.data import VALIDATION_SHAPE, WHOLE, Batch, Photo, batch_scale, make_batch, random_window, scaled_shape
-from cropper.training.network import GazeNetwork, log_normalised
+from cropper.training.network import MASKS, GazeNetwork, log_normalised
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,11 @@ def validation_batches(photos: list[Photo], sets: tuple[str, ...], scale: float,
 def log_scores(network: GazeNetwork, photos: list[Photo], scale: float) -> None:
     """Log each set's KL (nats), CC and NSS: on whole photos with the set's centre bias, and on windows without it."""
     network.eval()
+    if network.shape.masks:
+        log.info(
+            "  intersection over union: %s",
+            "  ".join(f"{name} {share:.3f}" for name, share in mask_scores(network, photos, scale)),
+        )
     for off_centre in (False, True):
         scores: dict[str, list[torch.Tensor]] = {name: [] for name in network.shape.sets}
         for name, batch in validation_batches(photos, network.shape.sets, scale, off_centre):
@@ -64,6 +69,21 @@ def log_scores(network: GazeNetwork, photos: list[Photo], scale: float) -> None:
             if parts:
                 kl, cc, nss = torch.cat(parts).mean(dim=0).tolist()
                 log.info("  %-14s %-7s KL %.3f  CC %.3f  NSS %.3f", name, "windows" if off_centre else "whole", kl, cc, nss)
+
+
+@torch.no_grad()
+def mask_scores(network: GazeNetwork, photos: list[Photo], scale: float) -> list[tuple[str, float]]:
+    """Return the intersection over union of each mask, over all cells of whole photos that have masks, at the level .5."""
+    shared, either = torch.zeros(len(MASKS)), torch.zeros(len(MASKS))
+    for _, batch in validation_batches(
+        [photo for photo in photos if photo.subject is not None], network.shape.sets, scale, False
+    ):
+        logits = network.maps(network.normalised(batch.image))[1]
+        assert logits is not None
+        given, wanted = logits > 0, batch.masks > 0.5
+        shared += (given & wanted).sum(dim=(0, 2, 3))
+        either += (given | wanted).sum(dim=(0, 2, 3))
+    return list(zip(MASKS, (shared / either.clamp_min(1)).tolist(), strict=True))
 
 
 def measures(log_density: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

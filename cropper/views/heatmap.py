@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cropper.choosing.view import LEVEL, Maps
 from cropper.geometry import Box
 from cropper.imaging.opencv import cv2
+from cropper.settings import WHOLE_SHARE
 from cropper.views.lettering import Colour, capital_height, text_width, write
+from cropper.views.outlines import draw_outlines, outlines_of
 
 LabelledBox = tuple[str, Box]
 
@@ -34,15 +37,25 @@ def colour_of(number: int) -> Colour:
 
 def words_of(label: str, box: Box) -> str:
     """Return the caption of a box, the same wherever it is drawn."""
-    return f"{label} keeps {box.kept:.0%}"
+    return ", ".join([f"{label} keeps {box.kept:.0%}", *cut_by(box)])
 
 
-def draw(bgr: NDArray[np.uint8], density: NDArray[np.floating], boxes: Sequence[LabelledBox]) -> NDArray[np.uint8]:
-    """Draw a density, the boxes chosen from it, and their focus on a photo.
+def cut_by(box: Box) -> list[str]:
+    """Return what a box cuts, in words: heads, and a part of the subject that is worth saying."""
+    words = []
+    if box.heads_cut:
+        words.append("cuts 1 head" if box.heads_cut == 1 else f"cuts {box.heads_cut} heads")
+    if box.subject_kept is not None and box.subject_kept < WHOLE_SHARE:
+        words.append(f"{box.subject_kept:.0%} of the subject")
+    return words
+
+
+def draw(bgr: NDArray[np.uint8], maps: Maps, boxes: Sequence[LabelledBox]) -> NDArray[np.uint8]:
+    """Draw the maps of a photo, the boxes chosen by them, and their focus on it.
 
     Args:
         bgr: uint8 [H, W, 3], the upright photo at the size to draw it.
-        density: [h, w] over the whole photo, summing to 1.
+        maps: what the model sees in the photo.
         boxes: pairs of label and box, in the pixels of ``bgr``.
 
     Returns:
@@ -51,8 +64,10 @@ def draw(bgr: NDArray[np.uint8], density: NDArray[np.floating], boxes: Sequence[
     height, width = bgr.shape[:2]
     # With half its colour, the photo is still recognisable, and no blue sky or red dress looks like heat.
     grey = cv2.cvtColor(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    picture = _tinted(cv2.addWeighted(bgr, 0.5, grey, 0.5, 0), relative_heat(density, width, height))
-    draw_boxes(picture, [box for _, box in boxes], max(1, round(max(height, width) / 500)))
+    picture = _tinted(cv2.addWeighted(bgr, 0.5, grey, 0.5, 0), relative_heat(maps.density, width, height))
+    thick = max(1, round(max(height, width) / 500))
+    draw_outlines(picture, maps, max(1, thick // 2))
+    draw_boxes(picture, [box for _, box in boxes], thick)
     return picture
 
 
@@ -62,8 +77,8 @@ def draw_boxes(picture: NDArray[np.uint8], boxes: Sequence[Box], thick: int) -> 
         _draw_box(picture, box, colour_of(number), thick, number)
 
 
-def with_legend(picture: NDArray[np.uint8], density: NDArray[np.floating], boxes: Sequence[LabelledBox]) -> NDArray[np.uint8]:
-    """Add a legend below a drawn picture, uint8 [H, W, 3]: what the heat means, and which box is which.
+def with_legend(picture: NDArray[np.uint8], maps: Maps, boxes: Sequence[LabelledBox]) -> NDArray[np.uint8]:
+    """Add a legend below a drawn picture, uint8 [H, W, 3]: what the heat and the outlines mean, and which box is which.
 
     A picture that is too narrow for the words gets margins.
     """
@@ -71,7 +86,9 @@ def with_legend(picture: NDArray[np.uint8], density: NDArray[np.floating], boxes
     picture = np.pad(picture, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)), constant_values=PAPER[0])
     width = picture.shape[1]
     size = round(min(max(width * _LETTERS_OF_WIDTH, _SMALLEST_LETTERS), _LARGEST_LETTERS))
-    return np.vstack([picture, _heat_legend(width, _peak(density), size), *_box_legend(width, boxes, size)])
+    keys = [(words_of(label, box), colour_of(number)) for number, (label, box) in enumerate(boxes)]
+    outlined = [(words, colour) for mask, words, colour in outlines_of(maps) if mask.max() >= LEVEL]
+    return np.vstack([picture, _heat_legend(width, _peak(maps.density), size), *_key_legend(width, [*keys, *outlined], size)])
 
 
 def relative_heat(density: NDArray[np.floating], width: int, height: int) -> NDArray[np.float32]:
@@ -154,18 +171,17 @@ def _ticks(peak: float) -> Iterator[float]:
     yield peak
 
 
-def _box_legend(width: int, boxes: Sequence[LabelledBox], size: int) -> Iterator[NDArray[np.uint8]]:
-    """Draw strips that name the boxes by colour, as many on a strip as fit."""
+def _key_legend(width: int, keys: Sequence[tuple[str, Colour]], size: int) -> Iterator[NDArray[np.uint8]]:
+    """Draw strips that say what lines of each colour mean, as many on a strip as fit."""
     line = _line_height(size)
     x, strip = width, None
-    for number, (label, box) in enumerate(boxes):
-        words = words_of(label, box)
+    for words, colour in keys:
         needed = 3 * line + _text_width(words, size)
         if strip is None or x + needed > width:
             if strip is not None:
                 yield strip
             x, strip = line // 2, np.full((3 * line // 2, width, 3), PAPER, np.uint8)
-        cv2.rectangle(strip, (x, line // 4), (x + line, line), colour_of(number), max(2, line // 10))
+        cv2.rectangle(strip, (x, line // 4), (x + line, line), colour, max(2, line // 10))
         _write(strip, words, x + 3 * line // 2, 5 * line // 8, size)
         x += needed
     if strip is not None:

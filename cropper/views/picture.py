@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper.choosing.decide import Decision, decide
+from cropper.choosing.view import Maps, view_of
 from cropper.errors import OutputError, UsageError, reading
 from cropper.geometry import Box
 from cropper.imaging.opencv import cv2
@@ -29,7 +30,7 @@ class DecidedPhoto:
     Attributes:
         bgr: uint8 [h, w, 3], the upright photo at some scale.
         width, height: of the upright original, in pixels.
-        density: float32 [h, w], where people look; sums to 1.
+        maps: what the model sees in the photo.
         boxes: pairs of label and box, in pixels of the upright original.
         salvaged: whether the photo is damaged and only part of it could be decoded.
     """
@@ -37,7 +38,7 @@ class DecidedPhoto:
     bgr: NDArray[np.uint8]
     width: int
     height: int
-    density: NDArray[np.float32]
+    maps: Maps
     boxes: tuple[tuple[str, Box], ...]
     salvaged: bool = False
 
@@ -66,12 +67,13 @@ def look_at(
         photo = open_photo(path.read_bytes(), _size_to_draw, limits)
     header = photo.header
     (maps,) = infer_maps([photo], Saliency(model))
+    view = view_of(maps)
     boxes = tuple(
         (label_of(target, number, decision), decision.box)
         for target in targets
-        for number, decision in enumerate(decide(maps.density, header.width, header.height, target, choosing))
+        for number, decision in enumerate(decide(view, header.width, header.height, target, choosing))
     )
-    return DecidedPhoto(on_white(photo.pixels), header.width, header.height, maps.density, boxes, photo.salvaged)
+    return DecidedPhoto(on_white(photo.pixels), header.width, header.height, maps, boxes, photo.salvaged)
 
 
 def label_of(target: Target, number: int, decision: Decision) -> str:
@@ -81,9 +83,9 @@ def label_of(target: Target, number: int, decision: Decision) -> str:
 
 
 def picture_of(photo: DecidedPhoto) -> NDArray[np.uint8]:
-    """Draw the heat, the boxes and their focus on the photo, with a legend below: uint8 [h, w, 3] BGR."""
+    """Draw the heat, outlines, boxes and their focus on the photo, with a legend below: uint8 [h, w, 3] BGR."""
     drawn = _drawn(photo, _size_to_draw(photo.width, photo.height))
-    return heatmap.with_legend(drawn, photo.density, photo.boxes)
+    return heatmap.with_legend(drawn, photo.maps, photo.boxes)
 
 
 def preview_of(photo: DecidedPhoto, columns: int, rows: int) -> str:
@@ -106,7 +108,7 @@ def _size_to_draw(width: int, height: int) -> tuple[int, int]:
 def _drawn(photo: DecidedPhoto, size: tuple[int, int]) -> NDArray[np.uint8]:
     # Boxes are in pixels of the original; the drawing needs pixels of the picture.
     boxes = [(label, box.scaled(size[0] / photo.width, size[1] / photo.height)) for label, box in photo.boxes]
-    return heatmap.draw(resized(photo.bgr, size), photo.density, boxes)
+    return heatmap.draw(resized(photo.bgr, size), photo.maps, boxes)
 
 
 def save(picture: NDArray[np.uint8], path: Path) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import heapq
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from cropper.errors import UsageError
 from cropper.ledger.state import TABLE_NAME
@@ -28,6 +29,21 @@ class SheetPhoto:
         """The least that one of its crops keeps; infinite if it has no crop."""
         return min((share_of(row.kept) for row in self.rows if row.status == OK), default=math.inf)
 
+    @property
+    def whole(self) -> tuple[float, float]:
+        """Less, the more its crops cut: minus the most heads that one cuts, then the least that one keeps of the subject."""
+        made = [row for row in self.rows if row.status == OK]
+        heads = max((share_of(row.heads_cut) for row in made), default=0.0)
+        return -heads, min((share_of(row.subject_kept) if row.subject_kept else 1.0 for row in made), default=math.inf)
+
+
+# Orders of the photos of a sheet, by the name a user gives: what is least comes first. None keeps the ledger's order.
+ORDERS: dict[str, Callable[[SheetPhoto], Any] | None] = {
+    "ledger": None,
+    "kept": lambda photo: photo.kept,
+    "cut": lambda photo: photo.whole,
+}
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -44,8 +60,8 @@ class Selection:
     failed: int
 
 
-def select(out: Path, most: int, least_kept_first: bool) -> Selection:
-    """Choose at most ``most`` photos from the ledger of an output folder: the first ones, or those with crops that keep least.
+def select(out: Path, most: int, order: str) -> Selection:
+    """Choose at most ``most`` photos from the ledger of an output folder, in one of ORDERS.
 
     Raises:
         UsageError: if there is no ledger, or it is empty.
@@ -61,8 +77,9 @@ def select(out: Path, most: int, least_kept_first: bool) -> Selection:
             failed += any(row.status == FAILED for row in entry.rows)
             yield entry
 
-    if least_kept_first:
-        chosen = heapq.nsmallest(most, entries(), key=lambda entry: entry.kept)
+    key = ORDERS[order]
+    if key is not None:
+        chosen = heapq.nsmallest(most, entries(), key=key)
     else:
         chosen = [entry for number, entry in enumerate(entries()) if number < most]
     if not photos:

@@ -171,7 +171,7 @@ def _read_original(
     original = np.asarray(resized(pixels, shown), np.uint8)
     if model is not None:
         (maps,) = infer_maps([photo], model)
-        cell.heat = heatmap.draw(original, maps.density, ())
+        cell.heat = heatmap.draw(original, maps, ())
     decided_for = {(row.image_width, row.image_height) for row in entry.rows if row.size in boxes}
     if decided_for - {(str(size[0]), str(size[1]))}:
         cell.original = original

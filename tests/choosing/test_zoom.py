@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cropper.choosing.boxes import choose, normalised
+from cropper.choosing.boxes import choose
+from cropper.choosing.view import Maps, View, view_of
 from cropper.choosing.zoom import smallest_size, tightest
 from cropper.geometry import largest_size, placed
 from cropper.settings import Target, Zoom
@@ -28,6 +29,10 @@ def spot(x: float, y: float, radius: float = 0.05, cells: tuple[int, int] = (36,
     return density / density.sum()
 
 
+def shown(density: NDArray[np.float64]) -> View:
+    return view_of(Maps(density.astype(np.float32)))
+
+
 SPOTS = st.builds(spot, st.floats(0.1, 0.9), st.floats(0.1, 0.9), st.floats(0.02, 0.3))
 
 
@@ -36,7 +41,7 @@ def test_box_keeps_the_share_or_is_the_largest(
     density: NDArray[np.float64], width: int, height: int, aspect: tuple[int, int], zoom: Zoom
 ) -> None:
     target = Target(aspect)
-    box = tightest(density, width, height, target, zoom)
+    box = tightest(shown(density), width, height, target, zoom)
     assert 0 <= box.x <= width - box.width
     assert 0 <= box.y <= height - box.height
     assert box.x <= box.focus[0] < box.x + box.width
@@ -44,6 +49,7 @@ def test_box_keeps_the_share_or_is_the_largest(
     largest = largest_size(width, height, aspect)
     if (box.width, box.height) == largest:
         return
+    assert zoom.share is not None
     assert box.kept >= zoom.share - 2 / min(box.width, box.height)  # rounded to whole pixels
     assert abs(box.height - max(1, box.width / Fraction(*aspect))) <= Fraction(1, 2)  # type: ignore[operator]
     assert box.width >= zoom.at_least * largest[0] - 1
@@ -55,7 +61,7 @@ def test_box_is_never_below_the_size(
 ) -> None:
     size = (side, max(1, side * aspect[1] // aspect[0]))
     target = Target(size, size)
-    box = tightest(density, width, height, target, Zoom())
+    box = tightest(shown(density), width, height, target, Zoom())
     largest = largest_size(width, height, size)
     assert box.width >= min(size[0], largest[0])
     assert box.height >= min(size[1], largest[1])
@@ -70,14 +76,14 @@ def test_mirrored_photo_gives_the_mirrored_box_to_a_pixel(
 ) -> None:
     # Of two places that are each the other's mirror image and exactly equal, either may be taken.
     assume(not np.allclose(density, density[:, ::-1], rtol=1e-6))
-    box = tightest(density, width, height, Target(aspect), zoom)
-    mirrored = tightest(density[:, ::-1], width, height, Target(aspect), zoom)
+    box = tightest(shown(density), width, height, Target(aspect), zoom)
+    mirrored = tightest(shown(density[:, ::-1]), width, height, Target(aspect), zoom)
     assert abs(mirrored.width - box.width) <= 1
     assert abs(mirrored.x - (width - box.x - box.width)) <= 2
 
 
 def test_one_subject_is_shown_close_and_with_room_on_every_side() -> None:
-    box = tightest(spot(0.7, 0.4, 0.04), 4000, 3000, Target((1, 1)), Zoom())
+    box = tightest(shown(spot(0.7, 0.4, 0.04)), 4000, 3000, Target((1, 1)), Zoom())
     assert 500 < box.width < 1000
     assert box.kept > 0.95
     assert (box.x + box.width / 2, box.y + box.height / 2) == pytest.approx((2800, 1200), abs=60)
@@ -85,7 +91,7 @@ def test_one_subject_is_shown_close_and_with_room_on_every_side() -> None:
 
 def test_what_is_spread_wide_or_says_nothing_is_not_tightened() -> None:
     for density in (spot(0.2, 0.5) + spot(0.8, 0.5), np.ones((36, 48))):
-        assert tightest(normalised(density), 4000, 3000, Target((1, 1)), Zoom()) == choose(density, 4000, 3000, (1, 1))
+        assert tightest(shown(density), 4000, 3000, Target((1, 1)), Zoom()) == choose(density, 4000, 3000, (1, 1))
 
 
 @given(SIDES, SIDES, st.floats(-1, 2), st.floats(-1, 2))

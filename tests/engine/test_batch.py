@@ -25,6 +25,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from cropper import ModelError, UsageError
 from cropper.choosing.focus import Focus
+from cropper.choosing.view import Maps
 from cropper.engine import batch, pipeline
 from cropper.engine.batch import run_batch
 from cropper.engine.job import Decoded, Done, Job
@@ -407,11 +408,11 @@ def test_a_model_that_fails_ends_the_run_and_keeps_what_is_finished(
     class Failing(Saliency):
         left = 2
 
-        def densities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        def infer(self, images: NDArray[np.uint8]) -> list[Maps]:
             Failing.left -= 1
             if Failing.left < 0:
                 raise ModelError("out of order")
-            return super().densities(images)
+            return super().infer(images)
 
     monkeypatch.setattr(batch, "Saliency", Failing)
     with pytest.raises(ModelError, match="out of order"):

@@ -10,7 +10,7 @@ import pytest
 from cropper._version import __version__
 from cropper.engine import batch
 from cropper.model.saliency import BUNDLED_MODEL
-from cropper.settings import Choosing, Fit, Limits, Settings, Target, Zoom
+from cropper.settings import Choosing, Fit, Limits, Settings, Target, Whole, Zoom
 
 DEFAULT = """\
 {
@@ -35,7 +35,8 @@ DEFAULT = """\
   "zoom": null,
   "min_kept": null,
   "otherwise": "pad",
-  "candidates": 1
+  "candidates": 1,
+  "whole": null
  },
  "fill": "blur",
  "limits": {
@@ -75,11 +76,13 @@ EVERYTHING = """\
  "choosing": {
   "zoom": {
    "at_least": 0.5,
-   "share": 0.8
+   "share": 0.8,
+   "margin": 0.2
   },
   "min_kept": 0.6,
   "otherwise": "center",
-  "candidates": 3
+  "candidates": 3,
+  "whole": "heads"
  },
  "fill": "#ffffff",
  "limits": {
@@ -107,7 +110,7 @@ def test_the_fingerprint_stays_as_it_is_to_a_byte(tmp_path: Path, case: str) -> 
                 True,
                 model,
                 "cuda",
-                Choosing(Zoom(0.5, 0.8), 0.6, Fit.CENTRE, 3),
+                Choosing(Zoom(0.5, 0.8, 0.2), 0.6, Fit.CENTRE, 3, Whole.HEADS),
                 "#ffffff",
                 Limits(5, True),
                 True,

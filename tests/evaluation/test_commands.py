@@ -158,3 +158,30 @@ def test_a_damaged_photo_is_one_line_and_exit_1(run: Command, gaze_folder: Path,
     assert (code, out) == (1, "")
     assert err.endswith("c.jpg: the file is empty; copy it again from where it came from\n")
     assert err.count("\n") == 1
+
+
+def test_heads_as_a_table_and_as_json(run: Command, samples: Path, tmp_path: Path) -> None:
+    """The astronaut's head fits into any of the shapes, and one peer cuts it."""
+    (tmp_path / "heads.csv").write_text("path,x,y,width,height\nastronaut.jpg,165,20,120,170\nastronaut.jpg,600,0,5,5\n")
+    (tmp_path / "peer.csv").write_text("path,size,x,y,w,h\nastronaut.jpg,1:1,0,0,512,512\nastronaut.jpg,16:9,0,100,512,288\n")
+    asked = ["evaluate", "heads", samples, tmp_path / "heads.csv", "--boxes", f"peer={tmp_path / 'peer.csv'}"]
+    shapes = ["--aspect", "1:1", "--aspect", "16:9"]
+    code, out, err = run(*asked, *shapes, "--json")
+    assert (code, err) == (0, "")
+    scores = json.loads(out)["croppers"]
+    assert list(scores) == ["cropper", "centre crop", "peer"]
+    assert [scores["peer"][shape]["cut"]["value"] for shape in ("1:1", "16:9", "all")] == [0, 1, 0.5]
+    assert scores["peer"]["16:9"]["not_whole"]["value"] == 1
+    assert (scores["peer"]["all"]["touched"], scores["peer"]["all"]["fitting"]) == (2, 2)
+    assert scores["cropper"]["all"]["not_whole"]["value"] == 0
+    code, out, err = run(*asked, *shapes)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == "1 photo with heads"
+    assert [line.split()[0] for line in out.splitlines() if line][1::4] == ["1:1", "16:9", "all"]
+
+
+def test_a_table_without_heads_is_said(run: Command, samples: Path, tmp_path: Path) -> None:
+    (tmp_path / "heads.csv").write_text("path,x,y,width,height\n")
+    code, out, err = run("evaluate", "heads", samples, tmp_path / "heads.csv")
+    assert (code, out) == (2, "")
+    assert "it has no heads" in err

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from cropper.choosing.view import Maps
 from cropper.evaluation import crops, gaze
 from cropper.geometry import largest_size
 
@@ -74,8 +75,8 @@ def test_viewers_are_split_whole_and_the_same_every_time(viewed: Viewed) -> None
 def test_ours_is_the_box_the_density_chooses_and_references_lie_about_it(gaze_folder: Path) -> None:
     photos = gaze.read(gaze_folder, drop_first=True).photos
     aspects = [(1, 1), (3, 1)]
-    truth = iter([photo.density() for photo in photos])
-    rows = list(crops.score(photos, aspects, lambda bgr: next(truth)))
+    truth = iter([photo.density().astype(np.float32) for photo in photos])
+    rows = list(crops.score(photos, aspects, lambda bgr: Maps(next(truth))))
     assert all(len(row[name]) == 2 for row in rows for name in row)
     table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     assert list(table) == ["cropper", "centre crop", "half the viewers", "best possible"]
@@ -85,8 +86,8 @@ def test_ours_is_the_box_the_density_chooses_and_references_lie_about_it(gaze_fo
     assert 0.6 < scores["half the viewers"].mean_gap.value < 1
 
     # Looking away from where people look is worse than not looking.
-    truth = iter([photo.density() for photo in photos])
-    away = list(crops.score(photos, aspects, lambda bgr: next(truth)[::-1, ::-1]))
+    truth = iter([photo.density().astype(np.float32) for photo in photos])
+    away = list(crops.score(photos, aspects, lambda bgr: Maps(next(truth)[::-1, ::-1])))
     table["cropper"] = np.array([row["cropper"] for row in away])
     assert crops.summary(photos, table)["cropper"].mean_gap.value < -0.2
 
@@ -96,7 +97,7 @@ def test_half_the_viewers_are_measured_on_the_other_half(viewed: Viewed, monkeyp
     monkeypatch.setattr(gaze.GazePhoto, "bgr", lambda self: np.zeros((self.height, self.width, 3), np.uint8))
     photo = viewed([(5, 40), (6, 40), (290, 40), (295, 40)], size=(300, 80), viewers=[0, 0, 1, 1])
     alone = viewed([(5, 40)], size=(300, 80))
-    first, second = crops.score([photo, alone], [(1, 1)], lambda bgr: np.ones((4, 8)))
+    first, second = crops.score([photo, alone], [(1, 1)], lambda bgr: Maps(np.ones((4, 8), np.float32)))
     assert first["half the viewers"] == [0]
     assert first["best possible"] == [0.5]
     assert math.isnan(second["half the viewers"][0])

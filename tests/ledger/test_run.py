@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from cropper import OutputError
 from cropper.geometry import Box
 from cropper.ledger.run import OpenRun, close_run, open_run
 from cropper.ledger.state import source_of
-from cropper.ledger.table import Previous, Row, Writer, decided_row, failed_row, read_rows
+from cropper.ledger.table import HEADER, Previous, Row, Writer, decided_row, failed_row, read_rows
 from cropper.storage.access import place
 from cropper.storage.places import order
 
@@ -50,10 +51,25 @@ def begin(out: Path, settings: str, rows: list[Row]) -> OpenRun:
 def test_ledger_is_written_as_the_contract_says(tmp_path: Path) -> None:
     write(tmp_path / "boxes.csv", [ok("trips/a.jpg"), failed_row("b, c.jpg", "4:3", 'it is "empty"')])
     assert (tmp_path / "boxes.csv").read_bytes() == (
-        b"path,output,status,image_width,image_height,size,x,y,width,height,focus_x,focus_y,kept,message\r\n"
-        b"trips/a.jpg,trips/a.jpg,ok,800,480,4:3,10,0,640,480,300,200,0.8124,\r\n"
-        b'"b, c.jpg",,failed,,,4:3,,,,,,,,"it is ""empty"""\r\n'
+        b"path,output,status,image_width,image_height,size,x,y,width,height,focus_x,focus_y,kept,message,subject_kept,heads_cut\r\n"
+        b"trips/a.jpg,trips/a.jpg,ok,800,480,4:3,10,0,640,480,300,200,0.8124,,,\r\n"
+        b'"b, c.jpg",,failed,,,4:3,,,,,,,,"it is ""empty""",,\r\n'
     )
+
+
+def test_what_a_box_cuts_is_in_its_row() -> None:
+    row = decided_row("a.jpg", "a.jpg", "ok", (80, 60), "1:1", Box(0, 0, 60, 60, 0.5, (30, 30), 0.75, 2))
+    assert (row.subject_kept, row.heads_cut) == ("0.7500", "2")
+
+
+@pytest.mark.parametrize("version", [(), ("version",)])
+def test_a_ledger_from_before_boxes_said_what_they_cut_is_read(tmp_path: Path, version: tuple[str, ...]) -> None:
+    """The next run over an older output folder goes on from its ledger."""
+    row = replace(ok("a.jpg"), version="3" if version else "")
+    columns = [*HEADER[:14], *version]
+    text = ",".join(columns) + "\r\n" + ",".join(getattr(row, column) for column in columns) + "\r\n"
+    (tmp_path / "boxes.csv").write_text(text)
+    assert list(read_rows(tmp_path / "boxes.csv")) == [row]
 
 
 # Any text but lone surrogates other than those that stand for bytes which are no UTF-8.

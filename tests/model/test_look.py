@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from cropper import PhotoError
+from cropper.choosing.boxes import best_box
+from cropper.choosing.view import view_of
 from cropper.model import look
 from cropper.model.look import Maps, infer_maps, model_input_of, open_photo, read_header
 from cropper.model.saliency import Saliency
@@ -99,3 +101,27 @@ def test_large_photos_wait_for_each_other_and_their_clocks_stand_still_meanwhile
         assert order == [("large", False)]
     other.join(10)
     assert order == [("large", False), ("large", True)]
+
+
+@pytest.mark.parametrize("colour", [255, 40])
+def test_nobody_looks_at_what_is_transparent(colour: int) -> None:
+    """A logo on nothing, white or dark: it is the subject, and all of the density is on it."""
+    logo = np.zeros((240, 320, 4), np.uint8)
+    logo[60:140, 200:300] = (colour, colour, colour, 255)
+    (maps,) = infer_maps([open_photo(cv2.imencode(".png", logo)[1].tobytes(), whole)], Saliency())
+    view = view_of(maps)
+    (part,) = view.subjects
+    assert (part.left, part.top, part.right, part.bottom) == pytest.approx((200 / 320, 60 / 240, 300 / 320, 140 / 240), abs=0.02)
+    assert part.density > 0.95
+    box = best_box(view, 320, 240, (9, 16))
+    assert box.x <= 200
+    assert box.x + box.width >= 300
+
+
+def test_round_corners_make_no_subject_of_a_photo() -> None:
+    framed = np.full((240, 320, 4), 255, np.uint8)
+    framed[:12, :12, 3] = 0
+    (maps,) = infer_maps([open_photo(cv2.imencode(".png", framed)[1].tobytes(), whole)], Saliency())
+    assert maps.subject is not None
+    assert maps.subject.max() < 0.5
+    assert maps.density[0, 0] == 0

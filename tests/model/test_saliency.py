@@ -47,18 +47,28 @@ def test_shapes_suit_the_model_and_cost_about_the_same() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_density_is_the_same_alone_and_in_a_batch(model: Saliency, shape: tuple[int, int]) -> None:
+def test_maps_are_the_same_alone_and_in_a_batch(model: Saliency, shape: tuple[int, int]) -> None:
     """Which photos share a batch depends on the timing of threads; what is decided must not."""
     images = np.random.default_rng(1).integers(0, 256, (5, *shape, 3), np.uint8)
-    together = model.densities(images)
-    for image, density in zip(images, together, strict=True):
-        np.testing.assert_array_equal(model.densities(image[None])[0], density)
+    together = model.infer(images)
+    for image, maps in zip(images, together, strict=True):
+        (alone,) = model.infer(image[None])
+        np.testing.assert_array_equal(alone.density, maps.density)
+        np.testing.assert_array_equal(alone.subject, maps.subject)
+        np.testing.assert_array_equal(alone.head, maps.head)
 
 
 @pytest.mark.parametrize("shape", [SHAPES[0], (256, 256), SHAPES[-1]])
-def test_densities_keep_the_models_contract(model: Saliency, shape: tuple[int, int]) -> None:
+def test_maps_keep_the_models_contract(model: Saliency, shape: tuple[int, int]) -> None:
     images = np.random.default_rng(2).integers(0, 256, (3, *shape, 3), np.uint8)
-    densities = model.densities(images)
+    maps = model.infer(images)
+    for subject, head in ((one.subject, one.head) for one in maps):
+        for mask in (subject, head):
+            assert mask is not None
+            assert mask.dtype == np.float32
+            assert mask.shape == maps[0].density.shape
+            assert 0 <= mask.min() <= mask.max() <= 1
+    densities = np.stack([one.density for one in maps])
     assert densities.dtype == np.float32
     assert len(densities) == 3
     assert densities.min() >= 0
@@ -122,4 +132,4 @@ def test_a_model_with_another_contract_is_said(tmp_path: Path) -> None:
 
 def test_an_input_the_model_cannot_take_is_a_model_error(model: Saliency) -> None:
     with pytest.raises(ModelError, match="the model failed on an input of"):
-        model.densities(np.zeros((1, 64, 64, 3), np.float32))
+        model.infer(np.zeros((1, 64, 64, 3), np.float32))

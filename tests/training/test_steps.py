@@ -118,7 +118,7 @@ def exported_density(checkpoint: Path, photo: NDArray[np.uint8]) -> NDArray[np.f
     """What the float32 graph of a checkpoint gives."""
     network, _ = load_checkpoint(checkpoint)
     with torch.no_grad():
-        return Exported(network, BIAS_STRENGTH, SHARPNESS).eval()(torch.from_numpy(photo)[None])[0].numpy()
+        return Exported(network, BIAS_STRENGTH, SHARPNESS).eval()(torch.from_numpy(photo)[None])[0][0].numpy()
 
 
 def test_labels_are_relative_to_an_even_density(student: Path) -> None:
@@ -247,13 +247,13 @@ def test_folding_the_normalisations_changes_no_density() -> None:
     image = torch.randint(0, 256, (2, 96, 128, 3), dtype=torch.uint8)
     with torch.no_grad():
         expected = log_normalised(network.content(network.normalised(image))).exp()
-        density = Exported(network, bias_strength=0.0, sharpness=1.0).eval()(image)
+        (density,) = Exported(network, bias_strength=0.0, sharpness=1.0).eval()(image)
     torch.testing.assert_close(density, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_coarse_photos_make_batches_of_their_own_at_a_smaller_scale() -> None:
     photos = [Photo("set", str(i), np.zeros((side * 3 // 4, side, 3), np.uint8)) for i, side in enumerate([512, 200] * 8)]
-    batches = list(EpochBatches(photos, ("set",), scale=1.0, batch_size=4, whole=0.3, seed=0, epoch=0))
+    batches = list(EpochBatches(photos, ("set",), scales=(1.0, 0.0), batch_size=4, whole=0.3, seed=0, epoch=0))
     assert len(batches) == 4
     areas = sorted(batch.image.shape[1] * batch.image.shape[2] for batch in batches)
     assert areas[1] < 0.7 * areas[2]
@@ -272,3 +272,41 @@ def test_exported_graph_uses_no_operator_outside_the_standard_set(exported: Path
     import onnx
 
     assert {node.domain for node in onnx.load(exported).graph.node} <= {"", "ai.onnx"}
+
+
+@pytest.fixture(scope="module")
+def made_by_recipe(folder: Path) -> Path:
+    """The folder of all that the recipe's trial leaves behind, with labels of masks that are made up."""
+    with pytest.MonkeyPatch.context() as patch:  # the packages with the two networks are installed by hand
+        heads = np.array([(FACE[0] - 0.1, FACE[1] - 0.1, FACE[2] + 0.1, FACE[3] + 0.1)], np.float32)
+        patch.setattr("cropper.training.__main__.head_labeller", lambda: lambda bgr: heads)
+        patch.setattr("cropper.training.__main__.subject_labeller", lambda: lambda bgr: np.full((36, 48), 200, np.uint8))
+        run("recipe", folder / "set", "--pool", folder / "pool", "--out", folder / "recipe", "--trial")
+    return folder / "recipe"
+
+
+def test_the_recipe_makes_a_model_with_all_maps_and_goes_on_where_it_stopped(folder: Path, made_by_recipe: Path) -> None:
+    photo = cv2.resize(imread(str(SAMPLES / "cat.jpg")), (384, 288)).astype(np.uint8, copy=False)
+    maps = Saliency(made_by_recipe / "student.onnx").maps(photo)
+    assert maps.density.sum() == pytest.approx(1, abs=1e-3)
+    assert maps.subject is not None
+    assert maps.head is not None
+    assert maps.subject.mean() > 2 * maps.head.mean() > 0
+    stages = (made_by_recipe / "log.txt").read_text().count("done in")
+    (made_by_recipe / "student.onnx").unlink()
+    run("recipe", folder / "set", "--pool", folder / "pool", "--out", made_by_recipe, "--trial")
+    assert (made_by_recipe / "log.txt").read_text().count("done in") == stages + 1
+    assert (made_by_recipe / "student.onnx").exists()
+
+
+def test_a_model_with_masks_is_restored_with_them(folder: Path, made_by_recipe: Path) -> None:
+    run("restore", made_by_recipe / "student.onnx", folder / "set", "--out", folder / "restored-masks")
+    network, _ = load_checkpoint(folder / "restored-masks" / "restored.pt")
+    assert network.shape.masks
+    photo = cv2.resize(imread(str(SAMPLES / "cat.jpg")), (384, 288)).astype(np.uint8, copy=False)
+    with torch.no_grad():
+        _, subject, head = Exported(network, BIAS_STRENGTH, SHARPNESS).eval()(torch.from_numpy(photo)[None])
+    maps = Saliency(made_by_recipe / "student.onnx").maps(photo)
+    for given, expected in ((maps.subject, subject), (maps.head, head)):
+        assert given is not None
+        assert np.abs(given - expected[0].numpy()).max() < 0.1

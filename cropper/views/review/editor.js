@@ -13,8 +13,7 @@ function open(number, how = "push") {
   if (!photo) returnTo = scrollY;
   photo = shown[current];
   // The editor selects the least certain size first, because this size gives the photo its place in the list.
-  const worst = Math.min(...rowsShown(photo).map((row) => row.k ?? 2));
-  chosen = Math.max(0, photo.r.findIndex((row) => rowsShown(photo).includes(row) && (row.k ?? 2) === worst));
+  chosen = Math.max(0, photo.r.indexOf(leastCertain(rowsShown(photo))));
   at("overview").hidden = true;
   at("editor").hidden = false;
   document.body.classList.add("editing");
@@ -32,6 +31,7 @@ function open(number, how = "push") {
   if (!message) {
     at("preview").src = picture(photo, "preview.jpg");
     at("preview-heat").src = picture(photo, "heat.png");
+    at("preview-outlines").src = picture(photo, "outlines.svg");
   }
   buildTiles(message);
   draw();
@@ -113,7 +113,7 @@ function draw() {
     const share = tile.querySelector(".share");
     if (edited) share.textContent = undone ? "" : "by hand";
     else if (row.k === undefined) share.textContent = row.t;
-    else share.replaceChildren(element("span", "verb", "keeps "), percent(row.k));
+    else share.replaceChildren(element("span", "verb", "keeps "), [percent(row.k), ...cutBy(row)].join(", "));
     const note = tile.querySelector(".note");
     const notes = [box && `${box[2]} × ${box[3]} at ${box[0]}, ${box[1]}`];
     if (undone) notes.push("the model chooses again when you apply focus.csv");

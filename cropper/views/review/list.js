@@ -11,6 +11,11 @@ const rowsShown = (photo) => {
   return size ? photo.r.filter((row) => row.s === size) : photo.r;
 };
 const keptOf = (photo) => Math.min(...rowsShown(photo).map((row) => row.k ?? 2));
+// How good a row's box looks: the least share that it keeps of the heat or the subject, less one for each head it cuts.
+const certaintyOf = (row) => (row.k === undefined ? 2 : Math.min(row.k, row.u ?? 1) - (row.h ?? 0));
+const leastCertain = (rows) => rows.reduce((a, b) => (certaintyOf(b) < certaintyOf(a) ? b : a), rows[0]);
+const isWhole = (row) => (row.u ?? 1) >= data.whole;
+const cutBy = (row) => [row.h && `cuts ${count(row.h, "head")}`, !isWhole(row) && `${percent(row.u)} of the subject`].filter(Boolean);
 
 function fillFilters() {
   const folders = new Map();
@@ -34,6 +39,7 @@ function options(id, choices) {
 function filter() {
   const words = at("by-name").value.toLowerCase(), folder = at("by-folder").value, status = at("by-status").value;
   const mark = at("by-mark").value, size = at("by-size").value, most = Number(at("by-kept").value) / 100;
+  const cut = at("by-cut").value, isCut = (row) => (cut === "heads" ? row.h : !isWhole(row));
   at("by-kept-value").textContent = percent(most);
   const before = shown[current];
   shown = photos.filter((photo) => {
@@ -43,15 +49,16 @@ function filter() {
       && (!status || statusOf(photo) === status)
       && (!mark || (mark === "changed" ? isChanged(photo) : mark === "none" ? !marked : marked === mark))
       && (!size || photo.r.some((row) => row.s === size))
+      && (!cut || rowsShown(photo).some(isCut))
       && (most === 1 || keptOf(photo) <= most);
   });
   // The data is in order of each photo's least certain size. One size alone needs an order of its own.
   if (size) {
-    const key = (photo) => (statusOf(photo) === "failed" ? -1 : keptOf(photo));
+    const key = (photo) => (statusOf(photo) === "failed" ? -Infinity : certaintyOf(leastCertain(rowsShown(photo))));
     shown = shown.map((photo) => [key(photo), photo]).sort((a, b) => a[0] - b[0]).map((pair) => pair[1]);
   }
   current = Math.max(0, shown.indexOf(before));
-  const active = [words, folder, status, mark, size, most < 1].filter(Boolean).length;
+  const active = [words, folder, status, mark, size, cut, most < 1].filter(Boolean).length;
   at("clear").hidden = !active;
   at("filtered-by").textContent = active ? `(${active})` : "";
   const least = shown.length > 1 ? ", least certain first" : "";
@@ -143,7 +150,7 @@ const list = {
       const inner = element("span", "photo");
       inner.style.width = `${Math.max(1, photo.n[0] * scale)}px`;
       inner.style.height = `${Math.max(1, photo.n[1] * scale)}px`;
-      const heat = image(picture(photo, "heat.png"), "heat");
+      const heat = image(picture(photo, "heat.png"), "heat"), outlines = image(picture(photo, "outlines.svg"), "heat");
       const small = image(picture(photo, "card.jpg"));
       small.onerror = () => frame.replaceChildren(element("span", "no-picture", MISSING));
       const svg = document.createElementNS(SVG, "svg");
@@ -153,19 +160,21 @@ const list = {
         const { box } = now(photo, row);
         if (box) svg.append(...outline(box, colourOf(row.s)));
       });
-      inner.append(small, heat, svg);
+      inner.append(small, heat, outlines, svg);
       frame.append(inner);
     }
     const badges = element("span", "badges");
     const mark = memory.marks[photo.i];
     if (mark) badges.append(element("span", `badge ${mark}`, mark === "good" ? "✓ Good" : "✕ Bad"));
     if (isChanged(photo)) badges.append(element("span", "badge", "By hand"));
+    else badges.append(...cutBy(leastCertain(rowsShown(photo))).map((words) => element("span", "badge", words)));
     frame.append(badges);
     return frame;
   },
 
   words(photo) {
-    const kept = rowsShown(photo).map((row) => (row.k === undefined ? `${row.s} ${row.t}` : `${row.s} keeps ${percent(row.k)}`));
+    const wordsOf = (row) => (row.k === undefined ? [`${row.s} ${row.t}`] : [`${row.s} keeps ${percent(row.k)}`, ...cutBy(row)]);
+    const kept = rowsShown(photo).flatMap(wordsOf);
     const mark = memory.marks[photo.i];
     return [printable(photo.p), ...kept, isChanged(photo) && "changed by hand", mark && `marked ${mark}`].filter(Boolean).join(", ");
   },
@@ -206,7 +215,7 @@ function captionOf(photo) {
   first.append(failed ? element("span", "failed", "failed") : element("span", "share", kept <= 1 ? percent(kept) : ""));
   second.append(element("span", "folder", printable(folderOf(photo.p))));
   const rows = rowsShown(photo).filter((row) => row.k !== undefined);
-  const worst = rows.reduce((a, b) => (b.k < a.k ? b : a), rows[0]);
+  const worst = leastCertain(rows);
   if (worst && now(photo, worst).edited) {
     first.lastChild.textContent = ""; // the share belongs to the model's box, which your box replaces
   } else if (rows.length > 1) {

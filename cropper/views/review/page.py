@@ -9,6 +9,7 @@ import base64
 import hashlib
 import html
 import json
+import math
 import os
 import re
 import shlex
@@ -28,7 +29,7 @@ from cropper.imaging.opencv import cv2
 from cropper.ledger.state import TABLE_NAME, photos_of
 from cropper.ledger.table import FAILED, Row, read_rows
 from cropper.model.saliency import BUNDLED_MODEL, FAST_MODEL, Saliency
-from cropper.settings import LIMITS, Limits
+from cropper.settings import LIMITS, WHOLE_SHARE, Limits
 from cropper.views import heatmap
 from cropper.views.review.pictures import FOLDER, HOW_MADE, make_pictures, name_of, pictures_of, remove_others, write_file
 
@@ -162,21 +163,35 @@ def _whole(*texts: str) -> tuple[int, ...] | None:
 
 
 def _entry(path: str, rows: tuple[Row, ...], error: CropperError | None) -> tuple[float, str]:
-    """Return the sort key of a photo and its entry in the page's data, as JSON. Failed photos come first, then the least kept.
+    """Return the sort key of a photo and its entry in the page's data, as JSON.
+
+    Failed photos come first, then those whose boxes cut heads, then the rest by the least that a box keeps of the density or of
+    the subject.
 
     Its keys are short because there may be many photos: ``p`` path, ``i`` name of the pictures, ``n`` the photo's size, ``e`` why
-    it has no picture, ``r`` rows. In a row: ``s`` size, ``t`` status, ``b`` box, ``f`` focus, ``k`` kept, ``m`` message.
+    it has no picture, ``r`` rows. In a row: ``s`` size, ``t`` status, ``b`` box, ``f`` focus, ``k`` kept, ``u`` the
+    share of the subject kept, ``h`` heads cut, ``m`` message.
     """
     image_size = _image_size(rows)
-    kept = [_share(row.kept) for row in rows]
-    known = [share for share in kept if share is not None]
     shown: list[dict[str, Any]] = []
-    for row, share in zip(rows, kept, strict=True):
+    for row in rows:
         place = {"b": _box(row), "f": _whole(row.focus_x, row.focus_y)}
-        shown.append(_without_empty({"s": row.size, "t": row.status, **place, "k": share, "m": row.message}))
+        shares = {"k": _share(row.kept), "u": _share(row.subject_kept)}
+        heads = (_whole(row.heads_cut) or (None,))[0]
+        shown.append(_without_empty({"s": row.size, "t": row.status, **place, **shares, "h": heads or None, "m": row.message}))
     about = {"p": path, "i": name_of(path), "n": image_size, "r": shown, "e": error.reason if error else ""}
     is_failed = any(row.status == FAILED for row in rows)
-    return -1 if is_failed else min(known, default=2), _json(_without_empty(about))
+    return _FAILED if is_failed else min(map(_certainty, shown), default=_UNKNOWN), _json(_without_empty(about))
+
+
+# Keys of photos without a certainty: failed ones come first, others last.
+_FAILED, _UNKNOWN = -math.inf, 2.0
+
+
+def _certainty(row: Mapping[str, Any]) -> float:
+    """Return how good a box in the page's data looks: the least share that it keeps, less one for each head it cuts."""
+    shares = [row[key] for key in ("k", "u") if key in row]
+    return min(shares) - row.get("h", 0) if shares else _UNKNOWN
 
 
 def _share(text: str) -> float | None:
@@ -207,6 +222,7 @@ def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str]) -
         "sizes": sizes,
         "colours": ["#{2:02x}{1:02x}{0:02x}".format(*heatmap.colour_of(number)) for number in range(_COLOURS)],
         "byHand": BY_HAND,
+        "whole": WHOLE_SHARE,
         "command": command,
     }
     data = f'{_json(about)[:-1]},"photos":[\n' + ",\n".join(entries) + "\n]}"

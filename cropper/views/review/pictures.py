@@ -1,7 +1,7 @@
 """Make the pictures of the review page.
 
-Each photo has a preview, a smaller one for the list, and the heat to lay over either. Like thumbnails, they carry the time of
-their photo, so that a second run makes only pictures that are missing or out of date.
+Each photo has a preview, a smaller one for the list, and the heat and outlines to lay over either. Like thumbnails, they carry
+the time of their photo, so that a second run makes only pictures that are missing or out of date.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from cropper.settings import Limits
 from cropper.storage import thumbnails
 from cropper.storage.atomic import replacing
 from cropper.views import heatmap
+from cropper.views.outlines import outlines_svg
 
 FOLDER = "review_files"
 
@@ -35,7 +36,7 @@ PREVIEW_SIDE, CARD_SIDE = 640, 320
 _QUALITY = 78
 # Pixels of the heat per cell of the density, along each side. Browsers interpolate linearly, which looks rough from one pixel.
 _HEAT_SCALE = 2
-_PICTURES = ("preview.jpg", "card.jpg", "heat.png")
+_PICTURES = ("preview.jpg", "card.jpg", "heat.png", "outlines.svg")
 _OUR_PICTURE = re.compile(rf"[0-9a-f]{{24}}\.({'|'.join(map(re.escape, _PICTURES))})")
 # All that decides the pictures of a photo, beside the model.
 HOW_MADE = repr((PREVIEW_SIDE, CARD_SIDE, _HEAT_SCALE, _QUALITY))
@@ -55,7 +56,7 @@ def name_of(path: str) -> str:
 
 
 def pictures_of(path: str) -> list[str]:
-    """Return the file names of a photo's pictures: preview, card and heat."""
+    """Return the file names of a photo's pictures: preview, card, heat and outlines."""
     return [f"{name_of(path)}.{picture}" for picture in _PICTURES]
 
 
@@ -83,8 +84,8 @@ def make_pictures(
     return None
 
 
-def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency, limits: Limits) -> tuple[bytes, bytes, bytes]:
-    """Make the files of a photo's preview, its card and its heat.
+def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency, limits: Limits) -> tuple[bytes, bytes, bytes, bytes]:
+    """Make the files of a photo's preview, its card, its heat and its outlines.
 
     Raises:
         PhotoError: if the photo cannot be decoded, or its size is not the one that its boxes were chosen for.
@@ -106,6 +107,7 @@ def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency, lim
         encode(shown, photo.header, "jpg", _QUALITY),
         encode(resized(shown, _size_within(*size, CARD_SIDE)), photo.header, "jpg", _QUALITY),
         cv2.imencode(".png", _heat(maps.density))[1].tobytes(),
+        outlines_svg(maps),
     )
 
 

@@ -3,7 +3,8 @@
 // The page contains its data, because a browser does not let a page that you open from disk fetch files.
 //
 // A photo is {p: path, i: name of its pictures, n: [width, height], e: why it has no pictures, r: rows}.
-// A row is {s: size, t: status, b: box, f: focus, k: share that the box keeps, m: message}.
+// A row is {s: size, t: status, b: box, f: focus, k: share that the box keeps, u: share of the subject that
+// it keeps, h: heads that it cuts, m: message}.
 // A box is [x, y, width, height] in pixels of the upright original, as in the ledger.
 // An edit is your change to a photo: {n: [width, height], f: focus of all sizes, b: {size: box}, a: the model chooses again}.
 

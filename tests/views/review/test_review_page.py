@@ -177,13 +177,14 @@ def rows_of(made: Path) -> dict[tuple[str, str], Row]:
 
 def test_it_opens_from_disk_with_the_least_certain_first(page: Page, made: Path) -> None:
     rows = [row for row in rows_of(made).values() if row.status == "ok"]
-    least = {row.path: min(float(other.kept) for other in rows if other.path == row.path) for row in rows}
+    certainty = {row: min(float(row.kept), float(row.subject_kept)) - int(row.heads_cut) for row in rows}
+    least = {row.path: min(certainty[other] for other in rows if other.path == row.path) for row in rows}
     expected = [printable(path) for path in ("broken.jpg", *sorted(least, key=lambda path: least[path]))]
     assert page.paths() == expected
     assert len(page.names()) == len(expected)
     assert page.names()[1] == Path(expected[1]).name
     page.wait(lambda: page.run("return [...document.images].every((image) => image.complete)"))
-    assert page.run("return [...document.querySelectorAll('.card img')].map((i) => i.naturalWidth > 0)") == [True] * 14
+    assert page.run("return [...document.querySelectorAll('.card img')].map((i) => i.naturalWidth > 0)") == [True] * 21
     assert len(page.driver.find_elements(By.CSS_SELECTOR, ".card svg .line")) == 7 * 3
     assert "not an image" in page.find(".card .no-picture").text
     loaded = page.run("return performance.getEntriesByType('resource').map((entry) => entry.name)")

@@ -1,0 +1,138 @@
+"""Weigh the places of a box along one side of a photo, by a picture editor's order.
+
+Heads and subjects stay whole where they fit. Of what does not fit, the top stays rather than the middle. No border goes through a
+face. Then counts what people look at, then room around it and nearness to the photo's own middle.
+
+Everything is one sum. Its weights are shares of the density: a term of 0.5 is worth as much as half of what people look at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropper.choosing.view import Part, View
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of the terms, against 1 for the share of the density kept.
+
+    Attributes:
+        subject: of the share of the subject's mask kept.
+        whole: of a subject that fits and is cut, times its density and its area.
+        top: of the top cut from a subject that does not fit, times its density.
+        head: of a head that is touched and not whole, times its density.
+        least_head: the least density that a head counts with.
+        room: of too little room around a whole subject or head, times its density.
+        middle: of the distance of what is kept from the middle of the box.
+    """
+
+    subject: float = 0.35
+    whole: float = 0.5
+    top: float = 0.15
+    head: float = 1.0
+    least_head: float = 0.03
+    room: float = 0.05
+    middle: float = 0.06
+
+
+WEIGHTS = Weights()
+# How far a border may go into a part that counts as whole, as a share of the part's length, and at most in cells of the density.
+SUBJECT_SLACK, HEAD_SLACK = 0.05, 0.05
+# Room enough around a part, as shares of the box's length: above it, and on any other side. A head at the upper border looks cut.
+ROOM_ABOVE, ROOM = 0.08, 0.05
+# A top that is cut by this share of the box's length or more is lost.
+MOST_TOP = 0.25
+# Places count as equal if their worth differs by less than this; the nearest to the photo's middle is taken.
+TOLERANCE = 0.004
+
+
+def best_offset(view: View, side: int, length: int, horizontal: bool, weights: Weights = WEIGHTS) -> int:
+    """Return the best offset, 0 .. side - length in pixels, of a box along a photo's side.
+
+    Args:
+        view: what the photo shows.
+        side: the length of the photo's side in pixels.
+        length: the length of the box along it, at most ``side``.
+        horizontal: whether the side is the photo's width.
+    """
+    offsets = np.arange(side - length + 1, dtype=np.float64)
+    # Rounding makes sums equal that differ only in the order of their terms, so that a mirrored photo gets the mirrored box.
+    worth = worth_of(view, side, length, offsets, horizontal, weights).round(7)
+    from_middle = np.abs(2 * offsets - (side - length))
+    from_middle[worth < worth.max() - TOLERANCE] = np.inf
+    return int(np.lexsort((-worth, from_middle))[0])
+
+
+def worth_of(
+    view: View, side: int, length: int, offsets: NDArray[np.float64], horizontal: bool, weights: Weights
+) -> NDArray[np.float64]:
+    """Return the worth of a box at each offset [n] along a side: float64 [n]; arguments as in ``best_offset``."""
+    axis = 0 if horizontal else 1
+    borders = np.stack([offsets, offsets + length])
+    mass = view.mass.sum(axis=axis)
+    kept = _inside(mass, side, borders)
+    worth = kept.copy()
+    if view.subjects:
+        worth += weights.subject * _inside(view.subject.sum(axis=axis), side, borders)
+    for part in view.subjects:
+        start, stop = _span(part, side, horizontal)
+        if stop - start <= length + 2 * SUBJECT_SLACK * (stop - start):
+            cut = _is_cut(start, stop, SUBJECT_SLACK, borders)
+            worth -= weights.whole * (part.density + part.area) * cut
+            worth -= weights.room * part.density * ~cut * _lack_of_room(start, stop, side, borders, length, horizontal)
+        elif not horizontal:
+            worth -= weights.top * part.density * ((borders[0] - start) / (MOST_TOP * length)).clip(0, 1)
+    for part in view.heads:
+        start, stop = _span(part, side, horizontal)
+        density = max(part.density, weights.least_head)
+        if stop - start <= length + 2 * HEAD_SLACK * (stop - start):
+            cut = _is_cut(start, stop, HEAD_SLACK, borders)
+            worth -= weights.head * density * cut
+            worth -= weights.room * density * ~cut * _lack_of_room(start, stop, side, borders, length, horizontal)
+        elif not horizontal:
+            # More of the top than of the chin: eyes are in the upper half, and hair says less.
+            worth -= weights.head * density * np.abs((borders[0] - start) / (stop - start) - 0.1)
+    # Where what is kept lies in the box: 0 in its middle, 0.5 at a border.
+    middles = (np.arange(len(mass)) + 0.5) * (side / len(mass))
+    moment = _inside(mass * middles, side, borders)
+    centre = moment / np.maximum(kept, 1e-9)
+    worth -= weights.middle * np.abs(centre - borders.mean(axis=0)) / length
+    return worth
+
+
+def _span(part: Part, side: int, horizontal: bool) -> tuple[float, float]:
+    """Return where a part starts and stops along a side, in pixels."""
+    edges = (part.left, part.right) if horizontal else (part.top, part.bottom)
+    return edges[0] * side, edges[1] * side
+
+
+def _is_cut(start: float, stop: float, slack: float, borders: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell whether either border [2, n] goes through a part, deeper than the slack: [n]."""
+    reach = slack * (stop - start)
+    return np.asarray(((borders > start + reach) & (borders < stop - reach)).any(axis=0))
+
+
+def _lack_of_room(
+    start: float, stop: float, side: int, borders: NDArray[np.float64], length: int, horizontal: bool
+) -> NDArray[np.float64]:
+    """Return how much room around a whole part is missing, 0..1 [n]; 0 for a part outside the box or far from its borders.
+
+    A border on the edge of the photo leaves as much room as the photo has.
+    """
+    before = np.where(borders[0] <= 0, length, start - borders[0]) / (length * (ROOM if horizontal else ROOM_ABOVE))
+    behind = np.where(borders[1] >= side, length, borders[1] - stop) / (length * ROOM)
+    missing = 1 - np.minimum(before, behind)
+    inside = (borders[0] < stop) & (borders[1] > start)
+    return np.asarray(missing.clip(0, 1) * inside)
+
+
+def _inside(marginal: NDArray[np.float64], side: int, borders: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of a marginal between borders [2, n], in pixels along a side. Each cell is spread evenly."""
+    edges = np.arange(len(marginal) + 1) * (side / len(marginal))
+    before = np.interp(borders, edges, np.concatenate([[0.0], marginal.cumsum()]))
+    between: NDArray[np.float64] = before[1] - before[0]
+    return between
