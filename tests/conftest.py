@@ -23,7 +23,7 @@ from plain import Plain
 from cropper.cli import main
 from cropper.engine import batch
 from cropper.model.device import load_session
-from cropper.model.saliency import BUNDLED_MODEL, FAST_MODEL
+from cropper.model.saliency import BUNDLED_MODEL
 from cropper.settings import CPU
 
 # A busy machine is no failure.
@@ -61,7 +61,7 @@ def _models_loaded_once() -> Iterator[None]:
     loaded: dict[Path, Any] = {}
 
     def load_once(model: Path, options: Any, device: str) -> Any:
-        if device != CPU or model not in (BUNDLED_MODEL, FAST_MODEL):
+        if device != CPU or model != BUNDLED_MODEL:
             return load_session(model, options, device)
         if model not in loaded:
             loaded[model] = load_session(model, options, device)

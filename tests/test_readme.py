@@ -80,6 +80,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         places = ((100 + 30 * i, 90 + 10 * i) for i in range(6))
         rows += [f"{number}.jpg,{i % 2},{i // 2},{x},{y}" for i, (x, y) in enumerate(places)]
     (folder / "osie" / "fixations.csv").write_text("\n".join(rows) + "\n")
+    (folder / "heads.csv").write_text("path,x,y,width,height\n0.jpg,100,90,80,80\n")
     for across, down in ASPECTS:
         table = ["path,x,y,width,height", *(f"{number}.jpg,0,0,{15 * across},{15 * down}" for number in range(8))]
         (folder / "peers" / f"sharp-attention.{across}x{down}.csv").write_text("\n".join(table) + "\n")

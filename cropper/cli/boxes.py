@@ -87,7 +87,7 @@ def boxes(
     targets: tuple[Target, ...],
     choosing: Choosing,
     limits: Limits,
-    model: Path | None,
+    fast: bool,
     candidates: int,
     focus_file: Path | None,
     null: bool,
@@ -129,7 +129,7 @@ def boxes(
     failed = False
     words = read_focus_file(focus_file) if focus_file is not None else None
     choosing = replace(choosing, candidates=candidates)
-    settings = Settings(targets, model=model, device=device, choosing=choosing, limits=limits)
+    settings = Settings(targets, device=device, choosing=choosing, limits=limits, fast=fast)
     try:
         if delimiter:
             _write(out, _joined(FIELDS, delimiter))

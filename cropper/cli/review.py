@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @limits_options
 @jobs_option
 @fast_option
-def review(out: Path, source: Path | None, model: Path | None, jobs: int, limits: Limits, open_it: bool) -> int:
+def review(out: Path, source: Path | None, fast: bool, jobs: int, limits: Limits, open_it: bool) -> int:
     """Write OUT/review.html, a page with the photos and boxes of a batch, and print its path.
 
     \b
@@ -58,7 +58,7 @@ def review(out: Path, source: Path | None, model: Path | None, jobs: int, limits
     with (
         libraries_muted(),
         progress(lambda: len({row.path for row in read_rows(out / TABLE_NAME)})) as bar,
-        closing(write_page(out, source, jobs, limits, model)) as photos,
+        closing(write_page(out, source, jobs, limits, fast)) as photos,
     ):
         for seen in photos:
             if seen.error is not None:

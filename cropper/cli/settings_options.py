@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -191,7 +190,7 @@ def settings_options(command: Function) -> Function:
         limits: Limits,
         srgb: bool,
         keep: str,
-        model: Path | None,
+        fast: bool,
         device: str,
         **others: Any,
     ) -> Any:
@@ -200,13 +199,13 @@ def settings_options(command: Function) -> Function:
             format,
             quality,
             enlarge,
-            model=model,
             device=device,
             choosing=choosing,
             fill=fill,
             limits=limits,
             srgb=srgb,
             keep=keep,
+            fast=fast,
         )
         return command(settings=settings, **others)
 

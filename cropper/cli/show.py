@@ -40,7 +40,7 @@ def show(
     targets: tuple[Target, ...],
     choosing: Choosing,
     candidates: int,
-    model: Path | None,
+    fast: bool,
     limits: Limits,
     output: Path | None,
     open_it: bool,
@@ -63,7 +63,7 @@ def show(
     if path.exists() and path.samefile(image):
         raise UsageError("the picture would overwrite the photo", path=path, remedy="give another name with -o")
     with libraries_muted():
-        look = look_at(image, targets, replace(choosing, candidates=candidates), model, limits)
+        look = look_at(image, targets, replace(choosing, candidates=candidates), fast, limits)
     if look.salvaged:
         say(f"{image}: {SALVAGED}")
     save(picture_of(look), path)

@@ -12,6 +12,8 @@ from cropper.imaging.opencv import cv2
 
 # Pixels of the input per cell of the density, along each side.
 STRIDE = 8
+# Sides of the input are multiples of this: the stride of the network's coarsest features.
+INPUT_STEP = 32
 
 # Photos are decoded to at least this many times the sides of the input. Closer to the input's size, a JPEG decoded at a reduced
 # scale looks slightly different to the model, which can move its box. The sizes that you ask for must not move boxes.

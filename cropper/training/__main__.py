@@ -296,6 +296,8 @@ def distil(
         network = network if network.shape.masks else masked(network)
         training, validation = with_masks(training, masks), with_masks(validation, masks)
         cast = cast_of(training)
+        if not cast.faces:
+            raise click.UsageError("no photo shows a large enough face: equal density on faces cannot be learned")
         training = [photo for photo in training if photo.has_gaze or not (is_held_out(photo) and has_face(photo))]
     fit_network(network, training, validation, out, recipe, resume, cast)
 

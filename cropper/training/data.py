@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from cropper.evaluation import gaze
-from cropper.model.inputs import STRIDE, prepare
+from cropper.model.inputs import INPUT_STEP, STRIDE, prepare
+from cropper.model.saliency import FAST_SHARE
 
 # Sets that store photos in a different shape from the one people saw: set name -> aspect (W/H) to stretch them to.
 STRETCH_TO = {"hamburg": 4 / 3}
@@ -32,7 +33,6 @@ VALIDATION_EVERY = 10
 # portraits and wide shapes, so that no shape is new to the network.
 BATCH_SHAPES = {(288, 384): 0.45, (256, 384): 0.1, (320, 320): 0.15, (384, 288): 0.15, (256, 448): 0.15}
 VALIDATION_SHAPE = (288, 384)
-SHAPE_STEP = 32
 MAX_SQUASH = math.log(1.15)
 # The standard deviation of the blur on fixations in training targets, as a share of the photo's long side: about half a degree of
 # visual angle in the labs' set-ups, the error of eye trackers. It is smaller than evaluation's VIEWING_SIGMA
@@ -43,7 +43,7 @@ FIXATION_SIGMA = 0.0125
 COARSE_SIDE = 400
 COARSE_SCALE = 0.75
 # The scale at which a network learns to look at half of the pixels.
-SMALL_SCALE = 0.7
+SMALL_SCALE = FAST_SHARE
 # The smallest head in a mask, in cells of the density, and how many times finer a mask is drawn.
 SMALLEST_HEAD = 1.0
 HEAD_DETAIL = 4
@@ -105,7 +105,7 @@ class Batch:
 
 def scaled_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
     """Scale an input shape (height, width) and round both sides to multiples of 32."""
-    height, width = (max(1, round(side * scale / SHAPE_STEP)) * SHAPE_STEP for side in shape)
+    height, width = (max(1, round(side * scale / INPUT_STEP)) * INPUT_STEP for side in shape)
     return height, width
 
 

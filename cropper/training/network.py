@@ -286,7 +286,8 @@ def mixing(inputs: int, outputs: int) -> list[nn.Module]:
 
 def mask_readout(inputs: int) -> nn.Sequential:
     """Return layers from fused features to the logits of MASKS: [N, inputs, h, w] -> [N, 2, h, w]."""
-    around = nn.Conv2d(inputs, inputs, 5, padding=2, groups=inputs, bias=False)
+    # Small over many channels, large over few: depthwise convolutions cost most of the time that the masks take.
+    around = nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False)
     again = nn.Conv2d(MASK_CHANNELS, MASK_CHANNELS, 5, padding=2, groups=MASK_CHANNELS, bias=False)
     mixed = nn.Conv2d(inputs, MASK_CHANNELS, 1, bias=False)
     layers = nn.Sequential(

@@ -137,8 +137,9 @@ def paste(ground: NDArray[np.uint8], faces: list[Face], places: list[tuple[float
         oval: whether to paste an ellipse with soft edges rather than the whole box.
     """
     rows, columns = ground.shape[:2]
-    height = round(side * rows)
-    width = round(height * 2 * HEAD_REACH / (HEAD_BOTTOM - HEAD_TOP))
+    # Whole cells, so that faces at mirrored places cover the grid in the same way.
+    height = round(side * rows / STRIDE) * STRIDE
+    width = round(height * 2 * HEAD_REACH / (HEAD_BOTTOM - HEAD_TOP) / STRIDE) * STRIDE
     scene = ground.astype(np.float32)
     alpha = np.ones((height, width, 1), np.float32)
     if oval:
@@ -147,14 +148,13 @@ def paste(ground: NDArray[np.uint8], faces: list[Face], places: list[tuple[float
         alpha = cv2.GaussianBlur(drawn, (0, 0), 2)[:, :, None]
     regions = np.zeros((len(faces), rows // STRIDE, columns // STRIDE), bool)
     for region, face, (x, y) in zip(regions, faces, places, strict=True):
-        # Whole cells, so that each face covers the grid in the same way.
         left = round((x * columns - width / 2) / STRIDE) * STRIDE
         top = round((y * rows - height / 2) / STRIDE) * STRIDE
         way = cv2.INTER_AREA if face.bgr.shape[0] > height else cv2.INTER_LINEAR
         pixels = cv2.resize(face.bgr, (width, height), interpolation=way).astype(np.float32)
         under = scene[top : top + height, left : left + width]
         under[:] = pixels * alpha + under * (1 - alpha)
-        region[top // STRIDE : -(-(top + height) // STRIDE), left // STRIDE : -(-(left + width) // STRIDE)] = True
+        region[top // STRIDE : (top + height) // STRIDE, left // STRIDE : (left + width) // STRIDE] = True
     return Scene(scene.clip(0, 255).astype(np.uint8), regions)
 
 
@@ -180,9 +180,9 @@ def random_scene(cast: Cast, rng: np.random.Generator) -> Scene:
     if rng.random() < 0.3:
         chosen = [faces[rng.integers(len(faces))]] * count
     else:
-        chosen = [faces[i] for i in rng.choice(len(faces), count, replace=False)]
+        chosen = [faces[i] for i in rng.choice(len(faces), count, replace=len(faces) < count)]
     chosen = [exposed(face, rng.uniform(0.55, 1.8), rng.uniform(0.7, 1.3)) for face in chosen]
-    ground = plain(rng) if rng.random() < 0.4 else natural(grounds[rng.integers(len(grounds))], rng)
+    ground = plain(rng) if rng.random() < 0.4 or not grounds else natural(grounds[rng.integers(len(grounds))], rng)
     return paste(ground, chosen, _places(count, side, rng), side, oval=rng.random() < 0.5)
 
 
@@ -267,7 +267,9 @@ def preference(
         same = cast.faces[rng.integers(len(cast.faces))]
         ground = natural(cast.grounds[rng.integers(len(cast.grounds))], rng) if on_photos else plain(rng)
         side = rng.uniform(0.3, 0.5)
-        places = [(0.27, 0.5), (0.73, 0.5)]
+        # At any distance from the middle: a network treats some places on its grid a little better than others.
+        apart = rng.uniform(0.18, 0.3)
+        places = [(0.5 - apart, 0.5), (0.5 + apart, 0.5)]
         for found, (darker, lighter) in (
             (of_tone, (dark, light)),
             (of_exposure, (exposed(same, 1 / EXPOSURE), exposed(same, EXPOSURE))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fixtures import disc
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -11,14 +12,6 @@ from numpy.typing import NDArray
 from cropper.choosing.view import LEVEL, Maps, View, parts_of, view_of
 
 EVEN = np.full((36, 48), 1 / (36 * 48))
-
-
-def disc(x: float, y: float, radius: float, rows: int = 36, columns: int = 48) -> NDArray[np.float64]:
-    """A round mask in a photo of 4:3, in shares of its height, as soft as its cells."""
-    fine = 8
-    ys, xs = (np.arange(rows * fine) + 0.5) / (rows * fine), (np.arange(columns * fine) + 0.5) / (columns * fine)
-    inside = ((xs - x) * columns / rows)[None] ** 2 + (ys - y)[:, None] ** 2 <= radius**2
-    return inside.reshape(rows, fine, columns, fine).mean(axis=(1, 3))
 
 
 @given(st.floats(0.25, 0.75), st.floats(0.25, 0.75), st.floats(0.08, 0.2))

@@ -23,7 +23,7 @@ from plain import Plain
 
 from cropper._version import __version__
 from cropper.engine import batch
-from cropper.model.saliency import FAST_MODEL, Saliency
+from cropper.model.saliency import Saliency
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and terminals are others there")
 
@@ -111,15 +111,15 @@ def test_options_reach_the_thumbnails(cropper: Command, photos: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("command", [("batch", "--dry-run"), ("boxes",), ("crop",), ("show",)])
-def test_fast_looks_with_the_other_model(
+def test_fast_looks_at_fewer_pixels(
     cropper: Command, samples: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = []
+    loaded: list[bool] = []
     original = Saliency.__init__
 
-    def load(self: Saliency, model: Path | None, *rest: str) -> None:
-        loaded.append(model)
-        original(self, model, *rest)
+    def load(self: Saliency, model: Path | None = None, device: str = "cpu", fast: bool = False) -> None:
+        loaded.append(fast)
+        original(self, model, device, fast)
 
     monkeypatch.setattr(Saliency, "__init__", load)
     one = samples / "cat.jpg"
@@ -132,7 +132,7 @@ def test_fast_looks_with_the_other_model(
     arguments = [*command, *places[command[0]], *(["--aspect", "1:1"] if command[0] != "batch" else [])]
     assert cropper(*arguments, "--fast")[0] == 0
     assert cropper(*arguments)[0] == 0
-    assert loaded == [FAST_MODEL, None]
+    assert loaded == [True, False]
 
 
 def test_a_dry_run_writes_the_ledger_alone(cropper: Command, photos: Path, tmp_path: Path) -> None:

@@ -79,5 +79,5 @@ def test_bash_completes_by_the_readmes_line(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment)
-    assert done.stdout == "complete -o nosort -F _cropper_completion cropper\nledger kept\n"
+    assert done.stdout == "complete -o nosort -F _cropper_completion cropper\nledger kept cut\n"
     assert done.stderr == ""

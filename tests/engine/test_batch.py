@@ -546,7 +546,7 @@ def test_zoomed_thumbnails_are_as_sharp_as_the_photo_allows(tmp_path: Path, samp
     source.mkdir()
     shutil.copy(samples / "fig.jpg", source)
     target = Target((160, 160), (160, 160))
-    process(source, tmp_path / "out", target, choosing=Choosing(Zoom()), quality=100)
+    process(source, tmp_path / "out", target, choosing=Choosing(Zoom(share=0.9)), quality=100)
     (row,) = rows_of(tmp_path / "out")
     x, y, side = (int(row[name]) for name in ("x", "y", "width"))
     assert 160 <= side < 700

@@ -44,6 +44,7 @@ DEFAULT = """\
  },
  "srgb": false,
  "keep": "none",
+ "fast": false,
  "version": "VERSION"
 }
 """
@@ -90,6 +91,7 @@ EVERYTHING = """\
  },
  "srgb": true,
  "keep": "all",
+ "fast": true,
  "version": "VERSION"
 }
 """
@@ -115,6 +117,7 @@ def test_the_fingerprint_stays_as_it_is_to_a_byte(tmp_path: Path, case: str) -> 
                 Limits(5, True),
                 True,
                 "all",
+                True,
             ),
             EVERYTHING,
         ),

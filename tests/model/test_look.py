@@ -12,9 +12,9 @@ import pytest
 
 from cropper import PhotoError
 from cropper.choosing.boxes import best_box
-from cropper.choosing.view import view_of
+from cropper.choosing.view import Maps, view_of
 from cropper.model import look
-from cropper.model.look import Maps, infer_maps, model_input_of, open_photo, read_header
+from cropper.model.look import infer_maps, model_input_of, open_photo, read_header
 from cropper.model.saliency import Saliency
 from cropper.settings import KEEP_ALL, Limits
 

@@ -63,7 +63,7 @@ def test_truncated_photo_is_salvaged_by_the_command_where_asked(
     if options:
         assert code == 0
         assert ",ok," in row
-        assert row.endswith(",salvaged: part of the photo is missing")
+        assert ",salvaged: part of the photo is missing," in row
         assert (tmp_path / "out" / "half.jpg").exists()
     else:
         assert code == 1

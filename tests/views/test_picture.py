@@ -14,6 +14,7 @@ from fixtures import MakePhoto, imdecode
 from cropper import OutputError, PhotoError, UsageError
 from cropper.engine.batch import run_batch
 from cropper.settings import Choosing, Settings, Target
+from cropper.views.heatmap import words_of
 from cropper.views.picture import LONGEST, SHORTEST, look_at, picture_of, preview_of, save
 
 TARGETS = (Target((640, 360), (640, 360)), Target((1, 1)), Target((9, 16)))
@@ -72,7 +73,7 @@ def test_a_preview_fits_its_terminal(samples: Path, columns: int, rows: int) -> 
     assert len(drawn) <= rows
     assert {line.count("\u2580") for line in drawn} == {columns if columns < 4 * rows * 2 else 4 * rows * 2}
     for line, (label, box) in zip(legend, look.boxes, strict=True):
-        assert re.sub(r"\x1b\[[0-9;]*m", "", line) == f"\u25a0 {label} keeps {box.kept:.0%}"
+        assert re.sub(r"\x1b\[[0-9;]*m", "", line) == f"\u25a0 {words_of(label, box)}"
 
 
 def test_a_photo_that_is_not_there_or_broken_is_said_with_its_path(tmp_path: Path) -> None:

@@ -83,8 +83,8 @@ def test_failed_photos_come_first_and_then_the_least_certain(batch: MakeBatch, s
     photos = data_of(out)["photos"]
     assert photos[0]["p"] == "text.jpg"
     assert "not an image" in photos[0]["r"][0]["m"]
-    kept = [min(row["k"] for row in photo["r"]) for photo in photos[1:]]
-    assert kept == sorted(kept)
+    certainty = [min(min(row["k"], row["u"]) - row.get("h", 0) for row in photo["r"]) for photo in photos[1:]]
+    assert certainty == sorted(certainty)
 
 
 def test_each_photo_has_pictures_of_its_shape(batch: MakeBatch, samples: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from cropper.errors import printable
 from cropper.geometry import aspect_ratio, largest_size
 from cropper.ledger.state import TABLE_NAME
 from cropper.ledger.table import Row, read_rows
-from cropper.settings import Settings, Target
+from cropper.settings import WHOLE_SHARE, Settings, Target
 from cropper.views.review.page import PAGE, _entry, _page, write_page
 from cropper.views.review.pictures import name_of
 
@@ -175,9 +175,14 @@ def rows_of(made: Path) -> dict[tuple[str, str], Row]:
     return {(row.path, row.size): row for row in read_rows(made / "out" / TABLE_NAME)}
 
 
+def certainty_of(row: Row) -> float:
+    """How good a box looks: the least share that it keeps, less one for each head it cuts."""
+    return min(float(row.kept), float(row.subject_kept)) - int(row.heads_cut)
+
+
 def test_it_opens_from_disk_with_the_least_certain_first(page: Page, made: Path) -> None:
     rows = [row for row in rows_of(made).values() if row.status == "ok"]
-    certainty = {row: min(float(row.kept), float(row.subject_kept)) - int(row.heads_cut) for row in rows}
+    certainty = {row: certainty_of(row) for row in rows}
     least = {row.path: min(certainty[other] for other in rows if other.path == row.path) for row in rows}
     expected = [printable(path) for path in ("broken.jpg", *sorted(least, key=lambda path: least[path]))]
     assert page.paths() == expected
@@ -231,10 +236,18 @@ def test_filters(page: Page, made: Path) -> None:
     assert shown() == kept_at_most(0.5, "320x180")
     page.find("#clear").click()
     assert shown() == everything
+    decided = [row for row in rows_of(made).values() if row.kept]
+    for value, cut in (
+        ("heads", [row for row in decided if int(row.heads_cut)]),
+        ("subject", [row for row in decided if float(row.subject_kept) < WHOLE_SHARE]),
+    ):
+        page.find(f"#by-cut option[value='{value}']").click()
+        assert shown() == sorted({printable(row.path) for row in cut})
+        page.find("#clear").click()
     page.find("#by-size option[value='1:1']").click()
     rows = {printable(row.path): row for row in rows_of(made).values() if row.size == "1:1"}
-    kept = [float(rows[path].kept) for path in page.paths() if path != "broken.jpg"]
-    assert kept == sorted(kept)
+    certainty = [certainty_of(rows[path]) for path in page.paths() if path != "broken.jpg"]
+    assert certainty == sorted(certainty)
     assert len(page.driver.find_elements(By.CSS_SELECTOR, ".card svg .line")) == 7
     page.find("#clear").click()
     assert shown() == everything
@@ -471,7 +484,7 @@ def test_everything_has_a_name_for_a_screen_reader(page: Page) -> None:
 
     assert nameless() == []
     card = page.find(".card[data-number='1']").accessible_name
-    assert "skyline_panorama.jpg" in card
+    assert "cat.jpg" in card
     assert "9:16 keeps" in card
     page.open("cat.jpg")
     assert nameless() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -120,7 +121,7 @@ def brightness(bgr: NDArray[np.uint8], power: float) -> NDArray[np.floating]:
 
 
 def test_a_preference_for_light_or_dark_is_found_and_a_side_too() -> None:
-    light, dark = (preference(lambda bgr, p=power: brightness(bgr, p), CAST, 8, False) for power in (2, -2))
+    light, dark = (preference(partial(brightness, power=power), CAST, 8, False) for power in (2, -2))
     assert light.darker == light.darker_exposure == 0
     assert dark.darker == dark.darker_exposure == 1
     assert light.left == dark.left == 0.5
