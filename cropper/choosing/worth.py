@@ -25,17 +25,19 @@ class Weights:
         whole: of a subject that fits and is cut, times its density and its area.
         top: of the top cut from a subject that does not fit, times its density.
         head: of a head that is touched and not whole, times its density.
-        least_head: the least density that a head counts with.
+        missed: of the share of a head that is left out, times its density.
+        least_head: the least density that a head counts with, if it is cut.
         room: of too little room around a whole subject or head, times its density.
         middle: of the distance of what is kept from the middle of the box.
     """
 
-    subject: float = 0.35
-    whole: float = 0.5
-    top: float = 0.15
-    head: float = 1.0
-    least_head: float = 0.03
-    room: float = 0.05
+    subject: float = 0.25
+    whole: float = 0.1
+    top: float = 0.3
+    head: float = 2.0
+    missed: float = 0.5
+    least_head: float = 0.06
+    room: float = 0.08
     middle: float = 0.06
 
 
@@ -92,6 +94,8 @@ def worth_of(
         if stop - start <= length + 2 * HEAD_SLACK * (stop - start):
             cut = _is_cut(start, stop, HEAD_SLACK, borders)
             worth -= weights.head * density * cut
+            shown = (np.minimum(borders[1], stop) - np.maximum(borders[0], start)).clip(0) / (stop - start)
+            worth -= weights.missed * part.density * (1 - shown)
             worth -= weights.room * density * ~cut * _lack_of_room(start, stop, side, borders, length, horizontal)
         elif not horizontal:
             # More of the top than of the chin: eyes are in the upper half, and hair says less.

@@ -43,28 +43,25 @@ def tightest(view: View, image_width: int, image_height: int, target: Target, zo
     largest = largest_size(image_width, image_height, target.aspect)
     image = image_width, image_height
     smallest = smallest_size(largest, target.size, zoom)
-    if not view.is_flat:
-        box = _around_subject(view, image, target.aspect, largest, smallest, zoom.margin) if view.told else None
-        if box is not None and (zoom.share is None or box.kept >= zoom.share):
-            return box
+    box = None
+    parts = _main(view) if view.told else []
+    if parts:
+        box = _around_parts(view, parts, image, target.aspect, largest, smallest, zoom.margin)
+    if not view.is_flat and (zoom.share is not None or not parts) and (box is None or box.kept < (zoom.share or 0)):
         box = _around_density(view, image, target.aspect, largest, smallest, DENSE_SHARE if zoom.share is None else zoom.share)
-        if box is not None:
-            return box
-    return best_box(view, image_width, image_height, target.aspect)
+    return box or best_box(view, image_width, image_height, target.aspect)
 
 
-def _around_subject(
+def _around_parts(
     view: View,
+    parts: list[Part],
     image: tuple[int, int],
     aspect: tuple[int, int],
     largest: tuple[int, int],
     smallest: tuple[int, int],
     margin: float,
 ) -> Box | None:
-    """Return the box around the main subjects and their margin; None without a subject, or if the largest box is too small."""
-    parts = _main(view)
-    if not parts:
-        return None
+    """Return the box around parts and their margin, or None if the largest box is too small."""
     left, right = min(part.left for part in parts) * image[0], max(part.right for part in parts) * image[0]
     top, bottom = min(part.top for part in parts) * image[1], max(part.bottom for part in parts) * image[1]
     ratio = float(aspect_ratio(aspect))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -41,6 +42,8 @@ from cropper.training.validation import compare_biases
 BIAS_STRENGTHS = [0.0, 0.25, 0.5, 0.75, 1.0]
 # About one photo in a hundred.
 PLAIN_PHOTOS = 100
+# The share of upside-down batches where heads are learned.
+UPSIDE_DOWN = 0.1
 LOG_FORMAT = "%(asctime)s %(message)s"
 
 
@@ -293,6 +296,7 @@ def distil(
     recipe = Recipe(epochs=epochs, scale=scale, whole=whole, keep_statistics=keep_statistics, small=small, seed=seed).at(rate)
     cast = None
     if masks is not None:
+        recipe = replace(recipe, upside_down=UPSIDE_DOWN)
         network = network if network.shape.masks else masked(network)
         training, validation = with_masks(training, masks), with_masks(validation, masks)
         cast = cast_of(training)

@@ -49,6 +49,8 @@ class Recipe:
     scenes: int = 4
     # The share of batches at data.SMALL_SCALE instead, so that the network can also look at fewer pixels.
     small: float = 0.0
+    # The share of batches that are upside down: people turn photos, and a head is a head.
+    upside_down: float = 0.0
     # How often an epoch uses each photo with true fixations: they carry more information than noisy maps.
     fixation_repeats: int = 2
     # Whether normalisations keep their statistics instead of using each batch's. A restored, imitating or pruned network depends
@@ -203,7 +205,15 @@ def augmented(network: GazeNetwork, photos: list[Photo], recipe: Recipe, epoch: 
     generator = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
     batches = epoch_batches(network.shape, photos, recipe, epoch)
     for batch in DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=4):
+        if recipe.upside_down and torch.rand(1, generator=generator).item() < recipe.upside_down:
+            batch = upside_down(batch)
         yield network.normalised(jitter_colours(batch.image.float(), generator)), batch
+
+
+def upside_down(batch: Batch) -> Batch:
+    """Return a batch with all of its photos and maps upside down."""
+    flipped = {name: getattr(batch, name).flip(-2) for name in ("gaze", "teacher", "grid", "masks")}
+    return replace(batch, image=batch.image.flip(1), **flipped)
 
 
 def save_checkpoint(network: GazeNetwork, path: Path, recipe: Recipe, progress: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fixtures import disc
 from numpy.typing import NDArray
 
 from cropper.choosing.boxes import box_at, choose
@@ -11,7 +12,7 @@ from cropper.choosing.decide import BY_HAND, Decision, decide, smallest_box
 from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, View, view_of
 from cropper.geometry import central_place
-from cropper.settings import Choosing, Fit, Target, Zoom
+from cropper.settings import Choosing, Fit, Target, Whole, Zoom
 
 WIDE, SQUARE = Target((16, 9), (640, 360)), Target((1, 1))
 FLAT = np.ones((36, 48))
@@ -111,3 +112,31 @@ def test_no_box_is_smaller_than_the_smallest() -> None:
         assert box.height >= smallest[1] - 1
     assert smallest_box(4000, 3000, WIDE, Choosing(Zoom())) == (640, 360)
     assert smallest_box(4000, 3000, WIDE, Choosing(Zoom()), Focus(0, 0, 320, 180)) == (320, 180)
+
+
+def crowd() -> View:
+    """Two heads at the ends of a wide photo and one body across all of it: a narrow crop shows one head, and cuts the body."""
+    heads = disc(0.08, 0.5, 0.1) + disc(0.92, 0.5, 0.1)
+    body = heads.copy()
+    body[16:22, 4:44] = 1
+    return view_of(Maps(*(one.astype(np.float32) for one in (heads + 0.01, body.clip(0, 1), heads))))
+
+
+def test_a_crop_that_cuts_a_head_is_not_good_where_heads_must_be_whole() -> None:
+    closeup = view_of(Maps(*(disc(0.5, 0.5, 0.48).astype(np.float32) for _ in range(3))))
+    (decision,) = decide(closeup, 4000, 3000, Target((9, 16)), Choosing(whole=Whole.HEADS))
+    assert (decision.fit, decision.note) == (Fit.PAD, "padded: every crop cuts a head")
+    (decision,) = decide(closeup, 4000, 3000, Target((9, 16)), Choosing())
+    assert (decision.fit, decision.box.heads_cut) == (Fit.CROP, 1)
+    assert decide(crowd(), 4000, 3000, Target((9, 16)), Choosing(whole=Whole.HEADS))[0].fit is Fit.CROP
+
+
+def test_a_crop_that_cuts_the_subject_is_not_good_where_it_must_be_whole() -> None:
+    (decision,) = decide(crowd(), 4000, 3000, Target((9, 16)), Choosing(whole=Whole.SUBJECT, otherwise=Fit.KEEP))
+    assert decision.fit is Fit.KEEP
+    assert decision.note.startswith("kept whole: no crop shows the whole subject, the best 0.")
+    assert decide(crowd(), 4000, 3000, Target((4, 3)), Choosing(whole=Whole.SUBJECT))[0].fit is Fit.CROP
+
+
+def test_a_model_that_tells_no_heads_cuts_none() -> None:
+    assert decide(shown(spots((0.3, 0.6, 1))), 4000, 3000, SQUARE, Choosing(whole=Whole.SUBJECT))[0].fit is Fit.CROP

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from fixtures import disc
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -102,3 +103,35 @@ def test_a_box_is_placed_around_its_centre_as_far_as_the_photo_goes(width: int, 
     assert 0 <= y <= height - size[1]
     if 0 < x < width - size[0]:
         assert abs(x + size[0] / 2 - across * width) <= 0.5
+
+
+def with_subject(x: float, y: float, radius: float) -> View:
+    """Few look at the edges of a subject; it is the mask that counts."""
+    subject = disc(x, y, radius).astype(np.float32)
+    density = (spot(x, y, radius / 3) + 1e-4).astype(np.float32)
+    return view_of(Maps(density, subject, np.zeros_like(subject)))
+
+
+@given(st.floats(0.35, 0.65), st.floats(0.35, 0.65), st.floats(0.08, 0.15), st.floats(0, 0.25))
+def test_the_margin_around_a_subject_is_as_asked(x: float, y: float, radius: float, margin: float) -> None:
+    box = tightest(with_subject(x, y, radius), 4000, 3000, Target((1, 1)), Zoom(margin=margin))
+    # The subject's edges are found to half a cell of 1/48 of the photo's width.
+    for room in (x * 4000 - radius * 3000 - box.x, box.x + box.width - x * 4000 - radius * 3000):
+        assert room / box.width == pytest.approx(margin, abs=0.6 * 4000 / 48 / box.width)
+
+
+def test_a_share_of_the_density_may_ask_for_more_than_the_subject() -> None:
+    subject = disc(0.3, 0.5, 0.1).astype(np.float32)
+    density = (spot(0.3, 0.5) + spot(0.6, 0.5)).astype(np.float32)
+    view = view_of(Maps(density, subject, np.zeros_like(subject)))
+    tight = tightest(view, 4000, 3000, Target((4, 3)), Zoom())
+    wide = tightest(view, 4000, 3000, Target((4, 3)), Zoom(share=0.9))
+    assert tight.kept < 0.6
+    assert wide.kept >= 0.89
+    assert wide.width > 1.5 * tight.width
+
+
+def test_a_subject_too_large_for_its_margin_gets_the_largest_box() -> None:
+    view = with_subject(0.5, 0.5, 0.45)
+    box = tightest(view, 4000, 3000, Target((1, 1)), Zoom(margin=0.2))
+    assert (box.width, box.height) == largest_size(4000, 3000, (1, 1))

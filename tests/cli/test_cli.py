@@ -558,3 +558,45 @@ def test_a_crop_that_makes_no_sense_writes_nothing(
     assert (code, out) == (2, "")
     assert why in err
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("option", ["--margin", "--zoom-keep"])
+def test_an_option_that_only_says_how_to_zoom_needs_zoom(cropper: Command, samples: Path, option: str) -> None:
+    code, out, err = cropper("boxes", samples / "cat.jpg", option, "0.2")
+    assert (code, out) == (2, "")
+    assert err == f"cropper: {option} says how to zoom, and nothing asks for zoom; add --zoom auto\n"
+
+
+@pytest.mark.parametrize("margin", ["0.5", "-0.1", "nan", "wide"])
+def test_a_margin_that_leaves_no_subject_is_refused(cropper: Command, samples: Path, margin: str) -> None:
+    code, _, err = cropper("boxes", samples / "cat.jpg", "--zoom", "auto", "--margin", margin)
+    assert code == 2
+    assert f"'{margin}' is not a number from 0 to 0.45" in err
+
+
+def test_heads_are_whole_by_default_with_sunglasses_too(cropper: Command, samples: Path, tmp_path: Path) -> None:
+    """The model's head mask and the order of what matters, together: 16:9 is the shape that cuts portraits."""
+    astronaut = imread(str(samples / "astronaut.jpg"))
+    glasses = astronaut.copy()
+    for x in (205, 252):
+        cv2.ellipse(glasses, (x, 118), (22, 15), 0, 0, 360, (10, 10, 10), -1)
+    cv2.line(glasses, (180, 115), (275, 115), (10, 10, 10), 5)
+    # The head from its hair to its chin, in rows of 512.
+    for name, photo, top, bottom in (
+        ("plain", astronaut, 20, 175),
+        ("glasses", glasses, 20, 175),
+        # Upside down, the model sees less of the hair.
+        ("upside down", astronaut[::-1], 337, 440),
+        ("glasses upside down", glasses[::-1], 337, 440),
+    ):
+        cv2.imwrite(str(tmp_path / "photo.png"), photo)
+        code, out, _ = cropper("boxes", tmp_path / "photo.png", "--aspect", "16:9", "--template", "{y} {height} {heads_cut}")
+        y, height, heads_cut = map(int, out.split())
+        assert (code, heads_cut) == (0, 0), name
+        assert y <= top, name
+        assert y + height >= bottom, name
+    code, out, _ = cropper("boxes", samples / "dogs.jpg", "--aspect", "16:9", "--template", "{y} {height}")
+    y, height = map(int, out.split())
+    # From the upper dog's hair to the lower dog's chin, in rows of 1300.
+    assert y <= 330
+    assert y + height >= 790

@@ -291,7 +291,7 @@ def test_the_recipe_makes_a_model_with_all_maps_and_goes_on_where_it_stopped(fol
     assert maps.density.sum() == pytest.approx(1, abs=1e-3)
     assert maps.subject is not None
     assert maps.head is not None
-    assert maps.subject.mean() > 2 * maps.head.mean() > 0
+    assert maps.subject.mean() > maps.head.mean() > 0
     stages = (made_by_recipe / "log.txt").read_text().count("done in")
     (made_by_recipe / "student.onnx").unlink()
     run("recipe", folder / "set", "--pool", folder / "pool", "--out", made_by_recipe, "--trial")
