@@ -130,9 +130,7 @@ def parts_of(mask: NDArray[np.float64], mass: NDArray[np.float64], smallest: flo
     inside = mask >= LEVEL
     rows, columns = mask.shape
     found = []
-    for cells in _components(inside):
-        if cells.sum() < smallest * cells.size:
-            continue
+    for cells in _components(inside, smallest * inside.size):
         # Other parts count as nothing, so that edges do not reach for them.
         alone = np.where(cells | ~inside, mask, 0.0)
         across, down = np.asarray(cells.any(axis=0)), np.asarray(cells.any(axis=1))
@@ -160,8 +158,8 @@ def _reach(profile: NDArray[np.float64], own: int, beyond: int) -> float:
     return float((high - LEVEL) / (high - low)) if high > low else 0.5
 
 
-def _components(inside: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:
-    """Yield the 8-connected components of a mask [h, w], each as a mask of its own."""
+def _components(inside: NDArray[np.bool_], smallest: float) -> Iterator[NDArray[np.bool_]]:
+    """Yield the 8-connected components of a mask [h, w] with at least so many cells, each as a mask of its own."""
     runs = [(row, *run) for row, line in enumerate(inside) if line.any() for run in _runs(line)]
     parent = list(range(len(runs)))
 
@@ -184,6 +182,8 @@ def _components(inside: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:
     for number, run in enumerate(runs):
         groups.setdefault(root(number), []).append(run)
     for group in groups.values():
+        if sum(stop - start for _, start, stop in group) < smallest:
+            continue
         cells = np.zeros(inside.shape, bool)
         for row, start, stop in group:
             cells[row, start:stop] = True

@@ -549,7 +549,7 @@ def test_zoomed_thumbnails_are_as_sharp_as_the_photo_allows(tmp_path: Path, samp
     process(source, tmp_path / "out", target, choosing=Choosing(Zoom(share=0.9)), quality=100)
     (row,) = rows_of(tmp_path / "out")
     x, y, side = (int(row[name]) for name in ("x", "y", "width"))
-    assert 160 <= side < 700
+    assert 160 <= side < 800
     assert float(row["kept"]) >= 0.9
     cut = imread(str(source / "fig.jpg"))[y : y + side, x : x + side]
     expected = cv2.resize(cut, (160, 160), interpolation=cv2.INTER_AREA).astype(int)
