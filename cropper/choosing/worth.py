@@ -31,11 +31,11 @@ class Weights:
         middle: of the distance of what is kept from the middle of the box.
     """
 
-    subject: float = 0.25
-    whole: float = 0.1
-    top: float = 0.3
+    subject: float = 0.2
+    whole: float = 0.12
+    top: float = 0.12
     head: float = 2.0
-    missed: float = 0.5
+    missed: float = 1.0
     least_head: float = 0.06
     room: float = 0.08
     middle: float = 0.06

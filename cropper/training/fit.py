@@ -54,7 +54,7 @@ class Recipe:
     # How often an epoch uses each photo with true fixations: they carry more information than noisy maps.
     fixation_repeats: int = 2
     # Whether normalisations keep their statistics instead of using each batch's. A restored, imitating or pruned network depends
-    # on the statistics that it has (MODEL_CARD.md).
+    # on the statistics that it has.
     keep_statistics: bool = False
     seed: int = 0
 

@@ -62,7 +62,7 @@ def imitate_features(student: GazeNetwork, network: GazeNetwork, photos: list[Ph
 
     The narrowed layers lie between the features. The log shows, at each of TAP_STRIDES, the share of the features' variance that
     the student explains, and the divergence of its densities. Normalisations keep their statistics. A batch of parts has only a
-    few cells each at stride 32, and its statistics are too far from the original's to explain its features (MODEL_CARD.md).
+    few cells each at stride 32, and its statistics are too far from the original's to explain its features.
 
     Args:
         student: the network to train.
