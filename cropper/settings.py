@@ -155,7 +155,6 @@ class Settings:
         limits: which photos are accepted.
         srgb: whether to convert colours to sRGB rather than keep their profile.
         keep: what thumbnails keep of the photos' metadata, one of ``KEEP_CHOICES``.
-        fast: whether the model looks at half of the pixels.
     """
 
     targets: tuple[Target, ...]
@@ -170,4 +169,3 @@ class Settings:
     limits: Limits = LIMITS
     srgb: bool = False
     keep: str = KEEP_NOTHING
-    fast: bool = False

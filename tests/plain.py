@@ -13,7 +13,7 @@ from cropper.choosing.view import Maps
 class Plain:
     """Stands in for the network: where it is bright, people look."""
 
-    def __init__(self, model: Path | None, device: str, fast: bool) -> None:
+    def __init__(self, model: Path | None, device: str) -> None:
         pass
 
     def infer(self, images: NDArray[np.uint8]) -> list[Maps]:

@@ -17,7 +17,6 @@ from cropper.cli.help import Heading, command, option
 from cropper.cli.options import (
     candidates_option,
     device_option,
-    fast_option,
     focus_option,
     is_outranked,
     jobs_option,
@@ -80,14 +79,12 @@ DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
 )
 @limits_options
 @jobs_option
-@fast_option
 @device_option
 def boxes(
     paths: tuple[str, ...],
     targets: tuple[Target, ...],
     choosing: Choosing,
     limits: Limits,
-    fast: bool,
     candidates: int,
     focus_file: Path | None,
     null: bool,
@@ -129,7 +126,7 @@ def boxes(
     failed = False
     words = read_focus_file(focus_file) if focus_file is not None else None
     choosing = replace(choosing, candidates=candidates)
-    settings = Settings(targets, device=device, choosing=choosing, limits=limits, fast=fast)
+    settings = Settings(targets, device=device, choosing=choosing, limits=limits)
     try:
         if delimiter:
             _write(out, _joined(FIELDS, delimiter))

@@ -114,16 +114,6 @@ def _default_jobs() -> int:
     return usable_cores() * (4 if any(getattr(value, "is_remote", False) for value in values) else 1)
 
 
-def fast_option(command: Function) -> Function:
-    """Add ``--fast``, for commands that choose boxes or show what they were chosen by."""
-    return option(
-        "--fast",
-        is_flag=True,
-        heading=Heading.SPEED,
-        help="Look at half of the pixels. The model takes half the time, and finds fewer small heads.",
-    )(command)
-
-
 def device_option(command: Function) -> Function:
     """Add ``--device``, for commands that choose boxes or make thumbnails. The command receives ``cpu`` or ``cuda``."""
 

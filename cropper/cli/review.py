@@ -11,7 +11,7 @@ import click
 
 from cropper.cli.exit_codes import SOME_FAILED
 from cropper.cli.help import Heading, command, option
-from cropper.cli.options import fast_option, jobs_option, limits_options, photos_option
+from cropper.cli.options import jobs_option, limits_options, photos_option
 from cropper.cli.terminal import progress
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 @photos_option
 @limits_options
 @jobs_option
-@fast_option
-def review(out: Path, source: Path | None, fast: bool, jobs: int, limits: Limits, open_it: bool) -> int:
+def review(out: Path, source: Path | None, jobs: int, limits: Limits, open_it: bool) -> int:
     """Write OUT/review.html, a page with the photos and boxes of a batch, and print its path.
 
     \b
@@ -41,9 +40,9 @@ def review(out: Path, source: Path | None, fast: bool, jobs: int, limits: Limits
     4. Export focus.csv with the page's button, and apply it:
                          cropper batch photos/ thumbnails/ --focus focus.csv
 
-    Give step 4 the same options as step 1: it then makes again only the photos that you changed. If step 1 has --fast, give it to
-    step 2 too: the heat then shows what the boxes were chosen from. The page needs no network and no server. Its pictures are in
-    OUT/review_files. Write the page again after another batch: it keeps the pictures of photos that did not change.
+    Give step 4 the same options as step 1: it then makes again only the photos that you changed. The page needs no network and no
+    server. Its pictures are in OUT/review_files. Write the page again after another batch: it keeps the pictures of photos that did
+    not change.
 
     \b
     After a --dry-run, give the folder of the photos:
@@ -58,7 +57,7 @@ def review(out: Path, source: Path | None, fast: bool, jobs: int, limits: Limits
     with (
         libraries_muted(),
         progress(lambda: len({row.path for row in read_rows(out / TABLE_NAME)})) as bar,
-        closing(write_page(out, source, jobs, limits, fast)) as photos,
+        closing(write_page(out, source, jobs, limits)) as photos,
     ):
         for seen in photos:
             if seen.error is not None:

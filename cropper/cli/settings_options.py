@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cropper.cli.help import Function, Heading, add_options, option
-from cropper.cli.options import aspect_option, device_option, fast_option, is_outranked, limits_options
+from cropper.cli.options import aspect_option, device_option, is_outranked, limits_options
 from cropper.cli.types import Fill, Margin, Pair, Share, WholeNumber, Zoomed
 from cropper.errors import UsageError
 from cropper.image_formats import FORMAT_CHOICES, FORMATS, KEEP_FORMAT, titles
@@ -190,7 +190,6 @@ def settings_options(command: Function) -> Function:
         limits: Limits,
         srgb: bool,
         keep: str,
-        fast: bool,
         device: str,
         **others: Any,
     ) -> Any:
@@ -205,11 +204,10 @@ def settings_options(command: Function) -> Function:
             limits=limits,
             srgb=srgb,
             keep=keep,
-            fast=fast,
         )
         return command(settings=settings, **others)
 
-    return add_options(choosing_options, _thumbnail_options, limits_options, fast_option, device_option)(with_settings)
+    return add_options(choosing_options, _thumbnail_options, limits_options, device_option)(with_settings)
 
 
 def targets_of(sizes: Sequence[tuple[int, int]], aspects: Sequence[tuple[int, int]]) -> tuple[Target, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cropper.cli.help import Heading, command, option
-from cropper.cli.options import candidates_option, fast_option, limits_options
+from cropper.cli.options import candidates_option, limits_options
 from cropper.cli.settings_options import choosing_options
 from cropper.cli.terminal import say
 from cropper.errors import UsageError
@@ -34,13 +34,11 @@ if TYPE_CHECKING:
 )
 @option("--open", "open_it", is_flag=True, heading=Heading.MAKE, help="Open the picture in the system's viewer.")
 @limits_options
-@fast_option
 def show(
     image: Path,
     targets: tuple[Target, ...],
     choosing: Choosing,
     candidates: int,
-    fast: bool,
     limits: Limits,
     output: Path | None,
     open_it: bool,
@@ -63,7 +61,7 @@ def show(
     if path.exists() and path.samefile(image):
         raise UsageError("the picture would overwrite the photo", path=path, remedy="give another name with -o")
     with libraries_muted():
-        look = look_at(image, targets, replace(choosing, candidates=candidates), fast, limits)
+        look = look_at(image, targets, replace(choosing, candidates=candidates), limits)
     if look.salvaged:
         say(f"{image}: {SALVAGED}")
     save(picture_of(look), path)

@@ -36,7 +36,7 @@ def local_threads(
         DependencyError: if the device cannot be used here.
         ModelError: if the model cannot be loaded.
     """
-    return nullcontext(Pipeline(settings, out, Saliency(settings.model, settings.device, settings.fast), jobs, journal=journal))
+    return nullcontext(Pipeline(settings, out, Saliency(settings.model, settings.device), jobs, journal=journal))
 
 
 def run_batch(

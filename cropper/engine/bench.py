@@ -154,7 +154,7 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
                 row = decided_row(file.name, output, OK, image, target.label, decision.box)
                 timed("ledger", current.part.append, [row])
 
-    model = Saliency(settings.model, settings.device, settings.fast)
+    model = Saliency(settings.model, settings.device)
     current = open_run(out, out, "profile\n", False)
     partial: dict[tuple[int, ...], list[tuple[Path, OpenedPhoto]]] = defaultdict(list)
     failed = 0

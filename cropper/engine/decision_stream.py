@@ -51,7 +51,7 @@ def stream(
         OSError: if no more paths can be read.
     """
     settings = replace(settings, dry_run=True)
-    pipeline = Pipeline(settings, Path(), Saliency(settings.model, settings.device, settings.fast), jobs, in_order)
+    pipeline = Pipeline(settings, Path(), Saliency(settings.model, settings.device), jobs, in_order)
     found: Queue[_Found] = Queue(_AHEAD)
     Thread(target=_find, args=(paths, found, pipeline), daemon=True, name="cropper-paths").start()
     yield from pipeline.run(_jobs(found, settings, given or {}), record=lambda finished: None)

@@ -35,7 +35,7 @@ def thumbnail(data: bytes, settings: Settings) -> tuple[bytes, bool]:
     (target,) = settings.targets
     photo = open_photo(data, partial(pixels_needed, settings=settings), settings.limits, settings.keep)
     header = photo.header
-    (maps,) = infer_maps([photo], Saliency(settings.model, settings.device, settings.fast))
+    (maps,) = infer_maps([photo], Saliency(settings.model, settings.device))
     decision = decide(view_of(maps), header.width, header.height, target, settings.choosing)[0]
     if decision.fit is Fit.SKIP:
         raise PhotoError(decision.note, remedy="change --min-kept or --otherwise")

@@ -40,7 +40,7 @@ def try_alone(source: Path | Place, path: str, settings: Settings, given: Given,
     Raises:
         CropperError: as a run would raise, or if the photo cannot be read, decoded or encoded.
     """
-    model = Saliency(settings.model, settings.device, settings.fast)
+    model = Saliency(settings.model, settings.device)
     model.infer(np.zeros((1, *shape_for(64, 96), 3), np.uint8))  # the first run is slow, so it comes before any photo's clock
     if path:
         data, _ = place(source / path).read()

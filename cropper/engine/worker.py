@@ -101,7 +101,7 @@ class Worker:
                 with TemporaryDirectory(prefix="cropper-model-") as folder:
                     file = Path(folder) / "model.onnx"
                     file.write_bytes(task.model if isinstance(task.model, bytes) else get(task.model))
-                    self._model: Saliency | Exception = Saliency(file, task.settings.device, task.settings.fast)
+                    self._model: Saliency | Exception = Saliency(file, task.settings.device)
         except Exception as error:
             self._model = error
 

@@ -129,8 +129,6 @@ def _of_opaque(maps: Maps, opaque: NDArray[np.float32] | None) -> Maps:
     """
     if opaque is None or not opaque.any():
         return maps
-    if opaque.shape != maps.density.shape:
-        opaque = np.asarray(cv2.resize(opaque, maps.density.shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
     density = maps.density * opaque
     # A white logo on white shows the model nothing, so that all of it counts the same.
     density = density / density.sum() if density.sum() > LEAST_OPAQUE_DENSITY else opaque / opaque.sum()

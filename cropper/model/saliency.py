@@ -14,17 +14,13 @@ from numpy.typing import NDArray
 
 from cropper.choosing.view import Maps
 from cropper.errors import CropperError, ModelError
-from cropper.imaging.opencv import cv2
 from cropper.model.device import load_session
 from cropper.model.external_data import refuse_external_data
-from cropper.model.inputs import INPUT_STEP, prepare, shape_for
+from cropper.model.inputs import prepare, shape_for
 from cropper.model.runtime import onnxruntime
 from cropper.settings import CPU
 
 BUNDLED_MODEL = Path(__file__).with_name("student.onnx")
-# A fast model looks at inputs of this share of the sides: half of the pixels in half of the time. It learned from photos of both
-# sizes; MODEL_CARD.md has the figures.
-FAST_SHARE = 0.7
 
 
 # What a model file may give, in this order.
@@ -37,14 +33,13 @@ class Saliency:
     Args:
         model: an ONNX file that keeps the contract above; None for the bundled student.
         device: ``cpu`` or ``cuda``.
-        fast: whether to look at half of the pixels. The maps have fewer cells then.
 
     Raises:
         DependencyError: if this machine cannot use the device.
         ModelError: if the file is missing, is not an ONNX model, keeps data in other files, or has other inputs or outputs.
     """
 
-    def __init__(self, model: str | Path | None = None, device: str = CPU, fast: bool = False) -> None:
+    def __init__(self, model: str | Path | None = None, device: str = CPU) -> None:
         path = Path(model) if model is not None else BUNDLED_MODEL
         if not path.is_file():
             raise ModelError("no such model file", path=path, remedy="give an ONNX file that keeps the model contract")
@@ -70,7 +65,6 @@ class Saliency:
                 "it must take uint8 'image' [N, H, W, 3] and give float 'density' [N, h, w], with or without 'subject' and 'head'"
             )
             raise ModelError("does not keep the model contract", path=path, remedy=remedy)
-        self._fast = fast
         self._outputs = OUTPUTS[kept.index(True)]
 
     @property
@@ -88,7 +82,7 @@ class Saliency:
             ModelError: if the model fails.
         """
         try:
-            maps = self._session.run(list(self._outputs), {"image": _smaller(batch) if self._fast else batch})
+            maps = self._session.run(list(self._outputs), {"image": batch})
         except Exception as error:
             reason = " ".join(str(error).split())
             raise ModelError(f"the model failed on an input of {batch.shape} ({reason})") from error
@@ -102,10 +96,3 @@ class Saliency:
     def density(self, bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Infer the density of one photo, uint8 [H, W, 3] BGR of any size: float32 [h, w], non-negative, sums to 1."""
         return self.maps(bgr).density
-
-
-def _smaller(batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Scale a batch [N, H, W, 3] to FAST_SHARE of its sides, in whole steps of the model's input."""
-    height, width = (max(1, round(side * FAST_SHARE / INPUT_STEP)) * INPUT_STEP for side in batch.shape[1:3])
-    resized: NDArray[np.uint8] = np.stack([cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR) for image in batch])
-    return resized

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from cropper.evaluation import gaze
 from cropper.model.inputs import INPUT_STEP, STRIDE, prepare
-from cropper.model.saliency import FAST_SHARE
 
 # Sets that store photos in a different shape from the one people saw: set name -> aspect (W/H) to stretch them to.
 STRETCH_TO = {"hamburg": 4 / 3}
@@ -43,7 +42,7 @@ FIXATION_SIGMA = 0.0125
 COARSE_SIDE = 400
 COARSE_SCALE = 0.75
 # The scale at which a network learns to look at half of the pixels.
-SMALL_SCALE = FAST_SHARE
+SMALL_SCALE = 0.7
 # The smallest head in a mask, in cells of the density, and how many times finer a mask is drawn.
 SMALLEST_HEAD = 1.0
 HEAD_DETAIL = 4

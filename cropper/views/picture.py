@@ -47,7 +47,6 @@ def look_at(
     path: Path,
     targets: tuple[Target, ...],
     choosing: Choosing,
-    fast: bool = False,
     limits: Limits = LIMITS,
 ) -> DecidedPhoto:
     """Read a photo and choose its boxes as ``cropper batch`` does, from pixels decoded for a screen.
@@ -56,7 +55,6 @@ def look_at(
         path: the photo.
         targets: the shapes to choose boxes for.
         choosing: how to choose them.
-        fast: whether the model looks at half of the pixels.
         limits: which photos are accepted.
 
     Raises:
@@ -66,7 +64,7 @@ def look_at(
     with reading(path):
         photo = open_photo(path.read_bytes(), _size_to_draw, limits)
     header = photo.header
-    (maps,) = infer_maps([photo], Saliency(fast=fast))
+    (maps,) = infer_maps([photo], Saliency())
     view = view_of(maps)
     boxes = tuple(
         (label_of(target, number, decision), decision.box)

@@ -92,11 +92,8 @@ def contenders(size: tuple[int, int], jobs: int) -> dict[str, Contender]:
     def floor(source: Path, out: Path) -> Run:
         return run([sys.executable, "-c", FLOOR, source, out, width, height, jobs])
 
-    def cropper(source: Path, out: Path, *options: str) -> Run:
-        return run([sys.executable, "-m", "cropper", "batch", source, out, "--size", label, "--jobs", jobs, *options])
-
-    def fast(source: Path, out: Path) -> Run:
-        return cropper(source, out, "--fast")
+    def cropper(source: Path, out: Path) -> Run:
+        return run([sys.executable, "-m", "cropper", "batch", source, out, "--size", label, "--jobs", jobs])
 
     def vipsthumbnail(source: Path, out: Path) -> Run:
         each = f"xargs -0 -P {jobs} -n 8 vipsthumbnail --size {label} --smartcrop attention -o {out}/%s.jpg[Q=85]"
@@ -105,7 +102,7 @@ def contenders(size: tuple[int, int], jobs: int) -> dict[str, Contender]:
     def sharp(source: Path, out: Path) -> Run:
         return run(["node", "-e", SHARP, source, out, width, height, jobs])
 
-    found: dict[str, Contender] = {"floor": floor, "cropper": cropper, "cropper --fast": fast}
+    found: dict[str, Contender] = {"floor": floor, "cropper": cropper}
     if shutil.which("vipsthumbnail"):
         found["vipsthumbnail"] = vipsthumbnail
     else:

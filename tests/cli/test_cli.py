@@ -23,7 +23,6 @@ from plain import Plain
 
 from cropper._version import __version__
 from cropper.engine import batch
-from cropper.model.saliency import Saliency
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and terminals are others there")
 
@@ -108,31 +107,6 @@ def test_options_reach_the_thumbnails(cropper: Command, photos: Path, tmp_path: 
     assert sorted(os.listdir(tmp_path / "out")) == [".cropper", "1-1", "200x100", "boxes.csv"]
     assert imread(str(tmp_path / "out/200x100/0.webp")).shape == (100, 200, 3)
     assert imread(str(tmp_path / "out/1-1/0.webp")).shape == (64, 64, 3)
-
-
-@pytest.mark.parametrize("command", [("batch", "--dry-run"), ("boxes",), ("crop",), ("show",)])
-def test_fast_looks_at_fewer_pixels(
-    cropper: Command, samples: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded: list[bool] = []
-    original = Saliency.__init__
-
-    def load(self: Saliency, model: Path | None = None, device: str = "cpu", fast: bool = False) -> None:
-        loaded.append(fast)
-        original(self, model, device, fast)
-
-    monkeypatch.setattr(Saliency, "__init__", load)
-    one = samples / "cat.jpg"
-    places: dict[str, list[str | Path]] = {
-        "batch": [samples / "trips", "out"],
-        "boxes": [one],
-        "crop": [one, "-o", "cat.jpg"],
-        "show": [one],
-    }
-    arguments = [*command, *places[command[0]], *(["--aspect", "1:1"] if command[0] != "batch" else [])]
-    assert cropper(*arguments, "--fast")[0] == 0
-    assert cropper(*arguments)[0] == 0
-    assert loaded == [True, False]
 
 
 def test_a_dry_run_writes_the_ledger_alone(cropper: Command, photos: Path, tmp_path: Path) -> None:

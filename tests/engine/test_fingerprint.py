@@ -44,7 +44,6 @@ DEFAULT = """\
  },
  "srgb": false,
  "keep": "none",
- "fast": false,
  "version": "VERSION"
 }
 """
@@ -91,7 +90,6 @@ EVERYTHING = """\
  },
  "srgb": true,
  "keep": "all",
- "fast": true,
  "version": "VERSION"
 }
 """
@@ -117,7 +115,6 @@ def test_the_fingerprint_stays_as_it_is_to_a_byte(tmp_path: Path, case: str) -> 
                 Limits(5, True),
                 True,
                 "all",
-                True,
             ),
             EVERYTHING,
         ),

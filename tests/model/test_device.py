@@ -79,7 +79,7 @@ def test_thumbnails_of_another_device_are_made_again(
     """The card is played by the processor: what counts is which thumbnails are taken for done."""
     from cropper.engine import batch
 
-    monkeypatch.setattr(batch, "Saliency", lambda model, device, fast: Saliency(model))
+    monkeypatch.setattr(batch, "Saliency", lambda model, device: Saliency(model))
     for device, made in (("cpu", 1), ("cpu", 0), ("cuda", 1), ("cuda", 0), ("cpu", 1)):
         code, _, err = cropper("batch", "in", "out", "--size", "64x36", "--device", device)
         assert code == 0

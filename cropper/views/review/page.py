@@ -56,9 +56,7 @@ class Shown:
     error: CropperError | None = None
 
 
-def write_page(
-    out: Path, source: Path | None, jobs: int, limits: Limits = LIMITS, fast: bool = False
-) -> Generator[Shown, None, None]:
+def write_page(out: Path, source: Path | None, jobs: int, limits: Limits = LIMITS) -> Generator[Shown, None, None]:
     """Write the page for the ledger of an output folder, and yield the outcome of each photo, in the ledger's order.
 
     The page is written last. If the run ends early, the next one uses the pictures made so far.
@@ -68,7 +66,6 @@ def write_page(
         source: the folder of the photos; None for the folder that the batch took them from.
         jobs: worker threads, at least 1.
         limits: which photos are accepted.
-        fast: whether the batch looked at half of the pixels, for the heat.
 
     Raises:
         UsageError: if there is no ledger, or it does not say where the photos are.
@@ -80,8 +77,8 @@ def write_page(
         raise UsageError(f"there is no {TABLE_NAME} in it", path=out, remedy="run 'cropper batch IN OUT' first")
     photos_folder = photos_of(out, source)
     next(read_rows(table), None)  # raises on a foreign file before anything is written
-    _take_over(out, fast)
-    saliency = Saliency(fast=fast)
+    _take_over(out)
+    saliency = Saliency()
     entries: list[tuple[float, str]] = []
     pictures: set[str] = set()
     sizes: dict[str, None] = {}  # a set that keeps its order
@@ -112,13 +109,13 @@ def write_page(
         finally:
             workers.shutdown(cancel_futures=True)
     entries.sort(key=lambda entry: entry[0])
-    command = _command(out, photos_folder, tuple(sizes), fast)
+    command = _command(out, photos_folder, tuple(sizes))
     write_file(out / PAGE, _page(out, command, tuple(sizes), [text for _, text in entries]))
     with suppress(OSError):  # the page is written; old pictures do no harm
         remove_others(out / FOLDER, pictures)
 
 
-def _take_over(out: Path, fast: bool) -> None:
+def _take_over(out: Path) -> None:
     """Check that the page and its folder are ours or missing, and remove pictures that were made in another way."""
     page, folder = out / PAGE, out / FOLDER
     try:
@@ -128,7 +125,7 @@ def _take_over(out: Path, fast: bool) -> None:
                     raise OutputError("it is not a page that cropper wrote", path=page, remedy="move it away")
         folder.mkdir(exist_ok=True)
         mark = folder / _MARK
-        made_with = hashlib.sha256(f"{HOW_MADE} {fast}".encode())
+        made_with = hashlib.sha256(HOW_MADE.encode())
         made_with.update(BUNDLED_MODEL.read_bytes())
         if mark.exists():
             if mark.read_text(encoding="utf-8") != made_with.hexdigest():
@@ -253,9 +250,8 @@ def _hash_of(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode()}'"
 
 
-def _command(out: Path, source: Path, sizes: tuple[str, ...], fast: bool) -> str:
+def _command(out: Path, source: Path, sizes: tuple[str, ...]) -> str:
     """Return the shell command that applies the exported file."""
     wanted = [f"--{'aspect' if ':' in size else 'size'} {shlex.quote(size)}" for size in sizes if size]
     folders = [shlex.quote(printable(os.path.abspath(folder))) for folder in (source, out)]
-    also = ["--fast"] if fast else []
-    return " ".join(["cropper batch", *folders, *wanted, *also, "--focus focus.csv"])
+    return " ".join(["cropper batch", *folders, *wanted, "--focus focus.csv"])

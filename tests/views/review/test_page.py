@@ -165,18 +165,6 @@ def test_pictures_made_with_another_model_are_made_again(batch: MakeBatch) -> No
     assert picture.read_bytes() == before[1]
 
 
-def test_fast_draws_what_the_lighter_model_sees_and_says_so_in_the_command(batch: MakeBatch) -> None:
-    _, out = batch("a.jpg")
-    heats = []
-    for options in ((), ("--fast",), ()):
-        with pytest.raises(SystemExit) as ended:
-            main(["review", str(out), *options])
-        assert ended.value.code == 0
-        assert ("--fast" in data_of(out)["command"].split()) == bool(options)
-        heats.append(next((out / "review_files").glob("*.heat.png")).read_bytes())
-    assert heats[0] == heats[2] != heats[1]
-
-
 def test_a_photo_that_is_gone_or_another_now_is_shown_with_why(batch: MakeBatch, make_photo: MakePhoto) -> None:
     source, out = batch("a.jpg", "b.jpg", "c.jpg")
     (source / "a.jpg").unlink()
