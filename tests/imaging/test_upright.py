@@ -66,4 +66,6 @@ def test_every_orientation_in_every_format_has_the_box_and_the_thumbnail_of_the_
             for place in places:
                 assert abs(int(row[place]) - int(wanted[place])) <= 1, (row["path"], place)
             with Image.open(tmp_path / "out" / row["output"]) as opened:
-                assert delta_e(opened, thumbnail) < 1, row["path"]
+                # A box that lies a pixel beside the other shows fine texture at another place.
+                is_same = all(row[place] == wanted[place] for place in places)
+                assert delta_e(opened, thumbnail) < (1 if is_same else 2.5), row["path"]
