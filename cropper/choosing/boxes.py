@@ -6,6 +6,8 @@ The box is the largest of its aspect, so one side spans the whole photo and only
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,18 +68,20 @@ def box_at(
     rows, columns = view.mass.shape
     inside = _inside(rows, columns, image_width, image_height, place)
     kept = min(1.0, float((view.mass * inside).sum()))
-    subject_kept, heads_cut = None, None
+    subject_kept = None
     if view.told:
         # Without a subject, nothing of it is lost.
         subject_kept = min(1.0, float((view.subject * inside).sum())) if view.subjects else 1.0
-        heads_cut = sum(_is_cut(head, image_width, image_height, place) for head in view.heads)
     focus = focus or _focus(view.mass, inside, image_width, image_height, place)
-    return Box(*place, kept, focus, subject_kept, heads_cut)
+    box = Box(*place, kept, focus, subject_kept)
+    if view.told:
+        box = replace(box, heads_cut=sum(is_cut(head, image_width, image_height, box) for head in view.heads))
+    return box
 
 
-def _is_cut(head: Part, image_width: int, image_height: int, place: tuple[int, int, int, int]) -> bool:
+def is_cut(head: Part, image_width: int, image_height: int, box: Box) -> bool:
     """Tell whether a box shows a head, but not the whole of it."""
-    x, y, width, height = place
+    x, y, width, height = box.x, box.y, box.width, box.height
     shares = []
     for start, stop, side, first, length in (
         (head.left, head.right, image_width, x, width),

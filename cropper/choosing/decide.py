@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cropper.choosing.boxes import best_box, box_at, outside
 from cropper.choosing.focus import Focus, around, place_of
@@ -62,6 +62,10 @@ def decide(
         return (Decision(around(focus, view, image_width, image_height, target.aspect), note=BY_HAND),)
     boxes = _candidates(view, image_width, image_height, target, choosing)
     why = _fault(boxes[0], view, choosing)
+    if why and choosing.zoom is not None:
+        # What is too close may be good from further away.
+        further = _candidates(view, image_width, image_height, target, replace(choosing, zoom=None))
+        boxes, why = (further, "") if not _fault(further[0], view, choosing) else (boxes, why)
     if not why:
         return tuple(Decision(box) for box in boxes)
     instead = _instead(boxes[0], view, image_width, image_height, target, choosing)

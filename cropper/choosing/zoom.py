@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.choosing.boxes import best_box, box_at
+from cropper.choosing.boxes import best_box, box_at, is_cut
 from cropper.choosing.view import Part, View
 from cropper.geometry import Box, aspect_ratio, largest_size, placed
 from cropper.settings import DENSE_SHARE, Target, Zoom
@@ -61,7 +61,10 @@ def _around_parts(
     smallest: tuple[int, int],
     margin: float,
 ) -> Box | None:
-    """Return the box around parts and their margin, or None if the largest box is too small."""
+    """Return the box around parts and their margin, or None if the largest box is too small.
+
+    Heads that the box would cut belong to the parts as well.
+    """
     left, right = min(part.left for part in parts) * image[0], max(part.right for part in parts) * image[0]
     top, bottom = min(part.top for part in parts) * image[1], max(part.bottom for part in parts) * image[1]
     ratio = float(aspect_ratio(aspect))
@@ -69,7 +72,9 @@ def _around_parts(
     if width >= largest[0]:
         return None
     size = max(round(width), smallest[0]), max(round(width / ratio), smallest[1], 1)
-    return box_at(view, *image, placed(((left + right) / 2, (top + bottom) / 2), size, image))
+    box = box_at(view, *image, placed(((left + right) / 2, (top + bottom) / 2), size, image))
+    cut = [head for head in view.heads if head not in parts and is_cut(head, *image, box)]
+    return _around_parts(view, [*parts, *cut], image, aspect, largest, smallest, margin) if cut else box
 
 
 def _main(view: View) -> list[Part]:

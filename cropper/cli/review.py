@@ -41,8 +41,8 @@ def review(out: Path, source: Path | None, jobs: int, limits: Limits, open_it: b
                          cropper batch photos/ thumbnails/ --focus focus.csv
 
     Give step 4 the same options as step 1: it then makes again only the photos that you changed. The page needs no network and no
-    server. Its pictures are in OUT/review_files. Write the page again after another batch: it keeps the pictures of photos that did
-    not change.
+    server. Its pictures are in OUT/review_files. Write the page again after another batch: it keeps the pictures of photos that
+    did not change.
 
     \b
     After a --dry-run, give the folder of the photos:

@@ -20,6 +20,7 @@ from cropper.settings import (
     KEEP_CHOICES,
     MOST_MARGIN,
     OTHERWISE,
+    WHOLE_SHARE,
     Choosing,
     Fit,
     Limits,
@@ -98,7 +99,7 @@ def choosing_options(command: Function) -> Function:
             type=Share(),
             heading=Heading.CROP,
             help="Keep at least this share (0 to 1) of what people look at when zooming.  "
-            f"[default: {DENSE_SHARE}, where a photo has no subject]",
+            f"[default: none where a photo has a subject, else {DENSE_SHARE}]",
         ),
         option(
             "--otherwise",
@@ -119,7 +120,8 @@ def choosing_options(command: Function) -> Function:
             "--whole",
             type=click.Choice([whole.value for whole in Whole]),
             heading=Heading.CROP,
-            help="Call a crop good only if it cuts no head, or neither a head nor the subject.",
+            help="Call a crop good only if it cuts no head (heads), or neither a head nor the subject (subject). A subject counts "
+            f"as whole if {WHOLE_SHARE:.0%} of it shows.",
         ),
     )(with_choosing)
 

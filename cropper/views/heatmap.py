@@ -46,7 +46,7 @@ def cut_by(box: Box) -> list[str]:
     if box.heads_cut:
         words.append("cuts 1 head" if box.heads_cut == 1 else f"cuts {box.heads_cut} heads")
     if box.subject_kept is not None and box.subject_kept < WHOLE_SHARE:
-        words.append(f"{box.subject_kept:.0%} of the subject")
+        words.append(f"shows {box.subject_kept:.0%} of the subject")
     return words
 
 

@@ -140,3 +140,13 @@ def test_a_crop_that_cuts_the_subject_is_not_good_where_it_must_be_whole() -> No
 
 def test_a_model_that_tells_no_heads_cuts_none() -> None:
     assert decide(shown(spots((0.3, 0.6, 1))), 4000, 3000, SQUARE, Choosing(whole=Whole.SUBJECT))[0].fit is Fit.CROP
+
+
+def test_what_is_cut_only_by_zooming_is_shown_from_further_away() -> None:
+    """A second subject that few look at is outside the zoomed box and inside the largest."""
+    subject = (disc(0.3, 0.5, 0.1) + disc(0.7, 0.5, 0.1)).astype(np.float32)
+    density = spots((0.3, 0.5, 1)).astype(np.float32)
+    view = view_of(Maps(density, subject, np.zeros_like(subject)))
+    (decision,) = decide(view, 4000, 3000, Target((4, 3)), Choosing(Zoom(), whole=Whole.SUBJECT))
+    assert (decision.fit, decision.box.width) == (Fit.CROP, 4000)
+    assert decide(view, 4000, 3000, Target((4, 3)), Choosing(Zoom()))[0].box.width < 2000

@@ -135,3 +135,14 @@ def test_a_subject_too_large_for_its_margin_gets_the_largest_box() -> None:
     view = with_subject(0.5, 0.5, 0.45)
     box = tightest(view, 4000, 3000, Target((1, 1)), Zoom(margin=0.2))
     assert (box.width, box.height) == largest_size(4000, 3000, (1, 1))
+
+
+def test_zoom_cuts_no_head_that_the_largest_box_shows() -> None:
+    """Someone at the subject's side draws few eyes: the tight box grows to hold their head."""
+    subject, head = disc(0.4, 0.5, 0.12).astype(np.float32), disc(0.53, 0.42, 0.06).astype(np.float32)
+    density = (spot(0.4, 0.5, 0.04) + 1e-4).astype(np.float32)
+    view = view_of(Maps(density, subject, head))
+    box = tightest(view, 4000, 3000, Target((1, 1)), Zoom(margin=0.05))
+    assert box.heads_cut == 0
+    assert box.x + box.width >= (0.53 + 0.06 * 3 / 4) * 4000 - 20
+    assert box.width < 2000

@@ -199,7 +199,7 @@ def test_half_blocks_carry_every_pixel(height: int) -> None:
 def test_a_caption_says_what_a_box_cuts() -> None:
     whole = Box(0, 0, 10, 10, 0.9, (5, 5), 0.96, 0)
     assert words_of("1:1", whole) == "1:1 keeps 90%"
-    assert words_of("1:1", Box(0, 0, 10, 10, 0.9, (5, 5), 0.62, 1)) == "1:1 keeps 90%, cuts 1 head, 62% of the subject"
+    assert words_of("1:1", Box(0, 0, 10, 10, 0.9, (5, 5), 0.62, 1)) == "1:1 keeps 90%, cuts 1 head, shows 62% of the subject"
     assert words_of("1:1", Box(0, 0, 10, 10, 0.9, (5, 5), 1.0, 2)) == "1:1 keeps 90%, cuts 2 heads"
 
 

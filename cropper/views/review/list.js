@@ -15,7 +15,7 @@ const keptOf = (photo) => Math.min(...rowsShown(photo).map((row) => row.k ?? 2))
 const certaintyOf = (row) => (row.k === undefined ? 2 : Math.min(row.k, row.u ?? 1) - (row.h ?? 0));
 const leastCertain = (rows) => rows.reduce((a, b) => (certaintyOf(b) < certaintyOf(a) ? b : a), rows[0]);
 const isWhole = (row) => (row.u ?? 1) >= data.whole;
-const cutBy = (row) => [row.h && `cuts ${count(row.h, "head")}`, !isWhole(row) && `${percent(row.u)} of the subject`].filter(Boolean);
+const cutBy = (row) => [row.h && `cuts ${count(row.h, "head")}`, !isWhole(row) && `shows ${percent(row.u)} of the subject`].filter(Boolean);
 
 function fillFilters() {
   const folders = new Map();
