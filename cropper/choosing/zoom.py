@@ -71,7 +71,7 @@ def _around_parts(
     width = max((right - left), (bottom - top) * ratio) / (1 - 2 * margin)
     if width >= largest[0]:
         return None
-    size = max(round(width), smallest[0]), max(round(width / ratio), smallest[1], 1)
+    size = max(round(width), smallest[0], 1), min(max(round(width / ratio), smallest[1], 1), largest[1])
     box = box_at(view, *image, placed(((left + right) / 2, (top + bottom) / 2), size, image))
     cut = [head for head in view.heads if head not in parts and is_cut(head, *image, box)]
     return _around_parts(view, [*parts, *cut], image, aspect, largest, smallest, margin) if cut else box

@@ -208,6 +208,8 @@ def evaluate_heads(
     cropper evaluate heads photos heads.csv --aspect 16:9
     cropper evaluate heads photos heads.csv --boxes "sharp=sharp.{aspect}.csv"
     """
+    import numpy as np
+
     from cropper.evaluation import crops, report
     from cropper.evaluation.heads import score, summary
     from cropper.model.saliency import Saliency
@@ -215,6 +217,11 @@ def evaluate_heads(
     shapes = tuple(dict.fromkeys(aspects or DEFAULT_ASPECTS))
     _refuse_twins([crops.OURS, crops.CENTRE, *(name for name, _ in peers)])
     rows = list(_progress(score(folder, heads, shapes, Saliency(model).maps, dict(peers)), None))
+    for name in rows[0]:
+        for number, (width, height) in enumerate(shapes):
+            missing = sum(bool(np.isnan(row[name][number]).any()) for row in rows)
+            if missing:
+                say(f"{name} has no {width}:{height} box for {missing} of {len(rows)} photos: its figures are of the others")
     write = report.heads_json if as_json else report.heads_table
     click.echo(write(len(rows), shapes, summary(rows)))
 

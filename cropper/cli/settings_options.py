@@ -120,8 +120,8 @@ def choosing_options(command: Function) -> Function:
             "--whole",
             type=click.Choice([whole.value for whole in Whole]),
             heading=Heading.CROP,
-            help="Call a crop good only if it cuts no head (heads), or neither a head nor the subject (subject). A subject counts "
-            f"as whole if {WHOLE_SHARE:.0%} of it shows.",
+            help="Call a crop good only if it cuts no head (heads), or neither a head nor the subject (subject). A subject is "
+            f"whole if {WHOLE_SHARE:.0%} of it shows.",
         ),
     )(with_choosing)
 

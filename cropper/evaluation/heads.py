@@ -70,6 +70,10 @@ def score(
     heads_of = boxes_in(heads)
     if not heads_of:
         raise UsageError("it has no heads", path=heads, remedy="give a table with the columns path,x,y,width,height")
+    names = [path.rpartition("/")[2] for path in heads_of]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None and peers:
+        raise UsageError(f"two photos are named {twice}, and the tables of boxes do not tell them apart", path=heads)
     tables = {
         name: [
             read_boxes(Path(pattern.replace(PLACEHOLDER, f"{w}x{h}")), (w, h), PLACEHOLDER in pattern or len(aspects) == 1)

@@ -101,6 +101,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str], Rectangle]]:
                 raise UsageError(f"there is no column {missing[0]!r}", path=path, remedy=remedy)
             for row in table:
                 if row["x"]:
+                    if not row["path"]:
+                        raise UsageError(f"line {table.line_num} names no photo", path=path)
                     yield table.line_num, row, _box([row[column] for column in ("x", "y", *sides)], path, table.line_num)
     except OSError as error:
         raise UsageError(f"cannot be read ({error.strerror})", path=path) from error

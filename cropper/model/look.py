@@ -129,6 +129,8 @@ def _of_opaque(maps: Maps, opaque: NDArray[np.float32] | None) -> Maps:
     """
     if opaque is None or not opaque.any():
         return maps
+    # Even translucency hides nothing.
+    opaque = opaque / opaque.max()
     density = maps.density * opaque
     # A white logo on white shows the model nothing, so that all of it counts the same.
     density = density / density.sum() if density.sum() > LEAST_OPAQUE_DENSITY else opaque / opaque.sum()

@@ -86,6 +86,8 @@ class Saliency:
         except Exception as error:
             reason = " ".join(str(error).split())
             raise ModelError(f"the model failed on an input of {batch.shape} ({reason})") from error
+        if not all(np.isfinite(one).all() for one in maps):
+            raise ModelError("the model gave numbers that are not finite", remedy="use another model")
         return [Maps(*of_photo) for of_photo in zip(*maps, strict=True)]
 
     def maps(self, bgr: NDArray[np.uint8]) -> Maps:

@@ -146,3 +146,13 @@ def test_zoom_cuts_no_head_that_the_largest_box_shows() -> None:
     assert box.heads_cut == 0
     assert box.x + box.width >= (0.53 + 0.06 * 3 / 4) * 4000 - 20
     assert box.width < 2000
+
+
+def test_a_box_zoomed_to_a_thread_stays_inside_the_photo() -> None:
+    subject = np.zeros((48, 1), np.float32)
+    subject[1:47] = 1
+    view = view_of(Maps(np.full((48, 1), 1 / 48, np.float32), subject, np.zeros_like(subject)))
+    for margin in (0.0, 0.05, 0.08, 0.1):
+        box = tightest(view, 6, 1000, Target((1, 625)), Zoom(margin=margin))
+        assert box.y >= 0
+        assert box.y + box.height <= 1000

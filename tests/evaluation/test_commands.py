@@ -185,3 +185,15 @@ def test_a_table_without_heads_is_said(run: Command, samples: Path, tmp_path: Pa
     code, out, err = run("evaluate", "heads", samples, tmp_path / "heads.csv")
     assert (code, out) == (2, "")
     assert "it has no heads" in err
+
+
+def test_heads_of_two_photos_of_one_name_and_rows_without_a_photo_are_said(run: Command, samples: Path, tmp_path: Path) -> None:
+    (tmp_path / "heads.csv").write_text("x,y,width,height,path\n1,1,5,5\n")
+    assert "line 2 names no photo" in run("evaluate", "heads", samples, tmp_path / "heads.csv")[2]
+    (tmp_path / "heads.csv").write_text("path,x,y,width,height\ncat.jpg,1,1,5,5\na/cat.jpg,1,1,5,5\n")
+    (tmp_path / "peer.csv").write_text("path,x,y,w,h\ncat.jpg,0,0,300,300\n")
+    asked = ["evaluate", "heads", samples, tmp_path / "heads.csv", "--aspect", "1:1", "--boxes", f"peer={tmp_path / 'peer.csv'}"]
+    assert "two photos are named cat.jpg" in run(*asked)[2]
+    (tmp_path / "heads.csv").write_text("path,x,y,width,height\ncat.jpg,9,9,50,50\nastronaut.jpg,165,20,120,170\n")
+    code, _, err = run(*asked)
+    assert (code, err) == (0, "cropper: peer has no 1:1 box for 1 of 2 photos: its figures are of the others\n")

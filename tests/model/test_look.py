@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from fixtures import imread
 
 from cropper import PhotoError
 from cropper.choosing.boxes import best_box
@@ -125,3 +126,12 @@ def test_round_corners_make_no_subject_of_a_photo() -> None:
     assert maps.subject is not None
     assert maps.subject.max() < 0.5
     assert maps.density[0, 0] == 0
+
+
+@pytest.mark.parametrize("alpha", [254, 128])
+def test_even_translucency_makes_no_subject_of_a_photo(samples: Path, alpha: int) -> None:
+    photo = imread(str(samples / "wren.jpg"))
+    pale = np.dstack([photo, np.full(photo.shape[:2], alpha, np.uint8)])
+    (maps,) = infer_maps([open_photo(cv2.imencode(".png", pale)[1].tobytes(), whole)], Saliency())
+    assert maps.subject is not None
+    assert maps.subject.mean() < 0.9
