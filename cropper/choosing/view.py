@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 # A cell belongs to a subject or a head if its mask is at least this.
 LEVEL = 0.5
 # A subject smaller than this share of the photo is a detail, and may be cut. A head smaller than this is a passer-by.
-SMALLEST_SUBJECT = 0.002
+SMALLEST_SUBJECT = 0.004
 SMALLEST_HEAD = 0.0004
 # Without a mask, cells whose density is at least this share of the peak stand in for the subject.
 DENSE = 0.2

@@ -18,7 +18,7 @@ from cropper.choosing.view import Part, View
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of the terms, against 1 for the share of the density kept.
+    """The weights of the terms, against 1 for the share of the density kept. MODEL_CARD.md says what others gave.
 
     Attributes:
         subject: of the share of the subject's mask kept.
@@ -31,11 +31,11 @@ class Weights:
         middle: of the distance of what is kept from the middle of the box.
     """
 
-    subject: float = 0.2
-    whole: float = 0.12
-    top: float = 0.12
+    subject: float = 0.25
+    whole: float = 0.1
+    top: float = 0.3
     head: float = 2.0
-    missed: float = 1.0
+    missed: float = 0.5
     least_head: float = 0.06
     room: float = 0.08
     middle: float = 0.06
