@@ -31,8 +31,8 @@ class Weights:
         middle: of the distance of what is kept from the middle of the box.
     """
 
-    subject: float = 0.35
-    whole: float = 0.5
+    subject: float = 0.25
+    whole: float = 0.1
     top: float = 0.3
     head: float = 2.0
     missed: float = 0.5
