@@ -75,6 +75,14 @@ class Whole(str, Enum):
     SUBJECT = "subject"
 
 
+class Order(str, Enum):
+    """The orders of the photos on a sheet."""
+
+    LEDGER = "ledger"
+    KEPT = "kept"
+    CUT = "cut"
+
+
 # The least share of the subject inside a crop that shows it whole. The rest is a tail, a foot, or the error of a cell.
 WHOLE_SHARE = 0.95
 

@@ -12,6 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cropper.choosing.boxes import best_box
+from cropper.choosing.view import Maps, view_of
+from cropper.geometry import Box
+
 if TYPE_CHECKING:
     from cropper.evaluation.gaze import GazePhoto
 
@@ -75,3 +79,8 @@ def disc(x: float, y: float, radius: float, rows: int = 36, columns: int = 48) -
     ys, xs = (np.arange(rows * fine) + 0.5) / (rows * fine), (np.arange(columns * fine) + 0.5) / (columns * fine)
     inside = ((xs - x) * columns / rows)[None] ** 2 + (ys - y)[:, None] ** 2 <= radius**2
     return inside.reshape(rows, fine, columns, fine).mean(axis=(1, 3))
+
+
+def choose(density: NDArray[np.floating], width: int, height: int, aspect: tuple[int, int]) -> Box:
+    """The box that is chosen by a density alone."""
+    return best_box(view_of(Maps(np.asarray(density, np.float32))), width, height, aspect)

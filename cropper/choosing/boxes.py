@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.choosing.view import Maps, Part, View, view_of
+from cropper.choosing.view import Part, View
 from cropper.choosing.worth import best_offset
 from cropper.geometry import Box, largest_size
 
@@ -21,26 +21,20 @@ WHOLE = 0.95
 TOUCHED = 0.1
 
 
-def choose(density: NDArray[np.floating], image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
-    """Choose the box of an aspect by a density alone; what is dense stands in for the subject.
+def best_box(view: View, image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
+    """Choose the box of an aspect by all that a photo shows.
 
-    The result is deterministic. A density mirrored left to right gives the mirrored box, unless two mirrored boxes are exactly
-    equal. A flat or nearly flat density gives the centre.
+    The result is deterministic. A photo mirrored left to right gives the mirrored box, unless two mirrored boxes are exactly
+    equal. A photo that shows nothing gives the centre.
 
     Args:
-        density: [h, w], non-negative, over the whole upright photo. It need not sum to 1; all zeros count as flat.
+        view: what the photo shows.
         image_width, image_height: the upright original in pixels, at least 1.
         aspect: width and height of the shape, at least 1 each; ``(640, 360)`` is the same as ``(16, 9)``.
 
     Raises:
         UsageError: if a side of the aspect is below 1.
-        ValueError: if the density is not 2-D, or holds negative numbers or NaN.
     """
-    return best_box(view_of(Maps(np.asarray(density, np.float32))), image_width, image_height, aspect)
-
-
-def best_box(view: View, image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
-    """Choose the box of an aspect by all that a photo shows; arguments and errors as in ``choose``."""
     width, height = largest_size(image_width, image_height, aspect)
     horizontal = width < image_width
     side, length = (image_width, width) if horizontal else (image_height, height)
@@ -68,24 +62,21 @@ def box_at(
     rows, columns = view.mass.shape
     inside = _inside(rows, columns, image_width, image_height, place)
     kept = min(1.0, float((view.mass * inside).sum()))
-    subject_kept = None
-    if view.told:
-        # Without a subject, nothing of it is lost.
-        subject_kept = min(1.0, float((view.subject * inside).sum())) if view.subjects else 1.0
-    focus = focus or _focus(view.mass, inside, image_width, image_height, place)
-    box = Box(*place, kept, focus, subject_kept)
-    if view.told:
-        box = replace(box, heads_cut=sum(is_cut(head, image_width, image_height, box) for head in view.heads))
-    return box
+    box = Box(*place, kept, focus or _focus(view.mass, inside, image_width, image_height, place))
+    if not view.told:
+        return box
+    # Without a subject, nothing of it is lost.
+    subject_kept = min(1.0, float((view.subject * inside).sum())) if view.subjects else 1.0
+    heads_cut = sum(is_cut(head, image_width, image_height, box) for head in view.heads)
+    return replace(box, subject_kept=subject_kept, heads_cut=heads_cut)
 
 
 def is_cut(head: Part, image_width: int, image_height: int, box: Box) -> bool:
     """Tell whether a box shows a head, but not the whole of it."""
-    x, y, width, height = box.x, box.y, box.width, box.height
     shares = []
     for start, stop, side, first, length in (
-        (head.left, head.right, image_width, x, width),
-        (head.top, head.bottom, image_height, y, height),
+        (head.left, head.right, image_width, box.x, box.width),
+        (head.top, head.bottom, image_height, box.y, box.height),
     ):
         overlap = min(stop * side, first + length) - max(start * side, first)
         shares.append(max(0.0, overlap) / max((stop - start) * side, 1e-9))

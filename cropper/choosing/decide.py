@@ -62,12 +62,13 @@ def decide(
         return (Decision(around(focus, view, image_width, image_height, target.aspect), note=BY_HAND),)
     boxes = _candidates(view, image_width, image_height, target, choosing)
     why = _fault(boxes[0], view, choosing)
-    if why and choosing.zoom is not None:
-        # What is too close may be good from further away.
-        further = _candidates(view, image_width, image_height, target, replace(choosing, zoom=None))
-        boxes, why = (further, "") if not _fault(further[0], view, choosing) else (boxes, why)
     if not why:
         return tuple(Decision(box) for box in boxes)
+    if choosing.zoom is not None:
+        # What is too close may be good from further away.
+        further = _candidates(view, image_width, image_height, target, replace(choosing, zoom=None))
+        if not _fault(further[0], view, choosing):
+            return tuple(Decision(box) for box in further)
     instead = _instead(boxes[0], view, image_width, image_height, target, choosing)
     return (Decision(instead, choosing.otherwise, f"{DONE[choosing.otherwise]}: {why}"),)
 

@@ -62,7 +62,7 @@ class View:
 
     Attributes:
         mass: float64 [h, w], the density; sums to 1.
-        subject: float64 [h, w], the mask of all subjects, sums to 1; all 0 if there is no subject.
+        subject: float64 [h, w], the mask of all subjects. It sums to 1, or is all 0 if the photo has no subject.
         subjects, heads: the parts to keep whole.
         told: whether the model tells subjects and heads; if not, the density stands in for the subject.
     """

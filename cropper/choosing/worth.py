@@ -1,7 +1,7 @@
 """Weigh the places of a box along one side of a photo, by a picture editor's order.
 
-Heads and subjects stay whole where they fit. Of what does not fit, the top stays rather than the middle. No border goes through a
-face. Then counts what people look at, then room around it and nearness to the photo's own middle.
+A box shows heads and subjects whole where they fit. Where one does not fit, the box shows its top rather than its middle. No
+border goes through a face. After that, the box keeps what people look at, leaves room around it and stays near the middle.
 
 Everything is one sum. Its weights are shares of the density: a term of 0.5 is worth as much as half of what people look at.
 """
@@ -42,7 +42,7 @@ class Weights:
 
 
 WEIGHTS = Weights()
-# How far a border may go into a part that counts as whole, as a share of the part's length, and at most in cells of the density.
+# How far a border may go into a part that counts as whole, as a share of the part's length.
 SUBJECT_SLACK, HEAD_SLACK = 0.05, 0.05
 # Room enough around a part, as shares of the box's length: above it, and on any other side. A head at the upper border looks cut.
 ROOM_ABOVE, ROOM = 0.08, 0.05

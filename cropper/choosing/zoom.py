@@ -29,7 +29,7 @@ def tightest(view: View, image_width: int, image_height: int, target: Target, zo
 
     Where the photo shows no subject, or the zoom asks for a share of the density that this box does not keep, return the tightest
     box that keeps the share, with room around it. If even the largest box is too small, or nothing stands out, return the largest
-    box as ``boxes.choose`` places it.
+    box as ``best_box`` places it.
 
     Args:
         view: what the photo shows.

@@ -55,11 +55,9 @@ def choosing_options(command: Function) -> Function:
                 raise UsageError(f"{name} says how to zoom, and nothing asks for zoom", remedy="add --zoom auto")
         if otherwise is not None and min_kept is None and whole is None:
             min_kept = DEFAULT_MIN_KEPT
-        if zoom is not None:
-            share = zoom_keep if min_kept is None else max(zoom_keep or 0.0, min_kept)
-            asked = Zoom(zoom, share, Zoom.margin if margin is None else margin)
+        share = zoom_keep if min_kept is None else max(zoom_keep or 0.0, min_kept)
         chosen = Choosing(
-            zoom=None if zoom is None else asked,
+            zoom=None if zoom is None else Zoom(zoom, share, Zoom.margin if margin is None else margin),
             min_kept=min_kept,
             otherwise=Fit(otherwise) if otherwise else Choosing.otherwise,
             whole=Whole(whole) if whole else None,

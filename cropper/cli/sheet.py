@@ -14,7 +14,7 @@ from cropper.cli.options import limits_options, photos_option
 from cropper.cli.terminal import is_stdout
 from cropper.cli.types import WholeNumber
 from cropper.errors import UsageError
-from cropper.views.selection import ORDERS
+from cropper.settings import Order
 
 if TYPE_CHECKING:
     from cropper.settings import Limits
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 )
 @option(
     "--sort",
-    type=click.Choice(list(ORDERS)),
-    default=next(iter(ORDERS)),
+    type=click.Choice([order.value for order in Order]),
+    default=Order.LEDGER.value,
     show_default=True,
     heading=Heading.PHOTOS,
     help="Show photos in the order of boxes.csv (ledger), by what their crops keep, least first (kept), or by the heads "
@@ -89,7 +89,7 @@ def sheet(
     from cropper.views.sheet import draw_sheet
 
     to_stdout = is_stdout(output)
-    selection = select(out, most, sort)
+    selection = select(out, most, Order(sort))
     source = photos_of(out, source)
     if not to_stdout and output.exists() and is_of_the_ledger(output, out, source):
         raise UsageError("the sheet would overwrite a photo or a thumbnail", path=output, remedy="give another name with -o")

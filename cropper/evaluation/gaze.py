@@ -72,9 +72,7 @@ class GazePhoto:
         Raises:
             PhotoError: if they cannot be decoded.
         """
-        data, header = _open(self.path)
-        with reading(self.path):
-            whole = on_white(decode(data, header, (header.width, header.height)))
+        whole = pixels_of(self.path)
         x, y = self.corner
         return whole[y : y + self.height, x : x + self.width]
 
@@ -199,6 +197,17 @@ def at_size(density: NDArray[Any], width: int, height: int) -> NDArray[np.float6
 def _blurred(counts: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     # Mirror the borders, so that a fixation near one counts as much as any other.
     return np.asarray(cv2.GaussianBlur(counts, (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.float64)
+
+
+def pixels_of(path: Path) -> NDArray[np.uint8]:
+    """Return the pixels of a photo, uint8 [height, width, 3] BGR, upright and on white.
+
+    Raises:
+        PhotoError: if it cannot be read or decoded.
+    """
+    data, header = _open(path)
+    with reading(path):
+        return on_white(decode(data, header, (header.width, header.height)))
 
 
 def _open(path: Path) -> tuple[bytes, Header]:

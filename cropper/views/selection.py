@@ -14,6 +14,7 @@ from typing import Any
 from cropper.errors import UsageError
 from cropper.ledger.state import TABLE_NAME
 from cropper.ledger.table import FAILED, OK, Row, read_rows
+from cropper.settings import Order
 from cropper.storage.places import is_inside
 
 
@@ -37,11 +38,11 @@ class SheetPhoto:
         return -heads, min((share_of(row.subject_kept) if row.subject_kept else 1.0 for row in made), default=math.inf)
 
 
-# Orders of the photos of a sheet, by the name a user gives: what is least comes first. None keeps the ledger's order.
-ORDERS: dict[str, Callable[[SheetPhoto], Any] | None] = {
-    "ledger": None,
-    "kept": lambda photo: photo.kept,
-    "cut": lambda photo: photo.whole,
+# What a photo is sorted by in each order: what is least comes first. None keeps the ledger's order.
+_KEYS: dict[Order, Callable[[SheetPhoto], Any] | None] = {
+    Order.LEDGER: None,
+    Order.KEPT: lambda photo: photo.kept,
+    Order.CUT: lambda photo: photo.whole,
 }
 
 
@@ -60,8 +61,8 @@ class Selection:
     failed: int
 
 
-def select(out: Path, most: int, order: str) -> Selection:
-    """Choose at most ``most`` photos from the ledger of an output folder, in one of ORDERS.
+def select(out: Path, most: int, order: Order) -> Selection:
+    """Choose at most ``most`` photos from the ledger of an output folder, in an order.
 
     Raises:
         UsageError: if there is no ledger, or it is empty.
@@ -77,7 +78,7 @@ def select(out: Path, most: int, order: str) -> Selection:
             failed += any(row.status == FAILED for row in entry.rows)
             yield entry
 
-    key = ORDERS[order]
+    key = _KEYS[order]
     if key is not None:
         chosen = heapq.nsmallest(most, entries(), key=key)
     else:

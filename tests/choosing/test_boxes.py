@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixtures import choose
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cropper import UsageError
-from cropper.choosing.boxes import choose
 from cropper.geometry import largest_size
 from cropper.settings import Target
 

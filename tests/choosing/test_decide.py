@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fixtures import disc
+from fixtures import choose, disc
 from numpy.typing import NDArray
 
-from cropper.choosing.boxes import box_at, choose
+from cropper.choosing.boxes import box_at
 from cropper.choosing.decide import BY_HAND, Decision, decide, smallest_box
 from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, View, view_of

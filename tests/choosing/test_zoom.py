@@ -6,12 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from fixtures import disc
+from fixtures import choose, disc
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cropper.choosing.boxes import choose
 from cropper.choosing.view import Maps, View, view_of
 from cropper.choosing.zoom import smallest_size, tightest
 from cropper.geometry import largest_size, placed

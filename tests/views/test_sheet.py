@@ -21,7 +21,7 @@ from cropper.geometry import Box
 from cropper.ledger.state import TABLE_NAME
 from cropper.ledger.table import HEADER, Writer, decided_row, read_rows
 from cropper.model.saliency import Saliency
-from cropper.settings import Settings, Target
+from cropper.settings import Order, Settings, Target
 from cropper.views import heatmap
 from cropper.views.selection import is_of_the_ledger, select
 from cropper.views.sheet import _EMPTY, LARGEST_SIDE, SLOT, draw_sheet
@@ -46,18 +46,18 @@ def made(folder: Path, out: Path, *targets: Target, dry_run: bool = False) -> Pa
 def test_the_first_photos_are_chosen_or_those_that_keep_least(folder: Path, tmp_path: Path) -> None:
     (folder / "broken.jpg").write_text("no photo")
     out = made(folder, tmp_path / "out", WIDE, Target((1, 1)))
-    chosen = select(out, 2, "ledger")
+    chosen = select(out, 2, Order.LEDGER)
     assert [entry.path for entry in chosen.entries] == ["broken.jpg", "cat.jpg"]
     assert (chosen.photos, chosen.failed) == (4, 1)
-    worst = select(out, 9, "kept")
+    worst = select(out, 9, Order.KEPT)
     assert [entry.path for entry in worst.entries] == ["trips/skyline_panorama.jpg", "drum.jpg", "cat.jpg", "broken.jpg"]
     assert [len(entry.rows) for entry in worst.entries] == [2] * 4
 
 
 def test_the_heat_stands_between_the_photo_and_its_crop(folder: Path, tmp_path: Path) -> None:
     out = made(folder, tmp_path / "out")
-    plain = draw_sheet(select(out, 9, "ledger"), out, folder, columns=1)
-    with_heat = draw_sheet(select(out, 9, "ledger"), out, folder, columns=1, model=Saliency())
+    plain = draw_sheet(select(out, 9, Order.LEDGER), out, folder, columns=1)
+    with_heat = draw_sheet(select(out, 9, Order.LEDGER), out, folder, columns=1, model=Saliency())
     gap = with_heat.shape[1] - plain.shape[1] - SLOT[0]
     assert 0 < gap < 30
     left = gap + SLOT[0] + gap
@@ -70,7 +70,7 @@ def test_the_heat_stands_between_the_photo_and_its_crop(folder: Path, tmp_path: 
 
 def test_a_folder_without_a_ledger_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="folder that 'cropper batch' wrote"):
-        select(tmp_path, 9, "ledger")
+        select(tmp_path, 9, Order.LEDGER)
 
 
 def contains(sheet: NDArray[np.uint8], picture: NDArray[Any], tolerance: float = 10.0) -> bool:
@@ -84,7 +84,7 @@ def test_each_crop_stands_beside_its_original(folder: Path, tmp_path: Path, dry_
     """From the thumbnails, and cut again after a dry run."""
     made(folder, tmp_path / "thumbnails")
     out = made(folder, tmp_path / "out", dry_run=dry_run)
-    sheet = draw_sheet(select(out, 9, "ledger"), out, folder)
+    sheet = draw_sheet(select(out, 9, Order.LEDGER), out, folder)
     for name in ("cat.jpg", "drum.jpg", "trips/skyline_panorama.jpg"):
         thumbnail = imread(str(tmp_path / "thumbnails" / name))
         shown = cv2.resize(thumbnail, (SLOT[0], round(SLOT[0] * 9 / 16)), interpolation=cv2.INTER_AREA)
@@ -102,25 +102,25 @@ def test_each_crop_stands_beside_its_original(folder: Path, tmp_path: Path, dry_
 
 def test_a_dry_runs_crops_are_cut_as_thumbnails_are(folder: Path, tmp_path: Path) -> None:
     real, dry = made(folder, tmp_path / "real"), made(folder, tmp_path / "dry", dry_run=True)
-    sheets = [draw_sheet(select(out, 9, "ledger"), out, folder)[80:].astype(int) for out in (real, dry)]
+    sheets = [draw_sheet(select(out, 9, Order.LEDGER), out, folder)[80:].astype(int) for out in (real, dry)]
     assert np.abs(sheets[0] - sheets[1]).mean() < 1.5
 
 
 def test_boxes_have_the_overlays_colours(folder: Path, tmp_path: Path) -> None:
     out = made(folder, tmp_path / "out", WIDE, Target((1, 1)), Target((9, 16)))
-    sheet = draw_sheet(select(out, 9, "ledger"), out, folder)
+    sheet = draw_sheet(select(out, 9, Order.LEDGER), out, folder)
     for number in range(3):
         assert (sheet == heatmap.colour_of(number)).all(axis=2).sum() > 600
 
 
 def test_photos_that_are_gone_broken_or_changed_stop_nothing(folder: Path, tmp_path: Path, make_photo: MakePhoto) -> None:
     out = made(folder, tmp_path / "out")
-    before = draw_sheet(select(out, 9, "ledger"), out, folder)
+    before = draw_sheet(select(out, 9, Order.LEDGER), out, folder)
     (folder / "drum.jpg").unlink()
     (folder / "trips/skyline_panorama.jpg").write_bytes(b"\xff\xd8 no more")
     make_photo(folder / "cat.jpg", 40, 90)
     (out / "cat.jpg").write_bytes(b"")
-    sheet = draw_sheet(select(out, 9, "ledger"), out, folder)
+    sheet = draw_sheet(select(out, 9, Order.LEDGER), out, folder)
     assert sheet.shape == before.shape
     assert (sheet == _EMPTY).all(axis=2).sum() > 2 * SLOT[0] * SLOT[1] // 2
     shown = cv2.resize(imread(str(out / "drum.jpg")), (SLOT[0], round(SLOT[0] * 9 / 16)), interpolation=cv2.INTER_AREA)
@@ -138,14 +138,14 @@ def test_rows_that_nobody_of_ours_wrote_stop_nothing(folder: Path, tmp_path: Pat
         table = csv.DictWriter(file, HEADER)
         table.writeheader()
         table.writerows(rows)
-    assert draw_sheet(select(out, 9, "kept"), out, folder).dtype == np.uint8
+    assert draw_sheet(select(out, 9, Order.KEPT), out, folder).dtype == np.uint8
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 300), (3000, 2), (1, 1)])
 def test_photos_of_every_shape_have_their_place(tmp_path: Path, make_photo: MakePhoto, width: int, height: int) -> None:
     make_photo(tmp_path / "in" / "a.png", width, height)
     out = made(tmp_path / "in", tmp_path / "out", WIDE, Target((1, 9)), Target((9, 1)))
-    draw_sheet(select(out, 9, "ledger"), out, tmp_path / "in")
+    draw_sheet(select(out, 9, Order.LEDGER), out, tmp_path / "in")
 
 
 def test_columns_are_as_asked_and_a_sheet_beyond_all_formats_is_refused(tmp_path: Path, make_photo: MakePhoto) -> None:
@@ -153,12 +153,12 @@ def test_columns_are_as_asked_and_a_sheet_beyond_all_formats_is_refused(tmp_path
     for number in range(90):
         shutil.copy(tmp_path / "in" / "a.jpg", tmp_path / "in" / f"{number}.jpg")
     out = made(tmp_path / "in", tmp_path / "out", dry_run=True)
-    chosen = select(out, 6, "ledger")
+    chosen = select(out, 6, Order.LEDGER)
     heights = [draw_sheet(chosen, out, tmp_path / "in", columns).shape[0] for columns in (1, 2, 3, 6)]
     rows = np.diff(heights[::-1])
     assert list(rows // rows[0]) == [1, 1, 3]
     with pytest.raises(UsageError, match=rf"up to {LARGEST_SIDE} a side; show fewer photos"):
-        draw_sheet(select(out, 91, "ledger"), out, tmp_path / "in", 1)
+        draw_sheet(select(out, 91, Order.LEDGER), out, tmp_path / "in", 1)
 
 
 def test_photos_and_thumbnails_are_known_by_any_way(folder: Path, tmp_path: Path) -> None:
@@ -224,4 +224,4 @@ def test_photos_whose_crops_cut_heads_come_first_then_those_that_cut_the_subject
     writer = Writer(tmp_path / TABLE_NAME)
     writer.append(told)
     writer.close()
-    assert [entry.path[0] for entry in select(tmp_path, 9, "cut").entries] == list("dabce")
+    assert [entry.path[0] for entry in select(tmp_path, 9, Order.CUT).entries] == list("dabce")
