@@ -245,7 +245,8 @@ def _write_caption(
         kept = f"{share_of(row.kept):.0%}"
         words = f"keeps {kept}" if len(slots) == 1 else f"{label} {kept}"
         if row.heads_cut not in ("", "0"):
-            words += f", heads cut: {row.heads_cut}"
+            # A narrow crop has no room for more.
+            words += f", {row.heads_cut} cut"
         colour = heatmap.colour_of(drawn.index(label))
         write(canvas, words, (x, baseline), _LETTERS, colour, width=slots[label][0] + _GAP)
 
