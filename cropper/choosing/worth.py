@@ -63,12 +63,19 @@ def best_offset(view: View, side: int, length: int, horizontal: bool, weights: W
         length: the length of the box along it, at most ``side``.
         horizontal: whether the side is the photo's width.
     """
-    offsets = np.linspace(0, side - length, min(side - length + 1, MOST_OFFSETS))
+    offsets = _offsets(side - length)
     # Rounding makes sums equal that differ only in the order of their terms, so that a mirrored photo gets the mirrored box.
     worth = worth_of(view, side, length, offsets, horizontal, weights).round(7)
     from_middle = np.abs(2 * offsets - (side - length))
     from_middle[worth < worth.max() - TOLERANCE] = np.inf
-    return round(float(offsets[np.lexsort((-worth, from_middle))[0]]))
+    return int(offsets[np.lexsort((-worth, from_middle))[0]])
+
+
+def _offsets(most: int) -> NDArray[np.float64]:
+    """Return offsets to weigh, 0 .. most: whole pixels, the same from both ends, at most about MOST_OFFSETS of them."""
+    from_start = np.linspace(0, most, min(most + 1, MOST_OFFSETS)).round()
+    from_start = from_start[from_start <= (most + 1) / 2]
+    return np.unique(np.concatenate([from_start, most - from_start]))
 
 
 def worth_of(

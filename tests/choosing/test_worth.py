@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fixtures import disc
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cropper.choosing.boxes import best_box
 from cropper.choosing.view import Maps, View, view_of
+from cropper.choosing.worth import _offsets
 from cropper.geometry import Box, largest_size
 
 SIDES = st.integers(40, 5000)
@@ -55,6 +56,7 @@ def test_every_size_of_an_aspect_has_the_same_box(
 
 
 @given(st.floats(0.2, 0.8), st.floats(0.05, 0.15), st.sampled_from([(1, 1), (9, 16)]))
+@example(0.6806406036948234, 0.05, (9, 16))  # the best offset lies between two of those that are weighed
 def test_one_head_that_fits_is_whole(x: float, radius: float, aspect: tuple[int, int]) -> None:
     """Whatever else draws the eye: most of the density is at the other end."""
     head = disc(x, 0.5, radius)
@@ -116,3 +118,12 @@ def test_a_model_that_tells_no_subject_says_nothing_of_it() -> None:
     box = best_box(view_of(Maps((disc(0.3, 0.5, 0.1) + 0.001).astype(np.float32))), 4000, 3000, (1, 1))
     assert (box.subject_kept, box.heads_cut) == (None, None)
     assert (box.width, box.height) == largest_size(4000, 3000, (1, 1))
+
+
+@given(st.integers(0, 9000))
+def test_offsets_are_whole_pixels_the_same_from_both_ends(most: int) -> None:
+    offsets = _offsets(most)
+    assert (offsets == offsets.round()).all()
+    assert (offsets[0], offsets[-1]) == (0, most)
+    np.testing.assert_array_equal(offsets, most - offsets[::-1])
+    assert np.diff(offsets).max(initial=1) <= 2 + most / 1024
