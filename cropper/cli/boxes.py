@@ -25,7 +25,7 @@ from cropper.cli.options import (
 from cropper.cli.settings_options import choosing_options
 from cropper.cli.terminal import say
 from cropper.errors import UsageError
-from cropper.ledger.table import HEADER, SHARES, WHOLE_NUMBERS
+from cropper.ledger.table import HEADER, SHARES, WHOLE_NUMBERS, rows_writer
 
 if TYPE_CHECKING:
     from cropper.ledger.table import Row
@@ -176,12 +176,11 @@ def _columns(delimiter: str) -> Callable[[Row], str]:
 
 
 def _joined(values: list[str] | tuple[str, ...], delimiter: str) -> str:
-    import csv
     import io
 
-    text = io.StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(values)
-    return text.getvalue()
+    text = io.StringIO(newline="")
+    rows_writer(text, delimiter).writerow(values)
+    return text.getvalue().removesuffix("\n")
 
 
 def _template(template: str) -> Callable[[Row], str | None]:

@@ -39,7 +39,8 @@ def ledger() -> None:
     "-o",
     metavar="FILE",
     type=Where(dir_okay=False, file_okay=True),
-    help="Write the table to this file, as Parquet if its name ends in .parquet.  [default: OUT/boxes.csv]",
+    help="Write the table to this file: as CSV, JSON lines or Parquet, if its name ends in .csv, .jsonl or .parquet.  "
+    "[default: OUT/boxes.csv]",
 )
 @option("--finish", is_flag=True, help="Remove the shards' own files, so that later runs need no --shard.")
 def merge(parts: tuple[Place, ...], output: Place | None, finish: bool) -> None:
@@ -72,7 +73,7 @@ def _is_out(part: Place) -> bool:
 
 
 def _merge(parts: tuple[Place, ...], out: Place | None, output: Place | None, finish: bool, scratch: Path) -> Place:
-    from cropper.ledger.merge import merge_tables
+    from cropper.ledger.merge import kind_of, merge_tables
     from cropper.ledger.shards import ledgers_of, merge_shards
     from cropper.storage.access import bucket_place, place
 
@@ -83,6 +84,7 @@ def _merge(parts: tuple[Place, ...], out: Place | None, output: Place | None, fi
         from cropper.ledger import upload
 
         return upload.merge_in_bucket(bucket_place(out), scratch, finish)
+    kind = kind_of(str(output))
     if out is None:
         files = [_here(part, scratch / f"{number}.csv") for number, part in enumerate(parts)]
     elif out.local_path is not None:
@@ -92,7 +94,7 @@ def _merge(parts: tuple[Place, ...], out: Place | None, output: Place | None, fi
 
         upload.fetch_shards(bucket_place(out), scratch)
         files = ledgers_of(scratch)
-    to = output.local_path or scratch / ("merged" + os.path.splitext(output.full_name())[1])
+    to = output.local_path or scratch / f"merged{kind}"
     try:
         merge_tables(files, to)
     except OSError as error:

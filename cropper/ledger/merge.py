@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import heapq
+import json
+import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TextIO
 
 from cropper.errors import DependencyError, UsageError, printable
-from cropper.ledger.table import HEADER, SHARES, VERSIONED, WHOLE_NUMBERS, as_wide, read_lines
+from cropper.ledger.table import HEADER, SHARES, VERSIONED, WHOLE_NUMBERS, as_wide, read_lines, rows_writer
 from cropper.storage.atomic import replacing
 from cropper.storage.places import order
 
@@ -21,8 +22,23 @@ from cropper.storage.places import order
 _AT_ONCE = 100
 # Rows in one row group of a Parquet file.
 _ROW_GROUP = 50_000
+# How names of tables may end.
+CSV, JSONL, PARQUET = ".csv", ".jsonl", ".parquet"
 
 Line = list[str]
+
+
+def kind_of(name: str) -> str:
+    """Return which kind of table a file's name asks for: ``CSV``, ``JSONL`` or ``PARQUET``.
+
+    Raises:
+        UsageError: if it asks for none of them.
+    """
+    kind = PurePath(name).suffix.lower()
+    if kind not in (CSV, JSONL, PARQUET):
+        reason = "the name does not say what kind of table to write"
+        raise UsageError(reason, path=name, remedy=f"end it in {CSV}, {JSONL} or {PARQUET}")
+    return kind
 
 
 def merge_tables(parts: Sequence[Path], to: Path, header: tuple[str, ...] = HEADER) -> int:
@@ -30,7 +46,8 @@ def merge_tables(parts: Sequence[Path], to: Path, header: tuple[str, ...] = HEAD
 
     Args:
         parts: ledgers, each in the order of the walk, no two with rows of the same photo. No parts give an empty ledger.
-        to: the file to write: Parquet if its name ends with ``.parquet``, else a CSV as one run would have written it.
+        to: the file to write: Parquet if its name ends with ``.parquet``, JSON lines if it ends with ``.jsonl``, else a CSV as
+            one run would have written it.
         header: the columns of a CSV.
 
     Raises:
@@ -60,8 +77,10 @@ def merge_tables(parts: Sequence[Path], to: Path, header: tuple[str, ...] = HEAD
             for group, file in zip(groups, files, strict=True):
                 write_table(_merged(group), file, VERSIONED)
         merged = counted(_merged(files))
-        if to.suffix.lower() == ".parquet":
+        if to.suffix.lower() == PARQUET:
             _write_parquet(merged, to)
+        elif to.suffix.lower() == JSONL:
+            _write_text(to, lambda file: file.writelines(_as_json(line) for line in merged))
         else:
             write_table(merged, to, header)
     return count
@@ -73,13 +92,21 @@ def write_table(lines: Iterable[Line], path: Path, header: tuple[str, ...] = HEA
     Raises:
         OSError: if it cannot be written.
     """
+
+    def write(file: TextIO) -> None:
+        writer = rows_writer(file)
+        writer.writerow(header)
+        writer.writerows(as_wide(line, header) for line in lines)
+
+    _write_text(path, write)
+
+
+def _write_text(path: Path, write: Callable[[TextIO], None]) -> None:
     with (
         replacing(path, path.with_name(f".cropper-{os.getpid()}.new")) as new,
         new.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(as_wide(line, header) for line in lines)
+        write(file)
         file.flush()
         os.fsync(file.fileno())
 
@@ -130,8 +157,19 @@ def _write_parquet(lines: Iterator[Line], path: Path) -> None:
 def _value(column: str, text: str) -> str | int | float | None:
     """Convert a text for Parquet: an empty number is missing, and bytes that are not UTF-8 are escaped."""
     if column in (*WHOLE_NUMBERS, *SHARES):
-        number: int | float | None = None
-        with suppress(ValueError):
-            number = int(text) if column in WHOLE_NUMBERS else float(text)
-        return number
+        return _number(column, text)
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _as_json(line: Line) -> str:
+    """Return a row as a line of JSON, as ``cropper boxes`` prints it: an empty number is null."""
+    numbers = (*WHOLE_NUMBERS, *SHARES)
+    row = zip(HEADER, as_wide(line, HEADER), strict=True)
+    return json.dumps({column: _number(column, text) if column in numbers else text for column, text in row}) + "\n"
+
+
+def _number(column: str, text: str) -> int | float | None:
+    with suppress(ValueError, OverflowError):
+        number = int(text) if column in WHOLE_NUMBERS else float(text)
+        return number if math.isfinite(number) else None
+    return None

@@ -13,7 +13,6 @@ ledger is synced before it replaces the old one.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from pathlib import Path
 from cropper.errors import OutputError
 from cropper.ledger import lock
 from cropper.ledger.state import SHARDS_FOLDER, Files, files_of, sync_folder, write_whole, writing_to
-from cropper.ledger.table import HEADER, SIZE_COLUMN, Previous, Writer, as_wide, read_lines, read_rows
+from cropper.ledger.table import HEADER, SIZE_COLUMN, Previous, Writer, as_wide, read_lines, read_rows, rows_writer
 from cropper.storage.access import place
 from cropper.storage.atomic import replacing
 from cropper.storage.places import Place, order
@@ -155,7 +154,7 @@ def _join(newer: Path, older: Path, files: Files) -> None:
         replacing(older, files.joined) as joined,
         joined.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
-        writer = csv.writer(file)
+        writer = rows_writer(file)
         writer.writerow(files.header)
         rows = _joined(read_lines(newer, only_ended=True), read_lines(older))
         writer.writerows(as_wide(row, files.header) for row in rows)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 from cropper.errors import OutputError
 from cropper.storage.places import order
@@ -137,6 +137,29 @@ def read_lines(path: Path, only_ended: bool = False) -> Iterator[list[str]]:
             raise OutputError(reason, path=path, remedy="move it away or choose another OUT") from error
 
 
+@dataclass(frozen=True)
+class _WithLineFeeds:
+    """Takes each row that csv writes, with CR LF behind it, and writes it with LF alone."""
+
+    file: TextIO
+
+    def write(self, line: str) -> int:
+        return self.file.write(line[:-2] + "\n")
+
+
+def rows_writer(file: TextIO, delimiter: str = ",") -> Any:
+    """Return a writer of csv whose rows end with LF.
+
+    csv's own ``lineterminator="\\n"`` will not do: before Python 3.13 it leaves a CR within a field without quotes, and readers end
+    the row there.
+
+    Args:
+        file: takes the text. Open it with ``newline=""``, or the CR within a field is lost.
+        delimiter: what stands between the columns.
+    """
+    return csv.writer(_WithLineFeeds(file), delimiter=delimiter)
+
+
 class Writer:
     """Appends rows to a new ledger file. The system has a photo's rows when ``append`` returns."""
 
@@ -165,7 +188,7 @@ class Writer:
 
     def _write(self, lines: Iterable[Iterable[str]]) -> None:
         text = io.StringIO(newline="")
-        csv.writer(text).writerows(lines)
+        rows_writer(text).writerows(lines)
         data = text.getvalue().encode("utf-8", "surrogateescape")
         left = memoryview(data)
         try:

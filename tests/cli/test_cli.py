@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -386,6 +387,16 @@ def test_boxes_are_those_of_the_batch(cropper: Command, photos: Path) -> None:
     printed = list(csv.DictReader(out.splitlines()))
     sides = ("size", "x", "y", "width", "height", "focus_x", "focus_y", "kept", "image_width", "image_height")
     assert [{side: row[side] for side in sides} for row in printed] == [{side: row[side] for side in sides} for row in ledger]
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["new\nline.jpg", "carriage\rreturn.jpg"])
+def test_columns_quote_names_with_line_breaks(cropper: Command, photos: Path, name: str) -> None:
+    shutil.copy(photos / "0.jpg", photos / name)
+    code, out, _ = cropper("boxes", photos / name, "--format", "csv")
+    assert code == 0
+    assert [row["path"] for row in csv.DictReader(io.StringIO(out, newline=""))] == [str(photos / name)]
+    assert out.replace(name, "").count("\r") == 0
 
 
 def test_boxes_in_a_line_of_ones_own(cropper: Command, photos: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import tracemalloc
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from cropper import UsageError
 from cropper.geometry import Box
 from cropper.ledger import merge
 from cropper.ledger.merge import merge_tables
-from cropper.ledger.table import HEADER, Row, Writer, decided_row, failed_row, read_rows
+from cropper.ledger.table import HEADER, SHARES, WHOLE_NUMBERS, Row, Writer, decided_row, failed_row, read_rows
 from cropper.storage.places import order
 
 BOX = Box(10, 0, 640, 480, 0.81236, (300, 200))
@@ -92,6 +94,8 @@ def test_the_command_says_what_is_wrong_in_one_line(cropper: Command, tmp_path: 
         ["empty", "-o", "x.csv"],
         ["one.csv", "empty", "-o", "x.csv"],
         ["one.csv", "-o", "no/x.csv"],
+        ["one.csv", "-o", "x.xlsx"],
+        ["one.csv", "-o", "x"],
     ):
         code, out, err = cropper("ledger", "merge", *arguments)
         assert (code, out) == (2, "")
@@ -118,3 +122,42 @@ def test_a_parquet_file_without_pyarrow_is_an_error_in_one_line(
     write(tmp_path / "1.csv", [row("a")])
     code, _, err = cropper("ledger", "merge", "1.csv", "-o", "boxes.parquet")
     assert (code, err) == (2, "cropper: a Parquet file needs pyarrow; pip install 'cropper[parquet]'\n")
+
+
+def test_json_lines_have_the_same_rows_with_their_types(tmp_path: Path, cropper: Command) -> None:
+    rows = [row("a"), row('b\r"\n'), failed_row("l\udce9.jpg", "4:3", "why")]
+    write(tmp_path / "1.csv", rows)
+    assert cropper("ledger", "merge", "1.csv", "-o", "boxes.JSONL")[:2] == (0, "boxes.JSONL\n")
+    data = (tmp_path / "boxes.JSONL").read_bytes()
+    found = [json.loads(line) for line in data.split(b"\n")[:-1]]
+    assert [tuple(line) for line in found] == [HEADER] * 3
+    assert [line["path"] for line in found] == [one.path for one in rows]
+    assert (found[0]["x"], found[0]["kept"], found[0]["message"]) == (10, 0.8124, "")
+    assert {found[2][name] for name in (*WHOLE_NUMBERS, *SHARES)} == {None}
+
+
+@pytest.mark.parametrize("odd", ["nan", "inf", "9" * 400, "9" * 5000, "no number"])
+def test_an_edited_number_that_is_none_is_null_in_json_lines(tmp_path: Path, odd: str) -> None:
+    write(tmp_path / "1.csv", [Row("a", "a", "ok", kept=odd, x=odd)])
+    merge_tables([tmp_path / "1.csv"], tmp_path / "boxes.jsonl")
+    line = json.loads((tmp_path / "boxes.jsonl").read_text())
+    assert (line["kept"], line["x"]) == (None, None)
+
+
+def test_a_table_of_an_unknown_kind_is_refused_with_those_that_are_known(tmp_path: Path, cropper: Command) -> None:
+    write(tmp_path / "one.csv", [row("a")])
+    code, out, err = cropper("ledger", "merge", "one.csv", "-o", "y.json")
+    said = "cropper: y.json: the name does not say what kind of table to write; end it in .csv, .jsonl or .parquet\n"
+    assert (code, out, err) == (2, "", said)
+    assert not (tmp_path / "y.json").exists()
+
+
+def test_lines_of_a_merged_table_end_with_lf_and_a_cr_within_a_name_stays(tmp_path: Path) -> None:
+    whole = write(tmp_path / "1.csv", [row("a"), row("b\r\nc\r")])
+    whole.write_bytes(whole.read_bytes().replace(b"heads_cut\n", b"heads_cut\r\n"))  # as versions before wrote it
+    merge_tables([whole], tmp_path / "merged.csv")
+    with (tmp_path / "merged.csv").open(newline="") as file:
+        lines = file.read()
+        file.seek(0)
+        assert [line["path"] for line in csv.DictReader(file)] == ["a", "b\r\nc\r"]
+    assert lines.replace('"b\r\nc\r"', "").count("\r") == 0

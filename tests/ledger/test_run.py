@@ -51,9 +51,9 @@ def begin(out: Path, settings: str, rows: list[Row]) -> OpenRun:
 def test_ledger_is_written_as_the_contract_says(tmp_path: Path) -> None:
     write(tmp_path / "boxes.csv", [ok("trips/a.jpg"), failed_row("b, c.jpg", "4:3", 'it is "empty"')])
     assert (tmp_path / "boxes.csv").read_bytes() == (
-        b"path,output,status,image_width,image_height,size,x,y,width,height,focus_x,focus_y,kept,message,subject_kept,heads_cut\r\n"
-        b"trips/a.jpg,trips/a.jpg,ok,800,480,4:3,10,0,640,480,300,200,0.8124,,,\r\n"
-        b'"b, c.jpg",,failed,,,4:3,,,,,,,,"it is ""empty""",,\r\n'
+        b"path,output,status,image_width,image_height,size,x,y,width,height,focus_x,focus_y,kept,message,subject_kept,heads_cut\n"
+        b"trips/a.jpg,trips/a.jpg,ok,800,480,4:3,10,0,640,480,300,200,0.8124,,,\n"
+        b'"b, c.jpg",,failed,,,4:3,,,,,,,,"it is ""empty""",,\n'
     )
 
 
@@ -116,7 +116,7 @@ def test_no_ledger_has_no_rows(tmp_path: Path) -> None:
 def test_ledger_saved_by_a_spreadsheet_is_still_one(tmp_path: Path) -> None:
     write(tmp_path / "boxes.csv", [ok("a.jpg")])
     text = (tmp_path / "boxes.csv").read_text(encoding="utf-8")
-    (tmp_path / "boxes.csv").write_bytes(text.replace("\r\n", "\n").encode("utf-8-sig"))
+    (tmp_path / "boxes.csv").write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
     assert paths(tmp_path / "boxes.csv") == ["a.jpg"]
 
 
