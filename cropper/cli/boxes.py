@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,8 @@ import click
 
 from cropper.cli.exit_codes import SOME_FAILED
 from cropper.cli.help import Heading, command, option
+from cropper.cli.lines import FIELDS, as_json, columns, joined
+from cropper.cli.lines import template as line_of
 from cropper.cli.options import (
     candidates_option,
     device_option,
@@ -24,16 +26,11 @@ from cropper.cli.options import (
 )
 from cropper.cli.settings_options import choosing_options
 from cropper.cli.terminal import say
-from cropper.errors import UsageError
-from cropper.ledger.table import HEADER, SHARES, WHOLE_NUMBERS, rows_writer
+from cropper.errors import PhotoError, UsageError
 
 if TYPE_CHECKING:
-    from cropper.ledger.table import Row
     from cropper.settings import Choosing, Limits, Target
 
-# The fields of a ledger's row that need no output folder.
-FIELDS = tuple(name for name in HEADER if name != "output")
-TEXTS = tuple(name for name in FIELDS if name not in (*WHOLE_NUMBERS, *SHARES))
 # Output formats, the default first, and what stands between their columns; JSON lines have none.
 DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
 
@@ -65,6 +62,13 @@ DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
     help=f"Print this text for each box, with its fields filled in: {{{'}, {'.join(FIELDS)}}}.",
 )
 @option(
+    "--print0",
+    is_flag=True,
+    heading=Heading.MAKE,
+    help="End each line with NUL instead of a line break, so that a name may have one. Without this, a name with one fails its "
+    "photo where a template prints it.",
+)
+@option(
     "--unordered",
     is_flag=True,
     heading=Heading.MAKE,
@@ -90,6 +94,7 @@ def boxes(
     null: bool,
     format: str,
     template: str | None,
+    print0: bool,
     unordered: bool,
     device: str,
     jobs: int,
@@ -101,6 +106,7 @@ def boxes(
     \b
     cropper boxes photos/ --aspect 1:1
     cropper boxes photo.jpg --template '{width}x{height}+{x}+{y}'
+    cropper boxes photos/ --print0 --template '{width}x{height}+{x}+{y} {path}'
     find . -name '*.jpg' -print0 | cropper boxes -0 - --format csv
     """
     from cropper.engine.decision_stream import split, stream
@@ -121,87 +127,34 @@ def boxes(
     if is_outranked("template", by="format"):
         template = None
     delimiter = DELIMITERS[format] if template is None else None
-    line = _template(template) if template is not None else _columns(delimiter) if delimiter else _json
-    out = sys.stdout.buffer
+    line = line_of(template, not print0) if template is not None else columns(delimiter) if delimiter else as_json
+    out, end = sys.stdout.buffer, b"\0" if print0 else b"\n"
     failed = False
     words = read_focus_file(focus_file) if focus_file is not None else None
     choosing = replace(choosing, candidates=candidates)
     settings = Settings(targets, device=device, choosing=choosing, limits=limits)
     try:
         if delimiter:
-            _write(out, _joined(FIELDS, delimiter))
+            _write(out, joined(FIELDS, delimiter), end)
         with libraries_muted(), closing(stream(given(), settings, jobs, not unordered, words)) as photos:
             for done in photos:
                 if done.error is not None:
                     failed = True
                     say(str(done.error))
-                for row in done.rows:
-                    text = line(row)
-                    if text is not None:
-                        _write(out, text)
+                try:
+                    for text in map(line, done.rows):
+                        if text is not None:
+                            _write(out, text, end)
+                except PhotoError as error:
+                    failed = True
+                    say(str(error))
     except BrokenPipeError:
         # The reader has closed the pipe. Python flushes stdout once more at exit, and would report an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return SOME_FAILED if failed else 0
 
 
-def _write(out: BinaryIO, text: str) -> None:
+def _write(out: BinaryIO, text: str, end: bytes) -> None:
     """Write a line and flush it."""
-    out.write(text.encode("utf-8", "surrogateescape") + b"\n")
+    out.write(text.encode("utf-8", "surrogateescape") + end)
     out.flush()
-
-
-def _values(row: Row) -> dict[str, str | float | int | None]:
-    """Return the fields of a row: texts, numbers, and None for unknown values."""
-    values: dict[str, str | float | int | None] = {}
-    for name in FIELDS:
-        text = getattr(row, name)
-        if name in TEXTS:
-            values[name] = text
-        elif text:
-            values[name] = float(text) if name in SHARES else int(text)
-        else:
-            values[name] = None
-    return values
-
-
-def _json(row: Row) -> str:
-    import json
-
-    return json.dumps(_values(row))
-
-
-def _columns(delimiter: str) -> Callable[[Row], str]:
-    return lambda row: _joined([getattr(row, name) for name in FIELDS], delimiter)
-
-
-def _joined(values: list[str] | tuple[str, ...], delimiter: str) -> str:
-    import io
-
-    text = io.StringIO(newline="")
-    rows_writer(text, delimiter).writerow(values)
-    return text.getvalue().removesuffix("\n")
-
-
-def _template(template: str) -> Callable[[Row], str | None]:
-    """Return a function from a row to its line, or to None for a photo that failed."""
-    import string
-
-    try:
-        names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
-    except ValueError as error:
-        raise UsageError(f"the template {template!r} is not valid ({error})", remedy="write {{ and }} for braces") from error
-    for name in names:
-        if name not in FIELDS:
-            raise UsageError(f"the template has an unknown field {{{name}}}", remedy=f"the fields are {', '.join(FIELDS)}")
-
-    def line(row: Row) -> str | None:
-        if row.status != "ok":
-            return None
-        return template.format_map(_values(row))
-
-    try:
-        template.format_map({name: "" if name in TEXTS else 1.0 if name in SHARES else 1 for name in FIELDS})
-    except (ValueError, LookupError) as error:
-        raise UsageError(f"the template {template!r} cannot be filled in ({error})") from error
-    return line

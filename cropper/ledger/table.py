@@ -150,8 +150,8 @@ class _WithLineFeeds:
 def rows_writer(file: TextIO, delimiter: str = ",") -> Any:
     """Return a writer of csv whose rows end with LF.
 
-    csv's own ``lineterminator="\\n"`` will not do: before Python 3.13 it leaves a CR within a field without quotes, and readers end
-    the row there.
+    csv's own ``lineterminator="\\n"`` will not do: older versions of Python then write a CR within a field without quotes, and
+    readers end the row there.
 
     Args:
         file: takes the text. Open it with ``newline=""``, or the CR within a field is lost.

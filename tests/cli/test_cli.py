@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -23,7 +24,10 @@ from fixtures import Command, MakePhoto, StartProcess, imdecode, imread
 from plain import Plain
 
 from cropper._version import __version__
+from cropper.cli.lines import template
 from cropper.engine import batch
+from cropper.errors import printable
+from cropper.ledger.table import failed_row
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="signals and terminals are others there")
 
@@ -408,12 +412,67 @@ def test_boxes_in_a_line_of_ones_own(cropper: Command, photos: Path) -> None:
     assert err.startswith("cropper: gone.jpg: cannot be read")
 
 
-@pytest.mark.parametrize("template", ["{nothing}", "{path.__class__}", "{", "{x:zz}", "{0}", "{x:{y}{z}}"])
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{nothing}",
+        "{path.__class__}",
+        "{",
+        "{x:zz}",
+        "{0}",
+        "{x:{y}{z}}",
+        "{x:{y}}",
+        "{x:{y.foo}}",
+        "{x[0]}",
+        "{path!x}",
+        "{path:d}",
+    ],
+)
 def test_a_template_that_cannot_be_filled_in_is_wrong_usage(cropper: Command, photos: Path, template: str) -> None:
     code, out, err = cropper("boxes", photos, "--template", template)
     assert (code, out) == (2, "")
     assert err.startswith("cropper: the template")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("format", ["1001", "999999999", "99999999999", ".1001", "9" * 5000, "c", "<" * 3])
+def test_a_format_that_is_too_wide_or_odd_is_wrong_usage(cropper: Command, photos: Path, format: str) -> None:
+    code, out, err = cropper("boxes", photos, "--template", f"{{kept:{format}}}")
+    assert (code, out) == (2, "")
+    assert err.startswith("cropper: the template has a field that cannot be filled in")
+    assert "; the fields are path, status," in err
+    assert err.count("\n") == 1
+
+
+def test_a_format_of_a_thousand_characters_is_filled_in(cropper: Command, photos: Path) -> None:
+    code, out, err = cropper("boxes", photos / "0.jpg", "--template", "{x:>1000}|{path!r:*^20.3}|{width:_d}")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r" {900,}\d+\|\*{8}'/.\*{9}\|\d+\n", out)
+
+
+def test_a_value_that_is_not_known_is_empty_in_a_template() -> None:
+    row = failed_row("a.jpg", "1:1", "")
+    assert template("{path} {kept:.2f}|{heads_cut:d}|", one_line=True)(replace(row, status="ok")) == "a.jpg ||"
+
+
+@posix_only
+@pytest.mark.parametrize("name", ["a\nphotos/b.jpg", "a\rb.jpg"])
+def test_a_name_with_a_line_break_is_printed_with_nul_alone(cropper: Command, photos: Path, tmp_path: Path, name: str) -> None:
+    odd = photos / name
+    odd.parent.mkdir(exist_ok=True)
+    shutil.copy(photos / "0.jpg", odd)
+    shapes = ["--size", "64x36", "--aspect", "1:1"]
+    code, out, err = cropper("boxes", odd, photos / "1.jpg", *shapes, "--template", "{path}")
+    assert (code, out) == (1, f"{photos}/1.jpg\n" * 2)
+    assert err.startswith(f"cropper: {printable(odd)}: the line would break within {{path}}; use --print0")
+    assert err.count("\n") == 1
+    arguments = ["--aspect", "1:1", "--print0"]
+    assert cropper("boxes", odd, photos / "1.jpg", *arguments, "--template", "{path}") == (0, f"{odd}\0{photos}/1.jpg\0", "")
+    assert cropper("boxes", odd, *arguments, "--template", "{size}") == (0, "1:1\0", "")
+    assert cropper("boxes", odd, "--aspect", "1:1", "--template", "{size}") == (0, "1:1\n", "")
+    assert [json.loads(line)["path"] for line in cropper("boxes", odd, *arguments)[1].split("\0")[:-1]] == [str(odd)]
+    header, row, end = cropper("boxes", odd, *arguments, "--format", "csv")[1].split("\0")
+    assert (header.startswith("path,"), row.startswith(f'"{odd}",'), end) == (True, True, "")
 
 
 def test_boxes_of_nothing_are_wrong_usage(cropper: Command) -> None:
@@ -426,14 +485,13 @@ def test_boxes_of_nothing_are_wrong_usage(cropper: Command) -> None:
 def test_boxes_of_paths_from_a_pipe_leave_before_it_ends(photos: Path, cropper_process: StartProcess) -> None:
     odd = photos / "new\nline \udcff.jpg"
     shutil.copy(photos / "0.jpg", odd)
-    with cropper_process("boxes", "-0", "-", "--template", "{path} {width}", stdin=subprocess.PIPE) as process:
+    with cropper_process("boxes", "-0", "-", "--template", "{path!r} {width}", stdin=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
         for path in (photos / "1.jpg", odd):
             process.stdin.write(os.fsencode(path) + b"\0")
             process.stdin.flush()
-            said = process.stdout.readline() + (process.stdout.readline() if path == odd else b"")
-            assert said.startswith(os.fsencode(path) + b" ")
+            assert process.stdout.readline().startswith(os.fsencode(repr(str(path))) + b" ")
         process.stdin.close()
         assert process.wait(30) == 0
 
