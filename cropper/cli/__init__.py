@@ -26,7 +26,7 @@ from cropper.cli.sheet import sheet
 from cropper.cli.show import show
 from cropper.cli.signals import end_as_interrupted
 from cropper.cli.supervision import Caller
-from cropper.cli.terminal import open_closed_streams, say, usable_cores
+from cropper.cli.terminal import forgiven, open_closed_streams, say, say_unusable, usable_cores
 from cropper.errors import CropperError, PhotoError
 from cropper.process.memory import keep_memory
 
@@ -89,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = cli.main(args=arguments, prog_name="cropper", standalone_mode=False, obj=Caller(is_program)) or 0
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        with forgiven():
+            click.echo(error.format_message(), err=True)
         code = WRONG_USAGE
     except click.UsageError as error:
         if isinstance(error, click.BadParameter):
@@ -105,6 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = SOME_FAILED
     except CropperError as error:
         say(str(error))
+        code = WRONG_USAGE
+    except OSError as error:
+        say_unusable(error)
         code = WRONG_USAGE
     except (click.Abort, KeyboardInterrupt):
         say("interrupted")

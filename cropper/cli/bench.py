@@ -10,6 +10,7 @@ import click
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import jobs_option
 from cropper.cli.settings_options import settings_options
+from cropper.cli.terminal import put_line
 from cropper.cli.types import WholeNumber
 from cropper.errors import UsageError
 
@@ -69,7 +70,7 @@ def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int)
         raise UsageError("the folder has no photos", path=source)
     with TemporaryDirectory(prefix="cropper-bench-") as scratch, libraries_muted():
         costs = measure(files, settings, jobs, rounds, Path(scratch))
-    click.echo(table(costs, jobs))
+    put_line(table(costs, jobs))
 
 
 def table(costs: Costs, jobs: int) -> str:

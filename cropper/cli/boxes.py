@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,7 +24,7 @@ from cropper.cli.options import (
     limits_options,
 )
 from cropper.cli.settings_options import choosing_options
-from cropper.cli.terminal import say
+from cropper.cli.terminal import put, reading_stdin, say
 from cropper.errors import PhotoError, UsageError
 
 if TYPE_CHECKING:
@@ -120,7 +119,8 @@ def boxes(
     def given() -> Iterator[str]:
         for path in paths:
             if path == "-":
-                yield from split(sys.stdin.buffer, b"\0" if null else b"\n")
+                with reading_stdin():
+                    yield from split(sys.stdin.buffer, b"\0" if null else b"\n")
             else:
                 yield path
 
@@ -128,14 +128,14 @@ def boxes(
         template = None
     delimiter = DELIMITERS[format] if template is None else None
     line = line_of(template, not print0) if template is not None else columns(delimiter) if delimiter else as_json
-    out, end = sys.stdout.buffer, b"\0" if print0 else b"\n"
+    end = "\0" if print0 else "\n"
     failed = False
     words = read_focus_file(focus_file) if focus_file is not None else None
     choosing = replace(choosing, candidates=candidates)
     settings = Settings(targets, device=device, choosing=choosing, limits=limits)
     try:
         if delimiter:
-            _write(out, joined(FIELDS, delimiter), end)
+            put((joined(FIELDS, delimiter) + end).encode())
         with libraries_muted(), closing(stream(given(), settings, jobs, not unordered, words)) as photos:
             for done in photos:
                 if done.error is not None:
@@ -144,17 +144,10 @@ def boxes(
                 try:
                     for text in map(line, done.rows):
                         if text is not None:
-                            _write(out, text, end)
+                            put((text + end).encode("utf-8", "surrogateescape"))
                 except PhotoError as error:
                     failed = True
                     say(str(error))
     except BrokenPipeError:
-        # The reader has closed the pipe. Python flushes stdout once more at exit, and would report an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        pass  # who reads may stop at any time
     return SOME_FAILED if failed else 0
-
-
-def _write(out: BinaryIO, text: str, end: bytes) -> None:
-    """Write a line and flush it."""
-    out.write(text.encode("utf-8", "surrogateescape") + end)
-    out.flush()

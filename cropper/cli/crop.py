@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import click
 
 from cropper.cli.help import Heading, command, option
 from cropper.cli.settings_options import settings_options
-from cropper.cli.terminal import is_stdout, say
+from cropper.cli.terminal import is_stdout, put, reading_stdin, say
 from cropper.errors import OutputError, UsageError, reading
 
 if TYPE_CHECKING:
@@ -63,12 +64,13 @@ def crop(image: Path, output: Path, settings: Settings) -> None:
                 raise UsageError("the name does not say what kind of picture to write", path=output, remedy=remedy)
             settings = replace(settings, format=format)
     with libraries_muted(), reading("stdin" if from_stdin else image):
-        data = sys.stdin.buffer.read() if from_stdin else image.read_bytes()
+        with reading_stdin() if from_stdin else nullcontext():
+            data = sys.stdin.buffer.read() if from_stdin else image.read_bytes()
         made, salvaged = thumbnail(data, settings)
     if salvaged:
         say(f"{image}: {SALVAGED}")
     if to_stdout:
-        sys.stdout.buffer.write(made)
+        put(made)
         return
     try:
         output.write_bytes(made)

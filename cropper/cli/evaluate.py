@@ -11,7 +11,7 @@ import click
 
 from cropper.cli.help import Command, Function, Heading, add_options, option
 from cropper.cli.options import aspect_option
-from cropper.cli.terminal import say
+from cropper.cli.terminal import is_terminal, put_line, say
 from cropper.cli.types import Named, WholeNumber
 from cropper.errors import UsageError
 
@@ -120,7 +120,7 @@ def evaluate_maps(folder: Path, every: int, off_centre: bool, drop_first: bool, 
     gaze_set = _read(folder, every, off_centre, drop_first)
     scores = maps.summary(list(_progress(maps.score(gaze_set.photos, predict), len(gaze_set.photos))))
     write = report.maps_json if as_json else report.maps_table
-    click.echo(write(_scored(gaze_set, folder, every, off_centre, drop_first, model), scores))
+    put_line(write(_scored(gaze_set, folder, every, off_centre, drop_first, model), scores))
 
 
 @evaluate.command("boxes", cls=Command, short_help="Score the boxes of the model and of other croppers.")
@@ -170,7 +170,7 @@ def evaluate_boxes(
             if missing:
                 say(f"{name} has no {width}:{height} box for {len(missing)} of {len(rows)} photos: {_some(missing)}")
     write = report.boxes_json if as_json else report.boxes_table
-    click.echo(write(_scored(gaze_set, folder, every, off_centre, drop_first, model), shapes, scores))
+    put_line(write(_scored(gaze_set, folder, every, off_centre, drop_first, model), shapes, scores))
 
 
 @evaluate.command("heads", cls=Command, short_help="Score the heads that boxes cut.")
@@ -223,7 +223,7 @@ def evaluate_heads(
             if missing:
                 say(f"{name} has no {width}:{height} box for {missing} of {len(rows)} photos: its figures are of the others")
     write = report.heads_json if as_json else report.heads_table
-    click.echo(write(len(rows), shapes, summary(rows)))
+    put_line(write(len(rows), shapes, summary(rows)))
 
 
 def _refuse_twins(names: list[str]) -> None:
@@ -269,4 +269,4 @@ def _progress(items: Iterator[Item], total: int | None) -> Iterator[Item]:
     """Yield the items, with a progress bar if stderr is a terminal."""
     from tqdm import tqdm
 
-    yield from tqdm(items, total=total, unit=" photos", disable=not sys.stderr.isatty(), file=sys.stderr, dynamic_ncols=True)
+    yield from tqdm(items, total=total, unit=" photos", disable=not is_terminal(sys.stderr), file=sys.stderr, dynamic_ncols=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import click
-
 from cropper.cli.help import command, option
+from cropper.cli.terminal import put_line
 
 if TYPE_CHECKING:
     from cropper.installation import Format, Model
@@ -34,11 +33,9 @@ def formats(as_json: bool) -> None:
     with libraries_muted():
         known, versions, model = installation.formats(), installation.versions(), installation.model()
     if as_json:
-        click.echo(
-            json.dumps({"formats": [asdict(one) for one in known], "versions": versions, "model": asdict(model)}, indent=2)
-        )
+        put_line(json.dumps({"formats": [asdict(one) for one in known], "versions": versions, "model": asdict(model)}, indent=2))
     else:
-        click.echo(table(known, versions, model))
+        put_line(table(known, versions, model))
 
 
 def table(formats: tuple[Format, ...], versions: dict[str, str], model: Model) -> str:

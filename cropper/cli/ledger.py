@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cropper.cli.help import Command, option
+from cropper.cli.terminal import put_path
 from cropper.cli.types import Where
 from cropper.errors import OutputError, UsageError, remedy_for
 
@@ -64,7 +64,7 @@ def merge(parts: tuple[Place, ...], output: Place | None, finish: bool) -> None:
         raise UsageError("--finish writes OUT/boxes.csv, not --output", remedy="give one of them")
     with TemporaryDirectory(prefix="cropper-merge-") as scratch:
         written = _merge(parts, out, output, finish, Path(scratch))
-    click.echo(os.fsencode(written))  # as bytes: a name need not be text
+    put_path(written)
 
 
 def _is_out(part: Place) -> bool:

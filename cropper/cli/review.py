@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import click
 from cropper.cli.exit_codes import SOME_FAILED
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import jobs_option, limits_options, photos_option
-from cropper.cli.terminal import progress
+from cropper.cli.terminal import progress, put_path
 
 if TYPE_CHECKING:
     from cropper.settings import Limits
@@ -65,7 +64,7 @@ def review(out: Path, source: Path | None, jobs: int, limits: Limits, open_it: b
                 bar.say(str(seen.error))
             bar.step()
     page = out / PAGE
-    click.echo(os.fsencode(page))  # as bytes: a file name may not be text
+    put_path(page)
     if open_it:
         click.launch(str(page))
     return SOME_FAILED if missing else 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +9,7 @@ import click
 
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import limits_options, photos_option
-from cropper.cli.terminal import is_stdout
+from cropper.cli.terminal import is_stdout, put, put_path
 from cropper.cli.types import WholeNumber
 from cropper.errors import UsageError
 from cropper.settings import Order
@@ -96,7 +94,7 @@ def sheet(
     with libraries_muted():
         picture = draw_sheet(selection, out, source, columns, Saliency() if heat else None, limits)
     if to_stdout:
-        sys.stdout.buffer.write(encoded(picture, Path("sheet.jpg")))
+        put(encoded(picture, Path("sheet.jpg")))
     else:
         save(picture, output)
-        click.echo(os.fsencode(output))  # as bytes: a file name may not be text
+        put_path(output)

@@ -13,7 +13,7 @@ import click
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import candidates_option, limits_options
 from cropper.cli.settings_options import choosing_options
-from cropper.cli.terminal import say
+from cropper.cli.terminal import forgiven, is_terminal, put_path, say
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,12 +65,14 @@ def show(
     if look.salvaged:
         say(f"{image}: {SALVAGED}")
     save(picture_of(look), path)
-    click.echo(os.fsencode(path))  # as bytes: a file name may not be text
+    put_path(path)
     if output is None and can_draw():
         known = shutil.get_terminal_size()
         columns, rows = known.columns or 80, known.lines or 24  # Python 3.10 returns zeros for a terminal without a size
         # Leave rows for the legend and the shell's next prompt.
-        click.echo(preview_of(look, columns, max(1, rows - len(look.boxes) - 2)), err=True, color=True)
+        preview = preview_of(look, columns, max(1, rows - len(look.boxes) - 2))
+        with forgiven():
+            click.echo(preview, err=True, color=True)
     if open_it:
         click.launch(str(path))
 
@@ -79,4 +81,4 @@ def can_draw() -> bool:
     """Return whether stdout and stderr are a terminal that shows 24-bit colours."""
     colours = os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit")
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return colours and wanted and sys.stdout.isatty() and sys.stderr.isatty()
+    return colours and wanted and is_terminal(sys.stdout) and is_terminal(sys.stderr)

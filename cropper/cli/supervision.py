@@ -14,7 +14,7 @@ import click
 
 from cropper.cli.exit_codes import INTERRUPTED
 from cropper.cli.help import Function
-from cropper.cli.terminal import say
+from cropper.cli.terminal import forgiven, is_terminal, say
 from cropper.process.child import can_fork
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ def supervised(command: Function) -> Function:
             return command(attempt=attempt, **others)
 
         def tell(message: str) -> None:
-            if sys.stderr is not None and sys.stderr.isatty():
-                click.echo("\r\x1b[K", nl=False, err=True)  # erase the progress bar of the child that died
+            if is_terminal(sys.stderr):
+                with forgiven():
+                    click.echo("\r\x1b[K", nl=False, err=True)  # erase the progress bar of the child that died
             if not quiet:
                 say(message)
 

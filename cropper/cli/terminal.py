@@ -1,17 +1,23 @@
-"""The command line's messages on stderr, and its progress bar."""
+"""The standard streams: data on stdout, messages and the progress bar on stderr, and what becomes of those that do not work."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
-from cropper.errors import UsageError, printable
+from cropper.errors import CropperError, OutputError, UsageError, printable, reason_of, remedy_for
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a standard stream is a terminal. A closed one, which is None, is not."""
+    return stream is not None and stream.isatty()
 
 
 def is_stdout(output: Path) -> bool:
@@ -22,7 +28,7 @@ def is_stdout(output: Path) -> bool:
     """
     if str(output) != "-":
         return False
-    if sys.stdout.isatty():
+    if is_terminal(sys.stdout):
         raise UsageError("a terminal cannot show the picture", remedy="write it to a file with -o, or into a pipe")
     return True
 
@@ -35,21 +41,111 @@ def usable_cores() -> int:
 
 
 def say(message: str) -> None:
-    """Print one line for the user on stderr. If the reader has gone, drop it: a long run must not end for that."""
-    try:
+    """Print one line for the user on stderr."""
+    with forgiven():
         click.echo(f"cropper: {printable(message)}", err=True)
-    except BrokenPipeError:
-        with open(os.devnull, "w") as nowhere:  # Python's buffer still holds the line
-            os.dup2(nowhere.fileno(), sys.stderr.fileno())
+
+
+@contextmanager
+def forgiven() -> Iterator[None]:
+    """Go on if stderr cannot be written: its reader has gone, or its disk is full. A long run must not end for that.
+
+    What the body wrote is dropped. What comes later is tried again.
+    """
+    try:
+        yield
+    except OSError:
+        _drop_unwritten(sys.stderr)
+
+
+def put(data: bytes | str) -> None:
+    """Write data to stdout, at once. All that a command prints goes this way.
+
+    Raises:
+        OutputError: if it cannot be written.
+        BrokenPipeError: if its reader has gone.
+    """
+    try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        if isinstance(data, bytes):
+            sys.stdout.buffer.write(data)
+        else:
+            sys.stdout.write(data)
+        sys.stdout.flush()
+    except OSError as error:
+        _drop_unwritten(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OutputError(f"cannot be written ({_cause(error)})", path="stdout", remedy="send it elsewhere") from error
+
+
+def put_line(text: str) -> None:
+    """Write text and a line end to stdout. Raises the errors of ``put``."""
+    put(f"{text}\n")
+
+
+def put_path(path: str | os.PathLike[str]) -> None:
+    """Write a path and a line end to stdout, as the bytes that it is: a name need not be text. Raises the errors of ``put``."""
+    put(os.fsencode(path) + b"\n")
+
+
+def say_unusable(error: OSError) -> None:
+    """Say that a file that a user named, or a standard stream that click prints to, cannot be used."""
+    _drop_unwritten(sys.stdout)
+    reason = f"cannot be used ({_cause(error)})"
+    if error.filename is None:
+        say(f"stdout or a file {reason}")
+    else:
+        say(str(CropperError(reason, error.filename, remedy_for(error))))
+
+
+@contextmanager
+def reading_stdin() -> Iterator[None]:
+    """Turn a failure to read stdin in the body into a UsageError."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot be read ({_cause(error)})", path="stdin", remedy="give it a file or a pipe") from error
+
+
+def _cause(error: OSError) -> str:
+    return "it is closed" if error.errno == errno.EBADF else error.strerror or reason_of(error)
+
+
+def _drop_unwritten(stream: TextIO | None) -> None:
+    """Empty the buffer of a stream that cannot be written: Python would write it again, and fail, with each line and at exit."""
+    if stream is None:
+        return
+    with suppress(OSError, ValueError):  # a stream of another program may have no descriptor
+        descriptor = stream.fileno()
+        kept = os.dup(descriptor)
+        try:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), descriptor)
+                stream.flush()
+        finally:
+            os.dup2(kept, descriptor)
+            os.close(kept)
 
 
 def open_closed_streams() -> None:
-    """Open closed standard streams on the null device. Otherwise other files get their numbers, and libraries print there."""
-    for stream in range(3):
+    """Open closed standard streams on the null device. Otherwise other files get their numbers, and libraries print there.
+
+    To read stdin or write stdout then fails, as where they are closed; stderr takes what is written.
+    """
+    for stream, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
             os.fstat(stream)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+            os.open(os.devnull, mode)  # takes the lowest free number
+    # Python has none of its own for those that were closed.
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 class Progress:
@@ -65,16 +161,18 @@ class Progress:
     def step(self) -> None:
         """Count one more photo as done."""
         if self._bar is not None:
-            self._bar.update()
+            with forgiven():
+                self._bar.update()
 
     def note(self, **figures: int) -> None:
         """Show figures behind the bar."""
         if self._bar is not None:
-            self._bar.set_postfix(**figures)
+            with forgiven():
+                self._bar.set_postfix(**figures)
 
     def say(self, message: str) -> None:
         """Print one line for the user on stderr, above the bar."""
-        with self._bar.external_write_mode(sys.stderr) if self._bar is not None else nullcontext():
+        with forgiven(), self._bar.external_write_mode(sys.stderr) if self._bar is not None else nullcontext():
             say(message)
 
 
@@ -86,10 +184,17 @@ def progress(total: Callable[[], int | None], quiet: bool = False) -> Iterator[P
         total: counts the photos, or returns None where counting costs too much. Called only if a bar is drawn.
         quiet: whether to draw no bar.
     """
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
+    if quiet or not is_terminal(sys.stderr):
         yield Progress(None)
         return
     from tqdm import tqdm  # its import takes as long as a small photo
 
-    with tqdm(total=total(), unit=" photos", file=sys.stderr, dynamic_ncols=True) as bar:
+    count, bar = total(), None
+    with forgiven():
+        bar = tqdm(total=count, unit=" photos", file=sys.stderr, dynamic_ncols=True)
+    try:
         yield Progress(bar)
+    finally:
+        if bar is not None:
+            with forgiven():
+                bar.close()
