@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from cropper._version import __version__
 from cropper.cli import config
@@ -27,7 +28,7 @@ from cropper.cli.show import show
 from cropper.cli.signals import end_as_interrupted
 from cropper.cli.supervision import Caller
 from cropper.cli.terminal import forgiven, open_closed_streams, say, say_unusable, usable_cores
-from cropper.errors import CropperError, PhotoError
+from cropper.errors import CropperError, PhotoError, UsageError
 from cropper.process.memory import keep_memory
 
 
@@ -38,11 +39,13 @@ from cropper.process.memory import keep_memory
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     envvar="CROPPER_CONFIG",
-    help=f"Read the values of options from this TOML file.  [default: {config.NAME}, if this folder has one]",
+    help="Read the values of options from this TOML file.  "
+    f"[default: {config.NAME}, if this folder has one; it may say what to make and how to crop, not more]",
 )
+@click.option("--no-config", is_flag=True, help=f"Read no such file, not even this folder's {config.NAME}.")
 @click.version_option(__version__, prog_name="cropper", help="Print the version and exit.")
 @click.pass_context
-def cli(ctx: click.Context, config_file: Path | None) -> None:
+def cli(ctx: click.Context, config_file: Path | None, no_config: bool) -> None:
     """Find the part of every photo that people look at first, and cut the thumbnail there.
 
     \b
@@ -60,7 +63,10 @@ def cli(ctx: click.Context, config_file: Path | None) -> None:
     You can set an option of a command in three ways. The command line (--size 400x400) wins over an environment variable
     (CROPPER_BATCH_SIZE=400x400), and the variable wins over the file cropper.toml (size = "400x400" under [batch]).
     """
-    config.load(ctx, config_file)
+    if not no_config:
+        config.load(ctx, config_file)
+    elif ctx.get_parameter_source("config_file") is ParameterSource.COMMANDLINE:
+        raise UsageError("--config and --no-config contradict each other", remedy="give one of them")
 
 
 cli.add_command(batch)

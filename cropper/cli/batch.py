@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from cropper.storage.places import Place
 
 
+# In seconds.
+DEADLINE = 120
+
+
 @command(short_help="Make thumbnails of a folder of photos.")
 @click.argument("source", metavar="IN", type=Where(exists=True), help="Read photos from this folder or URL.")
 @click.argument("out", metavar="OUT", type=Where(), help="Write thumbnails and boxes.csv to this folder or URL.")
@@ -46,7 +50,9 @@ if TYPE_CHECKING:
 )
 @jobs_option
 @settings_options
-@option("--dry-run", is_flag=True, heading=Heading.MAKE, help="Choose boxes and write boxes.csv, but make no thumbnails.")
+@option(
+    "--dry-run", is_flag=True, heading=Heading.MAKE, found=True, help="Choose boxes and write boxes.csv, but make no thumbnails."
+)
 @option(
     "--engine",
     type=click.Choice(ENGINES),
@@ -62,13 +68,14 @@ if TYPE_CHECKING:
     help="With --engine ray, use this running cluster: all its cores, or as many as --jobs says.  "
     "[default: start a cluster here for this run]",
 )
-@option("--quiet", "-q", is_flag=True, help="Print errors only.")
+@option("--quiet", "-q", is_flag=True, found=True, help="Print errors only.")
 @option(
     "--deadline",
     metavar="SECONDS",
     type=Seconds(),
-    default=120,
+    default=DEADLINE,
     show_default=True,
+    found=lambda seconds: 0 < seconds <= DEADLINE,
     help="Give up on a photo after this time, not counting reading and writing; 0 sets no limit. Works on Linux or with "
     "--engine ray.",
 )

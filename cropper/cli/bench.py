@@ -34,6 +34,7 @@ MILLION = 1_000_000
     default=200,
     show_default=True,
     heading=Heading.PHOTOS,
+    found=True,
     help="Measure this many photos, chosen at random.",
 )
 @jobs_option
@@ -44,6 +45,7 @@ MILLION = 1_000_000
     type=WholeNumber(1),
     default=3,
     show_default=True,
+    found=True,
     help="Repeat the measurement this many times and report the median.",
 )
 def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int) -> None:

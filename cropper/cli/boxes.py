@@ -52,12 +52,14 @@ DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
     default=next(iter(DELIMITERS)),
     show_default=True,
     heading=Heading.MAKE,
+    found=True,
     help="Print a JSON object for each line, or columns below a header line.",
 )
 @option(
     "--template",
     metavar="TEXT",
     heading=Heading.MAKE,
+    found=True,
     help=f"Print this text for each box, with its fields filled in: {{{'}, {'.join(FIELDS)}}}.",
 )
 @option(
@@ -71,6 +73,7 @@ DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
     "--unordered",
     is_flag=True,
     heading=Heading.MAKE,
+    found=True,
     help="Print each photo as soon as it is done. Without this, lines follow the order of the paths.",
 )
 @option(

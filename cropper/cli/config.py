@@ -5,10 +5,17 @@ names of its options as keys. Keys above the tables apply to every command that 
 ``format = "webp"`` applies to thumbnails, but not to ``cropper boxes``, which prints CSV or JSON.
 
 Every command checks the whole file. Only paths are checked later, by the command that uses them.
+
+A file that is found in the working folder may come from a stranger. It may set only the options that say so where they are
+declared (``help.Option``). A file that the user names may set all.
 """
 
 from __future__ import annotations
 
+import math
+import os
+import reprlib
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +24,14 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from cropper.cli.help import Option, OptionsFile
 from cropper.errors import UsageError
 
 NAME = "cropper.toml"
-_READ_FROM = "cropper.config"  # the key in a context's meta for the file that was read
+# The largest file that is read, in bytes.
+MOST_BYTES = 1_000_000
+# The most dots in a line. Python's parser takes time that grows with the square of the parts of a name: 33 s for 40,000.
+MOST_DOTS = 32
 _NUMBERS = (click.types.IntParamType, click.types.FloatParamType)
 
 
@@ -32,11 +43,12 @@ def load(ctx: click.Context, file: Path | None) -> None:
         file: the file; ``cropper.toml`` in the working folder if None, and nothing if that does not exist.
 
     Raises:
-        UsageError: if the file cannot be read, is not valid TOML, or has a key or a value that no command accepts.
+        UsageError: if the file cannot be read, is not valid TOML, or has a key or a value that no command accepts; or if it was
+            found and sets what only a file that the user names may set.
     """
     path = file if file is not None else Path(NAME)
     try:
-        data = path.read_bytes()
+        data = _read(path)
     except FileNotFoundError as error:
         if file is None:
             return
@@ -45,9 +57,10 @@ def load(ctx: click.Context, file: Path | None) -> None:
         raise UsageError(f"cannot be read ({error.strerror})", path=path) from error
     if not isinstance(ctx.command, click.Group):
         raise TypeError("options are spread over the commands of a group")
-    ctx.meta[_READ_FROM] = path
+    read = OptionsFile(path, file is None, ctx.get_parameter_source("config_file") is ParameterSource.COMMANDLINE)
+    read.keep(ctx)
     ctx.default_map = {}
-    _fill(ctx.default_map, ctx.command, _parsed(data, path), (), path)
+    _fill(ctx.default_map, ctx.command, _parsed(data, path), (), read)
 
 
 def name_variables(group: click.Group, prefix: str) -> None:
@@ -68,8 +81,21 @@ def name_source(error: click.BadParameter) -> None:
     source = ctx.get_parameter_source(option.name)
     if source is ParameterSource.ENVIRONMENT and isinstance(option.envvar, str):
         error.param_hint = option.envvar
-    elif source is ParameterSource.DEFAULT_MAP and _READ_FROM in ctx.meta:
-        error.param_hint = f"'{_key_of(option)}' in {ctx.meta[_READ_FROM]}"
+    elif source is ParameterSource.DEFAULT_MAP and (file := OptionsFile.of(ctx)) is not None:
+        error.param_hint = f"'{_key_of(option)}' in {file.path}"
+
+
+def _read(path: Path) -> bytes:
+    """Read a regular file of at most ``MOST_BYTES``. Raises OSError, or UsageError for another file."""
+    # Without waiting for somebody to write to a pipe.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            remedy = "give a file, or read none with --no-config"
+            raise UsageError("it is not a regular file but a pipe or a device", path=path, remedy=remedy)
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise UsageError(f"it is larger than {MOST_BYTES // 1_000_000} MB", path=path, remedy="a file of options is short")
+    return data
 
 
 def _parsed(data: bytes, path: Path) -> dict[str, Any]:
@@ -77,17 +103,25 @@ def _parsed(data: bytes, path: Path) -> dict[str, Any]:
         import tomllib
     else:
         import tomli as tomllib
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line.count(b".") > MOST_DOTS and not line.lstrip().startswith(b"#"):
+            raise UsageError(f"line {number} has more than {MOST_DOTS} dots", path=path, remedy="split it into several lines")
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"it is not valid TOML (line {line} is not UTF-8)", path=path) from error
-    except tomllib.TOMLDecodeError as error:  # its text gives the line
+        line_number = data.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"it is not valid TOML (line {line_number} is not UTF-8)", path=path) from error
+    except RecursionError as error:
+        raise UsageError("it is not valid TOML (its lists or tables are nested too deeply)", path=path) from error
+    except ValueError as error:  # a mistake, whose text gives the line, or a number of too many digits
         raise UsageError(f"it is not valid TOML ({error})", path=path) from error
 
 
-def _fill(defaults: dict[str, Any], command: click.Command, table: dict[str, Any], names: tuple[str, ...], path: Path) -> None:
+def _fill(
+    defaults: dict[str, Any], command: click.Command, table: dict[str, Any], names: tuple[str, ...], file: OptionsFile
+) -> None:
     """Put the values of a table into the defaults of a command, or of all commands of a group."""
+    path = file.path
     where = f" in [{'.'.join(names)}]" if names else ""
     tables = {}
     for name, value in table.items():
@@ -106,6 +140,10 @@ def _fill(defaults: dict[str, Any], command: click.Command, table: dict[str, Any
             except click.BadParameter as error:
                 problems.append(error.message.rstrip("."))
                 continue
+            if file.is_found and not option.may_be_found(value):
+                reason = f"{name!r}{where} cannot be {reprlib.repr(value)} in a file that is found in the working folder"
+                remedy = f"if you trust the file, name it: cropper --config {path}; or leave it out: cropper --no-config"
+                raise UsageError(reason, path=path, remedy=remedy)
             inner = defaults
             for step in below:
                 inner = inner.setdefault(step, {})
@@ -117,17 +155,17 @@ def _fill(defaults: dict[str, Any], command: click.Command, table: dict[str, Any
         below_it = command.commands.get(name) if isinstance(command, click.Group) else None
         if below_it is None:
             raise UsageError(f"the table [{'.'.join([*names, name])}] does not name a command", path=path)
-        _fill(defaults.setdefault(name, {}), below_it, inner, (*names, name), path)
+        _fill(defaults.setdefault(name, {}), below_it, inner, (*names, name), file)
 
 
-def _options(command: click.Command) -> Iterator[tuple[tuple[str, ...], click.Option]]:
+def _options(command: click.Command) -> Iterator[tuple[tuple[str, ...], Option]]:
     """Yield the options of a command, or of all commands of a group, each with the names of the commands that lead to it."""
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
             yield from (((name, *names), option) for names, option in _options(inner))
     else:
         # An option without a long name, such as -o, is for a single run.
-        yield from (((), option) for option in command.params if isinstance(option, click.Option) and _key_of(option))
+        yield from (((), option) for option in command.params if isinstance(option, Option) and _key_of(option))
 
 
 def _key_of(option: click.Option) -> str:
@@ -149,8 +187,8 @@ def _check_one(option: click.Option, value: Any) -> None:
         expected, fits = "true or false", isinstance(value, bool)
     elif isinstance(option.type, _NUMBERS):
         whole = isinstance(option.type, click.types.IntParamType)
-        expected = "a whole number" if whole else "a number"
-        fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        expected = "a whole number" if whole else "a finite number"
+        fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool) and (whole or _is_finite(value))
     else:
         expected, fits = "text in quotes", isinstance(value, str)
         if option.multiple:
@@ -159,3 +197,10 @@ def _check_one(option: click.Option, value: Any) -> None:
         raise click.BadParameter(f"it must be {expected}")
     if not isinstance(option.type, click.Path):
         option.type.convert(value, option, None)
+
+
+def _is_finite(number: int | float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number beyond all that has a point
+        return False

@@ -33,7 +33,7 @@ _model_option = option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Score this ONNX model instead of the bundled one. The model card says what it must provide.",
 )
-_json_option = option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+_json_option = option("--json", "as_json", is_flag=True, found=True, help="Print JSON instead of a table.")
 _aspect_option = aspect_option(
     f"Score crops of this shape; repeatable.  [default: {', '.join(f'{width}:{height}' for width, height in DEFAULT_ASPECTS)}]",
     Heading.OTHER,
@@ -64,16 +64,19 @@ def gaze_options(command: Function) -> Function:
             type=WholeNumber(1),
             default=1,
             show_default=True,
+            found=True,
             help="Score only every Nth photo, starting with the first.",
         ),
         option(
             "--off-centre",
             is_flag=True,
+            found=True,
             help="Score a random window of each photo, 70 % of each side, instead of the whole photo.",
         ),
         option(
             "--drop-first",
             is_flag=True,
+            found=True,
             help="Leave out each viewer's first fixation, which often only shows where the start cross was.",
         ),
         _json_option,

@@ -1,22 +1,34 @@
-"""Options under headings in ``--help``. Each option names its heading where it is declared; click itself has no groups.
+"""Commands and options: click's, and what cropper says of them where they are declared.
 
-Within a heading, options appear in the order of their declaration: declare the common ones first.
+Each option names its heading in ``--help``; click itself has no groups. Within a heading, options appear in the order of their
+declaration: declare the common ones first.
+
+Each option also says whether a ``cropper.toml`` that lies in the working folder may set it. Such a file may come from a stranger,
+with the photos. It may say what is made and how it is cropped. It may not say where something is read, written or opened, or
+which machine is asked, and it may not weaken a limit or privacy.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
+
+from cropper.cli.terminal import say
 
 if TYPE_CHECKING:
     from click.types import OptionHelpExtra
 
 # The widest option that has its help beside it; the help of wider ones begins on the next line.
 COLUMN = 22
+# The key of the ``OptionsFile`` in a context's meta.
+_OPTIONS_FILE = "cropper.options_file"
 
 
 class Heading(Enum):
@@ -34,12 +46,25 @@ class Option(click.Option):
 
     Args:
         heading: where ``--help`` shows it.
+        found: whether a ``cropper.toml`` that lies in the working folder may set it: always, never, or to which values.
+            Repeatable options say always or never.
         declarations, attributes: as in ``click.Option``.
     """
 
-    def __init__(self, *declarations: Any, heading: Heading = Heading.OTHER, **attributes: Any) -> None:
+    def __init__(
+        self,
+        *declarations: Any,
+        heading: Heading = Heading.OTHER,
+        found: bool | Callable[[Any], bool] = False,
+        **attributes: Any,
+    ) -> None:
         super().__init__(*declarations, **attributes)
         self.heading = heading
+        self._found = found
+
+    def may_be_found(self, value: Any) -> bool:
+        """Return whether a file in the working folder may set the option to this value, which the option accepts."""
+        return self._found(value) if callable(self._found) else self._found
 
     def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
         """Return the default value alone: the help text gives the range in words, where a user needs it."""
@@ -48,8 +73,45 @@ class Option(click.Option):
         return extra
 
 
+@dataclass(frozen=True)
+class OptionsFile:
+    """The file that options were read from.
+
+    Attributes:
+        path: the file.
+        is_found: whether it was found in the working folder, rather than named.
+        is_silent: whether the command line names it, so that nobody needs to be told.
+    """
+
+    path: Path
+    is_found: bool
+    is_silent: bool
+
+    @staticmethod
+    def of(ctx: click.Context) -> OptionsFile | None:
+        """Return the file that was read for a command, if any."""
+        return ctx.meta.get(_OPTIONS_FILE)
+
+    def keep(self, ctx: click.Context) -> None:
+        """Keep it for the commands below."""
+        ctx.meta[_OPTIONS_FILE] = self
+
+
 class Command(click.Command):
-    """A command with its options under headings. Options without a heading of their own come last."""
+    """A command with its options under headings. Options without a heading of their own come last.
+
+    It says once which file options were read from, unless the command line names the file or asks for quiet.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        file = OptionsFile.of(ctx)
+        if file is not None and not file.is_silent:
+            # A file that was found has no say in this.
+            by_file = file.is_found and ctx.get_parameter_source("quiet") is ParameterSource.DEFAULT_MAP
+            if by_file or not ctx.params.get("quiet"):
+                say(f"{file.path}: sets options of this run; --no-config leaves it out")
+        return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for each heading that has options."""

@@ -18,12 +18,14 @@ from cropper.settings import AUTO, DEVICES, LIMITS, MEGAPIXEL, Choosing, Limits,
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+# Workers for each core where they wait for a storage most of the time.
+_JOBS_THAT_WAIT = 4
 
 
 def aspect_option(help: str, heading: Heading = Heading.MAKE) -> Decorator:
     """Add ``--aspect`` alone, with the help text and the heading that fit the command."""
     type = Pair("W:H", ":", "16:9")
-    return option("--aspect", "aspects", type=type, metavar="W:H", multiple=True, heading=heading, help=help)
+    return option("--aspect", "aspects", type=type, metavar="W:H", multiple=True, heading=heading, found=True, help=help)
 
 
 def candidates_option(command: Function) -> Function:
@@ -35,6 +37,7 @@ def candidates_option(command: Function) -> Function:
         default=Choosing.candidates,
         show_default=True,
         heading=Heading.MAKE,
+        found=True,
         help="Choose up to N boxes that differ, the best first. Some photos have fewer.",
     )(command)
 
@@ -80,6 +83,7 @@ def limits_options(command: Function) -> Function:
             "--salvage",
             is_flag=True,
             heading=Heading.PHOTOS,
+            found=True,
             help="Use the part of a truncated or damaged photo that can be decoded. Without this, the photo fails.",
         ),
         option(
@@ -90,6 +94,7 @@ def limits_options(command: Function) -> Function:
             default=LIMITS.max_pixels // MEGAPIXEL,
             show_default=True,
             heading=Heading.PHOTOS,
+            found=lambda megapixels: megapixels <= LIMITS.max_pixels // MEGAPIXEL,
             help="Refuse larger photos before decoding them, by the size in their header.",
         ),
     )(with_limits)
@@ -104,6 +109,7 @@ def jobs_option(command: Function) -> Function:
         type=WholeNumber(1),
         default=_default_jobs,
         heading=Heading.SPEED,
+        found=lambda jobs: jobs <= usable_cores() * _JOBS_THAT_WAIT,
         help="Run this many workers at once.  [default: one for each core that this process may use; with a URL four for each]",
     )(command)
 
@@ -111,7 +117,7 @@ def jobs_option(command: Function) -> Function:
 def _default_jobs() -> int:
     ctx = click.get_current_context(silent=True)
     values = ctx.params.values() if ctx is not None else ()
-    return usable_cores() * (4 if any(getattr(value, "is_remote", False) for value in values) else 1)
+    return usable_cores() * (_JOBS_THAT_WAIT if any(getattr(value, "is_remote", False) for value in values) else 1)
 
 
 def device_option(command: Function) -> Function:
@@ -136,6 +142,7 @@ def device_option(command: Function) -> Function:
         default=Settings.device,
         show_default=True,
         heading=Heading.SPEED,
+        found=True,
         help="Run the model on this device; auto uses CUDA where it works. Boxes differ a little between devices.",
     )(with_device)
 

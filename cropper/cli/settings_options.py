@@ -17,6 +17,7 @@ from cropper.settings import (
     DEFAULT_MIN_KEPT,
     DEFAULT_TARGET,
     DENSE_SHARE,
+    KEEP_ALL,
     KEEP_CHOICES,
     MOST_MARGIN,
     OTHERWISE,
@@ -72,6 +73,7 @@ def choosing_options(command: Function) -> Function:
             metavar="WxH",
             multiple=True,
             heading=Heading.MAKE,
+            found=True,
             help=f"Crop to this size in pixels; repeatable.  [default: {DEFAULT_TARGET.label}]",
         ),
         aspect_option("Crop to this shape and keep the photo's own pixels; repeatable."),
@@ -80,6 +82,7 @@ def choosing_options(command: Function) -> Function:
             type=Zoomed(),
             metavar=Zoomed.name,
             heading=Heading.CROP,
+            found=True,
             help="Tighten the crop around the subject, never below the size asked for. auto: down to the subject and --margin; "
             "MIN, such as 0.5: no further than this share of the largest crop's sides.",
         ),
@@ -88,6 +91,7 @@ def choosing_options(command: Function) -> Function:
             metavar="SHARE",
             type=Margin(),
             heading=Heading.CROP,
+            found=True,
             help=f"Leave this share (0 to {MOST_MARGIN}) of the crop's side free around the subject when zooming.  "
             f"[default: {Zoom.margin}]",
         ),
@@ -96,6 +100,7 @@ def choosing_options(command: Function) -> Function:
             metavar="SHARE",
             type=Share(),
             heading=Heading.CROP,
+            found=True,
             help="Keep at least this share (0 to 1) of what people look at when zooming.  "
             f"[default: none where a photo has a subject, else {DENSE_SHARE}]",
         ),
@@ -103,6 +108,7 @@ def choosing_options(command: Function) -> Function:
             "--otherwise",
             type=click.Choice([fit.value for fit in OTHERWISE]),
             heading=Heading.CROP,
+            found=True,
             help="Where no crop is good: pad the photo, crop its centre, keep the whole photo scaled to fit, or skip it.  "
             f"[default with --min-kept or --whole: {Choosing.otherwise.value}]",
         ),
@@ -111,6 +117,7 @@ def choosing_options(command: Function) -> Function:
             metavar="SHARE",
             type=Share(),
             heading=Heading.CROP,
+            found=True,
             help="Call a crop good only if it keeps this share (0 to 1) of what people look at. A photo where nothing stands out "
             f"has no good crop.  [default with --otherwise: {DEFAULT_MIN_KEPT}]",
         ),
@@ -118,6 +125,7 @@ def choosing_options(command: Function) -> Function:
             "--whole",
             type=click.Choice([whole.value for whole in Whole]),
             heading=Heading.CROP,
+            found=True,
             help="Call a crop good only if it cuts no head (heads), or neither a head nor the subject (subject). A subject is "
             f"whole if {WHOLE_SHARE:.0%} of it shows.",
         ),
@@ -131,6 +139,7 @@ _thumbnail_options = add_options(
         default=Settings.format,
         show_default=True,
         heading=Heading.MAKE,
+        found=True,
         help=f"Write thumbnails in this format. {KEEP_FORMAT}: the photo's own format, or PNG for {titles(_READ_ONLY, 'and')}.",
     ),
     option(
@@ -138,6 +147,7 @@ _thumbnail_options = add_options(
         metavar="N",
         type=WholeNumber(1, 100),
         heading=Heading.MAKE,
+        found=True,
         help=f"Compress {titles(_LOSSY, 'and')} at this quality, 1 to 100.  "
         f"[default: {', '.join(str(one.quality) for one in _LOSSY)}]",
     ),
@@ -145,6 +155,7 @@ _thumbnail_options = add_options(
         "--enlarge",
         is_flag=True,
         heading=Heading.MAKE,
+        found=True,
         help="Enlarge photos that are smaller than the size. Without this, their crops keep their own pixels.",
     ),
     option(
@@ -153,6 +164,7 @@ _thumbnail_options = add_options(
         default=Settings.keep,
         show_default=True,
         heading=Heading.MAKE,
+        found=lambda keep: keep != KEEP_ALL,
         help="Keep metadata: copyright keeps the photographer's name and copyright; all keeps EXIF and XMP, which include the "
         "place where a photo was taken.",
     ),
@@ -160,6 +172,7 @@ _thumbnail_options = add_options(
         "--srgb",
         is_flag=True,
         heading=Heading.MAKE,
+        found=True,
         help="Convert colours to sRGB. Without this, thumbnails keep the photo's colour profile.",
     ),
     option(
@@ -170,6 +183,7 @@ _thumbnail_options = add_options(
         default=Settings.fill,
         show_default=True,
         heading=Heading.CROP,
+        found=True,
         help="Fill the padding with a blurred copy of the photo, the colour of its edges, or a colour such as white or #336699.",
     ),
 )

@@ -35,12 +35,13 @@ if TYPE_CHECKING:
     heading=Heading.MAKE,
     help="Write the sheet to this file, in the format of its extension; - writes a JPEG to stdout.",
 )
-@option("--heat", is_flag=True, heading=Heading.MAKE, help="Show where people look, too.")
+@option("--heat", is_flag=True, heading=Heading.MAKE, found=True, help="Show where people look, too.")
 @option(
     "--columns",
     metavar="N",
     type=WholeNumber(1),
     heading=Heading.MAKE,
+    found=True,
     help="Put this many photos in a row.  [default: as many as fit a page]",
 )
 @option(
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     default=Order.LEDGER.value,
     show_default=True,
     heading=Heading.PHOTOS,
+    found=True,
     help="Show photos in the order of boxes.csv (ledger), by what their crops keep, least first (kept), or by the heads "
     "and the subjects that they cut, most first (cut).",
 )
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     default=60,
     show_default=True,
     heading=Heading.PHOTOS,
+    found=True,
     help="Show at most this many photos.",
 )
 @photos_option
