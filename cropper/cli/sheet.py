@@ -13,6 +13,7 @@ from cropper.cli.terminal import is_stdout, put, put_path
 from cropper.cli.types import WholeNumber
 from cropper.errors import UsageError
 from cropper.settings import Order
+from cropper.storage.naming import SHEET_NAME
 
 if TYPE_CHECKING:
     from cropper.settings import Limits
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     "output",
     metavar="FILE|-",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    default="sheet.jpg",
+    default=SHEET_NAME,
     show_default=True,
     heading=Heading.MAKE,
     help="Write the sheet to this file, in the format of its extension; - writes a JPEG to stdout.",
@@ -97,7 +98,7 @@ def sheet(
     with libraries_muted():
         picture = draw_sheet(selection, out, source, columns, Saliency() if heat else None, limits)
     if to_stdout:
-        put(encoded(picture, Path("sheet.jpg")))
+        put(encoded(picture, Path(SHEET_NAME)))
     else:
         save(picture, output)
         put_path(output)

@@ -15,6 +15,7 @@ from cropper.cli.options import candidates_option, limits_options
 from cropper.cli.settings_options import choosing_options
 from cropper.cli.terminal import forgiven, is_terminal, put_path, say
 from cropper.errors import UsageError
+from cropper.storage.naming import SALIENCY_ENDING
 
 if TYPE_CHECKING:
     from cropper.settings import Choosing, Limits, Target
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
     heading=Heading.MAKE,
-    help="Write the picture to this file, in the format of its extension.  [default: ./NAME.saliency.png]",
+    help=f"Write the picture to this file, in the format of its extension.  [default: ./NAME{SALIENCY_ENDING}]",
 )
 @option("--open", "open_it", is_flag=True, heading=Heading.MAKE, help="Open the picture in the system's viewer.")
 @limits_options
@@ -57,7 +58,7 @@ def show(
     from cropper.imaging.opencv import libraries_muted
     from cropper.views.picture import look_at, picture_of, preview_of, save
 
-    path = output or Path(f"{image.stem}.saliency.png")
+    path = output or Path(image.stem + SALIENCY_ENDING)
     if path.exists() and path.samefile(image):
         raise UsageError("the picture would overwrite the photo", path=path, remedy="give another name with -o")
     with libraries_muted():

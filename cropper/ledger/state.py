@@ -12,10 +12,10 @@ from cropper.errors import OutputError, UsageError, remedy_for
 from cropper.ledger.table import HEADER
 from cropper.storage.access import place
 from cropper.storage.atomic import replacing
+from cropper.storage.naming import STATE_FOLDER as STATE_FOLDER
 from cropper.storage.places import Place
 
 TABLE_NAME = "boxes.csv"
-STATE_FOLDER = ".cropper"
 # In the state folder: holds a folder for each shard.
 SHARDS_FOLDER = "shards"
 

@@ -6,6 +6,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cropper.image_formats import FORMAT_OF, PHOTO_EXTENSIONS, output_format
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
 
 # Bytes of a file name that every file system in use allows.
 _LONGEST_NAME = 255
+
+# In an OUT: the folder with what a second run needs. A walk knows an OUT by it.
+STATE_FOLDER = ".cropper"
+# What other commands write: the picture of ``cropper show``, the sheet, and the folder with the pictures of the review page.
+SALIENCY_ENDING = ".saliency.png"
+SHEET_NAME = "sheet.jpg"
+REVIEW_FOLDER = "review_files"
 
 # The name of a thumbnail that is not complete yet.
 TEMPORARY_NAME = re.compile(r"\.cropper-(?:([0-9]+-of-[0-9]+)\.)?[0-9]+(?:\.[0-9a-f]+)?\.part")
@@ -31,34 +39,83 @@ def paths_of(targets: tuple[Target, ...], folder: str, name: str) -> tuple[str, 
     return (path,) if len(targets) == 1 else tuple(join(target.label.replace(":", "-"), path) for target in targets)
 
 
-def names_of(photos: tuple[str, ...], format: str) -> dict[str, str]:
+def is_product(name: str) -> bool:
+    """Whether a file has a name that ``cropper show`` or ``cropper sheet`` gives: it is no photo."""
+    return name.endswith(SALIENCY_ENDING) or name == SHEET_NAME
+
+
+def names_of(photos: tuple[str, ...], format: str, folders: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the output name of every photo of a folder, no two alike, even on a file system that ignores case.
 
     A photo that keeps its format keeps its name. A photo that changes format changes its extension: ``a.png`` becomes ``a.webp``.
     If several photos would become ``a.webp``, each of them gets a second extension instead: ``a.png.webp``. A name that would be
-    too long loses the end of its stem.
+    too long loses the end of its stem. Takes time in proportion to the number of names.
+
+    Args:
+        photos: their names.
+        format: of the thumbnails, or to keep the photos' own.
+        folders: the names of the folders beside them, whose outputs have the names of ``folders_of``.
     """
-    wanted = {}
-    for name in photos:
-        stem, extension = os.path.splitext(name)
-        new = output_format(name, format)
-        wanted[name] = name if FORMAT_OF.get(extension.lower()) == new else _fitting(stem, f".{new}")
+    wanted = {name: _wanted(name, format) for name in photos}
+    taken = {_alike(output) for output in folders_of(folders, photos, format).values()}
     times = Counter(_alike(output) for output in wanted.values())
-    taken: set[str] = set()
+    times.update(taken)
+    free: dict[str, int] = {}
     result = {}
     # Unchanged names go first: no photo that changes format can take them.
     for name in sorted(photos, key=lambda name: (wanted[name] != name, name)):
         output = wanted[name]
         if output != name and times[_alike(output)] > 1:
             output = _fitting(name, f".{output_format(name, format)}")
-        stem, extension = os.path.splitext(output)
-        again = 2
-        while _alike(output) in taken:
-            output = _fitting(stem, f"~{again}{extension}")
-            again += 1
-        taken.add(_alike(output))
-        result[name] = output
+        result[name] = _taking(*os.path.splitext(output), taken, free)
     return result
+
+
+def folders_of(folders: tuple[str, ...], photos: tuple[str, ...], format: str) -> dict[str, str]:
+    """Return the name that each folder has in OUT, no two alike and none that of a photo which keeps its name.
+
+    A folder keeps its name if it can: of ``Trip`` and ``trip`` the second becomes ``trip~2``.
+
+    Args:
+        folders: the names of the folders in one folder.
+        photos: the names of the photos beside them.
+        format: of the thumbnails, or to keep the photos' own.
+    """
+    if not folders:
+        return {}
+    kept = {_alike(name) for name in photos if _wanted(name, format) == name}
+    # A folder that has to change its name does not take that of another.
+    taken = kept.union(_alike(name) for name in folders)
+    free: dict[str, int] = {}
+    result = {}
+    for name in sorted(folders):
+        if _alike(name) in kept:
+            result[name] = _taking(name, "", taken, free)
+        else:
+            result[name] = name
+            kept.add(_alike(name))
+    return result
+
+
+def folder_in_out(path: str, renamed: Mapping[str, str]) -> str:
+    """Return where the thumbnails of a folder's photos go, relative to OUT.
+
+    Args:
+        path: the folder, relative to IN.
+        renamed: such paths -> relative to OUT, of the folders that have another name there.
+    """
+    above = path
+    while renamed and above:
+        if above in renamed:
+            return renamed[above] + path[len(above) :]
+        above = above.rpartition("/")[0]
+    return path
+
+
+def _wanted(name: str, format: str) -> str:
+    stem, extension = os.path.splitext(name)
+    new = output_format(name, format)
+    return name if FORMAT_OF.get(extension.lower()) == new else _fitting(stem, f".{new}")
 
 
 def names_one_by_one(photos: tuple[str, ...], format: str) -> dict[str, str]:
@@ -84,6 +141,31 @@ def names_one_by_one(photos: tuple[str, ...], format: str) -> dict[str, str]:
 def _alike(name: str) -> str:
     """Return a key that is equal for names that some file systems take for one: they differ in case or in composed letters."""
     return unicodedata.normalize("NFC", name.casefold())
+
+
+def _taking(stem: str, extension: str, taken: set[str], free: dict[str, int]) -> str:
+    """Return a name that nobody has taken, and take it: the stem and the extension, else with ``~2``, ``~3``, ... between them.
+
+    Args:
+        stem: of the name.
+        extension: of the name, with the dot, or empty.
+        taken: what ``_alike`` gives for the names that are taken.
+        free: for what is before the number, the first number that may be free. It spares each name the way of those before.
+    """
+    output = stem + extension
+    digits = 1
+    while _alike(output) in taken:
+        highest = 10**digits - 1
+        ending = f"~{highest}{extension}"
+        begins = _alike(_fitting(stem, ending))
+        number = free.get(begins, max(2, 10 ** (digits - 1)))
+        if number > highest:
+            digits += 1
+            continue
+        free[begins] = number + 1
+        output = _fitting(stem, f"~{number}{extension}")
+    taken.add(_alike(output))
+    return output
 
 
 def _fitting(stem: str, ending: str) -> str:

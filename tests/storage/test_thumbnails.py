@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from cropper import OutputError
 from cropper.image_formats import output_format
 from cropper.settings import Target
-from cropper.storage.naming import names_of, paths_of
+from cropper.storage import naming
+from cropper.storage.naming import folder_in_out, folders_of, names_of, paths_of
 from cropper.storage.thumbnails import are_up_to_date, stamp, write
 
 FORMATS = st.sampled_from(["keep", "jpg", "png", "webp", "avif"])
@@ -62,6 +64,69 @@ def test_names_stay_as_short_as_file_systems_need(length: int, letter: str, form
 def test_output_names_examples(names: tuple[str, ...], format: str, expected: list[str]) -> None:
     outputs = names_of(names, format)
     assert [outputs[name] for name in names] == expected
+
+
+@given(st.lists(NAMES, unique=True, max_size=8), st.lists(NAMES, unique=True, max_size=8), FORMATS)
+def test_no_photo_and_no_folder_get_one_output(photos: list[str], folders: list[str], format: str) -> None:
+    outputs = names_of(tuple(photos), format, tuple(folders))
+    beside = folders_of(tuple(folders), tuple(photos), format)
+    assert (set(outputs), set(beside)) == (set(photos), set(folders))
+    assert len({output.casefold() for output in (*outputs.values(), *beside.values())}) == len(photos) + len(folders)
+    plain = names_of(tuple(photos), format)
+    if {name.casefold() for name in folders}.isdisjoint(output.casefold() for output in plain.values()):
+        assert outputs == plain or len({name.casefold() for name in folders}) < len(folders)
+
+
+@pytest.mark.parametrize(
+    ("photos", "folders", "expected", "beside"),
+    [
+        (("a.jpg",), ("a", "b.jpg"), ["a.jpg"], ["a", "b.jpg"]),
+        ((), ("Trip", "trip"), [], ["Trip", "trip~2"]),
+        ((), ("Trip", "trip", "trip~2"), [], ["Trip", "trip~3", "trip~2"]),
+        (("album.gif",), ("album.png",), ["album.gif.png"], ["album.png"]),
+        (("a.gif", "b.jpg"), ("A.PNG", "B.jpg"), ["a.gif.png", "b.jpg"], ["A.PNG", "B.jpg~2"]),
+    ],
+)
+def test_folders_are_kept_apart_as_files_are(
+    photos: tuple[str, ...], folders: tuple[str, ...], expected: list[str], beside: list[str]
+) -> None:
+    outputs = names_of(photos, "keep", folders)
+    assert [outputs[name] for name in photos] == expected
+    renamed = folders_of(folders, photos, "keep")
+    assert [renamed[name] for name in folders] == beside
+
+
+def test_what_lies_in_a_renamed_folder_goes_with_it() -> None:
+    renamed = {"trip": "trip~2", "trip/A": "trip~2/A~2"}
+    assert [folder_in_out(path, renamed) for path in ("", "Trip/a", "trip", "trip/b/c", "trip/A/d", "trips")] == [
+        "",
+        "Trip/a",
+        "trip~2",
+        "trip~2/b/c",
+        "trip~2/A~2/d",
+        "trips",
+    ]
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_names_alike_take_time_in_proportion_to_their_number(monkeypatch: pytest.MonkeyPatch, long: bool) -> None:
+    alike = naming._alike
+    calls = itertools.count()
+
+    def counted(name: str) -> str:
+        next(calls)
+        return alike(name)
+
+    def tries(bits: int) -> int:
+        letters = zip("abcdefghijkl"[:bits], "ABCDEFGHIJKL"[:bits], strict=True)
+        names = tuple(f"{''.join(case)}{'x' * (251 - bits) if long else ''}.jpg" for case in itertools.product(*letters))
+        begun = next(calls)
+        both = (names_of(names, "keep"), folders_of(names, (), "keep"))
+        assert all(len({output.casefold() for output in outputs.values()}) == len(names) for outputs in both)
+        return next(calls) - begun
+
+    monkeypatch.setattr(naming, "_alike", counted)
+    assert tries(11) < 16 * tries(8)  # for eight times the names; 64 if each passed all before it
 
 
 def test_format_kept_is_the_photos_own_or_png() -> None:

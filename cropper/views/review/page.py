@@ -30,8 +30,9 @@ from cropper.ledger.state import TABLE_NAME, photos_of
 from cropper.ledger.table import FAILED, Row, read_rows
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.settings import LIMITS, WHOLE_SHARE, Limits
+from cropper.storage.naming import REVIEW_FOLDER
 from cropper.views import heatmap
-from cropper.views.review.pictures import FOLDER, HOW_MADE, make_pictures, name_of, pictures_of, remove_others, write_file
+from cropper.views.review.pictures import HOW_MADE, make_pictures, name_of, pictures_of, remove_others, write_file
 
 PAGE = "review.html"
 # A file in our folder that records how its pictures were made: another model would give another heat.
@@ -112,12 +113,12 @@ def write_page(out: Path, source: Path | None, jobs: int, limits: Limits = LIMIT
     command = _command(out, photos_folder, tuple(sizes))
     write_file(out / PAGE, _page(out, command, tuple(sizes), [text for _, text in entries]))
     with suppress(OSError):  # the page is written; old pictures do no harm
-        remove_others(out / FOLDER, pictures)
+        remove_others(out / REVIEW_FOLDER, pictures)
 
 
 def _take_over(out: Path) -> None:
     """Check that the page and its folder are ours or missing, and remove pictures that were made in another way."""
-    page, folder = out / PAGE, out / FOLDER
+    page, folder = out / PAGE, out / REVIEW_FOLDER
     try:
         if page.exists():
             with page.open("rb") as file:
@@ -215,7 +216,7 @@ def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str]) -
         # The browser's storage key for this page: pages opened from disk may all count as one site.
         "key": hashlib.sha256(os.fsencode(absolute)).hexdigest()[:16],
         "title": printable(os.path.basename(absolute)),
-        "folder": FOLDER,
+        "folder": REVIEW_FOLDER,
         "sizes": sizes,
         "colours": ["#{2:02x}{1:02x}{0:02x}".format(*heatmap.colour_of(number)) for number in range(_COLOURS)],
         "byHand": BY_HAND,
