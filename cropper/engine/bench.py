@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
+import stat
 import sys
 import time
 from collections import defaultdict
@@ -27,7 +27,7 @@ from cropper.choosing.view import view_of
 from cropper.engine.batch import run_batch
 from cropper.engine.pipeline import BATCH_SIZE
 from cropper.engine.stages import pixels_needed, pixels_to_fill, thumbnail_of
-from cropper.errors import CropperError, UsageError, reading
+from cropper.errors import CropperError, PhotoError, UsageError, reading
 from cropper.geometry import largest_size
 from cropper.image_formats import output_format
 from cropper.imaging.decode import decode_or_salvage, reduction
@@ -40,6 +40,7 @@ from cropper.model.look import OpenedPhoto, infer_maps, model_input_of, read_hea
 from cropper.model.saliency import Saliency
 from cropper.settings import Settings
 from cropper.storage import thumbnails
+from cropper.storage.local import LocalPlace
 from cropper.storage.naming import paths_of
 
 Item = TypeVar("Item")
@@ -106,7 +107,7 @@ def measure(files: list[Path], settings: Settings, jobs: int, rounds: int, scrat
     # A batch walks a folder, so the sample gets one of its own.
     copies = [source / f"{number:06}{file.suffix}" for number, file in enumerate(files)]
     for file, copy in zip(files, copies, strict=True):
-        with suppress(OSError):  # then the copy is missing and counts as a photo that cannot be read
+        with suppress(OSError, PhotoError):  # then the copy is missing and counts as a photo that cannot be read
             _link_or_copy(file, copy)
             copy.read_bytes()  # so that every run finds it in the system's cache
     cv2.setNumThreads(1)
@@ -223,9 +224,11 @@ def _timed(call: Callable[..., Result], *arguments: Any) -> tuple[Result, float]
 
 def _link_or_copy(file: Path, copy: Path) -> None:
     try:
-        os.link(file.resolve(), copy)
+        os.link(file.resolve(), copy, follow_symlinks=False)
     except OSError:
-        shutil.copyfile(file, copy)
+        copy.write_bytes(LocalPlace(file).read()[0])
+    if not stat.S_ISREG(os.lstat(copy).st_mode):  # what was a photo in the walk is a pipe by now
+        copy.unlink()
 
 
 def _peak_bytes() -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
@@ -12,13 +12,12 @@ from typing import BinaryIO
 
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.pipeline import Pipeline
-from cropper.errors import CropperError, PhotoError
 from cropper.image_formats import PHOTO_EXTENSIONS
 from cropper.ledger.focus_file import Given, focus_for
 from cropper.model.saliency import Saliency
 from cropper.settings import Settings
 from cropper.storage.local import LocalPlace
-from cropper.storage.walk import walk
+from cropper.storage.places import join
 
 # Paths to read ahead of the pipeline.
 _AHEAD = 64
@@ -29,7 +28,16 @@ class _End:
     """After the last path."""
 
 
-_Found = str | tuple[str, CropperError] | BaseException | _End
+@dataclass(frozen=True)
+class _Photo:
+    """A photo, or with ``report`` what there is to say of a folder."""
+
+    path: str  # as it was given, or below a folder that was
+    file: LocalPlace
+    report: Done | None = None
+
+
+_Found = _Photo | BaseException | _End
 
 
 def stream(
@@ -58,20 +66,31 @@ def stream(
 
 
 def split(stream: BinaryIO, separator: bytes) -> Iterator[str]:
-    """Split a stream of bytes into paths, and yield each as soon as its separator comes. Leaves out empty ones."""
-    rest = b""
+    """Split a stream of bytes into paths, and yield each as soon as its separator comes. Leaves out empty ones.
+
+    Takes time in proportion to the bytes, however far apart the separators are: a chunk is looked at once.
+
+    Args:
+        stream: a file with a number, from which chunks are read.
+        separator: one byte.
+    """
+    parts: list[bytes] = []  # of the path whose separator is yet to come
     while chunk := os.read(stream.fileno(), _CHUNK):
-        *whole, rest = (rest + chunk).split(separator)
-        yield from (os.fsdecode(path) for path in whole if path)
-    if rest:
-        yield os.fsdecode(rest)
+        *ended, rest = chunk.split(separator)
+        for end in ended:
+            if path := b"".join((*parts, end)):
+                yield os.fsdecode(path)
+            parts.clear()
+        parts.append(rest)
+    if path := b"".join(parts):
+        yield os.fsdecode(path)
 
 
 def _find(paths: Iterable[str], found: Queue[_Found], pipeline: Pipeline) -> None:
     """On a thread of its own: pass every photo's path to the pipeline, then the end or the error that ended the paths."""
     try:
-        for path in _photos(paths):
-            found.put(path)
+        for photo in _photos(paths):
+            found.put(photo)
             pipeline.wake()
         found.put(_End())
     except BaseException as error:
@@ -79,16 +98,18 @@ def _find(paths: Iterable[str], found: Queue[_Found], pipeline: Pipeline) -> Non
     pipeline.wake()
 
 
-def _photos(paths: Iterable[str]) -> Iterator[str | tuple[str, PhotoError]]:
+def _photos(paths: Iterable[str]) -> Iterator[_Photo]:
     for path in paths:
+        given = LocalPlace(Path(path))
         if not os.path.isdir(path):
-            yield path
+            yield _Photo(path, given)
             continue
-        for folder in walk(Path(path), PHOTO_EXTENSIONS):
+        for folder in given.walk(PHOTO_EXTENSIONS):
             inside = os.path.join(path, folder.path) if folder.path else path
-            if folder.error is not None:
-                yield inside, folder.error
-            yield from (os.path.join(inside, name) for name in folder.photos)
+            if folder.error is not None or folder.is_out:
+                yield _Photo(inside, given, Done(inside, error=folder.error, is_out=folder.is_out))
+            for name in folder.photos:
+                yield _Photo(os.path.join(inside, name), given / join(folder.path, name))
 
 
 def _jobs(found: Queue[_Found], settings: Settings, given: Given) -> Iterator[Job | Finished | None]:
@@ -103,9 +124,9 @@ def _jobs(found: Queue[_Found], settings: Settings, given: Given) -> Iterator[Jo
             return
         if isinstance(item, BaseException):
             raise item
-        if isinstance(item, tuple):
-            yield Finished(number, Done(item[0], error=item[1]))
+        if item.report is not None:
+            yield Finished(number, item.report)
         else:
-            foci = tuple(focus_for(given, item, target.label) for target in settings.targets)
-            yield Job(number=number, path=item, file=LocalPlace(Path(item)), outputs=("",) * len(settings.targets), given=foci)
+            foci = tuple(focus_for(given, item.path, target.label) for target in settings.targets)
+            yield Job(number=number, path=item.path, file=item.file, outputs=("",) * len(settings.targets), given=foci)
         number += 1

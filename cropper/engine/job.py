@@ -30,6 +30,7 @@ class Done:
         error: why the photo failed or the folder could not be listed, or None.
         passed_over: how many files in the folder are not photos.
         fits: how the photo was fitted into each shape that was made.
+        is_out: whether the folder is the OUT of a run, and was not walked.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Done:
     error: CropperError | None = None
     passed_over: int = 0
     fits: tuple[Fit, ...] = ()
+    is_out: bool = False
 
 
 @dataclass(frozen=True)

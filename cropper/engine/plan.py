@@ -17,7 +17,7 @@ from cropper.ledger.session import Session
 from cropper.ledger.shards import Shard
 from cropper.ledger.table import OK, Row
 from cropper.settings import Settings, Target
-from cropper.storage.naming import names_of, names_one_by_one, paths_of, temporary_name
+from cropper.storage.naming import folder_in_out, folders_of, names_of, names_one_by_one, paths_of, temporary_name
 from cropper.storage.places import Place, Version, join, order
 
 
@@ -66,17 +66,25 @@ def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
         CropperError: if IN cannot be listed, or a folder in it for a reason that would meet every folder.
     """
     numbers = count()
+    renamed: dict[str, str] = {}  # folders with another name in OUT
     for folder in plan.source.walk(PHOTO_EXTENSIONS, leave_out=plan.out):
         if folder.error is not None:
             raise_if_for_all(folder.error)
-        if folder.error is not None or folder.others:
-            yield Finished(next(numbers), Done(folder.path, error=folder.error, passed_over=folder.others))
-        naming = names_one_by_one if folder.in_pieces else names_of
-        names = naming(folder.photos, plan.settings.format)
+        if folder.error is not None or folder.others or folder.is_out:
+            report = Done(folder.path, error=folder.error, passed_over=folder.others, is_out=folder.is_out)
+            yield Finished(next(numbers), report)
+        here, format = folder_in_out(folder.path, renamed), plan.settings.format
+        for name, other in folders_of(folder.subfolders, folder.photos, format).items():
+            if name != other:
+                renamed[join(folder.path, name)] = join(here, other)
+        if folder.in_pieces:
+            names = names_one_by_one(folder.photos, format)
+        else:
+            names = names_of(folder.photos, format, folder.subfolders)
         for name, version in zip_longest(folder.photos, folder.versions):
             path = join(folder.path, name)
             if plan.shard is None or plan.shard.holds(path):
-                outputs = paths_of(plan.settings.targets, folder.path, names[name])
+                outputs = paths_of(plan.settings.targets, here, names[name])
                 yield _planned(plan, session, next(numbers), path, outputs, version)
 
 

@@ -24,6 +24,8 @@ class Counts:
     folders_failed: int = 0
     passed_over: int = 0
     by_hand: int = 0
+    outs: int = 0
+    first_out: str = ""
     fits: Counter[Fit] = field(default_factory=Counter)
 
     def add(self, done: Done) -> None:
@@ -31,6 +33,9 @@ class Counts:
         from cropper.choosing.decide import BY_HAND
 
         self.passed_over += done.passed_over
+        if done.is_out:
+            self.first_out = self.first_out or done.path
+            self.outs += 1
         self.fits.update(done.fits)
         if not done.unchanged:
             self.by_hand += sum(row.message == BY_HAND for row in done.rows)
@@ -77,6 +82,12 @@ class Counts:
             line += f"; {_count(self.passed_over, 'other file')} passed over"
         line += f"; {seconds:.1f} s"
         return f"{line}, {self.made / seconds:.0f} photos/s" if self.made else line
+
+
+def outs_left_out(first: str, outs: int) -> str:
+    """Say in one line that the walk passed over folders which are the OUT of a run: the first one, and how many there are."""
+    others = f", and so are {outs - 1} more such folders" if outs > 2 else ", and so is 1 more such folder" if outs == 2 else ""
+    return f"{first}: left out, since it holds what 'cropper batch' made{others}"
 
 
 def place_in_walk(done: Done) -> list[tuple[bool, str]]:

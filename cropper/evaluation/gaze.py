@@ -22,6 +22,7 @@ from cropper.imaging.decode import decode
 from cropper.imaging.header import Header, probe
 from cropper.imaging.opencv import cv2
 from cropper.imaging.resize import on_white
+from cropper.storage.local import LocalPlace
 
 TABLE = "fixations.csv"
 COLUMNS = ("image", "subject", "order", "x", "y")
@@ -211,8 +212,8 @@ def pixels_of(path: Path) -> NDArray[np.uint8]:
 
 
 def _open(path: Path) -> tuple[bytes, Header]:
+    data, _ = LocalPlace(path).read()
     with reading(path):
-        data = path.read_bytes()
         return data, probe(data)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from cropper.errors import RUN_AGAIN, CropperError, DependencyError, OutputError, PhotoError, UsageError
 from cropper.image_formats import MIME_OF
 from cropper.storage.listing import GOOGLE, S3, is_one_of, pages_of, version_of
+from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, is_product
 from cropper.storage.places import Folder, Place, Version, join
 from cropper.storage.retries import as_disk_error, one_line, retried
 
@@ -87,26 +88,37 @@ class BucketPlace:
             subfolders: list[str] = []
             photos: list[tuple[str, Version]] = []
             others = 0
-            in_pieces = False
+            is_of_review = relative.rpartition("/")[2] == REVIEW_FOLDER
+            in_pieces = is_out = False
             for page in here._pages(is_root=not relative):
                 for name, version in page:
+                    if name == STATE_FOLDER and version is None and relative:
+                        is_out = True
                     if name.startswith("."):
                         continue
                     if not name:
                         others += 1  # a key with two slashes: no file can have that name
                     elif version is None:
                         if here / name != leave_out:
-                            subfolders.append(join(relative, name))
+                            subfolders.append(name)
+                    elif is_product(name) or is_of_review:
+                        others += 1
                     elif os.path.splitext(name)[1].lower() in extensions:
                         photos.append((name, version))
                     else:
                         others += 1
+                if is_out:  # its name sorts before those of nearly all photos
+                    break
                 if len(photos) > MAX_PHOTOS:
                     in_pieces = True
                     yield _folder(relative, photos, others, in_pieces)
                     photos, others = [], 0
-            yield _folder(relative, photos, others, in_pieces)
-            upcoming += sorted(subfolders, reverse=True)
+            if is_out:
+                yield Folder(relative, is_out=True)
+                continue
+            subfolders = [] if is_of_review else sorted(subfolders)
+            yield _folder(relative, photos, others, in_pieces, tuple(subfolders))
+            upcoming += [join(relative, name) for name in reversed(subfolders)]
 
     def check_stays_in(self, output: str) -> None:
         """Do nothing: a bucket has no links."""
@@ -245,6 +257,8 @@ class BucketPlace:
         return OutputError(f"cannot be written ({one_line(error)})", path=self, remedy=RUN_AGAIN)
 
 
-def _folder(path: str, photos: list[tuple[str, Version]], others: int, in_pieces: bool) -> Folder:
+def _folder(
+    path: str, photos: list[tuple[str, Version]], others: int, in_pieces: bool, subfolders: tuple[str, ...] = ()
+) -> Folder:
     names, versions = tuple(name for name, _ in photos), tuple(version for _, version in photos)
-    return Folder(path, names, others, versions=versions, in_pieces=in_pieces)
+    return Folder(path, names, others, versions=versions, in_pieces=in_pieces, subfolders=subfolders)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
-from cropper.errors import PhotoError, reading
+from cropper.errors import reading
 from cropper.storage import thumbnails
+from cropper.storage.opening import open_below, open_file
 from cropper.storage.places import Folder, Place, Version, is_inside
 from cropper.storage.walk import walk
-
-# Where the system keeps what a shell opens for ``<(command)``.
-_OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
 
 
 @dataclass(frozen=True)
 class LocalPlace:
-    """A folder or a file of this machine; ``places.Place`` describes each method."""
+    """A folder or a file of this machine; ``places.Place`` describes each method.
+
+    Attributes:
+        path: its path.
+        root: the folder that it was found in; its file is read only if it lies below. None for what the user named.
+    """
 
     path: Path
+    root: Path | None = field(default=None, compare=False)
 
     def __truediv__(self, name: str) -> LocalPlace:
-        return LocalPlace(self.path / name)
+        return LocalPlace(self.path / name, self.root or self.path)
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
@@ -72,9 +76,8 @@ class LocalPlace:
         return _version(os.stat(self.path))
 
     def read(self, known: Version | None = None) -> tuple[bytes, Version]:
-        """Read a whole photo. Raises PhotoError if it cannot be read, or is not a regular file."""
-        _check_is_regular(self.path)
-        with reading(self.path), self.path.open("rb") as opened:
+        """Read a whole photo. Raises PhotoError if it cannot be read, is not a regular file, or lies outside its folder."""
+        with reading(self.path), self._opened() as opened:
             status = os.fstat(opened.fileno())
             return opened.read(), _version(status)
 
@@ -91,20 +94,18 @@ class LocalPlace:
         """Remove a thumbnail, if it is there. Raises OutputError if it cannot be removed."""
         thumbnails.remove(self.path)
 
+    def _opened(self) -> BinaryIO:
+        if self.root is None:
+            return open_file(self.path)
+        return open_below(self.root, _names(self.path, self.root))
+
+
+def _names(path: Path, root: Path) -> tuple[str, ...]:
+    try:
+        return path.relative_to(root).parts
+    except ValueError:  # an absolute path in the place of a name
+        return ()
+
 
 def _version(status: os.stat_result) -> Version:
     return Version(status.st_size, status.st_mtime_ns, f"{status.st_mtime_ns}-{status.st_size}")
-
-
-def _check_is_regular(file: Path) -> None:
-    """Refuse files that a reader would wait for or read without end: pipes with no writer, sockets, devices.
-
-    A shell's ``<(command)`` is a pipe too, but it has a writer.
-
-    Raises:
-        PhotoError: if it is not a regular file.
-    """
-    with reading(file):
-        mode = os.stat(file).st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode) and file.parent not in _OPEN_FILES:
-        raise PhotoError("it is not a regular file but a pipe, a socket or a device", remedy="give the photo itself")

@@ -53,7 +53,7 @@ class Place(Protocol):
     def walk(self, extensions: frozenset[str], leave_out: Place | None = None) -> Iterator[Folder]:
         """Walk the folder: the photos of each folder sorted by name, then its subfolders sorted by name.
 
-        Hidden files and folders are left out.
+        Hidden files and folders are left out, and so are folders that are the OUT of a run, but for the folder itself.
 
         Args:
             extensions: of photos' names, in lower case, with the dot.
@@ -154,6 +154,8 @@ class Folder:
         error: why it could not be listed, or None.
         versions: the version of each photo, where the listing gives it; else empty.
         in_pieces: whether the walk gives more photos of this folder in another ``Folder``.
+        subfolders: the names of the folders in it that the walk comes to, sorted; those of all pieces with the last one.
+        is_out: whether it is the OUT of a run, and the walk passes over it and all that it holds.
     """
 
     path: str
@@ -162,6 +164,8 @@ class Folder:
     error: PhotoError | None = None
     versions: tuple[Version, ...] = ()
     in_pieces: bool = False
+    subfolders: tuple[str, ...] = ()
+    is_out: bool = False
 
 
 def join(folder: str, name: str) -> str:

@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cropper.errors import PhotoError
+from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, is_product
+from cropper.storage.opening import folder_below, names_below
 from cropper.storage.places import Folder, is_inside, join
 
 
 def walk(root: Path, extensions: frozenset[str], leave_out: Path | None = None) -> Iterator[Folder]:
     """Walk a folder: the photos of each folder sorted by name, then its subfolders sorted by name.
 
-    Leaves out hidden files and folders, symbolic links that lead out of the root or up to a folder that holds them, and all that
-    lies in ``leave_out``, even where a link leads there.
+    Each folder comes once, whatever links and mounts lead to it: as itself, not by a link. Hidden ones come by the first link.
+
+    Leaves out hidden files and folders, symbolic links that lead out of the root, and all that lies in ``leave_out`` or another
+    OUT, even where a link leads there. The root is walked whatever it is.
 
     Args:
         root: the folder to walk.
@@ -23,37 +27,82 @@ def walk(root: Path, extensions: frozenset[str], leave_out: Path | None = None) 
     """
     real_root = os.path.realpath(root)
     real_out = os.path.realpath(leave_out) if leave_out is not None else None
-    # Folders to list, the next one last: relative path, path, and the real paths of the folder and of those above it.
-    upcoming: list[tuple[str, str, tuple[str, ...]]] = [("", os.fspath(root), (real_root,))]
+    seen: set[int | str] = set()
+    # Folders to list, the next one last: relative path and real path.
+    upcoming = [("", real_root)]
     while upcoming:
-        relative, path, above = upcoming.pop()
+        relative, real = upcoming.pop()
         photos: list[str] = []
         others = 0
-        subfolders: list[tuple[str, str, tuple[str, ...]]] = []
+        subfolders: list[tuple[str, str]] = []
+        is_out = False
+        # The files in it are counted, and none is a photo.
+        is_of_review = bool(relative) and os.path.basename(real) == REVIEW_FOLDER
         try:
-            with os.scandir(path) as entries:
+            with folder_below(real_root, names_below(real, real_root)) as here, os.scandir(here) as entries:
+                identity = _identity(os.stat(here), real)
+                if identity in seen:
+                    continue
+                seen.add(identity)
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    name = entry.name
+                    if name == STATE_FOLDER and relative:
+                        is_out = True
+                        break
+                    if name.startswith("."):
                         continue
+                    path = os.path.join(real, name)
                     if entry.is_symlink():
                         # Ask about the path: the entry of a link to itself would raise.
-                        real = os.path.realpath(entry.path)
-                        is_folder, is_file = os.path.isdir(real), os.path.isfile(real)
+                        path = os.path.realpath(path)
+                        is_folder, is_file = os.path.isdir(path), os.path.isfile(path)
+                        if not is_inside(path, real_root) or _is_in_an_out(path, real_root):
+                            continue
+                        if is_folder and _comes_as_itself(path, real_root):
+                            continue
                     else:
-                        real = os.path.join(above[-1], entry.name)
                         is_folder, is_file = entry.is_dir(), entry.is_file()
-                    if not is_inside(real, real_root) or (real_out is not None and is_inside(real, real_out)):
+                    if real_out is not None and is_inside(path, real_out):
                         continue
                     if is_folder:
-                        if real not in above:
-                            subfolders.append((join(relative, entry.name), entry.path, (*above, real)))
-                    elif is_file and os.path.splitext(entry.name)[1].lower() in extensions:
-                        photos.append(entry.name)
+                        subfolders.append((name, path))
+                    elif is_file and not is_of_review and _extension(name) in extensions and not is_product(name):
+                        photos.append(name)
                     else:
                         others += 1
         except OSError as error:
             reason = f"the folder cannot be listed ({error.strerror})"
-            yield Folder(relative, error=PhotoError(reason, path=path, remedy="check its permissions"))
+            yield Folder(relative, error=PhotoError(reason, path=root / relative, remedy="check its permissions"))
             continue
-        yield Folder(relative, tuple(sorted(photos)), others)
-        upcoming += sorted(subfolders, reverse=True)
+        if is_out:
+            yield Folder(relative, is_out=True)
+            continue
+        if is_of_review:
+            subfolders = []
+        subfolders.sort()
+        yield Folder(relative, tuple(sorted(photos)), others, subfolders=tuple(name for name, _ in subfolders))
+        upcoming += [(join(relative, name), path) for name, path in reversed(subfolders)]
+
+
+def _extension(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _identity(status: os.stat_result, real: str) -> int | str:
+    """Return what tells a folder from all others: device and inode, or the real path on systems that have no inodes."""
+    return status.st_dev << 64 | status.st_ino if status.st_ino else real
+
+
+def _comes_as_itself(real: str, real_root: str) -> bool:
+    """Whether the walk comes to a folder below the root without a link: neither it nor a folder above it is hidden."""
+    return not any(name.startswith(".") for name in names_below(real, real_root))
+
+
+def _is_in_an_out(real: str, real_root: str) -> bool:
+    """Whether the folder above a file or a folder is an OUT, or one further up is; the root does not count."""
+    above = os.path.dirname(real)
+    while len(above) > len(real_root):
+        if os.path.lexists(os.path.join(above, STATE_FOLDER)):
+            return True
+        above = os.path.dirname(above)
+    return False

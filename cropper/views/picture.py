@@ -17,6 +17,7 @@ from cropper.imaging.resize import on_white, resized
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import DONE, LIMITS, Choosing, Limits, Target
+from cropper.storage.local import LocalPlace
 from cropper.views import heatmap
 
 # Bounds of the long side of a picture, in pixels: enough for lines and words, not more than a screen has.
@@ -62,7 +63,7 @@ def look_at(
         ModelError: if the model cannot be loaded.
     """
     with reading(path):
-        photo = open_photo(path.read_bytes(), _size_to_draw, limits)
+        photo = open_photo(LocalPlace(path).read()[0], _size_to_draw, limits)
     header = photo.header
     (maps,) = infer_maps([photo], Saliency())
     view = view_of(maps)

@@ -24,6 +24,7 @@ from cropper.model.inputs import share_needed
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import LIMITS, Limits
+from cropper.storage.local import LocalPlace
 from cropper.views import heatmap
 from cropper.views.lettering import lettered, text_width, wrapped, write, write_line
 from cropper.views.selection import Selection, SheetPhoto, share_of
@@ -134,7 +135,7 @@ def _cell_of(
             continue
         if row.output:
             with suppress(PhotoError):  # then the crop is cut from the original
-                cell.crops[row.size] = _picture(out / row.output, slots[row.size])
+                cell.crops[row.size] = _picture(LocalPlace(out) / row.output, slots[row.size])
     try:
         _read_original(cell, entry, boxes, source, slots, model, limits)
     except PhotoError as error:
@@ -162,9 +163,9 @@ def _read_original(
             share = max(share, float(share_needed(width, height)))
         return pixels_of_share(width, height, share)
 
-    file = source / entry.path
-    with reading(file):
-        photo = open_photo(file.read_bytes(), needed, limits)
+    data, _ = (LocalPlace(source) / entry.path).read()
+    with reading(source / entry.path):
+        photo = open_photo(data, needed, limits)
     size = photo.header.width, photo.header.height
     shown = fitted(*size, SLOT)
     pixels = on_white(photo.pixels)
@@ -192,10 +193,10 @@ def _with_boxes(picture: Pixels, boxes: list[Box]) -> Pixels:
     return drawn
 
 
-def _picture(file: Path, slot: tuple[int, int]) -> Pixels:
+def _picture(file: LocalPlace, slot: tuple[int, int]) -> Pixels:
     """Read a thumbnail from disk, scaled to its slot."""
+    data, _ = file.read()
     with reading(file):
-        data = file.read_bytes()
         header = probe(data)
         size = fitted(header.width, header.height, slot)
         return np.asarray(resized(on_white(decode(data, header, size)), size), np.uint8)

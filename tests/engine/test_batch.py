@@ -30,6 +30,7 @@ from cropper.engine import batch, pipeline
 from cropper.engine.batch import run_batch
 from cropper.engine.job import Decoded, Done, Job
 from cropper.engine.pipeline import BATCH_SIZE
+from cropper.engine.plan import planned
 from cropper.engine.stages import pixels_needed
 from cropper.engine.tasks import decode_photo
 from cropper.imaging import decode
@@ -37,6 +38,8 @@ from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
 from cropper.settings import Choosing, Fit, Settings, Target, Zoom
 from cropper.storage import thumbnails
+from cropper.storage.local import LocalPlace
+from cropper.storage.places import Folder
 
 MANY = 40
 SIZE, SQUARE = Target((64, 36), (64, 36)), Target((1, 1))
@@ -256,6 +259,39 @@ def test_photos_that_would_share_a_name_have_an_output_each(tmp_path: Path, make
     process(tmp_path / "in", tmp_path / "out", format="webp")
     assert sorted(files_of(tmp_path / "out")) == ["a.jpg.webp", "a.png.webp", "a.webp", "boxes.csv"]
     assert len({data for name, data in files_of(tmp_path / "out").items()}) == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_photo_that_becomes_a_link_or_a_pipe_after_its_folder_was_listed_costs_its_own_row(
+    tmp_path: Path, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = make_photo(tmp_path / "private" / "secret.jpg", seed=9)
+    for seed, name in enumerate("abc"):
+        make_photo(tmp_path / "in" / f"{name}.jpg", seed=seed)
+        make_photo(tmp_path / "in" / "sub" / f"{name}.jpg", seed=seed)
+    walked = LocalPlace.walk
+
+    def changing(place: LocalPlace, *arguments: Any, **named: Any) -> Iterator[Folder]:
+        yield from list(walked(place, *arguments, **named))[:1]
+        for name in ("a.jpg", "b.jpg"):
+            (tmp_path / "in" / name).unlink()
+        (tmp_path / "in" / "a.jpg").symlink_to(secret)
+        os.mkfifo(tmp_path / "in" / "b.jpg")
+        listed = list(walked(place, *arguments, **named))[1:]
+        (tmp_path / "in" / "sub").rename(tmp_path / "moved")
+        (tmp_path / "in" / "sub").symlink_to(tmp_path / "private")
+        yield from listed
+
+    monkeypatch.setattr(LocalPlace, "walk", changing)
+    # All is planned before a photo is read.
+    monkeypatch.setattr(batch, "planned", lambda plan, session: iter(list(planned(plan, session))))
+    done = process(tmp_path / "in", tmp_path / "out")
+    expected = dict.fromkeys(("a.jpg", "b.jpg", "sub/a.jpg", "sub/b.jpg", "sub/c.jpg"), "failed")
+    assert statuses(done) == {**expected, "c.jpg": "made"}
+    assert set(files_of(tmp_path / "out")) == {"c.jpg", "boxes.csv"}
+    said = {row["path"]: row["message"] for row in rows_of(tmp_path / "out")}
+    assert said["a.jpg"] == said["sub/a.jpg"] == "it is a link that leads out of the folder; put the photo itself there"
+    assert said["b.jpg"].startswith("it is not a regular file but a pipe")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file names are text there")

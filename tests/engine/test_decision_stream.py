@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cropper.engine.decision_stream import split, stream
+from cropper.errors import PhotoError
 from cropper.settings import Settings, Target
+from cropper.storage.local import LocalPlace
 
 SETTINGS = Settings((Target((1, 1)), Target((16, 9), (64, 36))))
 
@@ -89,6 +93,31 @@ def test_a_stream_is_split_into_the_paths_it_was_made_of(names: list[bytes], end
         file.write(b"\0".join(names) + (b"\0" if ends and names else b""))
     with open(read, "rb") as file:
         assert [os.fsencode(path) for path in split(file, b"\0")] == names
+
+
+def test_bytes_without_a_separator_take_time_in_proportion_to_their_number(tmp_path: Path) -> None:
+    length = 48 << 20
+    with (tmp_path / "names").open("wb+") as file:
+        file.truncate(length)
+        begun = time.process_time()
+        (path,) = split(file, b"\n")
+        took = time.process_time() - begun
+    assert len(path) == length
+    assert took < 2  # of a processor: joined anew at each chunk, it takes ten
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_a_photo_of_a_folder_that_leads_out_of_it_fails_and_one_that_is_named_does_not(photos: Path, tmp_path: Path) -> None:
+    paths = stream([str(photos)], SETTINGS, 1)
+    outside = tmp_path / "outside.jpg"
+    shutil.copy(photos / "a.jpg", outside)
+    (photos / "link.jpg").symlink_to(outside)
+    assert [d.path for d in paths if d.path.endswith("link.jpg")] == []
+    (named,) = stream([str(photos / "link.jpg")], SETTINGS, 1)
+    assert named.error is None
+    place = LocalPlace(photos) / "link.jpg"  # as a walk found it before it became a link
+    with pytest.raises(PhotoError, match=r"link.jpg: it is a link that leads out of the folder; put the photo itself there"):
+        place.read()
 
 
 def test_nothing_is_written(photos: Path, tmp_path: Path) -> None:

@@ -54,12 +54,12 @@ def test_extensions_count_in_any_case(tmp_path: Path) -> None:
 def test_other_files_are_counted_not_listed(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "notes.txt", "clip.mp4", "jpg", "sub/README")
     os.mkfifo(tmp_path / "pipe.jpg")
-    assert list(walk(tmp_path, PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",), 4), Folder("sub", (), 1)]
+    assert list(walk(tmp_path, PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",), 4, subfolders=("sub",)), Folder("sub", (), 1)]
 
 
 def test_hidden_files_and_folders_are_left_alone(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", ".hidden.jpg", ".git/b.jpg", "sub/.thumbs/c.jpg")
-    assert list(walk(tmp_path, PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",)), Folder("sub")]
+    assert list(walk(tmp_path, PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",), subfolders=("sub",)), Folder("sub")]
 
 
 def test_hidden_folder_is_walked_when_it_is_the_one_asked_for(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_links_that_stay_inside_are_followed(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "sub/b.jpg")
     (tmp_path / "link").symlink_to("sub")
     (tmp_path / "c.jpg").symlink_to("sub/b.jpg")
-    assert photos(tmp_path) == ["a.jpg", "c.jpg", "link/b.jpg", "sub/b.jpg"]
+    assert photos(tmp_path) == ["a.jpg", "c.jpg", "sub/b.jpg"]  # a folder once, and as itself
 
 
 def test_links_back_up_end(tmp_path: Path) -> None:
@@ -89,7 +89,55 @@ def test_links_back_up_end(tmp_path: Path) -> None:
     (tmp_path / "sub" / "across").symlink_to("../other")
     (tmp_path / "other" / "back").symlink_to("../sub")
     folders = list(islice(walk(tmp_path, PHOTO_EXTENSIONS), 10))  # not all of them: a walk that goes in circles has no end
-    assert [folder.path for folder in folders] == ["", "other", "other/back", "sub", "sub/across"]
+    assert [folder.path for folder in folders] == ["", "other", "sub"]
+
+
+def test_folders_that_link_to_each_other_come_once(tmp_path: Path) -> None:
+    names = "abcde"
+    for name in names:
+        make(tmp_path, f"{name}/x.jpg")
+        for other in names:
+            (tmp_path / name / f"to {other}").symlink_to(tmp_path / other)
+    assert [folder.path for folder in islice(walk(tmp_path, PHOTO_EXTENSIONS), 100)] == ["", *names]
+
+
+def test_a_hidden_folder_comes_once_by_the_first_link_to_it(tmp_path: Path) -> None:
+    make(tmp_path, ".store/x.jpg", ".store/in/y.jpg")
+    for name in ("c", "b", "d"):
+        (tmp_path / name).symlink_to(".store")
+    (tmp_path / "a").symlink_to(".store/in")
+    (tmp_path / "direct.jpg").symlink_to(".store/x.jpg")
+    assert photos(tmp_path) == ["direct.jpg", "a/y.jpg", "b/x.jpg"]
+
+
+def test_a_folder_that_becomes_a_link_while_the_walk_is_on_is_not_followed(tmp_path: Path) -> None:
+    make(tmp_path, "in/a/x.jpg", "in/b/y.jpg", "out/secret.jpg")
+    walking = walk(tmp_path / "in", PHOTO_EXTENSIONS)
+    assert next(walking) == Folder("", subfolders=("a", "b"))
+    (tmp_path / "in" / "a").rename(tmp_path / "moved")
+    (tmp_path / "in" / "a").symlink_to(tmp_path / "out")
+    broken, after = walking
+    assert (broken.path, broken.photos, broken.error is not None) == ("a", (), True)
+    assert after == Folder("b", ("y.jpg",))
+
+
+def test_an_out_of_any_run_is_not_walked_by_any_way(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b/deep/.cropper/lock", "b/deep/b.jpg", "b/deep/640x360/c.jpg", "d/d.jpg")
+    (tmp_path / "link").symlink_to("b/deep/640x360")
+    (tmp_path / "one.jpg").symlink_to("b/deep/b.jpg")
+    found = list(walk(tmp_path, PHOTO_EXTENSIONS))
+    assert [folder.path for folder in found if folder.is_out] == ["b/deep"]
+    assert photos(tmp_path) == ["a.jpg", "d/d.jpg"]
+    # The one that was asked for is walked, whatever it is.
+    assert photos(tmp_path / "b" / "deep") == ["b.jpg", "640x360/c.jpg"]
+
+
+def test_what_other_commands_write_is_counted_not_listed(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "a.saliency.png", "sheet.jpg", "b/sheet.jpg", "b/sheets.jpg", "review_files/x.preview.jpg")
+    found = list(walk(tmp_path, PHOTO_EXTENSIONS))
+    assert photos(tmp_path) == ["a.jpg", "b/sheets.jpg"]
+    assert [(folder.path, folder.others) for folder in found] == [("", 2), ("b", 1), ("review_files", 1)]
+    assert photos(tmp_path / "review_files") == ["x.preview.jpg"]  # who asks for it means it
 
 
 def test_broken_links_harm_no_neighbour(tmp_path: Path) -> None:
@@ -153,7 +201,7 @@ def test_nesting_has_no_limit_of_its_own(tmp_path: Path) -> None:
 def test_folder_that_cannot_be_listed_is_said_and_its_neighbours_walked(tmp_path: Path) -> None:
     make(tmp_path, "a/x.jpg", "c/y.jpg")
     walking = walk(tmp_path, PHOTO_EXTENSIONS)
-    assert next(walking) == Folder("")
+    assert next(walking) == Folder("", subfolders=("a", "c"))
     # Gone while the walk is on: permissions would not stop a superuser.
     (tmp_path / "a" / "x.jpg").unlink()
     (tmp_path / "a").rmdir()

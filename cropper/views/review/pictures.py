@@ -26,10 +26,10 @@ from cropper.model.saliency import Saliency
 from cropper.settings import Limits
 from cropper.storage import thumbnails
 from cropper.storage.atomic import replacing
+from cropper.storage.local import LocalPlace
+from cropper.storage.naming import REVIEW_FOLDER
 from cropper.views import heatmap
 from cropper.views.outlines import outlines_svg
-
-FOLDER = "review_files"
 
 # Pixels of the long side: a preview fills a phone or half a screen, a card stands in the list.
 PREVIEW_SIDE, CARD_SIDE = 640, 320
@@ -64,17 +64,17 @@ def make_pictures(
     source: Path, out: Path, path: str, image_size: tuple[int, int] | None, model: Saliency, limits: Limits
 ) -> CropperError | None:
     """Worker: make a photo's pictures unless they are up to date. Return the error if that fails."""
-    file, folder = source / path, out / FOLDER
+    file, folder = source / path, out / REVIEW_FOLDER
     files = [folder / name for name in pictures_of(path)]
     if thumbnails.are_up_to_date(files, file):
         return None
     try:
-        with reading(file), file.open("rb") as opened:
-            modified = os.fstat(opened.fileno()).st_mtime_ns
-            pictures = _drawn(opened.read(), image_size, model, limits)
-        for target, data in zip(files, pictures, strict=True):
-            write_file(target, data)
-            thumbnails.stamp(target, modified)
+        data, seen = (LocalPlace(source) / path).read()
+        with reading(file):
+            pictures = _drawn(data, image_size, model, limits)
+        for target, picture in zip(files, pictures, strict=True):
+            write_file(target, picture)
+            thumbnails.stamp(target, seen.modified_ns)
     except OutputError:
         raise  # the pictures of the next photo could not be written either
     except CropperError as error:
