@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from contextlib import closing, nullcontext, redirect_stdout
 from dataclasses import replace
@@ -11,11 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED
 from cropper.cli.help import Heading, command, option
-from cropper.cli.options import focus_option, jobs_option
+from cropper.cli.options import focus_option, is_given, jobs_option
 from cropper.cli.settings_options import settings_options
 from cropper.cli.signals import end_without, held_back
 from cropper.cli.supervision import STOPPED, supervised
@@ -97,7 +97,7 @@ def batch(
 
     OUT/boxes.csv lists the box chosen for each photo and what happened to it. Run the same command again to process only photos
     that are new, changed or unfinished. With several sizes, OUT has a folder for each. If IN/.focus.csv exists, it is used like
-    --focus.
+    --focus, unless you give --focus none.
 
     \b
     cropper batch photos/ thumbnails/
@@ -119,7 +119,7 @@ def batch(
     from cropper.engine.batch import local_threads, run_batch
     from cropper.engine.pipeline import WORKERS
     from cropper.engine.plan import Resume
-    from cropper.engine.tally import Counts, place_in_walk
+    from cropper.engine.tally import Counts, outs_left_out, place_in_walk
     from cropper.engine.tasks import try_alone
     from cropper.image_formats import PHOTO_EXTENSIONS
     from cropper.imaging.opencv import libraries_muted
@@ -141,17 +141,23 @@ def batch(
         from cropper.engine.cluster import ray_cluster
 
         context = click.get_current_context()
-        given_jobs = context.get_parameter_source("jobs") is not ParameterSource.DEFAULT
+        given_jobs = is_given("jobs")
         # Ray's workers are processes, which have threads of their own where they wait for a storage.
         jobs = jobs if given_jobs else usable_cores()
         begin = partial(ray_cluster, address=address, every_core=not given_jobs, deadline=context.params["deadline"])
     settings = replace(settings, dry_run=dry_run)
     in_source = source.local_path / FOCUS_FILE if source.local_path is not None else None
-    if focus_file is None and in_source is not None and in_source.is_file():
-        focus_file = in_source
-        if not quiet and not attempt.state:
-            say(f"{focus_file}: used as --focus")
     given = read_focus_file(focus_file, focus_copy) if focus_file is not None else {}
+    # --focus none is no file either, and the user's word.
+    if in_source is not None and os.path.lexists(in_source) and not is_given("focus_file"):
+        is_first = not attempt.state and attempt.alone is None
+        try:
+            given, focus_file = read_focus_file(in_source, found_in=source.local_path), in_source
+            if not quiet and is_first:
+                say(f"{focus_file}: used as --focus")
+        except UsageError as error:
+            if is_first:
+                say(f"{error}; the file is left out")
     if attempt.alone is not None:
         try_alone(source, attempt.alone, settings, given, attempt.journal)
         return 0
@@ -194,6 +200,8 @@ def batch(
             others = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
             say(f"{focus_file}: IN has no photo {min(strangers)}{others}; write paths as in boxes.csv")
         if not quiet:
+            if counts.outs:
+                say(outs_left_out(str(source / counts.first_out), counts.outs))
             say(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done"))
     finally:  # a second interrupt may come right here
         if interrupted:

@@ -112,6 +112,7 @@ def boxes(
     find . -name '*.jpg' -print0 | cropper boxes -0 - --format csv
     """
     from cropper.engine.decision_stream import split, stream
+    from cropper.engine.tally import outs_left_out
     from cropper.imaging.opencv import libraries_muted
     from cropper.ledger.focus_file import read_focus_file
     from cropper.settings import Settings
@@ -133,6 +134,7 @@ def boxes(
     line = line_of(template, not print0) if template is not None else columns(delimiter) if delimiter else as_json
     end = "\0" if print0 else "\n"
     failed = False
+    first_out, outs = "", 0
     words = read_focus_file(focus_file) if focus_file is not None else None
     choosing = replace(choosing, candidates=candidates)
     settings = Settings(targets, device=device, choosing=choosing, limits=limits)
@@ -141,6 +143,8 @@ def boxes(
             put((joined(FIELDS, delimiter) + end).encode())
         with libraries_muted(), closing(stream(given(), settings, jobs, not unordered, words)) as photos:
             for done in photos:
+                if done.is_out:
+                    first_out, outs = first_out or done.path, outs + 1
                 if done.error is not None:
                     failed = True
                     say(str(done.error))
@@ -151,6 +155,8 @@ def boxes(
                 except PhotoError as error:
                     failed = True
                     say(str(error))
+        if outs:
+            say(outs_left_out(first_out, outs))
     except BrokenPipeError:
         pass  # who reads may stop at any time
     return SOME_FAILED if failed else 0

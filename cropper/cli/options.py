@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from cropper.cli.help import Decorator, Function, Heading, add_options, option
 from cropper.cli.terminal import say, usable_cores
-from cropper.cli.types import Pair, WholeNumber
+from cropper.cli.types import FileOrNone, Pair, WholeNumber
 from cropper.settings import AUTO, DEVICES, LIMITS, MEGAPIXEL, Choosing, Limits, Settings
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 # Workers for each core where they wait for a storage most of the time.
 _JOBS_THAT_WAIT = 4
@@ -43,15 +43,15 @@ def candidates_option(command: Function) -> Function:
 
 
 def focus_option(command: Function) -> Function:
-    """Add ``--focus``, for commands that work on many photos. The command receives ``focus_file``."""
+    """Add ``--focus``, for commands that work on many photos. The command receives ``focus_file``, None for ``none`` too."""
     return option(
         "--focus",
         "focus_file",
-        metavar="FILE",
-        type=_FILE,
+        metavar="FILE|none",
+        type=FileOrNone(),
         heading=Heading.CROP,
         help="Crop around the points or boxes that you give in this CSV table: path,x,y or path,x,y,width,height. A column size "
-        "limits a row to one size.",
+        "limits a row to one size. 'none' is no table.",
     )(command)
 
 
@@ -145,6 +145,12 @@ def device_option(command: Function) -> Function:
         found=True,
         help="Run the model on this device; auto uses CUDA where it works. Boxes differ a little between devices.",
     )(with_device)
+
+
+def is_given(name: str) -> bool:
+    """Whether the user gave a parameter of the command that runs, in any way: it does not have its default."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and ctx.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
 
 
 def is_outranked(name: str, by: str) -> bool:

@@ -133,6 +133,19 @@ class Where(click.Path):
         return place(path)
 
 
+class FileOrNone(click.Path):
+    """A file that is there, or ``none``, which gives None. ``./none`` is a file of this name."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a path, or ``none`` in any case."""
+        if isinstance(value, str) and value.lower() == "none":
+            return None
+        return super().convert(value, param, ctx)
+
+
 class Pair(click.ParamType[tuple[int, int]]):
     """Two whole numbers joined by a sign, ``640x360`` or ``16:9``."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 from cropper.choosing.focus import Focus
-from cropper.errors import UsageError
+from cropper.errors import PhotoError, UsageError
 from cropper.ledger.table import FAILED, SKIPPED
+from cropper.storage.opening import open_below
 
 # ``cropper batch`` looks for it in IN.
 FOCUS_FILE = ".focus.csv"
@@ -18,19 +20,23 @@ FOCUS_FILE = ".focus.csv"
 Given = Mapping[str, Mapping[str, Focus]]
 
 
-def read_focus_file(path: Path, copy: Path | None = None) -> Given:
+def read_focus_file(path: Path, copy: Path | None = None, found_in: Path | None = None) -> Given:
     """Read the table in a focus file.
 
     Args:
         path: the file, which errors name.
         copy: where to read it instead, if it can be read only once.
+        found_in: the folder that it was found in, out of which no link may lead; None for a file that the user named.
 
     Raises:
         UsageError: if it cannot be read, or a line is wrong; it names the line.
     """
     given: dict[str, dict[str, Focus]] = {}
     try:
-        with (copy or path).open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        with (
+            (copy or path).open("rb") if found_in is None else open_below(found_in, (path.name,)) as data,
+            io.TextIOWrapper(data, newline="", encoding="utf-8-sig", errors="surrogateescape") as file,
+        ):
             lines = csv.DictReader(file)
             missing = {"path", "x", "y"} - set(lines.fieldnames or ())
             if missing:
@@ -48,6 +54,8 @@ def read_focus_file(path: Path, copy: Path | None = None) -> Given:
                 given.setdefault(line["path"], {})[line.get("size") or ""] = focus
     except OSError as error:
         raise UsageError(f"the focus file cannot be read ({error.strerror})", path=path) from error
+    except PhotoError as error:
+        raise UsageError(error.what, path=path) from error
     except csv.Error as error:
         raise UsageError(f"the focus file is not a table from line {lines.line_num} on ({error})", path=path) from error
     return given

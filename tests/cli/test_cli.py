@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import pytest
 from fixtures import Command, MakePhoto, StartProcess, imdecode, imread
+from PIL import Image
 from plain import Plain
 
 from cropper._version import __version__
@@ -536,6 +537,113 @@ def test_a_focus_file_in_the_folder_is_taken_and_said(cropper: Command, photos: 
     assert "; 1 crop as given; 1 other file" in summary
     code, _, err = cropper("batch", "in", "out", "--aspect", "1:1", "--focus", "in/.focus.csv", "--quiet")
     assert (code, len(err.splitlines())) == (0, 1)
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+@pytest.mark.parametrize("content", ["path,x,y\n1.jpg,forty,30\n", "no table", None])
+def test_a_broken_focus_file_in_the_folder_is_said_and_left_out(
+    cropper: Command, photos: Path, content: str | None, quiet: tuple[str, ...]
+) -> None:
+    if content is None:
+        (photos / ".focus.csv").mkdir()
+    else:
+        (photos / ".focus.csv").write_text(content)
+    code, _, err = cropper("batch", "in", "out", "--aspect", "1:1", *quiet)
+    assert code == 0
+    assert err.startswith("cropper: in/.focus.csv: ")
+    assert err.splitlines()[0].endswith("; the file is left out")
+    assert len(err.splitlines()) == (1 if quiet else 2)
+    assert paths_in(Path("out/boxes.csv")) == ["0.jpg", "1.jpg", "2.jpg"]
+    if content is not None:  # the one that the user names is wrong usage
+        assert cropper("batch", "in", "out", "--aspect", "1:1", "--focus", "in/.focus.csv")[0] == 2
+
+
+@posix_only
+def test_a_focus_file_that_is_a_link_out_of_the_folder_is_not_read(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("path,x,y\n1.jpg,secret,30\n")
+    (photos / ".focus.csv").symlink_to(tmp_path / "secret")
+    code, _, err = cropper("batch", "in", "out", "--aspect", "1:1")
+    assert code == 0
+    said, _ = err.splitlines()
+    assert said == "cropper: in/.focus.csv: it is a link that leads out of the folder; the file is left out"
+    (photos / ".mine").write_text("path,x,y\n1.jpg,40,30\n")
+    (photos / ".focus.csv").unlink()
+    (photos / ".focus.csv").symlink_to(".mine")
+    assert "; 1 crop as given; " in cropper("batch", "in", "out", "--aspect", "1:1")[2]
+
+
+def test_no_focus_file_is_taken_if_the_user_wants_none(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    (photos / ".focus.csv").write_text("path,x,y\n1.jpg,40,30\n")
+    code, _, err = cropper("batch", "in", "out", "--aspect", "1:1", "--focus", "none")
+    assert (code, len(err.splitlines())) == (0, 1)
+    assert "as given" not in err
+    assert cropper("boxes", "in/1.jpg", "--focus", "none")[0] == 0
+    (tmp_path / "none").write_text("path,x,y\n1.jpg,40,30\n")
+    assert "; 1 crop as given; " in cropper("batch", "in", "out", "--aspect", "1:1", "--focus", "./none")[2]
+
+
+def test_outs_inside_in_are_left_out_and_said_once(cropper: Command, photos: Path) -> None:
+    said = "cropper: in/a small: left out, since it holds what 'cropper batch' made"
+    assert cropper("batch", "in", "in/a small", "--size", "32x18")[2].startswith("cropper: 3 photos: 3 done")
+    first, summary = cropper("batch", "in", "in/b", "--aspect", "1:1", "--aspect", "2:1")[2].splitlines()
+    assert first == said
+    assert summary.startswith("cropper: 3 photos: 3 done")
+    for _ in range(2):
+        first, summary = cropper("batch", "in", "in/c", "--aspect", "1:1")[2].splitlines()
+        assert first == f"{said}, and so is 1 more such folder"
+        assert summary.startswith("cropper: 3 photos: ")
+    code, out, err = cropper("boxes", "in")
+    assert (code, len(out.splitlines())) == (0, 3)
+    assert err == f"{said}, and so are 2 more such folders\n"
+    assert cropper("batch", "in", "in/c", "--aspect", "1:1", "--quiet") == (0, "", "")
+    # Thumbnails of thumbnails, for who asks for them.
+    assert "3 photos: 3 done" in cropper("batch", "in/a small", "smaller", "--size", "16x9")[2]
+
+
+def test_pictures_of_other_commands_are_no_photos(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    cropper("batch", "in", "out", "--size", "32x18")
+    for command in (("show", "in/1.jpg", "-o", "in/1.saliency.png"), ("sheet", "out", "-o", "in/sheet.jpg"), ("review", "out")):
+        assert cropper(*command)[0] == 0
+    (tmp_path / "out" / "review_files").rename(photos / "review_files")
+    said = cropper("batch", "in", "out", "--size", "32x18")[2]
+    assert said.startswith("cropper: 3 photos: 0 done, 3 unchanged, 0 failed; 15 other files passed over; ")
+
+
+def test_folders_alike_have_an_output_each(cropper: Command, make_photo: MakePhoto, tmp_path: Path) -> None:
+    for seed, name in enumerate(["Trip/a.jpg", "trip/a.jpg", "trip/in/b.jpg", "album.png/c.jpg"]):
+        make_photo(tmp_path / "in" / name, seed=seed)
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "in" / "album.gif")
+    if (tmp_path / "in" / "TRIP").exists():
+        pytest.skip("this file system ignores case")
+    for _ in range(2):
+        assert cropper("batch", "in", "out", "--aspect", "1:1")[0] == 0
+        files = (file.relative_to("out") for file in Path("out").rglob("*.*") if file.is_file())
+        made = {file.as_posix() for file in files if file.parts[0] != ".cropper"}
+        assert made == {"album.gif.png", "Trip/a.jpg", "album.png/c.jpg", "trip~2/a.jpg", "trip~2/in/b.jpg", "boxes.csv"}
+
+
+@posix_only
+@pytest.mark.parametrize("becomes", ["link", "pipe"])
+def test_what_a_photo_becomes_after_the_batch_is_not_looked_at(
+    cropper: Command, photos: Path, make_photo: MakePhoto, tmp_path: Path, becomes: str
+) -> None:
+    assert cropper("batch", "in", "out", "--aspect", "1:1")[0] == 0
+    for folder, name in (("in", "0.jpg"), ("out", "1.jpg")):
+        (tmp_path / folder / name).unlink()
+        if becomes == "pipe":
+            os.mkfifo(tmp_path / folder / name)
+        else:
+            (tmp_path / folder / name).symlink_to(make_photo(tmp_path / "private" / name, seed=9))
+    why = "a link that leads out of the folder" if becomes == "link" else "not a regular file but a pipe"
+    code, _, err = cropper("review", "out")
+    assert code == 1
+    assert f"in/0.jpg: it is {why}" in err
+    assert len(list(Path("out/review_files").glob("*.preview.jpg"))) == 2
+    assert cropper("sheet", "out", "-o", "sheet.png")[0] == 0
+    assert why in cropper("boxes", "in/0.jpg")[2] or becomes == "link"  # who names a link means it
+    for command in (("crop", "in/0.jpg", "-o", "t.jpg"), ("show", "in/0.jpg")):
+        code, _, err = cropper(*command)
+        assert (code, why in err) == ((1, True) if becomes == "pipe" else (0, False))
 
 
 def test_the_summary_counts_what_has_no_good_crop(cropper: Command, samples: Path) -> None:
