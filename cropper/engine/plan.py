@@ -15,6 +15,7 @@ from cropper.image_formats import PHOTO_EXTENSIONS, output_format
 from cropper.ledger.focus_file import Given, focus_for
 from cropper.ledger.session import Session
 from cropper.ledger.shards import Shard
+from cropper.ledger.state import TABLE_NAME
 from cropper.ledger.table import OK, Row
 from cropper.settings import Settings, Target
 from cropper.storage.naming import folder_in_out, folders_of, names_of, names_one_by_one, paths_of, temporary_name
@@ -74,13 +75,10 @@ def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
             report = Done(folder.path, error=folder.error, passed_over=folder.others, is_out=folder.is_out)
             yield Finished(next(numbers), report)
         here, format = folder_in_out(folder.path, renamed), plan.settings.format
-        for name, other in folders_of(folder.subfolders, folder.photos, format).items():
-            if name != other:
-                renamed[join(folder.path, name)] = join(here, other)
-        if folder.in_pieces:
-            names = names_one_by_one(folder.photos, format)
-        else:
-            names = names_of(folder.photos, format, folder.subfolders)
+        reserved = (TABLE_NAME,) if paths_of(plan.settings.targets, here, TABLE_NAME) == (TABLE_NAME,) else ()
+        beside = folders_of(folder.subfolders, folder.photos, format, reserved)
+        renamed.update((join(folder.path, name), join(here, other)) for name, other in beside.items() if name != other)
+        names = names_one_by_one(folder.photos, format) if folder.in_pieces else names_of(folder.photos, format, beside.values())
         for name, version in zip_longest(folder.photos, folder.versions):
             path = join(folder.path, name)
             if plan.shard is None or plan.shard.holds(path):

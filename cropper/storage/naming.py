@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from cropper.image_formats import FORMAT_OF, PHOTO_EXTENSIONS, output_format
@@ -44,7 +44,7 @@ def is_product(name: str) -> bool:
     return name.endswith(SALIENCY_ENDING) or name == SHEET_NAME
 
 
-def names_of(photos: tuple[str, ...], format: str, folders: tuple[str, ...] = ()) -> dict[str, str]:
+def names_of(photos: tuple[str, ...], format: str, folders: Collection[str] = ()) -> dict[str, str]:
     """Return the output name of every photo of a folder, no two alike, even on a file system that ignores case.
 
     A photo that keeps its format keeps its name. A photo that changes format changes its extension: ``a.png`` becomes ``a.webp``.
@@ -54,10 +54,10 @@ def names_of(photos: tuple[str, ...], format: str, folders: tuple[str, ...] = ()
     Args:
         photos: their names.
         format: of the thumbnails, or to keep the photos' own.
-        folders: the names of the folders beside them, whose outputs have the names of ``folders_of``.
+        folders: the names that the folders beside them have in OUT, by ``folders_of``.
     """
     wanted = {name: _wanted(name, format) for name in photos}
-    taken = {_alike(output) for output in folders_of(folders, photos, format).values()}
+    taken = {_alike(folder) for folder in folders}
     times = Counter(_alike(output) for output in wanted.values())
     times.update(taken)
     free: dict[str, int] = {}
@@ -71,7 +71,7 @@ def names_of(photos: tuple[str, ...], format: str, folders: tuple[str, ...] = ()
     return result
 
 
-def folders_of(folders: tuple[str, ...], photos: tuple[str, ...], format: str) -> dict[str, str]:
+def folders_of(folders: tuple[str, ...], photos: tuple[str, ...], format: str, reserved: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the name that each folder has in OUT, no two alike and none that of a photo which keeps its name.
 
     A folder keeps its name if it can: of ``Trip`` and ``trip`` the second becomes ``trip~2``.
@@ -80,10 +80,11 @@ def folders_of(folders: tuple[str, ...], photos: tuple[str, ...], format: str) -
         folders: the names of the folders in one folder.
         photos: the names of the photos beside them.
         format: of the thumbnails, or to keep the photos' own.
+        reserved: names of other files in OUT that no folder may have.
     """
     if not folders:
         return {}
-    kept = {_alike(name) for name in photos if _wanted(name, format) == name}
+    kept = {_alike(name) for name in (*reserved, *(name for name in photos if _wanted(name, format) == name))}
     # A folder that has to change its name does not take that of another.
     taken = kept.union(_alike(name) for name in folders)
     free: dict[str, int] = {}

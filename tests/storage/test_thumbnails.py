@@ -68,8 +68,8 @@ def test_output_names_examples(names: tuple[str, ...], format: str, expected: li
 
 @given(st.lists(NAMES, unique=True, max_size=8), st.lists(NAMES, unique=True, max_size=8), FORMATS)
 def test_no_photo_and_no_folder_get_one_output(photos: list[str], folders: list[str], format: str) -> None:
-    outputs = names_of(tuple(photos), format, tuple(folders))
     beside = folders_of(tuple(folders), tuple(photos), format)
+    outputs = names_of(tuple(photos), format, beside.values())
     assert (set(outputs), set(beside)) == (set(photos), set(folders))
     assert len({output.casefold() for output in (*outputs.values(), *beside.values())}) == len(photos) + len(folders)
     plain = names_of(tuple(photos), format)
@@ -90,10 +90,10 @@ def test_no_photo_and_no_folder_get_one_output(photos: list[str], folders: list[
 def test_folders_are_kept_apart_as_files_are(
     photos: tuple[str, ...], folders: tuple[str, ...], expected: list[str], beside: list[str]
 ) -> None:
-    outputs = names_of(photos, "keep", folders)
-    assert [outputs[name] for name in photos] == expected
     renamed = folders_of(folders, photos, "keep")
     assert [renamed[name] for name in folders] == beside
+    outputs = names_of(photos, "keep", renamed.values())
+    assert [outputs[name] for name in photos] == expected
 
 
 def test_what_lies_in_a_renamed_folder_goes_with_it() -> None:

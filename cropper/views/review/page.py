@@ -120,10 +120,8 @@ def _take_over(out: Path) -> None:
     """Check that the page and its folder are ours or missing, and remove pictures that were made in another way."""
     page, folder = out / PAGE, out / REVIEW_FOLDER
     try:
-        if page.exists():
-            with page.open("rb") as file:
-                if _GENERATOR not in file.read(4096):
-                    raise OutputError("it is not a page that cropper wrote", path=page, remedy="move it away")
+        if page.exists() and not (page.is_file() and _is_ours(page)):
+            raise OutputError("it is not a page that cropper wrote", path=page, remedy="move it away")
         folder.mkdir(exist_ok=True)
         mark = folder / _MARK
         made_with = hashlib.sha256(HOW_MADE.encode())
@@ -137,6 +135,11 @@ def _take_over(out: Path) -> None:
     except OSError as error:
         reason = f"the page cannot be written ({error.strerror})"
         raise OutputError(reason, path=error.filename or out, remedy="check its permissions") from error
+
+
+def _is_ours(page: Path) -> bool:
+    with page.open("rb") as file:
+        return _GENERATOR in file.read(4096)
 
 
 def _image_size(rows: Iterable[Row]) -> tuple[int, int] | None:
