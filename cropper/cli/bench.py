@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import jobs_option
 from cropper.cli.settings_options import settings_options
-from cropper.cli.terminal import put_line
+from cropper.cli.terminal import put_line, say
 from cropper.cli.types import WholeNumber
 from cropper.errors import UsageError
 
@@ -62,12 +63,22 @@ def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int)
     from tempfile import TemporaryDirectory
 
     from cropper.engine.bench import measure, sample
+    from cropper.engine.tally import outs_left_out
     from cropper.image_formats import PHOTO_EXTENSIONS
     from cropper.imaging.opencv import libraries_muted
     from cropper.storage.walk import walk
 
-    found = (source / folder.path / name for folder in walk(source, PHOTO_EXTENSIONS) for name in folder.photos)
-    files = sample(found, photos)
+    outs: list[str] = []
+
+    def found() -> Iterator[Path]:
+        for folder in walk(source, PHOTO_EXTENSIONS):
+            if folder.is_out:
+                outs.append(folder.path)
+            yield from (source / folder.path / name for name in folder.photos)
+
+    files = sample(found(), photos)
+    if outs:
+        say(outs_left_out(str(source / outs[0]), len(outs)))
     if not files:
         raise UsageError("the folder has no photos", path=source)
     with TemporaryDirectory(prefix="cropper-bench-") as scratch, libraries_muted():

@@ -78,6 +78,18 @@ def test_walk(root: Place) -> None:
     assert ("out", ("z.jpg",), 0, None) in walked(root, leave_out=place("memory://nowhere/out"))
 
 
+def test_no_out_and_no_product_is_walked(root: Place) -> None:
+    put(root, a=b"1", out__b=b"2", out__sub__c=b"3", review_files__x=b"4", sheet=b"5", sheets=b"6")
+    put(root, **{"out__.cropper__state": b"", "-__sheet": b"7"})
+    found = {folder.path: folder for folder in root.walk(PHOTO_EXTENSIONS)}
+    assert list(found) == ["", "-", "out", "review_files"]
+    assert found[""].photos == ("a.jpg", "sheets.jpg")
+    assert found[""].subfolders == ("-", "out", "review_files")
+    assert [(folder.others, folder.is_out) for folder in found.values()] == [(1, False), (1, False), (0, True), (1, False)]
+    asked = [(folder.path, folder.photos) for folder in (root / "out").walk(PHOTO_EXTENSIONS)]
+    assert asked == [("", ("b.jpg",)), ("sub", ("c.jpg",))]
+
+
 def test_read_gives_the_version_that_is_there(root: Place) -> None:
     put(root, a=b"first")
     file = root / "a.jpg"
