@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -72,6 +73,25 @@ def test_a_file_that_went_away_is_one_that_cannot_be_read(folder: Path, tmp_path
     (tmp_path / "scratch").mkdir()
     costs = measure(files, SETTINGS, jobs=1, rounds=1, scratch=tmp_path / "scratch")
     assert (costs.photos, costs.failed) == (3, 2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipes with names there")
+def test_a_photo_that_became_a_pipe_is_not_waited_for(folder: Path, tmp_path: Path) -> None:
+    files = sorted(folder.iterdir())
+    (folder / "cat.jpg").unlink()
+    os.mkfifo(folder / "cat.jpg")
+    (tmp_path / "scratch").mkdir()
+    costs = measure(files, SETTINGS, 1, 1, tmp_path / "scratch")
+    assert (costs.photos, costs.failed) == (2, 2)
+
+
+def test_an_out_in_the_folder_is_left_out_and_said(folder: Path) -> None:
+    (folder / "out" / ".cropper").mkdir(parents=True)
+    shutil.copy(folder / "cat.jpg", folder / "out")
+    done = CliRunner().invoke(cli, ["bench", str(folder), "--rounds", "1", "--jobs", "1"])
+    assert done.exit_code == 0
+    assert "3 photos, 1 that cannot be read" in done.output
+    assert f"{folder / 'out'}: left out, since it holds what 'cropper batch' made\n" in done.output
 
 
 def test_the_command_prints_the_stages_and_writes_nothing_beside_the_photos(folder: Path) -> None:
