@@ -3,6 +3,7 @@
 CropperError
 ├── UsageError        a request that makes no sense: a size of 0x10, IN inside OUT
 ├── PhotoError        a photo cannot be read, decoded or encoded
+│   └── LateError     it takes longer than the deadline
 ├── OutputError       a file or folder of the output cannot be written
 ├── ModelError        the model file is missing, unreadable or does not keep the model contract
 └── DependencyError   a library that cropper needs cannot be loaded
@@ -44,6 +45,12 @@ class UsageError(CropperError):
 
 class PhotoError(CropperError):
     """A photo cannot be read, decoded or encoded."""
+
+
+class LateError(PhotoError):
+    """A photo takes longer than the deadline: ``seconds``."""
+
+    seconds: float = 0.0
 
 
 class OutputError(CropperError):

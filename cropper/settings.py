@@ -177,3 +177,27 @@ class Settings:
     limits: Limits = LIMITS
     srgb: bool = False
     keep: str = KEEP_NOTHING
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What a run may do with what earlier runs left in OUT.
+
+    Attributes:
+        force: make all photos again, and replace thumbnails that somebody changed.
+        checksum: tell changed photos by their content rather than by size and times.
+        moved: IN is the folder that OUT was made from, at another place.
+        allow_empty: go on if none of the known photos is in IN any more.
+        prune: remove thumbnails of ours that no photo has any more.
+        forget_given: forget what was given by hand so far.
+    """
+
+    force: bool = False
+    checksum: bool = False
+    moved: bool = False
+    allow_empty: bool = False
+    prune: bool = False
+    forget_given: bool = False
+
+
+UPKEEP = Upkeep()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,9 +15,17 @@ from numpy.typing import NDArray
 from cropper.choosing.boxes import best_box
 from cropper.choosing.view import Maps, view_of
 from cropper.geometry import Box
+from cropper.ledger.table import Row, write_table
 
 if TYPE_CHECKING:
     from cropper.evaluation.gaze import GazePhoto
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> Path:
+    """Write a table of boxes, as a run does."""
+    write_table((list(vars(row).values()) for row in rows), path)
+    return path
+
 
 Ended = tuple[str | int | None, str, str]
 Command = Callable[..., Ended]

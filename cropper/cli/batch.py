@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import time
+from collections import deque
 from contextlib import closing, nullcontext, redirect_stdout
 from dataclasses import replace
 from functools import partial
@@ -15,7 +16,7 @@ import click
 
 from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED
 from cropper.cli.help import Heading, command, option
-from cropper.cli.options import focus_option, is_given, jobs_option
+from cropper.cli.options import focus_option, is_given, jobs_option, upkeep_options
 from cropper.cli.settings_options import settings_options
 from cropper.cli.signals import end_without, held_back
 from cropper.cli.supervision import STOPPED, supervised
@@ -25,10 +26,12 @@ from cropper.errors import UsageError
 from cropper.settings import ENGINES, LOCAL, RAY
 
 if TYPE_CHECKING:
-    from cropper.engine.job import Begin
+    from collections.abc import Callable, Generator
+
+    from cropper.engine.job import Begin, Done
     from cropper.ledger.shards import Shard
     from cropper.process.supervisor import Attempt
-    from cropper.settings import Settings
+    from cropper.settings import Settings, Upkeep
     from cropper.storage.places import Place
 
 
@@ -48,6 +51,7 @@ DEADLINE = 120
     heading=Heading.PHOTOS,
     help="Process share I of N, such as 1/4. N runs, one for each I, process all photos.",
 )
+@upkeep_options
 @jobs_option
 @settings_options
 @option(
@@ -90,6 +94,7 @@ def batch(
     address: str | None,
     dry_run: bool,
     quiet: bool,
+    upkeep: Upkeep,
     attempt: Attempt,
     focus_copy: Path | None = None,
 ) -> int:
@@ -117,13 +122,14 @@ def batch(
     cropper batch photos/ thumbnails/ --engine ray
     """
     from cropper.engine.batch import local_threads, run_batch
+    from cropper.engine.job import DROPPED
     from cropper.engine.pipeline import WORKERS
     from cropper.engine.plan import Resume
     from cropper.engine.tally import Counts, outs_left_out, place_in_walk
     from cropper.engine.tasks import try_alone
     from cropper.image_formats import PHOTO_EXTENSIONS
     from cropper.imaging.opencv import libraries_muted
-    from cropper.ledger.focus_file import FOCUS_FILE, read_focus_file
+    from cropper.ledger.focus_file import FOCUS_FILE, Gifts, read_focus_file
     from cropper.storage.places import join
 
     def holds(path: str) -> bool:
@@ -147,23 +153,35 @@ def batch(
         begin = partial(ray_cluster, address=address, every_core=not given_jobs, deadline=context.params["deadline"])
     settings = replace(settings, dry_run=dry_run)
     in_source = source.local_path / FOCUS_FILE if source.local_path is not None else None
-    given = read_focus_file(focus_file, focus_copy) if focus_file is not None else {}
-    # --focus none is no file either, and the user's word.
+    # --focus none is no file, and forgets what was given before.
+    forgets = focus_file is None and is_given("focus_file")
+    upkeep = replace(upkeep, forget_given=forgets)
+    found_in: Path | None = None
     if in_source is not None and os.path.lexists(in_source) and not is_given("focus_file"):
         is_first = not attempt.state and attempt.alone is None
         try:
-            given, focus_file = read_focus_file(in_source, found_in=source.local_path), in_source
+            deque(read_focus_file(in_source, found_in=source.local_path), 0)  # to the end, for its errors
+            focus_file, found_in = in_source, source.local_path
             if not quiet and is_first:
                 say(f"{focus_file}: used as --focus")
         except UsageError as error:
             if is_first:
                 say(f"{error}; the file is left out")
+    given = read_focus_file(focus_file, focus_copy, found_in) if focus_file is not None else ()
     if attempt.alone is not None:
-        try_alone(source, attempt.alone, settings, given, attempt.journal)
+        for_photo = Gifts.of_rows(row for row in given if row[0] == attempt.alone).of(attempt.alone)
+        try_alone(source, attempt.alone, settings, for_photo, attempt.journal)
         return 0
-    strangers = {path for path in given if holds(path)}
     counts, passed = Counts.after(attempt.state)
     interrupted = False
+    ending = None
+    deadline = click.get_current_context().params["deadline"]
+    resume = Resume(attempt.condemned, passed)
+
+    def outcomes(stop: Callable[[], bool]) -> Generator[Done, None, None]:
+        nonlocal ending
+        ending = yield from run_batch(source, out, settings, jobs, given, stop, shard, begin, resume, upkeep, deadline)
+
     try:
         with (
             libraries_muted(),
@@ -171,14 +189,9 @@ def batch(
             redirect_stdout(io.StringIO()) if engine == RAY else nullcontext(),
             progress(count, quiet) as bar,
             held_back() as interrupt,
-            closing(
-                run_batch(
-                    source, out, settings, jobs, given, lambda: interrupt.came, shard, begin, Resume(attempt.condemned, passed)
-                )
-            ) as photos,
+            closing(outcomes(lambda: interrupt.came)) as photos,
         ):
             for done in photos:
-                strangers.discard(done.path)
                 if passed is not None and place_in_walk(done) > passed:
                     passed = None
                 if passed is None:  # else an earlier attempt has counted and reported it
@@ -186,6 +199,8 @@ def batch(
                     if done.error is not None:
                         bar.say(str(done.error))
                         bar.note(failed=counts.failed)
+                    if done.dropped:
+                        bar.say(f"{source / done.path}: {DROPPED}; the model chose")
                     if not done.unchanged:
                         attempt.journal.save(counts.until(done))
                 if done.rows:
@@ -196,13 +211,14 @@ def batch(
     try:
         if interrupted:
             say(STOPPED)
-        elif strangers:
-            others = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
-            say(f"{focus_file}: IN has no photo {min(strangers)}{others}; write paths as in boxes.csv")
+        elif ending is not None and ending.strangers[0]:
+            number, first = ending.strangers
+            others = f" and {number - 1} more" if number > 1 else ""
+            say(f"{focus_file}: IN has no photo {first}{others}; write paths as in boxes.csv")
         if not quiet:
             if counts.outs:
                 say(outs_left_out(str(source / counts.first_out), counts.outs))
-            say(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done"))
+            say(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done", ending))
     finally:  # a second interrupt may come right here
         if interrupted:
             end_without(WORKERS, INTERRUPTED)

@@ -114,7 +114,7 @@ def boxes(
     from cropper.engine.decision_stream import split, stream
     from cropper.engine.tally import outs_left_out
     from cropper.imaging.opencv import libraries_muted
-    from cropper.ledger.focus_file import read_focus_file
+    from cropper.ledger.focus_file import Gifts
     from cropper.settings import Settings
 
     if not paths:
@@ -135,7 +135,7 @@ def boxes(
     end = "\0" if print0 else "\n"
     failed = False
     first_out, outs = "", 0
-    words = read_focus_file(focus_file) if focus_file is not None else None
+    words = Gifts.of_file(focus_file)
     choosing = replace(choosing, candidates=candidates)
     settings = Settings(targets, device=device, choosing=choosing, limits=limits)
     try:

@@ -37,6 +37,7 @@ class Heading(Enum):
     MAKE = "What to make"
     CROP = "How to crop"
     PHOTOS = "Which photos"
+    AGAIN = "Running again"
     SPEED = "Speed and machines"
     OTHER = "Other options"
 

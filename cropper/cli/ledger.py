@@ -74,7 +74,7 @@ def _is_out(part: Place) -> bool:
 
 def _merge(parts: tuple[Place, ...], out: Place | None, output: Place | None, finish: bool, scratch: Path) -> Place:
     from cropper.ledger.merge import kind_of, merge_tables
-    from cropper.ledger.shards import ledgers_of, merge_shards
+    from cropper.ledger.shards import merge_shards, write_shards
     from cropper.storage.access import bucket_place, place
 
     if output is None:
@@ -87,13 +87,15 @@ def _merge(parts: tuple[Place, ...], out: Place | None, output: Place | None, fi
     kind = kind_of(str(output))
     if out is None:
         files = [_here(part, scratch / f"{number}.csv") for number, part in enumerate(parts)]
-    elif out.local_path is not None:
-        files = ledgers_of(out.local_path)
     else:
-        from cropper.ledger import upload
+        folder = out.local_path
+        if folder is None:
+            from cropper.ledger import upload
 
-        upload.fetch_shards(bucket_place(out), scratch)
-        files = ledgers_of(scratch)
+            folder = scratch
+            upload.fetch_shards(bucket_place(out), folder)
+        files = [scratch / "shards.csv"]
+        write_shards(folder, files[0], out)
     to = output.local_path or scratch / f"merged{kind}"
     try:
         merge_tables(files, to)

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from cropper.cli.help import Decorator, Function, Heading, add_options, option
 from cropper.cli.terminal import say, usable_cores
 from cropper.cli.types import FileOrNone, Pair, WholeNumber
-from cropper.settings import AUTO, DEVICES, LIMITS, MEGAPIXEL, Choosing, Limits, Settings
+from cropper.settings import AUTO, DEVICES, LIMITS, MEGAPIXEL, Choosing, Limits, Settings, Upkeep
 
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 # Workers for each core where they wait for a storage most of the time.
@@ -53,6 +53,32 @@ def focus_option(command: Function) -> Function:
         help="Crop around the points or boxes that you give in this CSV table: path,x,y or path,x,y,width,height. A column size "
         "limits a row to one size. 'none' is no table.",
     )(command)
+
+
+def upkeep_options(command: Function) -> Function:
+    """Add the options about what earlier runs left in OUT. The command receives ``upkeep``."""
+
+    @functools.wraps(command)
+    def with_upkeep(*, force: bool, checksum: bool, moved: bool, allow_empty: bool, prune: bool, **others: Any) -> Any:
+        return command(upkeep=Upkeep(force, checksum, moved, allow_empty, prune), **others)
+
+    return add_options(
+        option("--force", is_flag=True, heading=Heading.AGAIN, help="Make all thumbnails again, also those that you changed."),
+        option(
+            "--checksum",
+            is_flag=True,
+            heading=Heading.AGAIN,
+            help="Tell changed photos by their content, not by size and times. Reads every photo.",
+        ),
+        option(
+            "--prune",
+            is_flag=True,
+            heading=Heading.AGAIN,
+            help="Remove thumbnails that cropper made and no photo has any more: of deleted photos, or of other sizes.",
+        ),
+        option("--moved", is_flag=True, heading=Heading.AGAIN, help="Accept that IN has another path than in the last run."),
+        option("--allow-empty", is_flag=True, heading=Heading.AGAIN, help="Accept that all photos of the last run are gone."),
+    )(with_upkeep)
 
 
 def photos_option(command: Function) -> Function:

@@ -48,8 +48,7 @@ def review(out: Path, source: Path | None, jobs: int, limits: Limits, open_it: b
     cropper review decisions/ --photos photos/
     """
     from cropper.imaging.opencv import libraries_muted
-    from cropper.ledger.state import TABLE_NAME
-    from cropper.ledger.table import read_rows
+    from cropper.ledger.table import TABLE_NAME, read_rows
     from cropper.views.review.page import PAGE, write_page
 
     missing = 0

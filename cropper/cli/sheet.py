@@ -84,7 +84,7 @@ def sheet(
     cropper sheet decisions/ --photos photos/
     """
     from cropper.imaging.opencv import libraries_muted
-    from cropper.ledger.state import photos_of
+    from cropper.ledger.source import photos_of
     from cropper.model.saliency import Saliency
     from cropper.views.picture import encoded, save
     from cropper.views.selection import is_of_the_ledger, select

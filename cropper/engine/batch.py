@@ -1,13 +1,13 @@
 """A folder of photos to a folder of thumbnails: the plan, an engine and the ledger joined.
 
-Rows leave in the order of the walk. Each is in the ledger before it leaves.
+Photos leave in the order of the walk. Each is in the state before it leaves.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -17,14 +17,15 @@ from cropper.engine.job import Begin, Done, Engine, Finished
 from cropper.engine.pipeline import Pipeline
 from cropper.engine.plan import FROM_THE_START, Plan, Resume, planned
 from cropper.errors import RUN_AGAIN, UsageError
-from cropper.ledger.focus_file import Given
-from cropper.ledger.session import Session, open_session
+from cropper.ledger.focus_file import FocusRow
+from cropper.ledger.session import Ending, Session, open_session
 from cropper.ledger.shards import Shard
+from cropper.ledger.state import Change
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.process.journal import Journal
-from cropper.settings import Settings
+from cropper.settings import UPKEEP, Settings, Upkeep
 from cropper.storage.access import place
-from cropper.storage.places import Place
+from cropper.storage.places import UNKNOWN, Place
 
 
 def local_threads(
@@ -44,13 +45,15 @@ def run_batch(
     out: Path | Place,
     settings: Settings,
     jobs: int,
-    given: Given | None = None,
+    given: Iterable[FocusRow] = (),
     stop: Callable[[], bool] = lambda: False,
     shard: Shard | None = None,
     engine: Begin = local_threads,
     resume: Resume = FROM_THE_START,
-) -> Generator[Done, None, None]:
-    """Make the thumbnails and the ledger of a folder, and yield what became of each photo, in the order of the walk.
+    upkeep: Upkeep = UPKEEP,
+    deadline: float = 0,
+) -> Generator[Done, None, Ending]:
+    """Make the thumbnails and the table of a folder, and yield what became of each photo, in the order of the walk.
 
     Closed early, or interrupted, it keeps all finished photos: a second run goes on from there. An error that would meet every
     photo, such as a full disk, ends the run in the same way.
@@ -63,16 +66,22 @@ def run_batch(
         out: the folder OUT; made if it is not there.
         settings: what to make.
         jobs: workers, at least 1.
-        given: what you give by hand, by the photos' paths in IN. Only photos for which it changed are done again.
+        given: what you give by hand. It is remembered, and wins over what was given before.
         stop: called again and again; True stops the run as an interrupt does. It does not wait long for photos that are in
             hand, so the process should end then.
         shard: the shard to do, beside runs that do the others; None for all photos.
         engine: what takes photos through the stages: ``local_threads``, or ``cropper.engine.cluster.ray_cluster``.
         resume: what a killed process of the same run has left.
+        upkeep: what the run may do with what is there.
+        deadline: the seconds that the work on one photo may take, which the caller watches; 0 for no limit. A photo that is
+            known to exceed it fails at once.
+
+    Returns:
+        what the run found at its end.
 
     Raises:
-        UsageError: if OUT is IN or holds it, or IN goes away.
-        OutputError: if OUT or the ledger cannot be written, or another run is at work there.
+        UsageError: if OUT is IN or holds it, was made from another folder, or IN goes away or holds no known photo any more.
+        OutputError: if OUT or the state cannot be written, or another run is at work there.
         DependencyError: if a library for a storage is not installed, or the device cannot be used here.
         CropperError: if the system lets us open no more files.
         ModelError: if the model cannot be loaded.
@@ -82,24 +91,48 @@ def run_batch(
     if source.is_inside(out):
         remedy = "choose an OUT beside IN or inside it, so that no photo can be overwritten"
         raise UsageError("OUT is the same folder as IN or contains it", path=out, remedy=remedy)
-    plan = Plan(source, out, settings, given or {}, shard, resume)
+    plan = Plan(source, out, settings, shard, resume, deadline)
+    given = (row for row in given if shard is None or shard.holds(row[0]))
+    goes_on = resume.passed is not None
     with (
         engine(source, out, settings, jobs) as workers,
-        open_session(out, source, _fingerprint(settings), settings.dry_run, shard) as session,
+        open_session(out, source, _fingerprint(settings), settings.dry_run, shard, upkeep, given, goes_on) as session,
     ):
 
         def record(finished: Finished) -> None:
             if finished.done.error is not None:
                 _check_still_there(source)
-            session.record(finished.done.rows, finished.seen, finished.unstamped)
+            _record(session, finished)
 
         try:
             yield from workers.run(planned(plan, session), record, stop)
+            return session.finish()
         finally:
             session.abandoned = workers.abandoned
-            _record_left(session, workers)
+            for left in workers.left():
+                if isinstance(left, Finished):
+                    _record(session, left)
+                elif left.known:
+                    session.state.mark_interrupted(left.path)
             if workers.untidy:
                 session.remove_temporaries()
+
+
+def _record(session: Session, finished: Finished) -> None:
+    """Keep what became of a photo; a report about a folder is not kept, nor a photo that is as it was."""
+    done = finished.done
+    if done.unchanged:
+        if finished.seen is not None:
+            session.state.seen_again(done.path, finished.seen)
+        return
+    if not done.rows:
+        return
+    change = Change(done.path, done.rows, finished.seen or UNKNOWN, finished.digest, finished.late, finished.written)
+    if done.dropped:
+        session.state.gifts.drop(done.path)
+    elif done.rows[0].image_width:
+        session.state.gifts.settle(done.path, (int(done.rows[0].image_width), int(done.rows[0].image_height)))
+    session.record(change)
 
 
 def _check_still_there(source: Place) -> None:
@@ -116,12 +149,3 @@ def _fingerprint(settings: Settings) -> str:
     values["model"] = hashlib.sha256((settings.model or BUNDLED_MODEL).read_bytes()).hexdigest()
     values["version"] = __version__
     return json.dumps(values, indent=1) + "\n"
-
-
-def _record_left(session: Session, engine: Engine) -> None:
-    """Record all that is on disk at the end of an interrupted run: finished photos, and older outputs of unfinished ones."""
-    for left in engine.left():
-        if isinstance(left, Finished):
-            session.record_left(left.done.rows, left.seen, left.unstamped)
-        else:
-            session.record_interrupted(left.known)

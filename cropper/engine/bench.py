@@ -34,19 +34,22 @@ from cropper.imaging.decode import decode_or_salvage, reduction
 from cropper.imaging.encode import encode, encoder_parameters
 from cropper.imaging.header import probe
 from cropper.imaging.opencv import cv2
-from cropper.ledger.run import close_run, open_run
+from cropper.ledger.session import open_session
+from cropper.ledger.state import Change
 from cropper.ledger.table import OK, decided_row
 from cropper.model.look import OpenedPhoto, infer_maps, model_input_of, read_header
 from cropper.model.saliency import Saliency
 from cropper.settings import Settings
 from cropper.storage import thumbnails
+from cropper.storage.access import place
 from cropper.storage.local import LocalPlace
 from cropper.storage.naming import paths_of
+from cropper.storage.places import Whose
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-STAGES = ("read", "header", "decode", "resize", "infer", "choose", "render", "encode", "write", "ledger")
+STAGES = ("read", "header", "decode", "resize", "infer", "choose", "render", "encode", "write", "state")
 
 
 @dataclass(frozen=True)
@@ -150,16 +153,15 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
                 decision = timed("choose", decide, view, header.width, header.height, target, settings.choosing)[0]
                 thumbnail = timed("render", thumbnail_of, photo.pixels, header, decision, target, settings)
                 data = timed("encode", encode, thumbnail, header, format, settings.quality, settings.srgb)
-                timed("write", thumbnails.write, out / output, data, ".part", 0, False)
+                trace = timed("write", thumbnails.write, out / output, data, ".part", Whose.OURS)
                 image = header.width, header.height
                 row = decided_row(file.name, output, OK, image, target.label, decision.box)
-                timed("ledger", current.part.append, [row])
+                timed("state", session.record, Change(file.name, (row,), written=((output, trace),)))
 
     model = Saliency(settings.model, settings.device)
-    current = open_run(out, out, "profile\n", False)
-    partial: dict[tuple[int, ...], list[tuple[Path, OpenedPhoto]]] = defaultdict(list)
-    failed = 0
-    try:
+    with open_session(place(out), place(files[0].parent), "profile\n") as session:
+        partial: dict[tuple[int, ...], list[tuple[Path, OpenedPhoto]]] = defaultdict(list)
+        failed = 0
         for file in files:
             try:
                 data = timed("read", _read, file)
@@ -176,8 +178,6 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
                 finish(partial.pop(shape))
         for held in partial.values():
             finish(held)
-    finally:
-        close_run(current, complete=False)
     return clock, failed
 
 

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.pipeline import Pipeline
 from cropper.image_formats import PHOTO_EXTENSIONS
-from cropper.ledger.focus_file import Given, focus_for
+from cropper.ledger.focus_file import Gifts, given_for
 from cropper.model.saliency import Saliency
 from cropper.settings import Settings
 from cropper.storage.local import LocalPlace
@@ -41,7 +41,7 @@ _Found = _Photo | BaseException | _End
 
 
 def stream(
-    paths: Iterable[str], settings: Settings, jobs: int, in_order: bool = True, given: Given | None = None
+    paths: Iterable[str], settings: Settings, jobs: int, in_order: bool = True, given: Gifts | None = None
 ) -> Generator[Done, None, None]:
     """Choose the boxes of photos, and yield what became of each as soon as it is known.
 
@@ -62,7 +62,7 @@ def stream(
     pipeline = Pipeline(settings, Path(), Saliency(settings.model, settings.device), jobs, in_order)
     found: Queue[_Found] = Queue(_AHEAD)
     Thread(target=_find, args=(paths, found, pipeline), daemon=True, name="cropper-paths").start()
-    yield from pipeline.run(_jobs(found, settings, given or {}), record=lambda finished: None)
+    yield from pipeline.run(_jobs(found, settings, given or Gifts.of_file(None)), record=lambda finished: None)
 
 
 def split(stream: BinaryIO, separator: bytes) -> Iterator[str]:
@@ -112,7 +112,7 @@ def _photos(paths: Iterable[str]) -> Iterator[_Photo]:
                 yield _Photo(os.path.join(inside, name), given / join(folder.path, name))
 
 
-def _jobs(found: Queue[_Found], settings: Settings, given: Given) -> Iterator[Job | Finished | None]:
+def _jobs(found: Queue[_Found], settings: Settings, given: Gifts) -> Iterator[Job | Finished | None]:
     number = 0
     while True:
         try:
@@ -127,6 +127,8 @@ def _jobs(found: Queue[_Found], settings: Settings, given: Given) -> Iterator[Jo
         if item.report is not None:
             yield Finished(number, item.report)
         else:
-            foci = tuple(focus_for(given, item.path, target.label) for target in settings.targets)
-            yield Job(number=number, path=item.path, file=item.file, outputs=("",) * len(settings.targets), given=foci)
+            for_photo = given.of(item.path)
+            for_targets = tuple(given_for(for_photo, target.label) for target in settings.targets)
+            no_outputs = ("",) * len(settings.targets)
+            yield Job(number=number, path=item.path, file=item.file, outputs=no_outputs, given=for_targets)
         number += 1

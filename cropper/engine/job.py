@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cropper.choosing.focus import Focus
 from cropper.errors import CropperError
+from cropper.ledger.focus_file import Given
 from cropper.ledger.table import Row
 from cropper.model.look import OpenedPhoto
 from cropper.settings import Fit, Settings
-from cropper.storage.places import Place, Version
+from cropper.storage.places import Place, Trace, Version, Whose
 
 # The ledger's message for a damaged photo of which a part could be decoded.
 SALVAGED = "salvaged: part of the photo is missing"
+# The message for a photo that replaced another, for which something was given by hand.
+DROPPED = "what was given by hand was for another size of this photo"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Done:
         passed_over: how many files in the folder are not photos.
         fits: how the photo was fitted into each shape that was made.
         is_out: whether the folder is the OUT of a run, and was not walked.
+        altered: how many of its thumbnails somebody changed; they are left as they are.
+        dropped: whether what was given by hand for the photo was forgotten, since the photo has another size now.
     """
 
     path: str
@@ -40,6 +44,8 @@ class Done:
     passed_over: int = 0
     fits: tuple[Fit, ...] = ()
     is_out: bool = False
+    altered: int = 0
+    dropped: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,12 @@ class Job:
         file: where it is read.
         format: of its thumbnails; empty where none are made.
         outputs: paths of the thumbnails relative to OUT, one per target.
-        known: its rows in the ledger from an earlier run with the same settings.
-        ours: the outputs that earlier runs wrote, with any settings.
-        given: the focus that you give by hand, or None, one per target.
+        known: its rows in the table from an earlier run.
+        whose: for each output, whose file is there.
+        given: what you give by hand, or None, one per target.
         seen: its version in the listing, where the listing gives one.
+        unless: the digest of the photo's bytes for which nothing is to be done; None to make it in any case.
+        digested: whether the digest of the photo's bytes is asked for.
         temporary: the name of a thumbnail until it is complete, different from that of every other photo under way.
     """
 
@@ -65,19 +73,22 @@ class Job:
     format: str = ""
     outputs: tuple[str, ...] = ()
     known: tuple[Row, ...] = ()
-    ours: frozenset[str] = frozenset()
-    given: tuple[Focus | None, ...] = ()
+    whose: tuple[Whose, ...] = ()
+    given: tuple[Given | None, ...] = ()
     seen: Version | None = None
+    unless: bytes | None = None
+    digested: bool = False
     temporary: str = ""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded photo, and the version of its file. A dry run keeps no pixels."""
+    """A decoded photo, the version of its file, and the digest of its bytes, if that is asked for. A dry run keeps no pixels."""
 
     job: Job
     seen: Version
     photo: OpenedPhoto
+    digest: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -88,17 +99,21 @@ class Finished:
         number: its place among all photos.
         done: the outcome.
         was_decoded: whether the photo was decoded.
-        bytes: the size of its decoded pixels.
-        unstamped: thumbnails to stamp after the rows are in the ledger.
+        decoded_bytes: the size of its decoded pixels.
+        written: its thumbnails by their paths in OUT, each as it was when it had been written.
         seen: the version of the photo that the thumbnails are from.
+        digest: of the photo's bytes, if that was asked for.
+        late: the deadline in seconds that the photo exceeded; 0 if it did not.
     """
 
     number: int
     done: Done
     was_decoded: bool = False
-    bytes: int = 0
-    unstamped: tuple[Place, ...] = ()
+    decoded_bytes: int = 0
+    written: tuple[tuple[str, Trace], ...] = ()
     seen: Version | None = None
+    late: float = 0
+    digest: bytes = b""
 
 
 class Engine(Protocol):

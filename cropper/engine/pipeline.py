@@ -228,7 +228,7 @@ class Pipeline:
         else:
             if not event.was_decoded:
                 self.decoding -= 1
-            self.bytes -= event.bytes
+            self.bytes -= event.decoded_bytes
             self._set_aside(event)
 
     def _infer(self, shape: tuple[int, int]) -> None:

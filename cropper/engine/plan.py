@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, zip_longest
 
 from cropper.choosing.decide import BY_HAND
-from cropper.choosing.focus import Focus, place_of
+from cropper.choosing.focus import place_of
 from cropper.engine.job import Done, Finished, Job
-from cropper.engine.tasks import failed
+from cropper.engine.tasks import failed, foci_for
 from cropper.errors import PhotoError, raise_if_for_all
 from cropper.image_formats import PHOTO_EXTENSIONS, output_format
-from cropper.ledger.focus_file import Given, focus_for
+from cropper.ledger.focus_file import Given, given_for
 from cropper.ledger.session import Session
 from cropper.ledger.shards import Shard
-from cropper.ledger.state import TABLE_NAME
-from cropper.ledger.table import OK, Row
+from cropper.ledger.state import Change, Known
+from cropper.ledger.table import OK, SKIPPED, TABLE_NAME, Row
+from cropper.process.supervisor import took_too_long
 from cropper.settings import Settings, Target
 from cropper.storage.naming import folder_in_out, folders_of, names_of, names_one_by_one, paths_of, temporary_name
-from cropper.storage.places import Place, Version, join, order
+from cropper.storage.places import Found, Place, Version, Whose, join, order
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Resume:
 
     Attributes:
         condemned: photos that fail at once, by their paths in IN, and why.
-        passed: the place in the walk (``places.order``) that the run had come to. Photos up to there that have rows are not begun
-            again, whatever became of them. None at the start.
+        passed: the place in the walk (``places.order``) that the run had come to. Photos up to there that it recorded are not
+            begun again, whatever became of them. None at the start.
     """
 
     condemned: Mapping[str, PhotoError] = field(default_factory=dict)
@@ -47,17 +48,17 @@ class Plan:
         source: the folder IN.
         out: the folder OUT.
         settings: what to make.
-        given: what the user gives by hand, by the photos' paths in IN.
         shard: the shard to do; None for all photos.
         resume: what a killed process of the same run has left.
+        deadline: seconds that the work on one photo may take; 0 for no limit.
     """
 
     source: Place
     out: Place
     settings: Settings
-    given: Given = field(default_factory=dict)
     shard: Shard | None = None
     resume: Resume = FROM_THE_START
+    deadline: float = 0
 
 
 def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
@@ -71,6 +72,7 @@ def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
     for folder in plan.source.walk(PHOTO_EXTENSIONS, leave_out=plan.out):
         if folder.error is not None:
             raise_if_for_all(folder.error)
+            session.unlisted.append(folder.path)
         if folder.error is not None or folder.others or folder.is_out:
             report = Done(folder.path, error=folder.error, passed_over=folder.others, is_out=folder.is_out)
             yield Finished(next(numbers), report)
@@ -89,55 +91,107 @@ def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
 def _planned(
     plan: Plan, session: Session, number: int, path: str, outputs: tuple[str, ...], version: Version | None
 ) -> Job | Finished:
-    settings, file = plan.settings, plan.source / path
-    known, outdated = session.known(path), session.outdated(path)
-    foci = tuple(focus_for(plan.given, path, target.label) for target in settings.targets)
-    passed = plan.resume.passed
-    was_left = passed is not None and session.loses_no_rows and bool(known) and order(path) <= passed
-    if was_left or (_is_done(file, version, plan.out, outputs, known) and _as_given(known, settings.targets, foci)):
-        return Finished(number, Done(path, known, unchanged=True))
+    settings, file, state = plan.settings, plan.source / path, session.state
+    known, gifts = state.of(path), state.gifts.of(path)
+    given = tuple(given_for(gifts, target.label) for target in settings.targets)
+    passed, condemned = plan.resume.passed, plan.resume.condemned.get(path)
+    rows = known.change.rows if known is not None else ()
+    if known is not None and known.by_this_run and passed is not None and order(path) <= passed:
+        return Finished(number, Done(path, rows, unchanged=True))
+    now = version or _version_of(file)
+    unless: bytes | None = None
+    if known is not None and not session.upkeep.force and condemned is None:
+        still = now is not None and known.change.version.is_still(now)
+        if still and _is_too_slow(known.change, plan.deadline):
+            condemned = took_too_long(plan.deadline)
+        elif _is_decided(known, outputs, settings, given):
+            altered = _altered(session, known.change)
+            if altered is not None and session.upkeep.checksum:
+                unless = known.change.digest or None
+            elif altered is not None and still and now is not None:
+                if known.change.version != now:  # more is known of it now than then
+                    state.seen_again(path, now)
+                return Finished(number, Done(path, rows, unchanged=True, altered=altered))
     job = Job(
         number=number,
         path=path,
         file=file,
         format=output_format(path, settings.format),
         outputs=outputs,
-        known=known,
-        ours=frozenset(row.output for row in (*known, *outdated) if row.output),
-        given=foci,
+        known=rows,
+        given=given,
         seen=version,
+        unless=unless,
+        digested=session.upkeep.checksum,
         temporary=temporary_name(number, plan.shard.label if plan.shard is not None else ""),
     )
-    return failed(job, settings, plan.resume.condemned[path]) if path in plan.resume.condemned else job
+    if condemned is not None:
+        return failed(job, settings, condemned)
+    if settings.dry_run:
+        return job
+    whose = tuple(map(state.whose, outputs))
+    if session.upkeep.force:
+        whose = tuple(Whose.OURS if one is Whose.ALTERED else one for one in whose)
+    state.begin_photo(path, (output for output, one in zip(outputs, whose, strict=True) if one is Whose.OURS))
+    return replace(job, whose=whose)
 
 
-def _is_done(file: Place, version: Version | None, out: Place, outputs: tuple[str, ...], known: tuple[Row, ...]) -> bool:
-    """Whether an earlier run with these settings made these outputs, and neither they nor the photo changed since.
+def _version_of(file: Place) -> Version | None:
+    try:
+        return file.version_now()
+    except OSError:
+        return None
+
+
+def _is_too_slow(before: Change, deadline: float) -> bool:
+    """Whether a photo exceeded a deadline that was no shorter."""
+    return 0 < deadline <= before.late
+
+
+def _is_decided(known: Known, outputs: tuple[str, ...], settings: Settings, given: tuple[Given | None, ...]) -> bool:
+    """Whether an earlier run with these settings came to an end with a photo, and nothing else is given by hand since.
 
     Args:
-        file: the photo.
-        version: its version in the listing, if the listing gives one.
-        out: the folder OUT.
-        outputs: where the photo's thumbnails go.
-        known: the photo's rows in the ledger.
+        known: what is known of the photo.
+        outputs: where its thumbnails go.
+        settings: what to make.
+        given: what is given by hand, or None, one per target.
     """
-    if [(row.status, row.output) for row in known] != [(OK, output) for output in outputs]:
+    rows = known.change.rows
+    if not known.is_current or len(rows) != len(outputs):
         return False
-    try:
-        version = version or file.version_now()
-    except OSError:
-        return False
-    return out.are_up_to_date(outputs, [row.version for row in known], version)
-
-
-def _as_given(known: tuple[Row, ...], targets: tuple[Target, ...], foci: tuple[Focus | None, ...]) -> bool:
-    """Whether each row of a photo, one a target, holds what the user gave by hand, or the model's choice if nothing is given."""
-    for row, target, given in zip(known, targets, foci, strict=True):
-        if (row.message == BY_HAND) != (given is not None):
+    for row, output in zip(rows, outputs, strict=True):
+        is_made = row.status == OK and (row.output == output or (settings.dry_run and not row.output))
+        if not is_made and not (row.status == SKIPPED and not row.output):
             return False
-        if given is not None:
+    return _as_given(rows, settings.targets, given)
+
+
+def _altered(session: Session, before: Change) -> int | None:
+    """Return how many of a photo's thumbnails somebody changed since they were made; None if one of them is lost."""
+    altered = 0
+    if sum(bool(row.output) for row in before.rows) != len(before.written):
+        return None
+    for output, trace in before.written:
+        found = session.state.out.find(output, trace)
+        if found is Found.LOST:
+            return None
+        if found is Found.MOVED:
+            session.state.touch(output, session.state.out.modified_ns(output))
+        altered += found is Found.ALTERED
+    return altered
+
+
+def _as_given(rows: tuple[Row, ...], targets: tuple[Target, ...], given: tuple[Given | None, ...]) -> bool:
+    """Whether each row of a photo, one a target, holds what is given by hand, or the model's choice if nothing is given."""
+    for row, target, one in zip(rows, targets, given, strict=True):
+        image = int(row.image_width or 0), int(row.image_height or 0)
+        (focus,) = foci_for((one,), image)
+        if (row.message == BY_HAND) != (focus is not None):
+            return False
+        if focus is not None:
             try:
-                wanted = place_of(given, int(row.image_width), int(row.image_height), target.aspect)
+                wanted = place_of(focus, *image, target.aspect)
             except PhotoError:
                 return False
             place, point = (row.x, row.y, row.width, row.height), (row.focus_x, row.focus_y)

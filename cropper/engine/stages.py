@@ -55,8 +55,8 @@ def thumbnail_of(
     """Make the thumbnail that was decided on from decoded pixels: uint8 [h, w, 3 or 4]."""
     image = header.width, header.height
     if decision.fit is Fit.PAD:
-        canvas = canvas_for(*image, target, settings.enlarge)
-        picture = render(pixels, decision.box, fitted(*image, canvas), image)
+        canvas = canvas_for(*image, target)
+        picture = render(pixels, decision.box, fitted(*image, canvas, settings.enlarge), image)
         return padded(pixels, picture, canvas, settings.fill)
     if decision.fit is Fit.KEEP:
         size = fitted(*image, target.size or image, settings.enlarge)

@@ -7,10 +7,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cropper.ledger.table import SKIPPED
 from cropper.storage.places import order
 
 if TYPE_CHECKING:
     from cropper.engine.job import Done
+    from cropper.ledger.session import Ending
+    from cropper.ledger.table import Row
     from cropper.settings import Fit
 
 
@@ -26,6 +29,9 @@ class Counts:
     by_hand: int = 0
     outs: int = 0
     first_out: str = ""
+    altered: int = 0
+    skipped: int = 0
+    smaller: int = 0
     fits: Counter[Fit] = field(default_factory=Counter)
 
     def add(self, done: Done) -> None:
@@ -37,14 +43,17 @@ class Counts:
             self.first_out = self.first_out or done.path
             self.outs += 1
         self.fits.update(done.fits)
-        if not done.unchanged:
-            self.by_hand += sum(row.message == BY_HAND for row in done.rows)
+        self.by_hand += sum(row.message == BY_HAND for row in done.rows)
+        self.altered += done.altered
+        self.smaller += any(map(_is_smaller, done.rows))
         if not done.rows:
             self.folders_failed += done.error is not None
         elif done.error is not None:
             self.failed += 1
         elif done.unchanged:
             self.unchanged += 1
+        elif all(row.status == SKIPPED for row in done.rows):
+            self.skipped += 1
         else:
             self.made += 1
 
@@ -64,16 +73,32 @@ class Counts:
         fits = Counter({Fit(fit): count for fit, count in counts.pop("fits").items()})
         return Counts(**counts, fits=fits), [(is_folder, name) for is_folder, name in place]
 
-    def summary(self, seconds: float, verb: str) -> str:
-        """Sum up the run in one line."""
-        from cropper.settings import DONE
+    def summary(self, seconds: float, verb: str, ending: Ending | None = None) -> str:
+        """Sum up the run in one line.
 
-        photos = self.made + self.unchanged + self.failed
+        Args:
+            seconds: how long it took.
+            verb: what became of photos that were not left as they were.
+            ending: what a complete run found at its end.
+        """
+        from cropper.settings import DONE, Fit
+
+        photos = self.made + self.unchanged + self.skipped + self.failed
         parts = [f"{self.made} {verb}", f"{self.unchanged} unchanged", f"{self.failed} failed"]
+        if self.skipped:
+            parts.insert(1, f"{self.skipped} skipped")
         line = f"{_count(photos, 'photo')}: {', '.join(parts)}"
         if self.by_hand:
-            line += f"; {_count(self.by_hand, 'crop')} as given"
-        no_good = [f"{self.fits[fit]} {words}" for fit, words in DONE.items() if self.fits[fit]]
+            line += f"; {_count(self.by_hand, 'crop')} by hand"
+        if self.altered:
+            line += f"; {_count(self.altered, 'thumbnail')} left as you changed them"
+        if ending is not None and ending.pruned:
+            line += f"; {_count(ending.pruned, 'old thumbnail')} removed"
+        elif ending is not None and ending.stale:
+            line += f"; {_count(ending.stale, 'thumbnail')} of no photo: --prune removes them"
+        if self.smaller:
+            line += f"; {self.smaller} smaller than asked for: --enlarge"
+        no_good = [f"{self.fits[fit]} {words}" for fit, words in DONE.items() if self.fits[fit] and fit is not Fit.SKIP]
         if no_good:
             line += f"; where no crop is good: {', '.join(no_good)}"
         if self.folders_failed:
@@ -82,6 +107,12 @@ class Counts:
             line += f"; {_count(self.passed_over, 'other file')} passed over"
         line += f"; {seconds:.1f} s"
         return f"{line}, {self.made / seconds:.0f} photos/s" if self.made else line
+
+
+def _is_smaller(row: Row) -> bool:
+    """Whether a thumbnail is smaller than the size asked for on both sides, for want of pixels."""
+    width, _, height = row.size.partition("x")
+    return bool(height and row.output_width) and int(row.output_width) < int(width) and int(row.output_height) < int(height)
 
 
 def outs_left_out(first: str, outs: int) -> str:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from cropper.choosing.decide import Decision, decide
+from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, view_of
-from cropper.engine.job import SALVAGED, Decoded, Done, Finished, Job
+from cropper.engine.job import DROPPED, SALVAGED, Decoded, Done, Finished, Job
 from cropper.engine.stages import pixels_needed, thumbnail_of
-from cropper.errors import CropperError, PhotoError, raise_if_for_all, unexpected
+from cropper.errors import CropperError, LateError, PhotoError, raise_if_for_all, unexpected
 from cropper.image_formats import output_format
 from cropper.imaging.encode import encode
 from cropper.imaging.opencv import cv2
-from cropper.ledger.focus_file import Given, focus_for
+from cropper.ledger.focus_file import Given, given_for
 from cropper.ledger.table import OK, SKIPPED, Row, decided_row, failed_row
 from cropper.model.inputs import shape_for
 from cropper.model.look import infer_maps, open_photo
@@ -24,17 +26,17 @@ from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
 from cropper.settings import Fit, Settings, Target
 from cropper.storage.access import place
-from cropper.storage.places import Place, Version
+from cropper.storage.places import Place, Trace, Version, Whose, digest_of
 
 
-def try_alone(source: Path | Place, path: str, settings: Settings, given: Given, journal: Journal) -> None:
+def try_alone(source: Path | Place, path: str, settings: Settings, given: Mapping[str, Given], journal: Journal) -> None:
     """Take one photo through all stages as a run does, and write nothing.
 
     Args:
         source: the folder IN.
         path: the photo's path in IN; empty for a small known good photo.
         settings: what to make.
-        given: what you give by hand, by photo.
+        given: what you give by hand for it, by the labels of sizes.
         journal: where to note what is under way.
 
     Raises:
@@ -47,8 +49,8 @@ def try_alone(source: Path | Place, path: str, settings: Settings, given: Given,
     else:
         data = cv2.imencode(".jpg", np.full((64, 96, 3), 128, np.uint8))[1].tobytes()
     format = output_format(path or "good.jpg", settings.format)
-    foci = tuple(focus_for(given, path, target.label) for target in settings.targets)
-    rehearse(Job(number=0, path=path, file=source / path, format=format, given=foci), data, settings, model, journal)
+    for_targets = tuple(given_for(given, target.label) for target in settings.targets)
+    rehearse(Job(number=0, path=path, file=source / path, format=format, given=for_targets), data, settings, model, journal)
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,13 @@ class Inferred:
 
 
 def decode_photo(job: Job, settings: Settings, journal: Journal) -> Decoded | Finished:
-    """Worker: read and decode a photo once, and prepare the model's input."""
+    """Worker: read and decode a photo once, and prepare the model's input; or find that nothing is to be done."""
     try:
         data, seen = place(job.file).read(job.seen)
-        return _decoded(job, data, seen, settings, journal)
+        digest = digest_of(data) if job.digested else b""
+        if job.unless is not None and digest == job.unless:
+            return Finished(job.number, Done(job.path, job.known, unchanged=True), seen=seen, digest=digest)
+        return replace(_decoded(job, data, seen, settings, journal), digest=digest)
     except Exception as error:
         raise_if_for_all(error)
         return failed(job, settings, error)
@@ -74,7 +79,10 @@ def _decoded(job: Job, data: bytes, seen: Version, settings: Settings, journal: 
         journal.clock(job.number, runs)
 
     clock(True)
-    needed = partial(pixels_needed, settings=settings, given=job.given)
+
+    def needed(width: int, height: int) -> tuple[int, int]:
+        return pixels_needed(width, height, settings, foci_for(job.given, (width, height)))
+
     photo = open_photo(data, needed, settings.limits, settings.keep, clock)
     if settings.dry_run:
         # Nothing needs the pixels any more; a slice would keep them all in memory.
@@ -93,36 +101,38 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
     """Worker: choose the boxes of a photo, then render, encode and write its thumbnails."""
     job, photo = decoded.job, decoded.photo
     rows: list[Row] = []
-    unstamped: list[Place] = []
+    written: list[tuple[str, Trace]] = []
     fits: list[Fit] = []
     first_error: CropperError | None = None
     image = photo.header.width, photo.header.height
+    foci = foci_for(job.given, image)
+    dropped = any(given is not None and focus is None for given, focus in zip(job.given, foci, strict=True))
     view = view_of(maps)
-    for number, (target, output, focus) in enumerate(zip(settings.targets, job.outputs, job.given, strict=True)):
+    for number, (target, output, focus) in enumerate(zip(settings.targets, job.outputs, foci, strict=True)):
         try:
             journal.clock(job.number, True)
             decisions = decide(view, *image, target, settings.choosing, focus)
             journal.clock(job.number, False)  # a slow disk or bucket is not the photo's fault
-            ours = output in job.ours
+            whose = job.whose[number] if job.whose else Whose.OURS
+            size: tuple[int, int] | None = None
             if not settings.dry_run:
                 out.check_stays_in(output)
             if settings.dry_run:
-                output = output if ours else ""  # the thumbnail of an earlier run is still ours
+                before = next((row for row in job.known if row.output == output), None)
+                output, size = (output, _output_size(before)) if before is not None else ("", None)
             elif decisions[0].fit is Fit.SKIP:
-                if ours:
+                if any(row.output == output for row in job.known) and whose is Whose.OURS:
                     (out / output).remove()
                 output = ""
             else:
                 journal.clock(job.number, True)
-                data = _encoded(decoded, decisions[0], target, settings)
+                data, size = _encoded(decoded, decisions[0], target, settings)
                 journal.clock(job.number, False)
-                file = out / output
-                if file.write_thumbnail(data, job.temporary, decoded.seen.modified_ns, ours):
-                    unstamped.append(file)
+                written.append((output, (out / output).write_thumbnail(data, job.temporary, whose)))
             for decision in decisions:
                 status = SKIPPED if decision.fit is Fit.SKIP else OK
-                note = decision.note or (SALVAGED if photo.salvaged else "")
-                rows.append(decided_row(job.path, output, status, image, target.label, decision.box, note))
+                note = decision.note or (SALVAGED if photo.salvaged else "") or (DROPPED if dropped else "")
+                rows.append(decided_row(job.path, output, status, image, target.label, decision.box, note, size))
                 fits.append(decision.fit)
         except Exception as error:
             raise_if_for_all(error)
@@ -131,18 +141,32 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
             first_error = first_error or explained
     return Finished(
         number=job.number,
-        done=Done(path=job.path, rows=tuple(rows), error=first_error, fits=tuple(fits)),
+        done=Done(path=job.path, rows=tuple(rows), error=first_error, fits=tuple(fits), dropped=dropped),
         was_decoded=True,
-        bytes=photo.pixels.nbytes,
-        unstamped=tuple(unstamped),
+        decoded_bytes=photo.pixels.nbytes,
+        written=tuple(written),
         seen=decoded.seen,
+        digest=decoded.digest,
     )
 
 
-def _encoded(decoded: Decoded, decision: Decision, target: Target, settings: Settings) -> bytes:
+def foci_for(given: Sequence[Given | None], image: tuple[int, int]) -> tuple[Focus | None, ...]:
+    """Return the focus of each target in a photo of this width and height; None also for what was given for another size."""
+    return tuple(
+        Focus(one.x, one.y, one.width, one.height) if one is not None and one.image in (None, image) else None for one in given
+    )
+
+
+def _encoded(decoded: Decoded, decision: Decision, target: Target, settings: Settings) -> tuple[bytes, tuple[int, int]]:
+    """Return an encoded thumbnail, and its width and height."""
     photo = decoded.photo
     thumbnail = thumbnail_of(photo.pixels, photo.header, decision, target, settings)
-    return encode(thumbnail, photo.header, decoded.job.format, settings.quality, settings.srgb)
+    data = encode(thumbnail, photo.header, decoded.job.format, settings.quality, settings.srgb)
+    return data, (thumbnail.shape[1], thumbnail.shape[0])
+
+
+def _output_size(row: Row) -> tuple[int, int] | None:
+    return (int(row.output_width), int(row.output_height)) if row.output_width else None
 
 
 def rehearse(job: Job, data: bytes, settings: Settings, model: Saliency, journal: Journal) -> None:
@@ -154,10 +178,10 @@ def rehearse(job: Job, data: bytes, settings: Settings, model: Saliency, journal
     cv2.setNumThreads(1)
     journal.begin(job.number, job.path)
     journal.take((job.number,))
-    decoded = _decoded(job, data, Version(len(data), 0, ""), settings, journal)
+    decoded = _decoded(job, data, Version(len(data)), settings, journal)
     header = decoded.photo.header
     view = view_of(infer_batch([decoded], model, journal).maps[0])
-    for target, focus in zip(settings.targets, job.given, strict=True):
+    for target, focus in zip(settings.targets, foci_for(job.given, (header.width, header.height)), strict=True):
         decision = decide(view, header.width, header.height, target, settings.choosing, focus)[0]
         if not settings.dry_run and decision.fit is not Fit.SKIP:
             _encoded(decoded, decision, target, settings)
@@ -167,7 +191,13 @@ def failed(job: Job, settings: Settings, error: Exception) -> Finished:
     """Finish a photo that failed before it was decoded."""
     explained = _explained(error, job)
     rows = tuple(_failed_row(job, number, settings, explained) for number in range(len(settings.targets)))
-    return Finished(number=job.number, done=Done(path=job.path, rows=rows, error=explained))
+    done = Done(path=job.path, rows=rows, error=explained)
+    if not isinstance(error, LateError):
+        return Finished(number=job.number, done=done)
+    seen = job.seen
+    with suppress(OSError):
+        seen = seen or place(job.file).version_now()
+    return Finished(number=job.number, done=done, seen=seen, late=error.seconds)
 
 
 def _explained(error: Exception, job: Job) -> CropperError:
@@ -185,4 +215,4 @@ def _failed_row(job: Job, number: int, settings: Settings, error: CropperError) 
     """Make the row of a failed target. It names the output of an earlier run, so that later runs know that output as ours."""
     row = failed_row(job.path, settings.targets[number].label, error.reason)
     output = job.outputs[number]
-    return replace(row, output=output) if output in job.ours else row
+    return replace(row, output=output) if any(known.output == output for known in job.known) else row

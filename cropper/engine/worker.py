@@ -23,14 +23,13 @@ from cropper.engine.job import Finished, Job
 from cropper.engine.pipeline import Pipeline
 from cropper.engine.tasks import failed, try_alone
 from cropper.errors import CropperError, DependencyError, UsageError, printable, unexpected
-from cropper.ledger.state import STATE_FOLDER
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Clocks, Journal
 from cropper.process.memory import keep_memory
 from cropper.process.supervisor import deadly, took_too_long
 from cropper.settings import Settings
 from cropper.storage.access import place
-from cropper.storage.naming import marked
+from cropper.storage.naming import STATE_FOLDER, marked
 from cropper.storage.places import Place
 
 # How many workers may die at a chunk, not counting deaths at one photo alone, and how many at one photo alone, before cropper

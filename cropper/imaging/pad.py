@@ -14,15 +14,13 @@ from cropper.settings import BLUR, EDGE, Target
 _BLUR_SIDE, _BLUR_SIGMA = 48, 3.0
 
 
-def canvas_for(image_width: int, image_height: int, target: Target, enlarge: bool) -> tuple[int, int]:
-    """Return the width and height of the padded picture: the target's size, if it has one.
+def canvas_for(image_width: int, image_height: int, target: Target) -> tuple[int, int]:
+    """Return the width and height of the padded picture: the target's size.
 
-    If the target has no size, or the photo is smaller and must not be enlarged, the canvas is the smallest of the target's shape
-    that holds the photo at its own size.
+    If the target has no size, the canvas is the smallest of the target's shape that holds the photo at its own size.
     """
-    size = target.size
-    if size is not None and (enlarge or size[0] <= image_width or size[1] <= image_height):
-        return size
+    if target.size is not None:
+        return target.size
     ratio = aspect_ratio(target.aspect)
     return max(image_width, round(image_height * ratio)), max(image_height, round(image_width / ratio))
 
@@ -46,7 +44,7 @@ def padded(pixels: NDArray[np.uint8], picture: NDArray[np.uint8], canvas: tuple[
     if fill == BLUR:
         result[:] = _blurred(pixels, canvas)
     elif fill == EDGE:
-        # The bars lie either beside the picture or above and below it.
+        # The corners, if there are bars on all sides, go with those above and below.
         result[:, : left + 1], result[:, left + 1 :] = _mean(picture[:, 0]), _mean(picture[:, -1])
         if top:
             result[: top + 1], result[top + 1 :] = _mean(picture[0]), _mean(picture[-1])

@@ -1,4 +1,4 @@
-"""The memory of OUT: ``boxes.csv``, and what a second run needs. A batch comes in by ``session``.
+"""The memory of OUT: the state, a SQLite file, and the table written from it, ``boxes.csv``. A batch comes in by ``session``.
 
-Imports ``choosing``, ``storage``, ``geometry`` and ``errors``. Only ``focus_file`` loads numpy.
+Imports ``storage``, ``geometry``, ``settings`` and ``errors``.
 """

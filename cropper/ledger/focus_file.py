@@ -1,14 +1,16 @@
-"""Read the focus file: the points and boxes that a user gives by hand."""
+"""What a person gives by hand: points and boxes, read from a focus file and remembered in the state until they are taken back."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from cropper.choosing.focus import Focus
 from cropper.errors import PhotoError, UsageError
+from cropper.ledger.database import connect, decoded, encoded, key_of
 from cropper.ledger.table import FAILED, SKIPPED
 from cropper.storage.opening import open_below
 
@@ -16,12 +18,31 @@ from cropper.storage.opening import open_below
 FOCUS_FILE = ".focus.csv"
 
 
-# A photo's path -> the label of a size or aspect, or "" for all -> the focus.
-Given = Mapping[str, Mapping[str, Focus]]
+@dataclass(frozen=True)
+class Given:
+    """A point in pixels of the upright original, or a box with ``x, y`` as its corner, given by hand.
+
+    Attributes:
+        x, y: the point, or the left and top edge.
+        width, height: of the box, at least 1; None for a point.
+        image: width and height of the photo that it was given for; None until that photo was read.
+    """
+
+    x: int
+    y: int
+    width: int | None = None
+    height: int | None = None
+    image: tuple[int, int] | None = None
 
 
-def read_focus_file(path: Path, copy: Path | None = None, found_in: Path | None = None) -> Given:
-    """Read the table in a focus file.
+# What a focus file says of a photo, for the label of a size or aspect, or "" for all. None takes back what was given.
+FocusRow = tuple[str, str, Given | None]
+
+
+def read_focus_file(path: Path, copy: Path | None = None, found_in: Path | None = None) -> Iterator[FocusRow]:
+    """Read the table in a focus file, row by row.
+
+    A row without ``x`` and ``y`` takes back what was given for its photo, for one size or for all.
 
     Args:
         path: the file, which errors name.
@@ -31,7 +52,6 @@ def read_focus_file(path: Path, copy: Path | None = None, found_in: Path | None 
     Raises:
         UsageError: if it cannot be read, or a line is wrong; it names the line.
     """
-    given: dict[str, dict[str, Focus]] = {}
     try:
         with (
             (copy or path).open("rb") if found_in is None else open_below(found_in, (path.name,)) as data,
@@ -46,33 +66,28 @@ def read_focus_file(path: Path, copy: Path | None = None, found_in: Path | None 
                 )
             for line in lines:
                 if line.get("status") in (SKIPPED, FAILED):
-                    continue  # a row of a ledger, without a box
+                    continue  # a row of boxes.csv, without a box
                 try:
-                    focus = _focus(line)
+                    given = _given(line)
                 except ValueError as error:
                     raise UsageError(f"line {lines.line_num} of the focus file {error}", path=path) from error
-                given.setdefault(line["path"], {})[line.get("size") or ""] = focus
+                yield line["path"], line.get("size") or "", given
     except OSError as error:
         raise UsageError(f"the focus file cannot be read ({error.strerror})", path=path) from error
     except PhotoError as error:
         raise UsageError(error.what, path=path) from error
     except csv.Error as error:
         raise UsageError(f"the focus file is not a table from line {lines.line_num} on ({error})", path=path) from error
-    return given
 
 
-def focus_for(given: Given, path: str, label: str) -> Focus | None:
-    """Return what is given for a photo and a target's label, or None."""
-    for_photo = given.get(path, {})
-    return for_photo.get(label) or for_photo.get("")
-
-
-def _focus(line: Mapping[str, str | None]) -> Focus:
-    """Return the focus in a line. Raises ValueError, which says what is wrong with it."""
+def _given(line: Mapping[str, str | None]) -> Given | None:
+    """Return what a line gives, or None if it takes back. Raises ValueError, which says what is wrong with it."""
     names = ("x", "y", "width", "height")
     texts = {name: (line.get(name) or "").strip() for name in names}
     if not line["path"]:
         raise ValueError("names no photo")
+    if not any(texts.values()):
+        return None
     if bool(texts["width"]) != bool(texts["height"]):
         raise ValueError("has a width or a height alone")
     numbers: dict[str, int] = {}
@@ -80,7 +95,96 @@ def _focus(line: Mapping[str, str | None]) -> Focus:
         try:
             numbers[name] = int(texts[name])
         except ValueError:
-            raise ValueError(f"has {texts[name]!r} for {name}, which is not a whole number") from None
+            raise ValueError(f"has {texts[name][:20]!r} for {name}, which is not a whole number") from None
+        if abs(numbers[name]) > 1 << 31:
+            raise ValueError(f"has a number for {name} that no photo reaches")
     if numbers.get("width", 1) < 1 or numbers.get("height", 1) < 1:
         raise ValueError("has a box without area")
-    return Focus(**numbers)
+    return Given(numbers["x"], numbers["y"], numbers.get("width"), numbers.get("height"))
+
+
+class Gifts:
+    """All that was given by hand, in the state of an output folder or, for a command without one, in a file of its own.
+
+    Memory does not grow with the number of rows.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.changed = False  # since it was opened
+        self._connection = connection
+        self._are_some = self._connection.execute("SELECT 1 FROM given LIMIT 1").fetchone() is not None
+
+    @staticmethod
+    def of_file(path: Path | None) -> Gifts:
+        """Return what a focus file gives; nothing if there is none. Raises the errors of ``read_focus_file``."""
+        return Gifts.of_rows(read_focus_file(path) if path is not None else ())
+
+    @staticmethod
+    def of_rows(rows: Iterable[FocusRow]) -> Gifts:
+        """Return what these rows give, in a file of its own."""
+        gifts = Gifts(connect(None))
+        gifts.add(rows, 0)
+        return gifts
+
+    def add(self, rows: Iterable[FocusRow], run: int) -> None:
+        """Add the rows of a focus file, all or none. They win over what is there."""
+        execute = self._connection.execute
+        execute("SAVEPOINT adding")
+        try:
+            for path, size, given in rows:
+                key = key_of(path)
+                self._are_some = self.changed = True
+                if given is None:
+                    execute("DELETE FROM given WHERE photo = ?1 AND (?2 = '' OR size = ?2)", (key, size))
+                    continue
+                if not size:  # it is for all sizes, so what was given earlier for one does not count any more
+                    execute("DELETE FROM given WHERE photo = ? AND size != '' AND run != ?", (key, run))
+                execute(
+                    """INSERT INTO given VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?) ON CONFLICT DO UPDATE SET run = excluded.run,
+                    (image_width, image_height) = (SELECT image_width, image_height WHERE (x, y, width, height) IS
+                        (excluded.x, excluded.y, excluded.width, excluded.height)),
+                    x = excluded.x, y = excluded.y, width = excluded.width, height = excluded.height""",
+                    (key, size, encoded(path), given.x, given.y, given.width, given.height, run),
+                )
+        except BaseException:
+            execute("ROLLBACK TO adding")
+            raise
+        finally:
+            execute("RELEASE adding")
+
+    def of(self, path: str) -> Mapping[str, Given]:
+        """Return what is given for a photo, by the labels of sizes."""
+        if not self._are_some:
+            return {}
+        found = self._connection.execute(
+            "SELECT size, x, y, width, height, image_width, image_height FROM given WHERE photo = ?", (key_of(path),)
+        )
+        return {
+            size: Given(x, y, width, height, (image_width, image_height) if image_width else None)
+            for size, x, y, width, height, image_width, image_height in found
+        }
+
+    def settle(self, path: str, image: tuple[int, int]) -> None:
+        """Remember the size of the photo that was read, for what was given for it."""
+        update = "UPDATE given SET image_width = ?, image_height = ? WHERE photo = ? AND image_width IS NULL"
+        self._connection.execute(update, (*image, key_of(path)))
+
+    def drop(self, path: str) -> None:
+        """Forget what was given for one photo."""
+        self._connection.execute("DELETE FROM given WHERE photo = ?", (key_of(path),))
+
+    def drop_all(self) -> None:
+        """Forget all that was given."""
+        self._connection.execute("DELETE FROM given")
+        self._are_some, self.changed = False, True
+
+    def strangers(self, run: int) -> tuple[int, str]:
+        """Return how many photos that a run's focus file names are not known, and the first of them."""
+        found = "SELECT COUNT(DISTINCT photo), MIN(path) FROM given WHERE run = ? AND photo NOT IN (SELECT key FROM photo)"
+        ((count, first),) = self._connection.execute(found, (run,))
+        return count, decoded(first) if first is not None else ""
+
+
+def given_for(gifts: Mapping[str, Given], label: str) -> Given | None:
+    """Return what is given for a target's label, or None."""
+    return gifts.get(label) or gifts.get("")

@@ -43,7 +43,7 @@ class Lock:
     was_left: bool
 
 
-def take(path: Path, out: Path | None = None) -> Lock:
+def take(path: Path, out: os.PathLike[str] | None = None) -> Lock:
     """Take the lock. Makes the file and its folder if they are not there.
 
     Args:
@@ -98,6 +98,17 @@ def release(lock: Lock, tidy: bool, remove: bool = False) -> None:
             if os.name == "nt":  # Windows removes no open file
                 lock.path.unlink(missing_ok=True)
             lock.path.parent.rmdir()
+
+
+def can_lock(descriptor: int) -> bool:
+    """Whether other programs' locks, those of POSIX, work on an open file: not on some network file systems."""
+    if sys.platform != "win32":
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(descriptor, fcntl.LOCK_UN)
+        except OSError as error:
+            return error.errno not in _NO_LOCKS
+    return True
 
 
 def _is_ours(descriptor: int) -> bool:

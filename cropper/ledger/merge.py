@@ -6,15 +6,15 @@ import heapq
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
-from typing import Any, TextIO
+from typing import Any
 
 from cropper.errors import DependencyError, UsageError, printable
-from cropper.ledger.table import HEADER, SHARES, VERSIONED, WHOLE_NUMBERS, as_wide, read_lines, rows_writer
+from cropper.ledger.table import HEADER, SHARES, WHOLE_NUMBERS, read_lines, write_table, write_text
 from cropper.storage.atomic import replacing
 from cropper.storage.places import order
 
@@ -41,14 +41,13 @@ def kind_of(name: str) -> str:
     return kind
 
 
-def merge_tables(parts: Sequence[Path], to: Path, header: tuple[str, ...] = HEADER) -> int:
+def merge_tables(parts: Sequence[Path], to: Path) -> int:
     """Merge ledgers into one file, and return its number of rows.
 
     Args:
         parts: ledgers, each in the order of the walk, no two with rows of the same photo. No parts give an empty ledger.
         to: the file to write: Parquet if its name ends with ``.parquet``, JSON lines if it ends with ``.jsonl``, else a CSV as
             one run would have written it.
-        header: the columns of a CSV.
 
     Raises:
         UsageError: if a part is not there, is not in the order of the walk, or shares a photo with another part.
@@ -75,40 +74,15 @@ def merge_tables(parts: Sequence[Path], to: Path, header: tuple[str, ...] = HEAD
             groups = [files[first : first + _AT_ONCE] for first in range(0, len(files), _AT_ONCE)]
             files = [Path(scratch) / f"{level}-{number}.csv" for number in range(len(groups))]
             for group, file in zip(groups, files, strict=True):
-                write_table(_merged(group), file, VERSIONED)
+                write_table(_merged(group), file)
         merged = counted(_merged(files))
         if to.suffix.lower() == PARQUET:
             _write_parquet(merged, to)
         elif to.suffix.lower() == JSONL:
-            _write_text(to, lambda file: file.writelines(_as_json(line) for line in merged))
+            write_text(to, lambda file: file.writelines(_as_json(line) for line in merged))
         else:
-            write_table(merged, to, header)
+            write_table(merged, to)
     return count
-
-
-def write_table(lines: Iterable[Line], path: Path, header: tuple[str, ...] = HEADER) -> None:
-    """Write rows as a ledger, completely or not at all, and synced to the disk.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-
-    def write(file: TextIO) -> None:
-        writer = rows_writer(file)
-        writer.writerow(header)
-        writer.writerows(as_wide(line, header) for line in lines)
-
-    _write_text(path, write)
-
-
-def _write_text(path: Path, write: Callable[[TextIO], None]) -> None:
-    with (
-        replacing(path, path.with_name(f".cropper-{os.getpid()}.new")) as new,
-        new.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _merged(files: Sequence[Path]) -> Iterator[Line]:
@@ -149,7 +123,7 @@ def _write_parquet(lines: Iterator[Line], path: Path) -> None:
     schema = pa.schema([(column, type_of(column)) for column in HEADER])
     with replacing(path, path.with_name(f".cropper-{os.getpid()}.new")) as new, parquet.ParquetWriter(new, schema) as writer:
         while group := list(islice(lines, _ROW_GROUP)):
-            columns = zip(*(as_wide(line, HEADER) for line in group), strict=True)
+            columns = zip(*group, strict=True)
             values = {name: [_value(name, text) for text in texts] for name, texts in zip(HEADER, columns, strict=True)}
             writer.write_table(pa.table(values, schema))
 
@@ -164,7 +138,7 @@ def _value(column: str, text: str) -> str | int | float | None:
 def _as_json(line: Line) -> str:
     """Return a row as a line of JSON, as ``cropper boxes`` prints it: an empty number is null."""
     numbers = (*WHOLE_NUMBERS, *SHARES)
-    row = zip(HEADER, as_wide(line, HEADER), strict=True)
+    row = zip(HEADER, line, strict=True)
     return json.dumps({column: _number(column, text) if column in numbers else text for column, text in row}) + "\n"
 
 

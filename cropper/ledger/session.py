@@ -1,142 +1,229 @@
-"""The one door to the ledger for a batch: open it, record rows, close it, on this machine or in a bucket, with shards or without.
+"""The one door to the state for a batch: open it, record, close it, on this machine or in a bucket, with shards or without.
 
-Only this module knows that the ledger of a bucket is a copy in a scratch folder and is sent there (``upload``).
+Only this module knows that the state of a bucket is a copy in a scratch folder and is sent there (``upload``).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from cropper.errors import RUN_AGAIN, OutputError, remedy_for
-from cropper.ledger.run import OpenRun, close_run, open_run
-from cropper.ledger.shards import Shard, open_shard_run
-from cropper.ledger.state import STATE_FOLDER
-from cropper.ledger.table import HEADER, SKIPPED, VERSIONED, Row
+from cropper.errors import RUN_AGAIN, OutputError, UsageError, remedy_for
+from cropper.ledger import lock
+from cropper.ledger.database import SHARDS_FOLDER, Files, as_system_errors, files_of
+from cropper.ledger.focus_file import FocusRow
+from cropper.ledger.migration import has_old_rows, migrate
+from cropper.ledger.shards import Shard, begin_shard
+from cropper.ledger.source import is_same_folder
+from cropper.ledger.state import Change, State
+from cropper.ledger.table import read_rows, write_table
+from cropper.settings import UPKEEP, Upkeep
 from cropper.storage import thumbnails
-from cropper.storage.access import bucket_place
-from cropper.storage.places import Place, Version
+from cropper.storage.access import bucket_place, place
+from cropper.storage.atomic import sync_folder
+from cropper.storage.naming import STATE_FOLDER
+from cropper.storage.places import Found, Place
 
 if TYPE_CHECKING:  # loads the libraries for buckets
     from cropper.ledger.upload import Mirror
 
 
-@dataclass
-class Session:
-    """The ledger of a batch that is under way.
+@dataclass(frozen=True)
+class Ending:
+    """What a complete run found at its end.
 
     Attributes:
-        run: the ledger, in OUT or in the scratch folder.
+        missing: photos that were known and are not in IN any more.
+        stale: thumbnails of ours that no photo has any more; ``pruned`` of them were removed.
+        strangers: photos that the focus file names and IN does not have, and the first of them.
+    """
+
+    missing: int = 0
+    stale: int = 0
+    pruned: int = 0
+    strangers: tuple[int, str] = (0, "")
+
+
+@dataclass
+class Session:
+    """The state of a batch that is under way.
+
+    Attributes:
+        state: what is known.
+        taken: the lock on it.
         mirror: what of it is in the bucket; None where OUT is a folder of this machine.
         shard: the shard, or None.
+        upkeep: what the run may do with what is there.
+        unlisted: folders of IN that could not be listed.
         abandoned: whether some workers are still at a photo when the session closes. Then the lock stays until the process ends,
             which should be at once, and the next run looks for what they left.
     """
 
-    run: OpenRun
+    state: State
+    taken: lock.Lock
     mirror: Mirror | None
     shard: Shard | None
+    upkeep: Upkeep
+    unlisted: list[str] = field(default_factory=list)
     abandoned: bool = False
 
-    @property
-    def loses_no_rows(self) -> bool:
-        """Whether every row that a killed run recorded is still there: in a bucket only those are that it had sent."""
-        return self.mirror is None
-
-    def known(self, path: str) -> tuple[Row, ...]:
-        """Return the rows of a photo that an earlier run made with these settings. Ask in the order of the walk."""
-        return self.run.current.of(path)
-
-    def outdated(self, path: str) -> tuple[Row, ...]:
-        """Return the rows of a photo that were made with other settings. Ask in the order of the walk."""
-        return self.run.outdated.of(path)
-
-    def record(self, rows: Sequence[Row], photo: Version | None = None, unstamped: Sequence[Place] = ()) -> None:
-        """Write the rows of a photo, then stamp its thumbnails.
-
-        Args:
-            rows: all rows of the photo.
-            photo: the version that the rows are of, if the photo was read.
-            unstamped: thumbnails to stamp; there is a ``photo`` then.
+    def record(self, change: Change) -> None:
+        """Keep what became of a photo; send it to a bucket from time to time.
 
         Raises:
-            OSError: if the ledger cannot be written here.
+            OSError: if the state cannot be written here.
             OutputError: if it cannot be sent to the bucket.
         """
-        self.record_left(rows, photo, unstamped)
+        self.state.record(change)
         if self.mirror is not None:
             from cropper.ledger import upload
 
-            upload.send_rows(self.mirror, len(rows))
+            upload.send_changes(self.mirror, change)
 
-    def record_left(self, rows: Sequence[Row], photo: Version | None = None, unstamped: Sequence[Place] = ()) -> None:
-        """Do as ``record`` does, but send nothing: for photos that are left at the end of a run, when all rows go together."""
-        if photo is not None and self.mirror is not None:
-            rows = [replace(row, version=photo.version) for row in rows]
-        self.run.part.append(rows)
-        for thumbnail in unstamped:
-            assert photo is not None
-            with suppress(OSError):  # it is gone or out of reach already: the next run makes it again
-                thumbnail.stamp(photo.modified_ns)
+    def finish(self) -> Ending:
+        """Take leave of photos that are gone, at the end of the walk, and of their thumbnails, if asked to.
 
-    def record_interrupted(self, known: Iterable[Row]) -> None:
-        """Keep the outputs of a photo that was begun and not finished, so that they still count as ours."""
-        self.run.part.append(replace(row, status=SKIPPED, message="interrupted") for row in known if row.output)
+        Raises:
+            UsageError: if none of the known photos is there, and the run may not lose them all.
+        """
+        state = self.state
+        with self._lost_nothing():
+            missing = state.drop_missing(self.unlisted)
+            if missing and not state.found and not self.upkeep.allow_empty:
+                what = f"none of the {missing} photos is there that OUT was made from"
+                remedy = "is the right disk mounted? If they are really gone, give --allow-empty"
+                raise UsageError(what, path=place(state.source() or ""), remedy=remedy)
+        stale = pruned = 0
+        for output, trace in state.stale_outputs():
+            found = state.out.find(output, trace)
+            if found is Found.LOST and trace.size is not None:
+                state.drop_output(output)
+            elif found is not Found.ALTERED:
+                stale += 1
+                if self.upkeep.prune:
+                    (state.out / output).remove()
+                    state.drop_output(output)
+                    pruned += 1
+        return Ending(missing, stale, pruned, state.gifts.strangers(state.run))
+
+    @contextmanager
+    def _lost_nothing(self) -> Iterator[None]:
+        """Take back what the body changed if it raises."""
+        execute = self.state.connection.execute
+        execute("SAVEPOINT losing")
+        try:
+            yield
+        except BaseException:
+            execute("ROLLBACK TO losing")
+            raise
+        finally:
+            execute("RELEASE losing")
 
     def remove_temporaries(self) -> None:
         """Remove half-written thumbnails of this run's killed workers; a bucket has none."""
         if self.mirror is None:
             label = self.shard.label if self.shard is not None else ""
-            thumbnails.remove_temporaries(self.run.files.out, STATE_FOLDER, label)
+            thumbnails.remove_temporaries(self.state.files.out, STATE_FOLDER, label)
 
 
 @contextmanager
-def open_session(out: Place, source: Place, settings: str, dry: bool = False, shard: Shard | None = None) -> Iterator[Session]:
-    """Open the ledger of an output folder for one batch, and close it at the end, however that comes.
-
-    The batch counts as complete if the body ends without an exception. Else a second run goes on from there.
+def open_session(
+    out: Place,
+    source: Place,
+    settings: str,
+    dry: bool = False,
+    shard: Shard | None = None,
+    upkeep: Upkeep = UPKEEP,
+    given: Iterable[FocusRow] = (),
+    goes_on: bool = False,
+) -> Iterator[Session]:
+    """Open the state of an output folder for one batch, and close it at the end, however that comes.
 
     Args:
         out: the folder OUT; made if it is not there.
-        source: the folder IN, whose name goes beside the ledger.
-        settings: all that decides the outputs, beside the photos, as text. Rows made with another text are outdated.
-        dry: whether the batch writes the ledger but no thumbnails.
+        source: the folder IN.
+        settings: all that decides the outputs, beside the photos, as text. What was made with another text is outdated.
+        dry: whether the batch decides and makes no thumbnails.
         shard: the shard that the batch does; None for a batch without shards.
+        upkeep: what the run may do with what is there.
+        given: what is given by hand; it is remembered.
+        goes_on: whether this process follows a killed one of the same run.
 
     Raises:
-        OutputError: if OUT or the ledger cannot be written, another run is at work there, or OUT is of another kind: holds a
+        OutputError: if OUT or its state cannot be written, another run is at work there, or OUT is of another kind: holds a
             foreign ``boxes.csv``, is made in other shards, or is made with other settings and this is a dry run.
+        UsageError: if OUT was made from another folder.
     """
-    with TemporaryDirectory(prefix="cropper-ledger-") if out.is_remote else nullcontext(os.fspath(out)) as folder:
-        session = _begin(out, Path(folder), source, settings, dry, shard)
-        complete = False
-        with _as_output_errors(out):
+    with TemporaryDirectory(prefix="cropper-state-") if out.is_remote else nullcontext(os.fspath(out)) as folder:
+        session = _begin(out, Path(folder), source, settings, dry, shard, upkeep, goes_on)
+        with _as_output_errors(out, session.state.files):
             try:
+                if upkeep.forget_given:
+                    session.state.gifts.drop_all()
+                session.state.gifts.add(given, session.state.run)
+                session.state.commit()
                 _start(session)
                 yield session
-                complete = True
             finally:
-                _close(session, complete)
+                _close(session, out)
 
 
-def _begin(out: Place, folder: Path, source: Place, settings: str, dry: bool, shard: Shard | None) -> Session:
-    """Take the lock and join what earlier runs left, in a folder of this machine: OUT itself, or a scratch folder."""
+def _begin(
+    out: Place, folder: Path, source: Place, settings: str, dry: bool, shard: Shard | None, upkeep: Upkeep, goes_on: bool
+) -> Session:
+    """Take the lock and open the state in a folder of this machine: OUT itself, or a scratch folder."""
     mirror = None
     if out.is_remote:
         from cropper.ledger import upload
 
-        mirror = upload.fetch_ledger(bucket_place(out), folder, shard, dry)
-    header = HEADER if mirror is None else VERSIONED
-    if shard is None:
-        run = open_run(folder, source, settings, dry, header)
-    else:
-        run = open_shard_run(folder, source, settings, dry, shard, header)
-    return Session(run, mirror, shard)
+        mirror = upload.fetch_state(bucket_place(out), folder, shard, dry)
+    files = files_of(folder)
+
+    def check() -> None:
+        if (files.folder / SHARDS_FOLDER).exists():
+            remedy = "run each with --shard, or end them first with 'cropper ledger merge OUT --finish'"
+            raise OutputError("is made in shards", path=out, remedy=remedy)
+
+    def opened(files: Files, prepare: Callable[[], None]) -> Session:
+        taken = lock.take(files.lock, Path(out) if not out.is_remote else folder)
+        try:
+            prepare()
+            with as_system_errors(files.database):
+                return Session(_open(files, out, source, settings, dry, upkeep, goes_on), taken, mirror, shard, upkeep)
+        except BaseException:
+            lock.release(taken, tidy=not taken.was_left)
+            raise
+
+    with writing_to(out):
+        if shard is not None:
+            return opened(*begin_shard(folder, shard, out))
+        if not files.database.exists():
+            next(read_rows(files.table), None)  # refuses a foreign file before anything is touched
+        return opened(files, check)
+
+
+def _open(files: Files, out: Place, source: Place, settings: str, dry: bool, upkeep: Upkeep, goes_on: bool) -> State:
+    old = files.table if files.folder.name == STATE_FOLDER else files.folder / files.table.name
+    if has_old_rows(files, old):
+        migrate(files, out, old)
+    state = State(files, out)
+    try:
+        earlier = state.source()
+        if earlier is not None and state.knows_photos() and not upkeep.moved and not is_same_folder(source, earlier):
+            remedy = f"choose another OUT, or give --moved if {source} is that folder, moved or renamed"
+            raise UsageError(f"was made from the photos in {place(earlier)}", path=out, remedy=remedy)
+        if dry and state.has_other_outputs(settings):
+            raise OutputError("holds thumbnails made with other settings", path=out, remedy="choose another OUT for the dry run")
+        state.begin(source.full_name(), settings, goes_on)
+    except BaseException:
+        state.close()
+        raise
+    return state
 
 
 def _start(session: Session) -> None:
@@ -144,26 +231,63 @@ def _start(session: Session) -> None:
     if session.mirror is not None:
         from cropper.ledger import upload
 
-        upload.send_start(session.mirror)
-    elif session.run.lock.was_left:
+        upload.send_start(session.mirror, session.state)
+    elif session.taken.was_left:
         session.remove_temporaries()
 
 
-def _close(session: Session, complete: bool) -> None:
-    close_run(session.run, complete, session.abandoned)
+def _close(session: Session, out: Place) -> None:
+    """Write the report, and close the state. A report that cannot be written costs nothing that is known."""
+    state, tidy = session.state, False
+    try:
+        try:
+            state.commit()
+            if session.shard is None:
+                with _as_table_errors(out):
+                    write_table(state.rows(), state.files.table, state.files.folder / "table.new")
+                    sync_folder(state.files.out)
+        finally:
+            state.end(leave_begun=session.abandoned)
+        tidy = True
+    finally:
+        state.close()
+        if not session.abandoned:
+            lock.release(session.taken, tidy)
     if session.mirror is not None:
         from cropper.ledger import upload
 
-        upload.send_end(session.mirror, session.run.leaves_state)
+        upload.send_end(session.mirror)
 
 
 @contextmanager
-def _as_output_errors(out: Place) -> Iterator[None]:
-    """Turn system errors of a batch under way into one about OUT."""
+def writing_to(out: Place | Path) -> Iterator[None]:
+    """Turn system errors at the start of a run into an OutputError."""
     try:
         yield
+    except OSError as error:
+        reason = f"the output cannot be written ({error.strerror})"
+        remedy = remedy_for(error, "choose another OUT or check its permissions")
+        path = out if isinstance(out, Path) or not out.is_remote else None
+        raise OutputError(reason, path=(error.filename or path) if path is not None else out, remedy=remedy) from error
+
+
+@contextmanager
+def _as_table_errors(out: Place) -> Iterator[None]:
+    try:
+        yield
+    except IsADirectoryError as error:
+        what = "is a folder, so the table of boxes cannot be written there; the thumbnails are made"
+        raise OutputError(what, path=out / "boxes.csv", remedy="move it away and run again") from error
+
+
+@contextmanager
+def _as_output_errors(out: Place, files: Files) -> Iterator[None]:
+    """Turn system errors of a batch under way into one about OUT."""
+    try:
+        with as_system_errors(files.database):
+            yield
     except FileNotFoundError as error:
         raise OutputError("was removed or moved while the run went on", path=out, remedy="run again") from error
     except OSError as error:
-        reason = f"the ledger cannot be written ({error.strerror})"
+        reason = f"the state cannot be written ({error.strerror})"
         raise OutputError(reason, path=out, remedy=remedy_for(error, RUN_AGAIN)) from error

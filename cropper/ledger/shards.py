@@ -1,11 +1,11 @@
 """Shards: the photos of one IN split among several runs, on one machine or many, that share only their output folder.
 
 A hash of a photo's path decides its shard. So the runs need not talk to each other, and a photo stays in its shard when others
-come and go. Each shard has its own folder, ``OUT/.cropper/shards/00001-of-00004``, with its ledger, its lock, and the files that
-a second run of it needs. ``merge_shards`` merges the ledgers into ``OUT/boxes.csv``.
+come and go. Each shard has its own folder, ``OUT/.cropper/shards/00001-of-00004``, with its state and its lock. ``merge_shards``
+writes one ``OUT/boxes.csv`` from all of them.
 
-The rows of a photo are in one ledger at a time. A shard that begins takes over its rows from a run without shards. Runs without
-shards, or with another number of shards, are refused until ``merge_shards`` has finished these.
+A shard that begins takes over its photos from a run without shards. Runs without shards, or with another number of shards, are
+refused until ``merge_shards`` has finished these.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cropper.errors import OutputError, UsageError
 from cropper.ledger import lock
-from cropper.ledger.merge import merge_tables, write_table
-from cropper.ledger.run import OpenRun, begin, recover
-from cropper.ledger.state import SHARDS_FOLDER, STATE_FOLDER, Files, files_of, files_of_shard, write_whole, writing_to
-from cropper.ledger.table import HEADER, read_lines
+from cropper.ledger.database import SHARDS_FOLDER, STATE_NAME, Files, as_system_errors, connect, decoded, files_of
+from cropper.ledger.migration import has_old_rows, migrate
+from cropper.ledger.state import rows_of
+from cropper.ledger.table import write_table
+from cropper.storage.access import place
+from cropper.storage.naming import STATE_FOLDER
 from cropper.storage.places import Place
 
 _LABEL = re.compile(r"([0-9]{5,})-of-([0-9]{5,})")
@@ -69,63 +72,104 @@ def labelled(names: list[str]) -> list[Shard]:
     return [Shard(int(match[1]), int(match[2])) for match in found if match]
 
 
-def open_shard_run(
-    out: Path, source: Path | Place, settings: str, dry: bool, shard: Shard, header: tuple[str, ...] = HEADER
-) -> OpenRun:
-    """Begin a run of one shard; arguments and errors are those of ``run.open_run``."""
-    folder = shard_folder(out, shard)
-    with writing_to(out):
-        with _locked_briefly(out):
-            others = {other.count for other in _begun(out)} - {shard.count}
-            if others:
-                raise _in_other_shards(out, others.pop())
-            recover(files_of(out, header))
-            folder.mkdir(parents=True, exist_ok=True)
-        files = files_of_shard(out, folder, header)
-        return begin(files, source, settings, dry, lambda: _take_over(out, files, shard))
-
-
-def merge_shards(out: Path, finish: bool = False, header: tuple[str, ...] = HEADER) -> Path:
-    """Merge the ledgers of all shards into ``OUT/boxes.csv``, in the order of the walk, and return its path.
+def begin_shard(folder: Path, shard: Shard, out: Place) -> tuple[Files, Callable[[], None]]:
+    """Make the folder of a shard's state; return its files, and what to do once its lock is taken.
 
     Args:
-        out: an output folder. All its shards must have run.
+        folder: OUT, or its copy on this machine.
+        shard: the shard.
+        out: OUT, which errors name.
+
+    Raises:
+        OutputError: if OUT is made in another number of shards, or a run without shards is at work.
+        OSError: if the folder cannot be made.
+    """
+    files = Files(folder, shard_folder(folder, shard))
+    with _locked_briefly(folder, out):
+        others = {other.count for other in _begun(folder)} - {shard.count}
+        if others:
+            raise _in_other_shards(out, others.pop())
+        main = files_of(folder)
+        if has_old_rows(main, main.table):
+            with as_system_errors(main.database):
+                migrate(main, out, main.table)
+        files.folder.mkdir(parents=True, exist_ok=True)
+    return files, lambda: _take_over(main, files, shard)
+
+
+def merge_shards(folder: Path, finish: bool = False, out: Place | None = None) -> Path:
+    """Merge the states of all shards into ``OUT/boxes.csv``, in the order of the walk, and return its path.
+
+    Args:
+        folder: OUT, or its copy on this machine. All its shards must have run.
         finish: whether to remove the shards afterwards: OUT is then as a run without them leaves it.
-        header: the columns.
+        out: OUT, which errors name; ``folder`` if None.
 
     Raises:
         UsageError: if it has no shards.
         OutputError: if a shard is missing, was killed, or is at work; or the table cannot be written.
     """
-    files, main = _ended(out), files_of(out, header)
-    with writing_to(out):
-        if not finish:
-            _merge(files, main)
-            return main.ledger
-        with _locked_briefly(out):
-            with ExitStack() as locks:
-                for one in files:
-                    locks.callback(lock.release, lock.take(one.lock, out), tidy=True)
-                _merge(files, main)
-                merge_tables([one.outdated for one in files if one.outdated.exists()], main.outdated, header)
-                _copy_if_alike([one.settings for one in files], main.settings)
-            done_with = main.state / "finished"
-            shutil.rmtree(done_with, ignore_errors=True)
-            os.rename(main.state / SHARDS_FOLDER, done_with)  # all at once
-            shutil.rmtree(done_with, ignore_errors=True)
-    return main.ledger
+    out = out or place(folder)
+    shards, main = _ended(folder, out), files_of(folder)
+    if not finish:
+        write_shards(folder, main.table, out)
+        return main.table
+    with _locked_briefly(folder, out):
+        with ExitStack() as locks:
+            for one in shards:
+                locks.callback(lock.release, lock.take(one.lock, folder), tidy=True)
+            with as_system_errors(main.database):
+                _merge(shards, main.database, main.table)
+        done_with = main.folder / "finished"
+        shutil.rmtree(done_with, ignore_errors=True)
+        os.rename(main.folder / SHARDS_FOLDER, done_with)  # all at once
+        shutil.rmtree(done_with, ignore_errors=True)
+    return main.table
 
 
-def ledgers_of(out: Path) -> list[Path]:
-    """Return the ledgers of all shards of an output folder. Raises the errors of ``merge_shards``."""
-    return [files.ledger for files in _ended(out)]
+def write_shards(folder: Path, to: Path, out: Place | None = None) -> None:
+    """Write the table of all shards to a file. Raises the errors of ``merge_shards``."""
+    shards = _ended(folder, out or place(folder))
+    with TemporaryDirectory(prefix="cropper-merge-") as scratch, as_system_errors(folder):
+        _merge(shards, Path(scratch) / STATE_NAME, to)
 
 
-def _merge(files: list[Files], main: Files) -> None:
-    # First, so that at no time rows stand beside settings that they were not made with.
-    main.settings.unlink(missing_ok=True)
-    merge_tables([one.ledger for one in files], main.ledger, main.header)
-    _copy_if_alike([one.source for one in files], main.source)
+def _merge(shards: list[Files], to: Path, table: Path) -> None:
+    """Merge the states of shards into one, and write its table.
+
+    What a run without shards left is replaced, but for the outputs that are ours.
+    """
+    with closing(connect(to)) as connection:
+        connection.executescript("BEGIN; DELETE FROM photo; DELETE FROM decision; DELETE FROM given;")
+        for shard in shards:
+            connection.execute("COMMIT")
+            connection.execute("ATTACH ? AS other", (os.fspath(shard.database),))
+            connection.executescript(f"BEGIN; {_copying()} COMMIT; DETACH other; BEGIN;")
+        connection.execute("COMMIT")
+        write_table(rows_of(connection), table)
+
+
+def _copying(photos: str = "1", outputs: str = "1") -> str:
+    """Return SQL that copies an attached state to this one.
+
+    Numbers of settings are given anew, and those of runs mean nothing in another state.
+
+    Args:
+        photos, outputs: conditions on the photos and gifts ``p``, and on the outputs ``o``, to copy.
+    """
+    return f"""
+        INSERT INTO main.run (source, began, ended) SELECT source, began, ended FROM other.run ORDER BY id DESC LIMIT 1;
+        INSERT OR IGNORE INTO main.setting (text) SELECT text FROM other.setting;
+        INSERT OR REPLACE INTO main.photo
+            SELECT key, path, size, modified_ns, changed_ns, version, digest, late, ours.id, 0 FROM other.photo p
+            LEFT JOIN other.setting theirs ON theirs.id = p.setting LEFT JOIN main.setting ours ON ours.text = theirs.text
+            WHERE {photos};
+        INSERT OR REPLACE INTO main.decision
+            SELECT d.* FROM other.decision d JOIN other.photo p ON p.key = d.photo WHERE {photos};
+        INSERT OR REPLACE INTO main.given
+            SELECT photo, size, path, x, y, width, height, image_width, image_height, 0 FROM other.given p WHERE {photos};
+        INSERT OR REPLACE INTO main.output SELECT * FROM other.output o WHERE {outputs};
+    """
 
 
 def shard_folder(out: Path, shard: Shard) -> Path:
@@ -142,43 +186,39 @@ def _begun(out: Path) -> list[Shard]:
     return labelled(sorted(names))
 
 
-def _in_other_shards(out: Path, count: int) -> OutputError:
+def _in_other_shards(out: Place, count: int) -> OutputError:
     remedy = f"keep to --shard I/{count}, or end these first with 'cropper ledger merge OUT --finish'"
     return OutputError(f"is made in {count} shards", path=out, remedy=remedy)
 
 
-def _ended(out: Path) -> list[Files]:
+def _ended(folder: Path, out: Place) -> list[Files]:
     """Return the files of all shards. Raises an error if one is missing or at work."""
-    begun = _begun(out)
+    begun = _begun(folder)
     if not begun:
-        raise UsageError("has no shards to merge", path=out, remedy="give an OUT of 'cropper batch --shard', or ledgers")
+        raise UsageError("has no shards to merge", path=out, remedy="give an OUT of 'cropper batch --shard', or tables")
     count = begun[0].count
     found = []
     for shard in (Shard(number, count) for number in range(1, count + 1)):
-        files = files_of_shard(out, shard_folder(out, shard))
+        files = Files(folder, shard_folder(folder, shard))
         with suppress(FileNotFoundError):
             if files.lock.stat().st_size:
                 reason = f"shard {shard.number}/{count} is at work or was killed"
                 raise OutputError(reason, path=out, remedy="let it end, or run it again")
-        if not files.ledger.exists():
+        old = files.folder / files.table.name
+        if has_old_rows(files, old):
+            with as_system_errors(files.database):
+                migrate(files, out, old)
+        if not files.database.exists():
             remedy = f"run it first, with --shard {shard.number}/{count}"
-            raise OutputError(f"shard {shard.number}/{count} has no ledger yet", path=out, remedy=remedy)
+            raise OutputError(f"shard {shard.number}/{count} has not run yet", path=out, remedy=remedy)
         found.append(files)
     return found
 
 
-def _copy_if_alike(files: list[Path], to: Path) -> None:
-    """Copy these files to one if they are all equal; else do nothing."""
-    contents = {file.read_bytes() if file.exists() else None for file in files}
-    content = contents.pop()
-    if not contents and content is not None:
-        write_whole(to, content)
-
-
 @contextmanager
-def _locked_briefly(out: Path) -> Iterator[None]:
+def _locked_briefly(folder: Path, out: Place) -> Iterator[None]:
     """Hold the lock on OUT for a moment: keep out runs without shards, and other shards that begin."""
-    path = files_of(out).lock
+    path = files_of(folder).lock
     end = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -194,13 +234,11 @@ def _locked_briefly(out: Path) -> Iterator[None]:
         lock.release(taken, tidy=not taken.was_left)
 
 
-def _take_over(out: Path, files: Files, shard: Shard) -> None:
-    """Copy a new shard's rows from what a run without shards left."""
-    if files.ledger.exists() or files.settings.exists():
+def _take_over(main: Files, files: Files, shard: Shard) -> None:
+    """Copy a new shard's photos from what a run without shards left."""
+    if files.database.exists() or not main.database.exists() or (files.folder / files.table.name).exists():
         return
-    main = files_of(out)
-    for old, new in ((main.outdated, files.outdated), (main.ledger, files.ledger)):
-        if old.exists():
-            write_table((line for line in read_lines(old) if shard.holds(line[0])), new, files.header)
-    if main.settings.exists():
-        write_whole(files.settings, main.settings.read_bytes())
+    with as_system_errors(files.database), closing(connect(files.database)) as connection:
+        connection.create_function("holds", 1, lambda path: shard.holds(decoded(path)), deterministic=True)
+        connection.execute("ATTACH ? AS other", (os.fspath(main.database),))
+        connection.executescript(f"BEGIN; {_copying('holds(p.path)', 'holds(o.photo)')} COMMIT; DETACH other;")

@@ -1,137 +1,381 @@
-"""The files of a ledger: where they are, and how to write them completely or not at all."""
+"""What OUT remembers, in one SQLite file, ``OUT/.cropper/state.db``: photos as they were, the outputs that are ours, what was
+decided, what a person gave by hand, and runs.
+
+One run writes it, under the lock of OUT. Changes are committed about once a second: a run that is killed loses at most that much
+of its work, and no truth. Before a thumbnail is written its name goes to a small file beside the state, ``begun``, which a kill
+leaves. So the next run knows that the file is ours.
+
+Photos are asked for in the order of the walk, and read page by page in that order, so memory does not grow with their number.
+Paths are bytes there, because a name may hold bytes that are not UTF-8.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cropper.errors import OutputError, UsageError, remedy_for
-from cropper.ledger.table import HEADER
-from cropper.storage.access import place
-from cropper.storage.atomic import replacing
-from cropper.storage.naming import STATE_FOLDER as STATE_FOLDER
-from cropper.storage.places import Place
+from cropper.ledger.database import Files, connect, decoded, encoded, key_of, key_of_folder
+from cropper.ledger.focus_file import Gifts
+from cropper.ledger.table import HEADER, SHARES, SKIPPED, WHOLE_NUMBERS, Row
+from cropper.storage.places import UNKNOWN, Found, Place, Trace, Version, Whose
 
-TABLE_NAME = "boxes.csv"
-# In the state folder: holds a folder for each shard.
-SHARDS_FOLDER = "shards"
+# Photos in a page, and seconds between two commits.
+PAGE, COMMIT = 1000, 1.0
+# Bytes of ``begun`` beyond which what is finished is dropped from it.
+_MOST_BEGUN = 1 << 20
+
+_COLUMNS = HEADER[1:]  # of a decision; the path is the photo's
+_NAMES = ("output", "message")  # may hold any name, so they are bytes there
+
+
+def _as_text(column: str) -> str:
+    """Return SQL for a column as it stands in the table: numbers as text, nothing as an empty text."""
+    if column in SHARES:
+        return f"CASE WHEN d.{column} IS NULL THEN '' ELSE printf('%.4f', d.{column}) END"
+    return f"COALESCE(CAST(d.{column} AS TEXT), '')" if column in WHOLE_NUMBERS else f"COALESCE(d.{column}, '')"
+
+
+_ROW = ", ".join(map(_as_text, _COLUMNS))
+_PHOTOS = f"""SELECT key, path, size, modified_ns, changed_ns, version, digest, late, setting, run FROM photo
+    WHERE key > ? ORDER BY key LIMIT {PAGE}"""
+_DECISIONS = f"""SELECT d.photo, o.path IS NOT NULL, o.bytes, o.modified_ns, o.digest, o.earlier, {_ROW}
+    FROM decision d LEFT JOIN output o ON o.path = d.output WHERE d.photo > ? AND d.photo <= ? ORDER BY d.photo, d.number"""
+_TABLE = f"SELECT p.path, {_ROW} FROM photo p JOIN decision d ON d.photo = p.key ORDER BY p.key, d.number"
+_DECIDE = f"INSERT INTO decision (photo, number, {', '.join(_COLUMNS)}) VALUES (?, ?{', ?' * len(_COLUMNS)})"
+_WRITE = """INSERT INTO output VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (path) DO UPDATE SET photo = excluded.photo,
+    bytes = excluded.bytes, modified_ns = excluded.modified_ns, digest = excluded.digest, stale = 0,
+    earlier = CASE WHEN digest IS excluded.digest THEN earlier ELSE digest END"""
 
 
 @dataclass(frozen=True)
-class Files:
-    """Paths of a ledger and of the files that go with it.
+class Change:
+    """What became of one photo.
 
     Attributes:
-        out: the output folder.
-        ledger: the ledger itself.
-        state: the folder with the other files.
-        header: the columns of all files with rows.
+        path: relative to IN.
+        rows: its rows in the table, one per target.
+        version: the photo as it was read; nothing of it is known if it was not.
+        digest: of the photo's bytes, where they were asked for.
+        late: the deadline in seconds that the photo exceeded; 0 if it did not.
+        written: thumbnails by their paths in OUT, each as it was when it had been written.
     """
 
-    out: Path
-    ledger: Path
-    state: Path
-    header: tuple[str, ...]
-
-    @property
-    def lock(self) -> Path:
-        """The lock that keeps other runs out."""
-        return self.state / "lock"
-
-    @property
-    def part(self) -> Path:
-        """The rows of the run in progress, or of a killed one."""
-        return self.state / "part.csv"
-
-    @property
-    def joined(self) -> Path:
-        """Two files of rows while they are joined into one."""
-        return self.state / "joined.csv"
-
-    @property
-    def outdated(self) -> Path:
-        """Rows made with other settings."""
-        return self.state / "outdated.csv"
-
-    @property
-    def settings(self) -> Path:
-        """The settings that the ledger's rows were made with."""
-        return self.state / "settings.json"
-
-    @property
-    def source(self) -> Path:
-        """The full name of the folder IN."""
-        return self.state / "source"
+    path: str
+    rows: tuple[Row, ...]
+    version: Version = UNKNOWN
+    digest: bytes = b""
+    late: float = 0
+    written: tuple[tuple[str, Trace], ...] = ()
 
 
-def files_of(out: Path, header: tuple[str, ...] = HEADER) -> Files:
-    """Return the files of an output folder's ledger."""
-    return Files(out, out / TABLE_NAME, out / STATE_FOLDER, header)
+@dataclass(frozen=True)
+class Known:
+    """What the state holds of a photo.
+
+    Attributes:
+        change: what became of it last; ``written`` holds the outputs of its rows.
+        is_current: whether that was with the settings of this run.
+        by_this_run: whether it was in this run, or in a killed process of it.
+    """
+
+    change: Change
+    is_current: bool
+    by_this_run: bool
 
 
-def files_of_shard(out: Path, folder: Path, header: tuple[str, ...] = HEADER) -> Files:
-    """Return the files of a shard's ledger: all in the shard's own folder."""
-    return Files(out, folder / TABLE_NAME, folder, header)
+class State:
+    """The state of an output folder, open for one run. ``begin`` comes first, ``end`` last.
+
+    Args:
+        files: where it lies; the folder is there, and its lock is ours.
+        out: the folder OUT with the thumbnails.
+
+    Attributes:
+        gifts: what was given by hand.
+        run, setting: the numbers of this run and of its settings.
+        found: how many of the photos that were asked for were known.
+    """
+
+    def __init__(self, files: Files, out: Place) -> None:
+        self.files, self.out = files, out
+        self.connection = connect(files.database)
+        self.gifts = Gifts(self.connection)
+        self.run = self.setting = self.found = 0
+        self._begun: dict[str, tuple[str, ...]] = {}  # photo -> its outputs
+        self._begun_file: int | None = None
+
+    # The run -------------------------------------------------------------------------------------------------------------------
+
+    def begin(self, source: str, settings: str, goes_on: bool = False) -> None:
+        """Begin a run, or go on with the last one after its process was killed.
+
+        Args:
+            source: the full name of IN.
+            settings: all that decides the outputs, beside the photos, as text.
+            goes_on: whether this process follows a killed one of the same run.
+        """
+        execute = self.connection.execute
+        execute("BEGIN")
+        self.use(settings)
+        last = execute("SELECT id, ended FROM run ORDER BY id DESC LIMIT 1").fetchone() if goes_on else None
+        if last is not None and last[1] is None:
+            self.run = last[0]
+        else:
+            self.run = execute("INSERT INTO run (source, began) VALUES (?, ?)", (encoded(source), time.time())).lastrowid or 0
+        # On the disk, if there are many.
+        execute("CREATE TEMP TABLE gone (photo BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._adopt(_names_in(self.files.begun))
+        self.commit()
+        self._begun_file = os.open(self.files.begun, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+        self._photos = self._read()
+        self._next = next(self._photos, None)
+
+    def use(self, settings: str) -> None:
+        """Record what follows as made with these settings."""
+        self.connection.execute("INSERT OR IGNORE INTO setting (text) VALUES (?)", (settings,))
+        ((self.setting,),) = self.connection.execute("SELECT id FROM setting WHERE text = ?", (settings,))
+
+    def source(self) -> str | None:
+        """Return the full name of the folder IN of the last run, or None if it is not known."""
+        found = self.connection.execute("SELECT source FROM run ORDER BY id DESC LIMIT 1").fetchone()
+        return decoded(found[0]) or None if found is not None else None
+
+    def settings(self) -> str:
+        """Return the settings of this run."""
+        ((text,),) = self.connection.execute("SELECT text FROM setting WHERE id = ?", (self.setting,))
+        return str(text)
+
+    def knows_photos(self) -> bool:
+        """Whether any photo is known."""
+        return self.connection.execute("SELECT 1 FROM photo LIMIT 1").fetchone() is not None
+
+    def has_other_outputs(self, settings: str) -> bool:
+        """Whether there are thumbnails that were made with other settings."""
+        found = """SELECT 1 FROM decision JOIN photo ON photo = key WHERE output IS NOT NULL
+            AND setting IS NOT (SELECT id FROM setting WHERE text = ?) LIMIT 1"""
+        return self.connection.execute(found, (settings,)).fetchone() is not None
+
+    def commit(self) -> None:
+        """Write all changes to the disk."""
+        if self.connection.in_transaction:
+            self.connection.execute("COMMIT")
+        self.connection.execute("BEGIN")
+        self._committed = time.monotonic()
+
+    def end(self, leave_begun: bool = False) -> None:
+        """End the run: write all changes to the disk, and close the file.
+
+        Args:
+            leave_begun: whether workers may still write what they have begun. The next run looks for it then.
+        """
+        if not self.connection.in_transaction:  # an error has taken it back
+            self.connection.execute("BEGIN")
+        self._adopt(output for outputs in self._begun.values() for output in outputs)
+        self.connection.execute("UPDATE run SET ended = ? WHERE id = ?", (time.time(), self.run))
+        self.connection.execute("COMMIT")
+        self.close()
+        if not leave_begun:
+            self.files.begun.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the files. What was not committed is lost, as by a kill."""
+        self.connection.close()
+        if self._begun_file is not None:
+            os.close(self._begun_file)
+            self._begun_file = None
+
+    # Photos --------------------------------------------------------------------------------------------------------------------
+
+    def of(self, path: str) -> Known | None:
+        """Return what is known of a photo.
+
+        Each call asks for a later photo in the order of the walk than the one before. Photos in between are gone from IN.
+        """
+        key = key_of(path)
+        while self._next is not None and self._next[0] < key:
+            self._pass()
+        if self._next is None or self._next[0] != key:
+            return None
+        known = self._next[1]
+        self.found += 1
+        self._next = next(self._photos, None)
+        return known
+
+    def _pass(self) -> None:
+        assert self._next is not None
+        self.connection.execute("INSERT OR IGNORE INTO gone VALUES (?)", (self._next[0],))
+        self._next = next(self._photos, None)
+
+    def _read(self) -> Iterator[tuple[bytes, Known]]:
+        """Yield all photos in the order of the walk, page by page, so that no change disturbs the reader."""
+        after = b""
+        while page := self.connection.execute(_PHOTOS, (after,)).fetchall():
+            last = page[-1][0]
+            rows: dict[bytes, list[tuple[list[str], Trace | None]]] = {}
+            for photo, is_ours, size, modified_ns, digest, earlier, *values in self.connection.execute(_DECISIONS, (after, last)):
+                known = Trace(size, modified_ns or 0, digest or b"", earlier or b"") if is_ours else None
+                rows.setdefault(photo, []).append((_texts(values), known))
+            for key, path, size, modified_ns, changed_ns, version, digest, late, setting, run in page:
+                name = decoded(path)
+                found = rows.get(key, [])
+                change = Change(
+                    path=name,
+                    rows=tuple(Row(name, *texts) for texts, _ in found),
+                    version=Version(size, modified_ns, version or "", changed_ns),
+                    digest=digest or b"",
+                    late=late or 0,
+                    written=tuple((texts[0], trace) for texts, trace in found if trace is not None),
+                )
+                yield key, Known(change, setting == self.setting, run == self.run)
+            after = last
+
+    def record(self, change: Change) -> None:
+        """Keep what became of a photo, and commit from time to time."""
+        execute, version = self.connection.execute, change.version
+        key = key_of(change.path)
+        execute(
+            "INSERT OR REPLACE INTO photo VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(key, encoded(change.path), version.size, version.modified_ns, version.changed_ns, version.version or None),
+                *(change.digest or None, change.late or None, self.setting, self.run),
+            ),
+        )
+        self._forget_decisions("= ?", (key,))
+        for number, row in enumerate(change.rows):
+            values = ((column, getattr(row, column) or None) for column in _COLUMNS)
+            texts = (encoded(value) if column in _NAMES and value else value for column, value in values)
+            execute(_DECIDE, (key, number, *texts))
+            if row.output:
+                execute("UPDATE output SET stale = 0 WHERE path = ?", (encoded(row.output),))
+        photo = encoded(change.path)
+        for output, trace in change.written:
+            outside = trace.size, trace.modified_ns, trace.digest, trace.earlier or None
+            execute(_WRITE, (encoded(output), photo, *outside))
+        self._begun.pop(change.path, None)
+        if time.monotonic() - self._committed > COMMIT:
+            self.commit()
+            self._shorten_begun()
+
+    def _forget_decisions(self, which: str, values: tuple[bytes, ...] = ()) -> None:
+        """Forget the decisions of some photos; their outputs stay ours, and have no photo."""
+        execute = self.connection.execute
+        execute(f"UPDATE output SET stale = 1 WHERE path IN (SELECT output FROM decision WHERE photo {which})", values)
+        execute(f"DELETE FROM decision WHERE photo {which}", values)
+
+    def mark_interrupted(self, path: str) -> None:
+        """Say in a photo's rows that it was begun again and not finished."""
+        update = "UPDATE decision SET status = ?, message = ? WHERE photo = ?"
+        self.connection.execute(update, (SKIPPED, b"interrupted", key_of(path)))
+
+    def seen_again(self, path: str, version: Version) -> None:
+        """Keep the version of a photo that is as it was, as far as its content tells."""
+        update = "UPDATE photo SET size = ?, modified_ns = ?, changed_ns = ?, version = ? WHERE key = ?"
+        values = version.size, version.modified_ns, version.changed_ns, version.version or None
+        self.connection.execute(update, (*values, key_of(path)))
+
+    def drop_missing(self, unlisted: Iterable[str]) -> int:
+        """Drop the photos that were not asked for, at the end of a walk; return their number. Their outputs stay ours.
+
+        Args:
+            unlisted: folders that could not be listed, whose photos may well be there.
+        """
+        while self._next is not None:
+            self._pass()
+        execute = self.connection.execute
+        for folder in unlisted:
+            first = key_of_folder(folder)
+            execute("DELETE FROM gone WHERE photo >= ? AND photo < ?", (first, first + b"\xff"))
+        self._forget_decisions("IN (SELECT photo FROM gone)")
+        execute("DELETE FROM photo WHERE key IN (SELECT photo FROM gone)")
+        ((count,),) = execute("SELECT COUNT(*) FROM gone")
+        return int(count)
+
+    # Outputs -------------------------------------------------------------------------------------------------------------------
+
+    def whose(self, output: str) -> Whose:
+        """Say whose file lies where a thumbnail goes."""
+        trace = self._trace(output)
+        if trace is None:
+            return Whose.UNKNOWN if self.out.is_taken(output) else Whose.OURS
+        return Whose.ALTERED if self.out.find(output, trace) is Found.ALTERED else Whose.OURS
+
+    def begin_photo(self, path: str, outputs: Iterable[str]) -> None:
+        """Note that outputs, which are ours, are about to be written."""
+        self._begun[path] = tuple(outputs)
+        self._note(self._begun[path])
+
+    def touch(self, output: str, modified_ns: int) -> None:
+        """Keep another time of an output with the same bytes."""
+        self.connection.execute("UPDATE output SET modified_ns = ? WHERE path = ?", (modified_ns, encoded(output)))
+
+    def stale_outputs(self) -> Iterator[tuple[str, Trace]]:
+        """Yield the outputs that no photo has any more. You may call ``drop_output`` meanwhile."""
+        after = b""
+        find = f"SELECT path, bytes, modified_ns, digest, earlier FROM output WHERE stale AND path > ? ORDER BY path LIMIT {PAGE}"
+        while page := self.connection.execute(find, (after,)).fetchall():
+            for path, size, modified_ns, digest, earlier in page:
+                yield decoded(path), Trace(size, modified_ns or 0, digest or b"", earlier or b"")
+            after = page[-1][0]
+
+    def drop_output(self, output: str) -> None:
+        """Forget that an output is ours."""
+        self.connection.execute("DELETE FROM output WHERE path = ?", (encoded(output),))
+
+    def _trace(self, output: str) -> Trace | None:
+        find = "SELECT bytes, modified_ns, digest, earlier FROM output WHERE path = ?"
+        found = self.connection.execute(find, (encoded(output),)).fetchone()
+        return Trace(found[0], found[1] or 0, found[2] or b"", found[3] or b"") if found is not None else None
+
+    def _adopt(self, begun: Iterable[str]) -> None:
+        """Keep outputs as ours that were begun and are not recorded, whatever was written of them."""
+        for output in begun:
+            trace = self._trace(output)
+            if trace is None and self.out.is_taken(output):
+                self.connection.execute("INSERT INTO output VALUES (?, x'', NULL, NULL, NULL, NULL, 1)", (encoded(output),))
+            elif trace is not None and self.out.find(output, trace) is Found.ALTERED:
+                self.connection.execute("UPDATE output SET bytes = NULL WHERE path = ?", (encoded(output),))
+
+    def _note(self, outputs: Iterable[str]) -> None:
+        assert self._begun_file is not None
+        os.write(self._begun_file, b"".join(encoded(output) + b"\0" for output in outputs))
+
+    def _shorten_begun(self) -> None:
+        """Drop what is recorded from the file of begun outputs, once it is long. At no time is a name missing that counts."""
+        assert self._begun_file is not None
+        if os.fstat(self._begun_file).st_size < _MOST_BEGUN:
+            return
+        new = self.files.begun.with_name("begun.new")
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+        old, self._begun_file = self._begun_file, descriptor
+        self._note(output for outputs in self._begun.values() for output in outputs)
+        os.replace(new, self.files.begun)
+        os.close(old)
+
+    # The report ----------------------------------------------------------------------------------------------------------------
+
+    def rows(self) -> Iterator[list[str]]:
+        """Yield the rows of the table, in the order of the walk."""
+        return rows_of(self.connection)
 
 
-@contextmanager
-def writing_to(out: Path) -> Iterator[None]:
-    """Turn system errors at the start of a run into an OutputError."""
+def rows_of(connection: sqlite3.Connection) -> Iterator[list[str]]:
+    """Yield the rows of the table of a state, in the order of the walk."""
+    for values in connection.execute(_TABLE):
+        yield _texts(values)
+
+
+def _texts(values: Iterable[str | bytes]) -> list[str]:
+    return [decoded(value) if isinstance(value, bytes) else value for value in values]
+
+
+def _names_in(begun: Path) -> list[str]:
+    """Return the names in a file of begun outputs; without the last one if it is torn."""
     try:
-        yield
-    except OSError as error:
-        reason = f"the output cannot be written ({error.strerror})"
-        remedy = remedy_for(error, "choose another OUT or check its permissions")
-        raise OutputError(reason, path=error.filename or out, remedy=remedy) from error
-
-
-def source_of(out: Path) -> Place | None:
-    """Return the folder IN of the last run over an output folder, or None if no run left its name there."""
-    try:
-        return place(os.fsdecode(files_of(out).source.read_bytes()))
+        *whole, _ = begun.read_bytes().split(b"\0")
     except OSError:
-        return None
-
-
-def photos_of(out: Path, told: Path | None) -> Path:
-    """Return the folder with the photos of an output folder: ``told``, or else that of ``source_of``.
-
-    Raises:
-        UsageError: if it is not known, not on this machine, or not there any more.
-    """
-    if told is not None:
-        if not told.is_dir():
-            raise UsageError("the folder of the photos is not there", path=told, remedy="give it with --photos")
-        return told
-    source = source_of(out)
-    if source is None:
-        raise UsageError("does not say where its photos are", path=out, remedy="give their folder with --photos")
-    folder = source.local_path
-    if folder is None:
-        remedy = "copy them to this machine, and give their folder with --photos"
-        raise UsageError(f"was made from the photos in {source}", path=out, remedy=remedy)
-    if source.is_gone():
-        reason = f"was made from the photos in {source}, which is gone"
-        raise UsageError(reason, path=out, remedy="give their folder with --photos")
-    return folder
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file completely or not at all; leave it alone if it holds these bytes already."""
-    if path.exists() and path.read_bytes() == data:
-        return
-    with replacing(path, path.with_name("new")) as new:
-        new.write_bytes(data)
-
-
-def sync_folder(folder: Path) -> None:
-    """Write the names in a folder to the disk, on systems that can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        return []
+    return [decoded(name) for name in whole]

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from cropper.errors import CropperError, PhotoError
+from cropper.errors import CropperError, LateError, PhotoError
 from cropper.process.child import ChildEnd, NoProcessError, Signals, fork_child, held_signals, pause, wait_for_child
 from cropper.process.journal import Journal
 
@@ -211,9 +211,11 @@ class _Watch:
         return wait_for_child(child, journal, self.signals, lambda path: seconds, is_trial=True)
 
 
-def took_too_long(deadline: float) -> PhotoError:
+def took_too_long(deadline: float) -> LateError:
     """Return the error for a photo that alone exceeds the deadline in seconds."""
-    return PhotoError(f"it took longer than {deadline:g} s", remedy=f"{_AGAIN}, or set a longer --deadline")
+    error = LateError(f"it took longer than {deadline:g} s", remedy=f"{_AGAIN}, or set a longer --deadline")
+    error.seconds = deadline
+    return error
 
 
 def deadly(how: str = "") -> PhotoError:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+# Errors of file systems that cannot sync. What they are asked to keep is as safe as they make it.
+_NO_SYNC = {getattr(errno, name, -1) for name in ("EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EROFS")}
 
 
 @contextmanager
@@ -27,3 +31,28 @@ def replacing(path: Path, temporary: Path) -> Iterator[Path]:
         with suppress(OSError):  # a full disk needs the room; the first error matters more
             temporary.unlink(missing_ok=True)
         raise
+
+
+def synced(descriptor: int) -> bool:
+    """Write an open file to the disk, and return whether its file system can do that.
+
+    Raises:
+        OSError: if it can and did not.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+        return False
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Write the names in a folder to the disk, on systems that can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

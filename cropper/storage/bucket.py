@@ -7,7 +7,7 @@ a key between slashes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from cropper.errors import RUN_AGAIN, CropperError, DependencyError, OutputError
 from cropper.image_formats import MIME_OF
 from cropper.storage.listing import GOOGLE, S3, is_one_of, pages_of, version_of
 from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, is_product
-from cropper.storage.places import Folder, Place, Version, join
+from cropper.storage.places import Folder, Found, Place, Trace, Version, Whose, digest_of, join
 from cropper.storage.retries import as_disk_error, one_line, retried
 
 # A folder with more photos than this comes in pieces: the names of millions are never held at once.
@@ -123,12 +123,17 @@ class BucketPlace:
     def check_stays_in(self, output: str) -> None:
         """Do nothing: a bucket has no links."""
 
-    def are_up_to_date(self, outputs: Sequence[str], recorded: Sequence[str], photo: Version) -> bool:
-        """Whether the ledger's rows are of this version of the photo.
+    def find(self, output: str, trace: Trace) -> Found:
+        """Believe the state: looking costs a request for each photo."""
+        return Found.SAME if trace.size is not None else Found.LOST
 
-        The ledger is believed, and no object is looked at: that saves a request for each photo.
-        """
-        return all(version == photo.version for version in recorded)
+    def is_taken(self, output: str) -> bool:
+        """Always False: nobody looks."""
+        return False
+
+    def modified_ns(self, output: str) -> int:
+        """Always 0: nobody looks."""
+        return 0
 
     def version_now(self) -> Version:
         """Return which version of the object is there now. Raises OSError if it cannot be found out."""
@@ -145,15 +150,12 @@ class BucketPlace:
             data = bytes(retried(lambda: fs.cat_file(path, start=0) if is_one_of(fs, S3) else fs.cat_file(path)))
         except Exception as error:
             raise PhotoError(f"cannot be read ({one_line(error)})", path=self) from error
-        return data, known or Version(len(data), 0, "")
+        return data, known or Version(len(data))
 
-    def write_thumbnail(self, data: bytes, temporary_name: str, photo_modified_ns: int, ours: bool) -> bool:
-        """Write a thumbnail, which a storage does completely or not at all. Never to be stamped. Raises OutputError."""
+    def write_thumbnail(self, data: bytes, temporary_name: str, whose: Whose) -> Trace:
+        """Write a thumbnail, which a storage does completely or not at all. Raises OutputError."""
         self.write(data)
-        return False
-
-    def stamp(self, photo_modified_ns: int) -> None:
-        """Do nothing: the ledger's rows hold the version of the photo."""
+        return Trace(len(data), digest=digest_of(data))
 
     def remove(self) -> None:
         """Remove an object, if it is there. Raises OutputError if it cannot be removed."""

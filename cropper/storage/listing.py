@@ -67,7 +67,8 @@ def version_of(entry: dict[str, Any]) -> Version:
     """Return the version of an object in a listing: by its tag, where it has one, since a time may be in whole seconds."""
     modified = nanoseconds(next((entry[name] for name in _MODIFIED if entry.get(name) is not None), 0))
     tag = next((str(entry[name]).strip('"') for name in ("ETag", "etag", "generation") if entry.get(name)), "")
-    return Version(int(entry.get("size") or 0), modified, f"{tag or modified}-{entry.get('size') or 0}")
+    size = int(entry.get("size") or 0)
+    return Version(size, modified, f"{tag or modified}-{size}")
 
 
 def nanoseconds(moment: Any) -> int:

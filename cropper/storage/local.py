@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -11,7 +11,7 @@ from typing import BinaryIO
 from cropper.errors import reading
 from cropper.storage import thumbnails
 from cropper.storage.opening import open_below, open_file
-from cropper.storage.places import Folder, Place, Version, is_inside
+from cropper.storage.places import Folder, Found, Place, Trace, Version, Whose, is_inside
 from cropper.storage.walk import walk
 
 
@@ -67,9 +67,20 @@ class LocalPlace:
         """Make sure that no link leads out of this folder. Raises OutputError if one does."""
         thumbnails.check_stays_in(self.path, output)
 
-    def are_up_to_date(self, outputs: Sequence[str], recorded: Sequence[str], photo: Version) -> bool:
-        """Whether thumbnails are there and their stamps are of this version of the photo."""
-        return thumbnails.are_stamped([self.path / output for output in outputs], photo.modified_ns)
+    def find(self, output: str, trace: Trace) -> Found:
+        """Say what lies at an output: looks at the file, and reads it if its time is another."""
+        return thumbnails.find(self.path / output, trace)
+
+    def is_taken(self, output: str) -> bool:
+        """Whether something lies at an output, be it a link that leads nowhere."""
+        return os.path.lexists(self.path / output)
+
+    def modified_ns(self, output: str) -> int:
+        """When an output was last modified, in nanoseconds since 1970; 0 if nothing is there."""
+        try:
+            return os.lstat(self.path / output).st_mtime_ns
+        except OSError:
+            return 0
 
     def version_now(self) -> Version:
         """Return which version of the file is there now. Raises OSError if it is gone."""
@@ -81,14 +92,9 @@ class LocalPlace:
             status = os.fstat(opened.fileno())
             return opened.read(), _version(status)
 
-    def write_thumbnail(self, data: bytes, temporary_name: str, photo_modified_ns: int, ours: bool) -> bool:
-        """Write a thumbnail completely or not at all, and say whether to stamp it later. Raises OutputError."""
-        thumbnails.write(self.path, data, temporary_name, photo_modified_ns, ours)
-        return ours
-
-    def stamp(self, photo_modified_ns: int) -> None:
-        """Mark a thumbnail as made from the photo that was last modified then. Raises OSError."""
-        thumbnails.stamp(self.path, photo_modified_ns)
+    def write_thumbnail(self, data: bytes, temporary_name: str, whose: Whose) -> Trace:
+        """Write a thumbnail completely or not at all, and return its trace. Raises OutputError."""
+        return thumbnails.write(self.path, data, temporary_name, whose)
 
     def remove(self) -> None:
         """Remove a thumbnail, if it is there. Raises OutputError if it cannot be removed."""
@@ -108,4 +114,6 @@ def _names(path: Path, root: Path) -> tuple[str, ...]:
 
 
 def _version(status: os.stat_result) -> Version:
-    return Version(status.st_size, status.st_mtime_ns, f"{status.st_mtime_ns}-{status.st_size}")
+    # On Windows it is the time when the file was made.
+    changed_ns = status.st_ctime_ns if os.name != "nt" else None
+    return Version(status.st_size, status.st_mtime_ns, changed_ns=changed_ns)

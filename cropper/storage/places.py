@@ -6,10 +6,12 @@ storage. ``access.place`` makes one or the other from what a user wrote.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
@@ -70,14 +72,19 @@ class Place(Protocol):
             OutputError: if one does.
         """
 
-    def are_up_to_date(self, outputs: Sequence[str], recorded: Sequence[str], photo: Version) -> bool:
-        """Whether thumbnails in this folder were made from this version of their photo.
+    def find(self, output: str, trace: Trace) -> Found:
+        """Say what lies at an output in this folder. A bucket is believed: to look costs a request.
 
         Args:
-            outputs: the thumbnails, relative to this folder.
-            recorded: the version of the photo in the ledger's row of each; empty on this machine, where each file has a stamp.
-            photo: the photo as it is now.
+            output: relative to this folder.
+            trace: the file as cropper wrote it.
         """
+
+    def is_taken(self, output: str) -> bool:
+        """Whether something lies at an output. Always False in a bucket, where nobody looks."""
+
+    def modified_ns(self, output: str) -> int:
+        """When an output was last modified, in nanoseconds since 1970; 0 if nothing is there, or nobody looks."""
 
     # Files
 
@@ -98,21 +105,11 @@ class Place(Protocol):
             PhotoError: if it cannot be read, or is not a regular file.
         """
 
-    def write_thumbnail(self, data: bytes, temporary_name: str, photo_modified_ns: int, ours: bool) -> bool:
+    def write_thumbnail(self, data: bytes, temporary_name: str, whose: Whose) -> Trace:
         """Write a thumbnail completely or not at all; arguments are those of ``thumbnails.write``.
 
-        Returns:
-            whether to ``stamp`` it once its row is in the ledger.
-
         Raises:
-            OutputError: if it cannot be written.
-        """
-
-    def stamp(self, photo_modified_ns: int) -> None:
-        """Mark a thumbnail as made from the photo that was last modified then. Does nothing in a bucket.
-
-        Raises:
-            OSError: if it cannot be marked.
+            OutputError: if it cannot be written, or somebody else's file is there.
         """
 
     def remove(self) -> None:
@@ -130,17 +127,77 @@ def is_url(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a file.
+    """One version of a file, as far as a look at it from outside tells. None and an empty text are not known.
 
     Attributes:
         size: in bytes.
         modified_ns: when it was last modified, in nanoseconds since 1970.
-        version: a text that changes with the content, as far as a listing can tell.
+        version: a text that changes with the content, where a storage gives one.
+        changed_ns: when the system last changed its content or attributes, in nanoseconds since 1970. No program sets it, so it
+            tells a file that was put back with an old modification time.
     """
 
-    size: int
-    modified_ns: int
-    version: str
+    size: int | None = None
+    modified_ns: int | None = None
+    version: str = ""
+    changed_ns: int | None = None
+
+    def is_still(self, now: Version) -> bool:
+        """Whether the file is still the one that this version is of: all that is known of both agrees, and something is.
+
+        The text of a storage counts alone: the time of an object is that of its upload.
+        """
+        if self.version and now.version:
+            return self.version == now.version
+        pairs = (
+            (self.size, now.size),
+            (self.modified_ns, now.modified_ns),
+            (self.changed_ns, now.changed_ns),
+        )
+        known = [before == after for before, after in pairs if before is not None and after is not None]
+        return bool(known) and all(known)
+
+
+UNKNOWN = Version()
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A file as it was when cropper had written it.
+
+    Attributes:
+        size: in bytes; None for a file that a killed run had begun to write: whatever is there is ours.
+        modified_ns: when it was last modified, in nanoseconds since 1970; 0 in a bucket.
+        digest: of its bytes, by ``digest_of``.
+        earlier: the digest of our file that it replaced. A power failure may bring that back.
+    """
+
+    size: int | None
+    modified_ns: int = 0
+    digest: bytes = b""
+    earlier: bytes = b""
+
+
+class Whose(Enum):
+    """Whose file lies where a thumbnail goes, if one does."""
+
+    OURS = "ours"  # or nothing is there
+    ALTERED = "altered"  # cropper wrote it, and somebody changed it since
+    UNKNOWN = "unknown"  # cropper did not write it
+
+
+class Found(Enum):
+    """What lies where cropper wrote a file."""
+
+    SAME = "same"
+    MOVED = "moved"  # the same bytes with another time: a copy, or a file system that cuts times
+    LOST = "lost"  # nothing, or what a kill or a power failure left: nobody else's
+    ALTERED = "altered"  # somebody changed or replaced it
+
+
+def digest_of(data: bytes) -> bytes:
+    """Return 16 bytes that tell this content from any other: BLAKE2b."""
+    return hashlib.blake2b(data, digest_size=16).digest()
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,20 @@
-"""Thumbnails in a folder of this machine: written completely, stamped, recognised, removed.
+"""Thumbnails in a folder of this machine: written completely, recognised, removed.
 
-A thumbnail is *stamped*: its modification time tells which version of the photo it was made from. So a second run knows whether a
-thumbnail is up to date without opening a file. A file that is neither stamped nor in the ledger is somebody else's, and stays.
+The state holds a *trace* of each: its size, its time and a digest. So a second run knows whether a thumbnail is still the one
+that cropper wrote, mostly without opening a file. A file that the state does not know is somebody else's, and stays.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
 from cropper.errors import OutputError, remedy_for
 from cropper.storage.atomic import replacing
 from cropper.storage.naming import TEMPORARY_NAME
-from cropper.storage.places import is_inside
-
-# A thumbnail's time is its photo's plus this, so that a copy of the photo does not pass for a thumbnail.
-_STAMP_NS = 2_000_000_000
-# Steps to which file systems cut times: most; NTFS and SMB; exFAT; old and networked ones.
-_CLOCK_STEPS_NS = (1, 100, 10_000_000, 1_000_000_000)
+from cropper.storage.places import Found, Trace, Whose, digest_of, is_inside
 
 
 def remove_temporaries(out: Path, state_folder: str, shard: str = "") -> None:
@@ -48,34 +44,79 @@ def remove_temporaries(out: Path, state_folder: str, shard: str = "") -> None:
                         os.unlink(entry.path)
 
 
-def write(path: Path, data: bytes, temporary_name: str, photo_modified_ns: int, ours: bool) -> None:
-    """Write a thumbnail completely or not at all.
+def write(path: Path, data: bytes, temporary_name: str, whose: Whose) -> Trace:
+    """Write a thumbnail completely or not at all, and return its trace. A file with the same bytes stays as it is.
 
     Args:
         path: the file; its folder is made if it is not there.
         data: the encoded thumbnail.
         temporary_name: a name in the same folder that no other thread uses.
-        photo_modified_ns: when its photo was last modified, in nanoseconds since 1970.
-        ours: whether the ledger names ``path`` as an output of an earlier run. Then the thumbnail gets no stamp yet. ``stamp`` it
-            once its row is in the ledger: until then the old row would pass for the new thumbnail's.
+        whose: whose file is there, if one is. Only ours is replaced.
 
     Raises:
-        OutputError: if it cannot be written, or somebody else's file is there: one that is not in the ledger and not stamped.
-            (A thumbnail from just before a kill is stamped and not in the ledger.)
+        OutputError: if it cannot be written, or a file is there that is not ours and has other bytes.
     """
     try:
-        if not ours and _is_foreign(path, photo_modified_ns):
-            remedy = "move it away or choose another OUT"
-            raise OutputError("a file that cropper did not write is there already", path=path, remedy=remedy)
+        digest = digest_of(data)
+        if (status := _status(path)) is not None:
+            there = trace_now(path) if status.st_size == len(data) else None
+            if there is not None and there.digest == digest:
+                return there
+            if whose is not Whose.OURS:
+                raise _taken(path, whose)
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, path.with_name(temporary_name)) as temporary:
             temporary.unlink(missing_ok=True)  # a leftover, or a link to another file
             with temporary.open("xb") as file:
                 file.write(data)
-            if not ours:
-                stamp(temporary, photo_modified_ns)
+        return Trace(len(data), os.lstat(path).st_mtime_ns, digest)
     except OSError as error:
         raise OutputError(f"the thumbnail cannot be written ({error.strerror})", path=path, remedy=remedy_for(error)) from error
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _taken(path: Path, whose: Whose) -> OutputError:
+    if whose is Whose.ALTERED:
+        what, remedy = "someone has changed this thumbnail since cropper wrote it", "move it away, or replace it with --force"
+    else:
+        what, remedy = "a file that cropper did not write is there already", "move it away or choose another OUT"
+    return OutputError(what, path=path, remedy=remedy)
+
+
+def find(path: Path, trace: Trace) -> Found:
+    """Say what lies at a path where cropper wrote a file with this trace.
+
+    An empty file counts as lost: a power failure leaves one if the system had not written the data yet.
+    """
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return Found.LOST
+    if trace.size is None or not status.st_size:
+        return Found.LOST
+    if (status.st_size, status.st_mtime_ns) == (trace.size, trace.modified_ns):
+        return Found.SAME
+    now = trace_now(path)
+    if now is not None and now.digest == trace.digest:
+        return Found.MOVED
+    return Found.LOST if now is not None and trace.earlier and now.digest == trace.earlier else Found.ALTERED
+
+
+def trace_now(path: Path) -> Trace | None:
+    """Return the trace of a file as it is now; None if it is not there, or is not a regular file that can be read."""
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return Trace(status.st_size, status.st_mtime_ns, digest_of(path.read_bytes()))
+    except OSError:
+        return None
 
 
 def check_stays_in(out: Path, output: str) -> None:
@@ -99,41 +140,3 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"the old thumbnail cannot be removed ({error.strerror})", path=path) from error
-
-
-def _is_foreign(path: Path, photo_modified_ns: int) -> bool:
-    try:
-        return not _is_stamped(os.lstat(path).st_mtime_ns, photo_modified_ns)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-
-
-def stamp(path: Path, photo_modified_ns: int) -> None:
-    """Mark a thumbnail as made from the photo that was last modified then."""
-    modified = photo_modified_ns + _STAMP_NS
-    os.utime(path, ns=(modified, modified))
-
-
-def are_up_to_date(thumbnails: list[Path], photo: Path) -> bool:
-    """Whether all these thumbnails are there and stamped as made from the photo as it is now."""
-    try:
-        return are_stamped(thumbnails, os.stat(photo).st_mtime_ns)
-    except OSError:
-        return False
-
-
-def are_stamped(thumbnails: list[Path], photo_modified_ns: int) -> bool:
-    """Whether all these thumbnails are there and stamped as made from the photo that was last modified then.
-
-    An empty file does not count: a power failure leaves one if the system had not written the data yet.
-    """
-    try:
-        found = [os.lstat(thumbnail) for thumbnail in thumbnails]
-        return all(status.st_size and _is_stamped(status.st_mtime_ns, photo_modified_ns) for status in found)
-    except OSError:
-        return False
-
-
-def _is_stamped(modified_ns: int, photo_modified_ns: int) -> bool:
-    expected = photo_modified_ns + _STAMP_NS
-    return any(modified_ns == expected // step * step for step in _CLOCK_STEPS_NS)

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cropper.errors import UsageError
-from cropper.ledger.state import TABLE_NAME
-from cropper.ledger.table import FAILED, OK, Row, read_rows
+from cropper.ledger.table import FAILED, OK, TABLE_NAME, Row, read_rows
 from cropper.settings import Order
 from cropper.storage.places import is_inside
 

@@ -18,8 +18,7 @@ from cropper.geometry import Box, fitted, pixels_of_share
 from cropper.imaging.decode import decode
 from cropper.imaging.header import probe
 from cropper.imaging.resize import on_white, render, resized
-from cropper.ledger.state import TABLE_NAME
-from cropper.ledger.table import OK, Row
+from cropper.ledger.table import OK, TABLE_NAME, Row
 from cropper.model.inputs import share_needed
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency

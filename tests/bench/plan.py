@@ -31,8 +31,7 @@ from compare import scaled_copies
 
 from cropper.image_formats import EXTENSIONS_OF
 from cropper.ledger.shards import Shard, shard_folder
-from cropper.ledger.state import TABLE_NAME
-from cropper.ledger.table import HEADER, OK
+from cropper.ledger.table import HEADER, OK, TABLE_NAME
 
 CROPPER = [sys.executable, "-m", "cropper", "batch"]
 SIZE = ("--size", "640x360", "--quiet")

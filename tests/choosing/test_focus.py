@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures import write_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,8 +15,8 @@ from cropper import PhotoError, UsageError
 from cropper.choosing.focus import Focus, around
 from cropper.choosing.view import Maps, view_of
 from cropper.geometry import Box, largest_size
-from cropper.ledger.focus_file import focus_for, read_focus_file
-from cropper.ledger.table import Writer, decided_row, failed_row
+from cropper.ledger.focus_file import Gifts, Given, given_for, read_focus_file
+from cropper.ledger.table import decided_row, failed_row
 
 EVEN = view_of(Maps(np.ones((3, 4), np.float32)))
 SIDES = st.integers(2, 5000)
@@ -34,24 +35,47 @@ def test_points_and_boxes_are_read_by_path_and_size(tmp_path: Path) -> None:
         "mine,,a.jpg,10,20,,\r\n"
         ',1:1,a.jpg,1,2,30,40\r\n,,"b, ""c"".jpg", 7 ,8,9,10\r\n,,caf\udce9.jpg,0,0,,\r\n'
     )
-    given_words = read_focus_file(table(tmp_path, text))
-    assert focus_for(given_words, "a.jpg", "640x360") == Focus(10, 20)
-    assert focus_for(given_words, "a.jpg", "1:1") == Focus(1, 2, 30, 40)
-    assert focus_for(given_words, 'b, "c".jpg', "1:1") == Focus(7, 8, 9, 10)
-    assert focus_for(given_words, "caf\udce9.jpg", "1:1") == Focus(0, 0)
-    assert focus_for(given_words, "d.jpg", "1:1") is None
+    gifts = Gifts.of_file(table(tmp_path, text))
+    assert given_for(gifts.of("a.jpg"), "640x360") == Given(10, 20)
+    assert given_for(gifts.of("a.jpg"), "1:1") == Given(1, 2, 30, 40)
+    assert given_for(gifts.of('b, "c".jpg'), "1:1") == Given(7, 8, 9, 10)
+    assert given_for(gifts.of("caf\udce9.jpg"), "1:1") == Given(0, 0)
+    assert given_for(gifts.of("d.jpg"), "1:1") is None
+
+
+def test_a_row_without_numbers_takes_back_what_was_given(tmp_path: Path) -> None:
+    gifts = Gifts.of_file(table(tmp_path, "path,size,x,y\na,1:1,1,2\na,,3,4\nb,1:1,1,2\nb,,3,4\na,1:1,,\nb,,,\n"))
+    assert gifts.of("a") == {"": Given(3, 4)}
+    assert gifts.of("b") == {}
+
+
+def test_a_later_file_adds_and_wins() -> None:
+    gifts = Gifts.of_rows([("a", "1:1", Given(1, 2)), ("b", "", Given(3, 4))])
+    gifts.settle("b", (80, 60))
+    gifts.add([("a", "", Given(5, 6)), ("b", "", Given(3, 4)), ("c", "", Given(7, 8))], 2)
+    assert gifts.of("a") == {"": Given(5, 6)}
+    assert gifts.of("b") == {"": Given(3, 4, image=(80, 60))}  # the same again: still for the photo that was read
+    assert gifts.of("c") == {"": Given(7, 8)}
+    gifts.add([("b", "", Given(3, 5))], 3)
+    assert gifts.of("b") == {"": Given(3, 5)}
+
+
+def test_a_file_with_a_wrong_line_gives_nothing_at_all(tmp_path: Path) -> None:
+    gifts = Gifts.of_rows([("a", "", Given(1, 2))])
+    with pytest.raises(UsageError, match="line 3 of the focus file"):
+        gifts.add(read_focus_file(table(tmp_path, "path,x,y\na,3,4\nb,x,y\n")), 2)
+    assert gifts.of("a") == {"": Given(1, 2)}
 
 
 def test_a_ledger_fixes_what_was_decided(tmp_path: Path) -> None:
-    writer = Writer(tmp_path / "boxes.csv")
     box = Box(10, 0, 640, 480, 0.8, (300, 200))
-    writer.append([decided_row("a.jpg", "a.jpg", "ok", (800, 480), "4:3", box), failed_row("b.jpg", "4:3", "no image")])
-    writer.close()
-    assert read_focus_file(tmp_path / "boxes.csv") == {"a.jpg": {"4:3": Focus(10, 0, 640, 480)}}
+    rows = [decided_row("a.jpg", "a.jpg", "ok", (800, 480), "4:3", box), failed_row("b.jpg", "4:3", "no image")]
+    write_rows(tmp_path / "boxes.csv", rows)
+    assert list(read_focus_file(tmp_path / "boxes.csv")) == [("a.jpg", "4:3", Given(10, 0, 640, 480))]
 
 
 def test_points_alone_need_three_columns_and_the_last_row_counts(tmp_path: Path) -> None:
-    assert read_focus_file(table(tmp_path, "path,x,y\na.jpg,1,2\na.jpg,3,4\n")) == {"a.jpg": {"": Focus(3, 4)}}
+    assert Gifts.of_file(table(tmp_path, "path,x,y\na.jpg,1,2\na.jpg,3,4\n")).of("a.jpg") == {"": Given(3, 4)}
 
 
 @pytest.mark.parametrize(
@@ -68,7 +92,7 @@ def test_points_alone_need_three_columns_and_the_last_row_counts(tmp_path: Path)
 )
 def test_what_is_no_focus_file_is_wrong_usage_and_the_line_is_named(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(UsageError) as caught:
-        read_focus_file(table(tmp_path, text))
+        list(read_focus_file(table(tmp_path, text)))
     assert why in str(caught.value)
     assert "focus.csv" in str(caught.value)
 

@@ -115,11 +115,11 @@ def test_options_reach_the_thumbnails(cropper: Command, photos: Path, tmp_path: 
     assert imread(str(tmp_path / "out/1-1/0.webp")).shape == (64, 64, 3)
 
 
-def test_a_dry_run_writes_the_ledger_alone(cropper: Command, photos: Path, tmp_path: Path) -> None:
+def test_a_dry_run_writes_the_table_alone(cropper: Command, photos: Path, tmp_path: Path) -> None:
     code, _, err = cropper("batch", photos, "out", "--dry-run")
     assert code == 0
     assert "3 decided" in err
-    assert os.listdir(tmp_path / "out") == ["boxes.csv"]
+    assert sorted(os.listdir(tmp_path / "out")) == [".cropper", "boxes.csv"]
 
 
 def test_failed_photos_have_a_line_each_and_exit_code_1(cropper: Command, photos: Path) -> None:
@@ -208,7 +208,7 @@ def test_a_foreign_boxes_csv_is_wrong_usage_and_stays(cropper: Command, photos: 
     (tmp_path / "out/boxes.csv").write_text("my,own,table\n")
     code, _, err = cropper("batch", photos, "out")
     assert code == 2
-    assert "is not a ledger" in err
+    assert "is not a table" in err
     assert (tmp_path / "out/boxes.csv").read_text() == "my,own,table\n"
 
 
@@ -534,7 +534,7 @@ def test_a_focus_file_in_the_folder_is_taken_and_said(cropper: Command, photos: 
     taken, strangers, summary = err.splitlines()
     assert taken == "cropper: in/.focus.csv: used as --focus"
     assert strangers == ("cropper: in/.focus.csv: IN has no photo none.jpg and 1 more; write paths as in boxes.csv")
-    assert "; 1 crop as given; 1 other file" in summary
+    assert "; 1 crop by hand; 1 other file" in summary
     code, _, err = cropper("batch", "in", "out", "--aspect", "1:1", "--focus", "in/.focus.csv", "--quiet")
     assert (code, len(err.splitlines())) == (0, 1)
 
@@ -569,7 +569,7 @@ def test_a_focus_file_that_is_a_link_out_of_the_folder_is_not_read(cropper: Comm
     (photos / ".mine").write_text("path,x,y\n1.jpg,40,30\n")
     (photos / ".focus.csv").unlink()
     (photos / ".focus.csv").symlink_to(".mine")
-    assert "; 1 crop as given; " in cropper("batch", "in", "out", "--aspect", "1:1")[2]
+    assert "; 1 crop by hand; " in cropper("batch", "in", "out", "--aspect", "1:1")[2]
 
 
 def test_no_focus_file_is_taken_if_the_user_wants_none(cropper: Command, photos: Path, tmp_path: Path) -> None:
@@ -579,7 +579,7 @@ def test_no_focus_file_is_taken_if_the_user_wants_none(cropper: Command, photos:
     assert "as given" not in err
     assert cropper("boxes", "in/1.jpg", "--focus", "none")[0] == 0
     (tmp_path / "none").write_text("path,x,y\n1.jpg,40,30\n")
-    assert "; 1 crop as given; " in cropper("batch", "in", "out", "--aspect", "1:1", "--focus", "./none")[2]
+    assert "; 1 crop by hand; " in cropper("batch", "in", "out", "--aspect", "1:1", "--focus", "./none")[2]
 
 
 def test_outs_inside_in_are_left_out_and_said_once(cropper: Command, photos: Path) -> None:

@@ -24,7 +24,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from cropper import ModelError, UsageError
-from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps
 from cropper.engine import batch, pipeline
 from cropper.engine.batch import run_batch
@@ -34,9 +33,10 @@ from cropper.engine.plan import planned
 from cropper.engine.stages import pixels_needed
 from cropper.engine.tasks import decode_photo
 from cropper.imaging import decode
+from cropper.ledger.focus_file import Given
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
-from cropper.settings import Choosing, Fit, Settings, Target, Zoom
+from cropper.settings import Choosing, Fit, Settings, Target, Upkeep, Zoom
 from cropper.storage import thumbnails
 from cropper.storage.local import LocalPlace
 from cropper.storage.places import Folder
@@ -330,8 +330,11 @@ def test_a_folder_without_photos_gives_an_empty_ledger(tmp_path: Path) -> None:
 def test_a_dry_run_writes_the_ledger_of_the_real_run_and_nothing_else(samples: Path, tmp_path: Path) -> None:
     process(samples, tmp_path / "real", SIZE)
     process(samples, tmp_path / "dry", SIZE, dry_run=True)
-    assert os.listdir(tmp_path / "dry") == ["boxes.csv"]
-    assert rows_of(tmp_path / "dry") == [{**row, "output": ""} for row in rows_of(tmp_path / "real")]
+    assert sorted(os.listdir(tmp_path / "dry")) == [".cropper", "boxes.csv"]
+    without = {"output": "", "output_width": "", "output_height": ""}
+    assert rows_of(tmp_path / "dry") == [{**row, **without} for row in rows_of(tmp_path / "real")]
+    assert all(done.unchanged for done in process(samples, tmp_path / "dry", SIZE, dry_run=True) if done.rows)
+    assert all(not done.unchanged for done in process(samples, tmp_path / "dry", SIZE) if done.rows)
 
 
 @pytest.mark.parametrize(
@@ -502,7 +505,7 @@ def test_only_what_is_given_anew_is_made_anew_and_holds_the_given_box(photos: Pa
     out = tmp_path / "out"
     process(photos, out)
     before = inodes_of(out)
-    given = {"trips/a.jpg": {"": Focus(10, 20)}, "a.jpg": {"64x36": Focus(4, 6, 64, 36), "1:1": Focus(0, 0)}}
+    given = [("trips/a.jpg", "", Given(10, 20)), ("a.jpg", "64x36", Given(4, 6, 64, 36)), ("a.jpg", "1:1", Given(0, 0))]
 
     done = list(run_batch(photos, out, Settings((SIZE,)), 2, given))
     assert [d.path for d in done if not d.unchanged] == ["a.jpg", "trips/a.jpg"]
@@ -516,18 +519,38 @@ def test_only_what_is_given_anew_is_made_anew_and_holds_the_given_box(photos: Pa
     assert {path for path in after if after[path] != before[path]} == {"a.jpg", "trips/a.jpg"}
 
     assert all(d.unchanged for d in run_batch(photos, out, Settings((SIZE,)), 2, given))
-    moved = {"a.jpg": given["a.jpg"], "trips/a.jpg": {"": Focus(11, 20)}}
+    moved = [("trips/a.jpg", "", Given(11, 20))]
     assert [d.path for d in run_batch(photos, out, Settings((SIZE,)), 2, moved) if not d.unchanged] == ["trips/a.jpg"]
-    # Without the user's word the model's counts again.
-    assert [d.path for d in process(photos, out) if not d.unchanged] == ["a.jpg", "trips/a.jpg"]
+    # It is remembered until it is taken back.
+    assert all(d.unchanged for d in process(photos, out))
+    back = [("a.jpg", "", None)]
+    assert [d.path for d in run_batch(photos, out, Settings((SIZE,)), 2, back) if not d.unchanged] == ["a.jpg"]
+    forget = Upkeep(forget_given=True)
+    assert [d.path for d in run_batch(photos, out, Settings((SIZE,)), 2, upkeep=forget) if not d.unchanged] == ["trips/a.jpg"]
     assert not any(row["message"] for row in rows_of(out))
+
+
+def test_what_is_given_for_a_photo_goes_with_it_when_one_of_another_size_takes_its_place(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    list(run_batch(photos, out, Settings((SIZE,)), 2, [("a.jpg", "", Given(4, 6, 64, 36))]))
+    same_size, other_size = imread(str(photos / "a.jpg"))[::-1], imread(str(photos / "a.jpg"))[:50]
+    cv2.imwrite(str(photos / "a.jpg"), same_size)
+    (done,) = (d for d in process(photos, out) if not d.unchanged)
+    assert done.rows[0].message == "focus given"
+    cv2.imwrite(str(photos / "a.jpg"), other_size)
+    (done,) = (d for d in process(photos, out) if not d.unchanged)
+    assert done.dropped
+    assert done.rows[0].message == "what was given by hand was for another size of this photo"
+    assert all(d.unchanged for d in process(photos, out))
+    (done,) = (d for d in run_batch(photos, out, Settings((SIZE,)), 2, [("a.jpg", "", Given(1, 2))]) if not d.unchanged)
+    assert done.rows[0].message == "focus given"
 
 
 def test_a_small_box_of_a_large_photo_is_cut_from_its_own_pixels(tmp_path: Path, samples: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
     shutil.copy(samples / "fig.jpg", source)
-    word = {"fig.jpg": {"": Focus(700, 400, 160, 90)}}
+    word = [("fig.jpg", "", Given(700, 400, 160, 90))]
     list(run_batch(source, tmp_path / "out", Settings((Target((160, 90), (160, 90)),)), 1, word))
     thumbnail = imread(str(tmp_path / "out/fig.jpg")).astype(int)
     expected = imread(str(source / "fig.jpg"))[400:490, 700:860].astype(int)
@@ -535,7 +558,7 @@ def test_a_small_box_of_a_large_photo_is_cut_from_its_own_pixels(tmp_path: Path,
 
 
 def test_a_focus_outside_its_photo_fails_that_photo_alone(photos: Path, tmp_path: Path) -> None:
-    done = list(run_batch(photos, tmp_path / "out", Settings((SIZE,)), 2, {"a.jpg": {"": Focus(96, 0)}}))
+    done = list(run_batch(photos, tmp_path / "out", Settings((SIZE,)), 2, [("a.jpg", "", Given(96, 0))]))
     assert statuses(done) == {"a.jpg": "failed", "b.png": "made", "c.webp": "made", "trips/a.jpg": "made", "trips/d.jpg": "made"}
     assert "is not inside the photo of 96x64" in rows_of(tmp_path / "out")[0]["message"]
 

@@ -33,13 +33,12 @@ from cropper.engine.pipeline import BATCH_SIZE
 from cropper.engine.ray_start import _reason, _unreachable
 from cropper.engine.worker import TRIES, TRIES_ALONE, Answer, Task, Worker, _packed
 from cropper.errors import CropperError, OutputError, UsageError
-from cropper.ledger.state import STATE_FOLDER, TABLE_NAME
-from cropper.ledger.table import read_rows
+from cropper.ledger.table import TABLE_NAME, read_rows
 from cropper.model.saliency import BUNDLED_MODEL
 from cropper.settings import Settings, Target
 from cropper.storage import thumbnails
-from cropper.storage.naming import marked, temporary_name
-from cropper.storage.places import Place
+from cropper.storage.naming import STATE_FOLDER, marked, temporary_name
+from cropper.storage.places import Place, Whose
 
 SIZES = Target((96, 64), (96, 64)), Target((1, 1))
 PATIENCE = 120.0  # seconds, on a busy machine
@@ -211,7 +210,7 @@ def test_a_chunk_that_two_workers_have_at_once_is_made_as_by_one(task: Task, our
     jobs = [
         replace(
             job_for(number, name, task.source / name),
-            ours=frozenset([name] if ours else []),
+            whose=(Whose.OURS if ours else Whose.UNKNOWN,),
             temporary=temporary_name(number),
         )
         for number, name in enumerate(names)

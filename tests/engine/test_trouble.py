@@ -19,8 +19,7 @@ from cropper import CropperError, OutputError, PhotoError, UsageError
 from cropper.engine.batch import run_batch
 from cropper.engine.job import Done
 from cropper.errors import raise_if_for_all
-from cropper.ledger.run import close_run, open_run
-from cropper.ledger.table import Row, Writer, read_rows
+from cropper.ledger.table import read_rows
 from cropper.settings import Settings, Target
 
 resource = pytest.importorskip("resource", reason="limits are others there")
@@ -55,7 +54,7 @@ def limited() -> Iterator[Limited]:
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "source"]
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "state.db"]
     return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_size) for path in found}
 
 
@@ -289,56 +288,7 @@ def test_a_second_interrupt_ends_at_once(slow: subprocess.Popen[bytes], cropper:
     assert cropper("batch", "in", "out")[0] == 0
 
 
-# The ledger -------------------------------------------------------------------------------------------------------------------
-
-
-def row(path: str, size: str = "1:1", message: str = "") -> Row:
-    return Row(path, path, "ok", size=size, message=message)
-
-
-def test_rows_that_cannot_be_written_leave_no_half_row_before_the_next(tmp_path: Path, limited: Limited) -> None:
-    writer = Writer(tmp_path / "part.csv")
-    writer.append([row("a.jpg")])
-    whole = (tmp_path / "part.csv").read_bytes()
-    limited(resource.RLIMIT_FSIZE, len(whole) + 10)
-    for _ in range(2):
-        with pytest.raises(OSError, match="File too large"):
-            writer.append([row("b.jpg")])
-        assert (tmp_path / "part.csv").read_bytes() == whole
-    limited.lift()
-    writer.append([row("c.jpg")])
-    writer.close()
-    assert list(read_rows(tmp_path / "part.csv")) == [row("a.jpg"), row("c.jpg")]
-
-
-def test_a_row_torn_in_its_message_is_not_taken_up(tmp_path: Path) -> None:
-    run_batch = open_run(tmp_path, Path("in"), "same")
-    run_batch.part.append([row("a", message="kept whole"), row("b", message="nothing stands out")])
-    del run_batch
-    part = tmp_path / ".cropper/part.csv"
-    part.write_bytes(part.read_bytes()[:-9])
-    close_run(open_run(tmp_path, Path("in"), "same"), complete=False)
-    assert [r.path for r in read_rows(tmp_path / "boxes.csv")] == ["a"]
-
-
-def test_of_a_photo_torn_between_its_sizes_the_old_rows_stay(tmp_path: Path) -> None:
-    run_batch = open_run(tmp_path, Path("in"), "same")
-    run_batch.part.append([row("a", "1:1"), row("a", "4:3"), row("b")])
-    close_run(run_batch, complete=True)
-    run_batch = open_run(tmp_path, Path("in"), "same")
-    run_batch.part.append([row("a", "1:1", "new")])
-    del run_batch
-    run_batch = open_run(tmp_path, Path("in"), "same")
-    assert run_batch.current.of("a") == (row("a", "1:1", "new"), row("a", "4:3"))
-    close_run(run_batch, complete=False)
-
-
-def test_a_dry_run_does_not_forget_the_thumbnails_of_a_killed_run(tmp_path: Path) -> None:
-    run_batch = open_run(tmp_path, Path("in"), "old")
-    run_batch.part.append([row("a")])
-    del run_batch
-    with pytest.raises(OutputError, match="other settings"):
-        open_run(tmp_path, Path("in"), "new", dry=True)
+# One photo -------------------------------------------------------------------------------------------------------------------
 
 
 def test_what_one_photo_does_is_not_for_all() -> None:

@@ -14,8 +14,10 @@ from fixtures import Command, MakePhoto
 
 from cropper import OutputError
 from cropper.ledger import lock
-from cropper.ledger.run import close_run, open_run
+from cropper.ledger.session import open_session
+from cropper.ledger.state import Change
 from cropper.ledger.table import Row
+from cropper.storage.access import place
 
 HOLD = """
 import sys
@@ -64,21 +66,26 @@ def test_a_run_that_is_killed_leaves_no_lock_but_word_of_it(other: subprocess.Po
 
 
 def test_two_runs_in_one_process_keep_each_other_out_too(tmp_path: Path) -> None:
-    run = open_run(tmp_path, Path("in"), "settings")
-    with pytest.raises(OutputError, match="is at work there; wait"):
-        open_run(tmp_path, Path("in"), "settings")
-    close_run(run, complete=True)
-    close_run(open_run(tmp_path, Path("in"), "settings"), complete=True)
+    out, source = place(tmp_path), place(Path("in"))
+    with (
+        open_session(out, source, "settings"),
+        pytest.raises(OutputError, match="is at work there; wait"),
+        open_session(out, source, "settings"),
+    ):
+        pass
+    with open_session(out, source, "settings"):
+        pass
     assert (tmp_path / ".cropper/lock").read_bytes() == b""
 
 
 def test_a_refused_run_lets_go_of_the_lock(tmp_path: Path) -> None:
-    run = open_run(tmp_path, Path("in"), "old")
-    run.part.append([Row("a", "a", "ok")])
-    close_run(run, complete=True)
-    with pytest.raises(OutputError, match="other settings"):
-        open_run(tmp_path, Path("in"), "new", dry=True)
-    close_run(open_run(tmp_path, Path("in"), "old"), complete=True)
+    out, source = place(tmp_path), place(Path("in"))
+    with open_session(out, source, "old") as session:
+        session.record(Change("a", (Row("a", "a", "ok"),)))
+    with pytest.raises(OutputError, match="other settings"), open_session(out, source, "new", dry=True):
+        pass
+    with open_session(out, source, "old"):
+        pass
 
 
 @pytest.mark.skipif(os.name == "nt", reason="open files stay there")

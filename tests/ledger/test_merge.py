@@ -8,7 +8,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from fixtures import Command
+from fixtures import Command, write_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from cropper import UsageError
 from cropper.geometry import Box
 from cropper.ledger import merge
 from cropper.ledger.merge import merge_tables
-from cropper.ledger.table import HEADER, SHARES, WHOLE_NUMBERS, Row, Writer, decided_row, failed_row, read_rows
+from cropper.ledger.table import HEADER, SHARES, WHOLE_NUMBERS, Row, decided_row, failed_row, read_rows
 from cropper.storage.places import order
 
 BOX = Box(10, 0, 640, 480, 0.81236, (300, 200))
@@ -27,10 +27,7 @@ def row(path: str, size: str = "4:3") -> Row:
 
 
 def write(path: Path, rows: list[Row]) -> Path:
-    writer = Writer(path)
-    writer.append(rows)
-    writer.close()
-    return path
+    return write_rows(path, rows)
 
 
 PATHS = st.lists(st.sampled_from(["a", "b", "ab", "a b", "a-b", "é", 'q"\r\n', "l\udce9"]), min_size=1, max_size=3).map("/".join)

@@ -10,7 +10,8 @@ import pytest
 from cropper import OutputError
 from cropper.ledger import lock
 from cropper.ledger.session import Session, open_session
-from cropper.ledger.state import source_of
+from cropper.ledger.source import source_of
+from cropper.ledger.state import Change
 from cropper.ledger.table import Row
 from cropper.storage.access import place
 from cropper.storage.places import Place, Version
@@ -42,8 +43,9 @@ def record(out: Place, *names: str) -> None:
     """A session that comes to its end."""
     with open_session(out, IN, "settings") as session:
         for name in names:
-            session.known(name)
-            session.record([Row(name, name, "ok")], PHOTO)
+            session.state.of(name)
+            session.record(Change(name, (Row(name, name, "ok"),), PHOTO))
+        session.finish()
 
 
 def interrupt(out: Place, act: Callable[[Session], None], settings: str = "settings") -> None:
@@ -53,23 +55,23 @@ def interrupt(out: Place, act: Callable[[Session], None], settings: str = "setti
         raise KeyboardInterrupt
 
 
-def test_a_complete_session_leaves_its_rows_alone(out: Place) -> None:
+def test_a_complete_session_leaves_its_photos_alone(out: Place) -> None:
     record(out, "a", "b", "c")
     record(out, "a", "c")
     assert paths(out) == ["a", "c"]
     with open_session(out, IN, "settings") as session:
-        assert [row.version for row in session.known("a")] == ["v1" if out.is_remote else ""]
-        assert session.loses_no_rows is not out.is_remote
+        known = session.state.of("a")
+        assert known is not None
+        assert known.change.version == PHOTO
+        assert known.is_current
+        assert not known.by_this_run
 
 
-def test_an_interrupted_session_keeps_the_rows_it_had_not_come_to(out: Place) -> None:
+def test_an_interrupted_session_keeps_the_photos_it_had_not_come_to(out: Place) -> None:
     record(out, "a", "b", "d")
     with pytest.raises(KeyboardInterrupt):
-        interrupt(out, lambda session: session.record([Row("c", "c", "ok")], PHOTO))
-    assert paths(out) == ["c", "d"]
-    with pytest.raises(KeyboardInterrupt):
-        interrupt(out, lambda session: session.record_interrupted(session.outdated("c")), "others")
-    assert paths(out) == ["c"]
+        interrupt(out, lambda session: session.record(Change("c", (Row("c", "c", "ok"),), PHOTO)))
+    assert paths(out) == ["a", "b", "c", "d"]
 
 
 def test_system_errors_are_one_about_out(out: Place) -> None:
@@ -79,7 +81,7 @@ def test_system_errors_are_one_about_out(out: Place) -> None:
     ):
         raise FileNotFoundError
     assert raised.value.path == out
-    with pytest.raises(OutputError, match="the ledger cannot be written"), open_session(out, IN, "settings"):
+    with pytest.raises(OutputError, match="the state cannot be written"), open_session(out, IN, "settings"):
         raise OSError(5, "Input/output error")
 
 
@@ -87,7 +89,7 @@ def test_an_abandoned_session_keeps_its_lock_and_its_rows(tmp_path: Path) -> Non
     out, sessions = place(tmp_path), []
 
     def abandon(session: Session) -> None:
-        session.record([Row("a", "a", "ok")])
+        session.record(Change("a", (Row("a", "a", "ok"),)))
         session.abandoned = True
         sessions.append(session)
 
@@ -96,7 +98,7 @@ def test_an_abandoned_session_keeps_its_lock_and_its_rows(tmp_path: Path) -> Non
     assert paths(out) == ["a"]
     with pytest.raises(OutputError, match="is at work there"), open_session(out, IN, "settings"):
         pass
-    lock.release(sessions[0].run.lock, tidy=True)
+    lock.release(sessions[0].taken, tidy=True)
 
 
 def test_the_next_session_cleans_up_after_a_killed_one(tmp_path: Path) -> None:

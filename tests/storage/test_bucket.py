@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from cropper.engine.batch import run_batch
 from cropper.image_formats import FORMAT_OF, PHOTO_EXTENSIONS
 from cropper.ledger import upload
 from cropper.ledger.shards import Shard
-from cropper.ledger.state import source_of
+from cropper.ledger.source import source_of
 from cropper.settings import Settings, Target
 from cropper.storage import bucket, listing, retries
 from cropper.storage.access import place
@@ -143,12 +144,11 @@ def test_shards_of_a_bucket_merge_to_the_table_of_one_run(photos: Path, tmp_path
     with pytest.raises(OutputError, match="made in shards"):
         process(source, out, Shard(1, 2)) and process(source, out)
     code, _, err = cropper("ledger", "merge", out)
-    assert (code, "shard 2/2 has no ledger yet" in err) == (2, True)
+    assert (code, "shard 2/2 has not run yet" in err) == (2, True)
     process(source, out, Shard(2, 2))
     assert cropper("ledger", "merge", out) == (0, "s3://bucket/out/boxes.csv\n", "")
     assert tree(out) == tree(tmp_path / "out")
-    labels = ("00001-of-00002", "00002-of-00002")
-    parts = [f"s3://bucket/out/.cropper/shards/{label}/ledger.csv" for label in labels]
+    parts = ["s3://bucket/out/boxes.csv"]
     for to in ("s3://bucket/merged.csv", "merged.csv"):
         assert cropper("ledger", "merge", *parts, "-o", to) == (0, f"{to}\n", "")
     assert (tmp_path / "merged.csv").read_bytes() == s3_files.cat_file("bucket/merged.csv") == tree(out)["boxes.csv"]
@@ -165,11 +165,12 @@ def test_the_command_takes_urls(photos: Path, tmp_path: Path, s3_files: Any, cro
     assert err.splitlines()[0].startswith("cropper: s3://bucket/photos/broken.jpg: ")
     assert f"{MANY + 4} photos: {MANY + 2} done, 0 unchanged, 2 failed; 1 other file passed over" in err
     for source, out, said in (
-        ("s3://bucket/nothing", "s3://bucket/out", "there is no such folder"),
-        ("s3://nowhere/photos", "s3://bucket/out", "s3://nowhere/photos: "),
+        ("s3://bucket/nothing", "s3://bucket/other", "there is no such folder"),
+        ("s3://nowhere/photos", "s3://bucket/other", "s3://nowhere/photos: "),
+        ("s3://bucket/nothing", "s3://bucket/out", "was made from the photos in s3://bucket/photos"),
         ("s3://bucket/photos", "s3://bucket", "OUT is the same folder as IN or contains it"),
         ("nonsense://bucket/photos", "out", "no storage is known as nonsense://"),
-        ("s3://bucket/photos", "s3://bucket/out/64", "holds objects but no ledger"),
+        ("s3://bucket/photos", "s3://bucket/out/64", "holds objects but nothing that cropper wrote"),
         ("file:///photos", "out", "give its path alone"),
     ):
         if out.endswith("64"):
@@ -199,7 +200,7 @@ def test_a_run_killed_before_any_request_goes_on_where_it_was(
     photos: Path, tmp_path: Path, memory: Any, monkeypatch: pytest.MonkeyPatch, kill_at: int
 ) -> None:
     """From then on nothing that it asks of the storage is done, as after a kill."""
-    monkeypatch.setattr(upload, "ROWS", 3)
+    monkeypatch.setattr(upload, "PHOTOS", 3)
     out, count = place("memory://out"), 0
     process(photos, out, quality=30)
     (photos / "a/06.png").write_bytes((photos / "00.png").read_bytes())
@@ -228,14 +229,14 @@ def test_a_run_killed_before_any_request_goes_on_where_it_was(
 
 
 def test_rows_are_sent_every_so_often_as_whole_objects(photos: Path, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload, "ROWS", 4)
+    monkeypatch.setattr(upload, "PHOTOS", 4)
     begun = run_batch(photos, place("memory://out"), Settings((SIZE,)), 1)
     for _ in islice(begun, 13):
         pass
     parts = sorted(path for path in memory.find("/out/.cropper") if "part-" in path)
     assert len(parts) >= 2
-    rows = [line.split(",")[0] for path in parts for line in memory.cat_file(path).decode().splitlines()]
-    assert rows.count("path") == len(parts)  # each is a table by itself
+    lines = [json.loads(line) for path in parts for line in memory.cat_file(path).decode().splitlines()]
+    assert sum("settings" in line for line in lines) == len(parts)  # each says by itself what it belongs to
     begun.close()
 
 
@@ -342,7 +343,7 @@ def test_an_out_inside_in_is_not_walked(photos: Path, memory: Any) -> None:
 def test_a_dry_run_leaves_the_table_alone(photos: Path, tmp_path: Path, memory: Any) -> None:
     process(photos, tmp_path / "out", dry_run=True)
     process(photos, place("memory://out"), dry_run=True)
-    assert memory.find("/out") == ["/out/boxes.csv"]
+    assert memory.find("/out") == ["/out/.cropper/state.db", "/out/boxes.csv"]
     assert memory.cat_file("/out/boxes.csv") == (tmp_path / "out/boxes.csv").read_bytes()
 
 

@@ -11,7 +11,7 @@ import pytest
 from cropper import OutputError, PhotoError, UsageError
 from cropper.image_formats import PHOTO_EXTENSIONS
 from cropper.storage.access import bucket_place, place
-from cropper.storage.places import Place, Version
+from cropper.storage.places import Found, Place, Trace, Whose
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -35,7 +35,7 @@ def put(root: Place, **files: bytes) -> None:
     """Put files under a folder; a double underscore in a name stands for a slash."""
     for name, data in files.items():
         file = root / (name.replace("__", "/") + ".jpg")
-        assert file.write_thumbnail(data, ".part", 0, ours=False) is False
+        assert file.write_thumbnail(data, ".part", Whose.UNKNOWN).size == len(data)
 
 
 def walked(root: Place, leave_out: Place | None = None) -> list[tuple[str, tuple[str, ...], int, PhotoError | None]]:
@@ -106,9 +106,10 @@ def test_a_version_changes_with_the_file(root: Place) -> None:
     before = (root / "a.jpg").version_now()
     put(root, b=b"second, and longer")
     assert (root / "a.jpg").version_now() == before
+    assert before.is_still(before)
     (root / "a.jpg").remove()
     put(root, a=b"another")
-    assert (root / "a.jpg").version_now().version != before.version
+    assert not before.is_still((root / "a.jpg").version_now())
 
 
 def test_what_is_not_there(root: Place) -> None:
@@ -132,15 +133,14 @@ def test_a_folder_that_is_not_there_is_an_error_of_its_walk(root: Place) -> None
         assert folder.is_gone()
 
 
-def test_thumbnails_are_up_to_date_for_the_version_they_were_made_from(root: Place) -> None:
-    photo = Version(5, 1_600_000_000_000_000_000, "v1")
-    file = root / "sub/a.jpg"
+def test_thumbnails_are_found_as_they_were_written(root: Place) -> None:
     root.check_stays_in("sub/a.jpg")
-    assert file.write_thumbnail(b"small", ".part", photo.modified_ns, ours=True) == (not root.is_remote)
-    file.stamp(photo.modified_ns)
-    changed = Version(6, photo.modified_ns + 10**9, "v2")
-    assert root.are_up_to_date(["sub/a.jpg"], ["v1"], photo)
-    assert not root.are_up_to_date(["sub/a.jpg"], ["v1"], changed)
+    assert not root.is_taken("sub/a.jpg")
+    trace = (root / "sub/a.jpg").write_thumbnail(b"small", ".part", Whose.UNKNOWN)
+    assert root.find("sub/a.jpg", trace) is Found.SAME
+    assert root.find("sub/a.jpg", Trace(None)) is Found.LOST
+    assert root.is_taken("sub/a.jpg") is not root.is_remote  # nobody looks in a bucket
+    assert (root.modified_ns("sub/a.jpg") == trace.modified_ns) is True
 
 
 def test_a_link_out_of_a_local_folder_is_refused(tmp_path: Path) -> None:

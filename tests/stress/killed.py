@@ -2,10 +2,11 @@
 
     python tests/stress/killed.py [--kills 200] [--photos 300] [--seed 1] [--network] [--supervised]
 
-Every file and every byte under OUT has to be the same, boxes.csv and the thumbnails' times with them, and nothing left over.
-Half of the runs are killed at a random time; the others right before an operation on a file, many of them among the first and
-the last ones of a run, where a moment is easily missed. Some of the runs that go on are killed as well. The scenes take turns: an
-empty OUT, two sizes, photos that changed since the last run, other settings than the last run's, a dry run.
+Every file and every byte under OUT has to be the same, boxes.csv with them, what the state holds too, and nothing left over. The
+state has to pass SQLite's integrity check. Half of the runs are killed at a random time; the others right before an operation on
+a file or a statement of SQL, many of them among the first and the last ones of a run, where a moment is easily missed. Some of
+the runs that go on are killed as well. The scenes take turns: an empty OUT, two sizes, photos that changed since the last run,
+other settings than the last run's, a dry run.
 
 Runs are forks of this process, which has all modules loaded, and a plain rule stands in for the network, so that most of a run is
 files; --network takes the network. Needs a system that can fork.
@@ -21,11 +22,12 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import sys
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -37,7 +39,8 @@ import numpy as np
 from cropper.cli import main, supervision
 from cropper.engine import batch
 from cropper.errors import OutputError
-from cropper.ledger import lock
+from cropper.ledger import database, lock, state
+from cropper.ledger.database import STATE_NAME
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from fixtures import imread
@@ -57,7 +60,7 @@ class Scene:
     arguments: tuple[str, ...]
     before: Path | None  # an OUT to begin with
     out: Path
-    undisturbed: dict[str, tuple[bytes, int]]
+    undisturbed: dict[str, bytes]
     seconds: float
     operations: int
 
@@ -85,13 +88,24 @@ def change(photos: Path, changed: Path) -> None:
     files[2].unlink()
 
 
-def tree(out: Path) -> dict[str, tuple[bytes, int]]:
-    """Every file under a folder: its bytes and, of a thumbnail, its time."""
-    return {
-        str(path.relative_to(out)): (path.read_bytes(), path.stat().st_mtime_ns if path.suffix == ".jpg" else 0)
-        for path in out.rglob("*")
-        if not path.is_dir()
-    }
+def tree(out: Path) -> dict[str, bytes]:
+    """Every file under a folder and its bytes; of a state, what it holds."""
+    files = (path for path in out.rglob("*") if not path.is_dir())
+    return {str(path.relative_to(out)): held(path) if path.name == STATE_NAME else path.read_bytes() for path in files}
+
+
+def held(state: Path) -> bytes:
+    """What a state holds of photos, decisions and outputs, but for times and numbers of runs; and whether the file is sound."""
+    with closing(sqlite3.connect(state)) as connection:
+        found = [connection.execute("PRAGMA integrity_check").fetchall()]
+        for what in (
+            "key, path, size, modified_ns FROM photo",
+            "* FROM decision",
+            "path, photo, bytes, digest, stale FROM output",
+            "* FROM given",
+        ):
+            found.append(connection.execute(f"SELECT {what} ORDER BY 1, 2").fetchall())
+    return repr(found).encode()
 
 
 def begin(
@@ -120,14 +134,25 @@ def begin(
         batch.Saliency = Plain  # type: ignore[attr-defined, assignment]
     count, lock, out = 0, threading.Lock(), arguments[1]
 
-    def note(event: str, values: tuple[object, ...]) -> None:
+    def step() -> None:
         nonlocal count
+        with lock:
+            count += 1
+        if count == count_to and not is_killed[0]:
+            is_killed[0] = 1
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def note(event: str, values: tuple[object, ...]) -> None:
         if event in OPERATIONS and str(values[0]).startswith(out):
-            with lock:
-                count += 1
-            if count == count_to and not is_killed[0]:
-                is_killed[0] = 1
-                os.kill(os.getpid(), signal.SIGKILL)
+            step()
+
+    def traced(path: Path | None) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.set_trace_callback(lambda statement: step())
+        return connection
+
+    connect = database.connect
+    state.connect = traced  # type: ignore[attr-defined]
 
     code = 70
     try:
@@ -207,7 +232,7 @@ def await_lock(out: Path) -> None:
             time.sleep(0.005)
 
 
-def differences(found: dict[str, tuple[bytes, int]], expected: dict[str, tuple[bytes, int]]) -> list[str]:
+def differences(found: dict[str, bytes], expected: dict[str, bytes]) -> list[str]:
     """What is not as it should be, a line each."""
     lines = [f"left over: {name}" for name in sorted(found.keys() - expected.keys())]
     lines += [f"missing: {name}" for name in sorted(expected.keys() - found.keys())]
@@ -234,8 +259,8 @@ def killed(kills: int, photos: int, seed: int, network: bool, supervised: bool) 
     scenes = [
         prepare("empty", (str(first), str(out), *SMALL), out, None, network),
         prepare("sizes", (str(first), str(out), *SMALL, "--aspect", "1:1"), out, None, network),
-        prepare("changed", (str(later), str(out), *SMALL), out, was, network),
-        prepare("settings", (str(later), str(out), *SMALL), out, other, network),
+        prepare("changed", (str(later), str(out), *SMALL, "--moved"), out, was, network),
+        prepare("settings", (str(later), str(out), *SMALL, "--moved"), out, other, network),
         prepare("dry", (str(first), str(out), *SMALL, "--dry-run"), out, None, network),
     ]
     counts: Counter[str] = Counter()

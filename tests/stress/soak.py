@@ -30,8 +30,7 @@ from killed import child_of
 from cropper.cli.exit_codes import INTERRUPTED
 from cropper.engine.pipeline import MAX_IN_FLIGHT as UNDER_WAY
 from cropper.image_formats import PHOTO_EXTENSIONS
-from cropper.ledger.state import TABLE_NAME
-from cropper.ledger.table import FAILED, OK
+from cropper.ledger.table import FAILED, OK, TABLE_NAME
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 A_FOLDER = 500  # photos

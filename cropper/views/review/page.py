@@ -26,8 +26,8 @@ from typing import Any
 from cropper.choosing.decide import BY_HAND
 from cropper.errors import CropperError, OutputError, UsageError, printable
 from cropper.imaging.opencv import cv2
-from cropper.ledger.state import TABLE_NAME, photos_of
-from cropper.ledger.table import FAILED, Row, read_rows
+from cropper.ledger.source import photos_of
+from cropper.ledger.table import FAILED, TABLE_NAME, Row, read_rows
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.settings import LIMITS, WHOLE_SHARE, Limits
 from cropper.storage.naming import REVIEW_FOLDER

@@ -1,7 +1,7 @@
 """Make the pictures of the review page.
 
-Each photo has a preview, a smaller one for the list, and the heat and outlines to lay over either. Like thumbnails, they carry
-the time of their photo, so that a second run makes only pictures that are missing or out of date.
+Each photo has a preview, a smaller one for the list, and the heat and outlines to lay over either. The outlines are written last
+and name the photo's version, so that a second run makes only pictures that are missing or out of date.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from cropper.model.inputs import share_needed
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import Limits
-from cropper.storage import thumbnails
 from cropper.storage.atomic import replacing
 from cropper.storage.local import LocalPlace
 from cropper.storage.naming import REVIEW_FOLDER
+from cropper.storage.places import Version
 from cropper.views import heatmap
 from cropper.views.outlines import outlines_svg
 
@@ -66,15 +66,15 @@ def make_pictures(
     """Worker: make a photo's pictures unless they are up to date. Return the error if that fails."""
     file, folder = source / path, out / REVIEW_FOLDER
     files = [folder / name for name in pictures_of(path)]
-    if thumbnails.are_up_to_date(files, file):
-        return None
+    photo = LocalPlace(source) / path
     try:
-        data, seen = (LocalPlace(source) / path).read()
+        if _are_up_to_date(files, photo):
+            return None
+        data, version = photo.read()
         with reading(file):
-            pictures = _drawn(data, image_size, model, limits)
-        for target, picture in zip(files, pictures, strict=True):
+            *pictures, outlines = _drawn(data, image_size, model, limits)
+        for target, picture in zip(files, (*pictures, outlines + _mark(version)), strict=True):
             write_file(target, picture)
-            thumbnails.stamp(target, seen.modified_ns)
     except OutputError:
         raise  # the pictures of the next photo could not be written either
     except CropperError as error:
@@ -82,6 +82,19 @@ def make_pictures(
     except Exception as error:  # one photo must not stop the others
         return PhotoError(unexpected(error), path=file)
     return None
+
+
+def _are_up_to_date(files: list[Path], photo: LocalPlace) -> bool:
+    """Whether a photo's pictures are there, and were made from the photo as it is now: the last one says so."""
+    try:
+        return all(file.stat().st_size for file in files) and files[-1].read_bytes().endswith(_mark(photo.version_now()))
+    except OSError:
+        return False
+
+
+def _mark(version: Version) -> bytes:
+    """Return a comment of SVG that names a photo's version."""
+    return b"<!-- %r %r %r -->\n" % (version.size, version.modified_ns, version.changed_ns)
 
 
 def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency, limits: Limits) -> tuple[bytes, bytes, bytes, bytes]:

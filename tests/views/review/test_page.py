@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from cropper import OutputError, UsageError
 from cropper.choosing.decide import BY_HAND
 from cropper.cli import main
 from cropper.engine.batch import run_batch
-from cropper.ledger.state import TABLE_NAME
+from cropper.ledger.table import TABLE_NAME
 from cropper.settings import Settings, Target
 from cropper.views.review.page import PAGE, Shown, write_page
 from cropper.views.review.pictures import _heat
@@ -179,6 +180,8 @@ def test_a_photo_that_is_gone_or_another_now_is_shown_with_why(batch: MakeBatch,
 
 def test_where_the_photos_are_can_be_told(batch: MakeBatch, tmp_path: Path) -> None:
     source, out = batch("a.jpg", dry_run=True)
+    write(out)
+    shutil.rmtree(out / ".cropper")
     with pytest.raises(UsageError, match="--photos"):
         write(out)
     write(out, source)

@@ -21,8 +21,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from cropper.engine.batch import run_batch
 from cropper.errors import printable
 from cropper.geometry import aspect_ratio, largest_size
-from cropper.ledger.state import TABLE_NAME
-from cropper.ledger.table import Row, read_rows
+from cropper.ledger.table import TABLE_NAME, Row, read_rows
 from cropper.settings import WHOLE_SHARE, Settings, Target
 from cropper.views.review.page import PAGE, _entry, _page, write_page
 from cropper.views.review.pictures import name_of
