@@ -305,7 +305,8 @@ class State:
 
     def begin_photo(self, path: str, outputs: Iterable[str]) -> None:
         """Note that outputs, which are ours, are about to be written."""
-        self._begun[path] = tuple(outputs)
+        # A key of a bucket may have a null character, and no file can.
+        self._begun[path] = tuple(output for output in outputs if "\0" not in output)
         self._note(self._begun[path])
 
     def touch(self, output: str, modified_ns: int) -> None:

@@ -2,25 +2,32 @@
 
 The storage libraries find the credentials: in the environment, in their own files, in the machine's role. A *folder* is a part of
 a key between slashes.
+
+Only what the user wrote is read as a URL. A name that a listing gives, or that a photo has, is a key as it is: strangers may have
+chosen it, and no library may find a version, another file or another storage in it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cropper.errors import RUN_AGAIN, CropperError, DependencyError, OutputError, PhotoError, UsageError
 from cropper.image_formats import MIME_OF
-from cropper.storage.listing import GOOGLE, S3, is_one_of, pages_of, version_of
+from cropper.storage.listing import AZURE, GOOGLE, S3, is_one_of, pages_of, version_of
 from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, is_product
-from cropper.storage.places import Folder, Found, Place, Trace, Version, Whose, digest_of, join
-from cropper.storage.retries import as_disk_error, one_line, retried
+from cropper.storage.places import Folder, Found, Place, Trace, Version, Whose, digest_of
+from cropper.storage.retries import OF_ONE_NAME, KeyRefusedError, as_disk_error, one_line, retried
 
 # A folder with more photos than this comes in pieces: the names of millions are never held at once.
 MAX_PHOTOS = 20_000
+# The longest key that the storages take, in bytes of UTF-8; Azure counts characters.
+_LONGEST_KEY = 1024
+# Parts of a key that are no names of folders: on a disk, and in many a library, they lead elsewhere.
+_NO_FOLDERS = {"", ".", ".."}
 
 
 @dataclass(frozen=True)
@@ -32,12 +39,15 @@ class BucketPlace:
 
     Attributes:
         url: ``s3://bucket/photos``, without a slash at its end.
+        given: the beginning of it that the user wrote; what follows is a key. All of it if empty.
     """
 
     url: str
+    given: str = field(default="", compare=False)
 
     def __truediv__(self, name: str) -> BucketPlace:
-        return BucketPlace(f"{self.url.removesuffix('/')}/{name}")
+        slash = "" if self.url.endswith("://") else "/"
+        return BucketPlace(f"{self.url}{slash}{name}", self.given or self.url)
 
     def __fspath__(self) -> str:
         return self.url
@@ -79,46 +89,53 @@ class BucketPlace:
 
         Raises:
             UsageError: if the folder does not exist.
-            CropperError: if it cannot be listed. A run that went on would take its photos for removed.
+            CropperError: if it cannot be listed. A run that went on would take its photos for removed. A folder below it with a
+                name that the library cannot take is a ``Folder`` with an error.
         """
-        upcoming = [""]
+        upcoming = [""]  # with a slash at their ends, and empty for the folder itself
         while upcoming:
-            relative = upcoming.pop()
-            here = self / relative if relative else self
+            prefix = upcoming.pop()
+            here = self / prefix[:-1] if prefix else self
+            # The folder without a name in this one would pass for this one: its photos get the slash instead.
+            path, slash = ("", "/") if prefix == "/" else (prefix[:-1], "")
             subfolders: list[str] = []
             photos: list[tuple[str, Version]] = []
             others = 0
-            is_of_review = relative.rpartition("/")[2] == REVIEW_FOLDER
+            is_of_review = path.rpartition("/")[2] == REVIEW_FOLDER
             in_pieces = is_out = False
-            for page in here._pages(is_root=not relative):
-                for name, version in page:
-                    if name == STATE_FOLDER and version is None and relative:
-                        is_out = True
-                    if name.startswith("."):
-                        continue
-                    if not name:
-                        others += 1  # a key with two slashes: no file can have that name
-                    elif version is None:
-                        if here / name != leave_out:
-                            subfolders.append(name)
-                    elif is_product(name) or is_of_review:
-                        others += 1
-                    elif os.path.splitext(name)[1].lower() in extensions:
-                        photos.append((name, version))
-                    else:
-                        others += 1
-                if is_out:  # its name sorts before those of nearly all photos
-                    break
-                if len(photos) > MAX_PHOTOS:
-                    in_pieces = True
-                    yield _folder(relative, photos, others, in_pieces)
-                    photos, others = [], 0
+            error = None
+            try:
+                for page in here._pages(is_root=not prefix):
+                    for name, version in page:
+                        if name == STATE_FOLDER and version is None and prefix:
+                            is_out = True
+                        if name.startswith(".") and not (version is None and name in _NO_FOLDERS):
+                            continue
+                        if version is None:
+                            if self / f"{prefix}{name}" != leave_out:
+                                subfolders.append(name)
+                        elif is_product(name) or is_of_review:
+                            others += 1
+                        elif os.path.splitext(name)[1].lower() in extensions:
+                            photos.append((slash + name, version))
+                        else:
+                            others += 1
+                    if is_out:  # its name sorts before those of nearly all photos
+                        break
+                    if len(photos) > MAX_PHOTOS:
+                        in_pieces = True
+                        yield _folder(path, photos, others, in_pieces)
+                        photos, others = [], 0
+            except UsageError as refused:
+                if not prefix or not isinstance(refused.__cause__, OF_ONE_NAME):
+                    raise
+                error = PhotoError(refused.what, path=refused.path, remedy=refused.remedy)
             if is_out:
-                yield Folder(relative, is_out=True)
+                yield Folder(path, is_out=True)
                 continue
             subfolders = [] if is_of_review else sorted(subfolders)
-            yield _folder(relative, photos, others, in_pieces, tuple(subfolders))
-            upcoming += [join(relative, name) for name in reversed(subfolders)]
+            yield _folder(path, photos, others, in_pieces, error, tuple(subfolders))
+            upcoming += [f"{prefix}{name}/" for name in reversed(subfolders)]
 
     def check_stays_in(self, output: str) -> None:
         """Do nothing: a bucket has no links."""
@@ -137,7 +154,7 @@ class BucketPlace:
 
     def version_now(self) -> Version:
         """Return which version of the object is there now. Raises OSError if it cannot be found out."""
-        fs, path = self._opened()
+        fs, path = self._object()
         return version_of(retried(lambda: fs.info(path)))
 
     def read(self, known: Version | None = None) -> tuple[bytes, Version]:
@@ -145,11 +162,11 @@ class BucketPlace:
         if known is not None and not known.size:
             return b"", known
         try:
-            fs, path = self._opened()
+            fs, path = self._object()
             # A start keeps s3fs from asking for the size first.
             data = bytes(retried(lambda: fs.cat_file(path, start=0) if is_one_of(fs, S3) else fs.cat_file(path)))
         except Exception as error:
-            raise PhotoError(f"cannot be read ({one_line(error)})", path=self) from error
+            raise PhotoError(f"cannot be read ({one_line(error)})", path=self, remedy=_remedy(error, "")) from error
         return data, known or Version(len(data))
 
     def write_thumbnail(self, data: bytes, temporary_name: str, whose: Whose) -> Trace:
@@ -160,7 +177,7 @@ class BucketPlace:
     def remove(self) -> None:
         """Remove an object, if it is there. Raises OutputError if it cannot be removed."""
         try:
-            fs, path = self._opened()
+            fs, path = self._object()
             retried(lambda: fs.rm_file(path))
         except FileNotFoundError:
             return
@@ -170,7 +187,7 @@ class BucketPlace:
     def write(self, data: bytes) -> None:
         """Write a whole object. Raises OutputError if it cannot be written: others could not be, either."""
         try:
-            fs, path = self._opened()
+            fs, path = self._object()
             options = {}
             mime = MIME_OF.get(os.path.splitext(path)[1].lower())
             if mime is not None and (is_one_of(fs, S3) or is_one_of(fs, GOOGLE)):
@@ -182,7 +199,7 @@ class BucketPlace:
     def send(self, file: Path) -> None:
         """Write a file of this machine to this object. Raises OutputError if it cannot be written."""
         try:
-            fs, path = self._opened()
+            fs, path = self._object()
             retried(lambda: fs.put_file(os.fspath(file), path))
         except Exception as error:
             raise self._not_written(error) from as_disk_error(error)
@@ -194,7 +211,7 @@ class BucketPlace:
             OutputError: if it cannot be read.
         """
         try:
-            fs, path = self._opened()
+            fs, path = self._object()
             to.parent.mkdir(parents=True, exist_ok=True)
             retried(lambda: fs.get_file(path, os.fspath(to)))
         except FileNotFoundError:
@@ -220,12 +237,16 @@ class BucketPlace:
         """List a folder: the names of its files, sorted, with their versions, and those of its subfolders, with None."""
         try:
             fs, path = self._opened()
+            if not is_one_of(fs, S3):  # whose keys are not the library's to read in a listing
+                _check_library(fs, path)
             yield from pages_of(fs, path)
         except FileNotFoundError as error:
             if is_root:
                 raise UsageError("there is no such folder", path=self) from error
         except PermissionError as error:
             raise UsageError(f"it cannot be listed ({one_line(error)})", path=self, remedy="check the credentials") from error
+        except OF_ONE_NAME as error:
+            raise UsageError(f"it cannot be listed ({one_line(error)})", path=self, remedy="rename it") from error
         except CropperError:
             raise
         except Exception as error:
@@ -238,29 +259,74 @@ class BucketPlace:
             DependencyError: if the library for it is not installed.
             UsageError: if there is no such storage.
         """
-        scheme = self.url.split("://", 1)[0]
+        scheme, _, rest = (self.given or self.url).partition("://")
+        bucket = rest.partition("/")[0]
+        storage = f"{scheme}://{bucket}"
+        if "::" in bucket:
+            raise UsageError("it is a chain of URLs", path=self, remedy="give one, such as s3://bucket/photos")
         try:
             from fsspec.core import url_to_fs
 
-            fs, path = url_to_fs(self.url, use_listings_cache=False)
+            fs, start = url_to_fs(storage, use_listings_cache=False)
         except ImportError as error:
             remedy = "pip install 'cropper[cloud]'"
             raise DependencyError(f"{scheme}:// needs a library ({one_line(error)})", path=self, remedy=remedy) from error
-        except ValueError as error:
+        except (TypeError, ValueError) as error:  # a scheme that nobody knows, or one that needs more than a URL
             remedy = "give s3://, gs://, az:// or a path"
             raise UsageError(f"no storage is known as {scheme}://", path=self, remedy=remedy) from error
         if is_one_of(fs, {"file"}):
             raise UsageError("it is a folder of this machine", path=self, remedy="give its path alone")
+        key = self.url[len(storage) :]
+        return fs, f"{start.rstrip('/')}/{key.removeprefix('/') if bucket else key}" if key else start  # as it is: no URL
+
+    def _object(self) -> tuple[Any, str]:
+        """Return what ``_opened`` does, of an object.
+
+        Raises:
+            KeyRefusedError: if it has a name under which the library, or the storage, would not find it or would find another.
+        """
+        fs, path = self._opened()
+        below = self.url[len(self.given) :].removeprefix("/") if self.given else ""
+        if below and not _NO_FOLDERS.isdisjoint(below.split("/")):
+            raise KeyRefusedError("its name has a part that is empty, '.' or '..'")
+        _check_library(fs, path)
         return fs, path
 
     def _not_written(self, error: Exception) -> OutputError:
         if isinstance(error, OutputError):
             return error
-        return OutputError(f"cannot be written ({one_line(error)})", path=self, remedy=RUN_AGAIN)
+        return OutputError(f"cannot be written ({one_line(error)})", path=self, remedy=_remedy(error, RUN_AGAIN))
+
+
+def _check_library(fs: Any, path: str) -> None:
+    """Make sure that a library takes a name for what it is: some find a version behind a question mark, or drop what is odd.
+
+    Raises:
+        KeyRefusedError: if it does not, or if the storage takes no such key.
+    """
+    try:
+        size = len(path.encode())
+    except UnicodeEncodeError:
+        raise KeyRefusedError("its name is not UTF-8") from None
+    has_bucket = is_one_of(fs, S3 | GOOGLE | AZURE)
+    taken = "/".join(fs.split_path(path)[:2]) if has_bucket and "/" in path else fs._strip_protocol(path)
+    if taken != path:
+        raise KeyRefusedError("the library for this storage takes its name for another one's")
+    if has_bucket and (len(path) if is_one_of(fs, AZURE) else size) - path.find("/") - 1 > _LONGEST_KEY:
+        raise KeyRefusedError(f"its key is longer than the {_LONGEST_KEY:,} bytes that a storage takes")
+
+
+def _remedy(error: Exception, otherwise: str) -> str:
+    return "rename the photo" if isinstance(error, OF_ONE_NAME) else otherwise
 
 
 def _folder(
-    path: str, photos: list[tuple[str, Version]], others: int, in_pieces: bool, subfolders: tuple[str, ...] = ()
+    path: str,
+    photos: list[tuple[str, Version]],
+    others: int,
+    in_pieces: bool,
+    error: PhotoError | None = None,
+    subfolders: tuple[str, ...] = (),
 ) -> Folder:
     names, versions = tuple(name for name, _ in photos), tuple(version for _, version in photos)
-    return Folder(path, names, others, versions=versions, in_pieces=in_pieces, subfolders=subfolders)
+    return Folder(path, names, others, error, versions, in_pieces, subfolders)

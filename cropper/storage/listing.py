@@ -13,6 +13,7 @@ from cropper.storage.retries import retried
 
 S3 = {"s3", "s3a"}
 GOOGLE = {"gs", "gcs"}
+AZURE = {"az", "abfs", "abfss", "adl"}
 # The names that different libraries give the time of the last change.
 _MODIFIED = ("LastModified", "mtime", "last_modified", "updated", "modified", "created")
 
@@ -26,6 +27,7 @@ def pages_of(fs: Any, path: str) -> Iterator[list[tuple[str, Version | None]]]:
 
     Raises:
         FileNotFoundError: if there is no such folder.
+        NotADirectoryError: if the library gives an object of that name instead.
         Exception: as the library raises it.
     """
     yield from _s3_pages(fs, path) if is_one_of(fs, S3) else iter([_whole_folder(fs, path)])
@@ -37,8 +39,10 @@ def _whole_folder(fs: Any, path: str) -> list[tuple[str, Version | None]]:
     found: list[tuple[str, Version | None]] = []
     for entry in entries:
         name = entry["name"].rstrip("/")
-        if name.rstrip("/") != path.rstrip("/"):
+        if name != path.rstrip("/"):
             found.append((name.rsplit("/", 1)[-1], None if entry["type"] == "directory" else version_of(entry)))
+        elif entry["type"] != "directory" and len(entries) == 1 and not entry["name"].endswith("/"):
+            raise NotADirectoryError(errno.ENOTDIR, "the library finds an object of that name instead", path)
     return sorted(found, key=lambda one: one[0])
 
 

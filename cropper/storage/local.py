@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from cropper.errors import reading
+from cropper.errors import OutputError, reading
 from cropper.storage import thumbnails
 from cropper.storage.opening import open_below, open_file
 from cropper.storage.places import Folder, Found, Place, Trace, Version, Whose, is_inside
@@ -64,7 +64,9 @@ class LocalPlace:
         return walk(self.path, extensions, leave_out.local_path if leave_out is not None else None)
 
     def check_stays_in(self, output: str) -> None:
-        """Make sure that no link leads out of this folder. Raises OutputError if one does."""
+        """Make sure that no link leads out of this folder, and that a file can have the name. Raises OutputError if not."""
+        if "\0" in output:  # a key of a bucket may have one
+            raise OutputError("no file can have a null character in its name", path=self / output, remedy="rename the photo")
         thumbnails.check_stays_in(self.path, output)
 
     def find(self, output: str, trace: Trace) -> Found:

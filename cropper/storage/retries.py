@@ -10,6 +10,17 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+
+class KeyRefusedError(OSError):
+    """The name of one object is one that its storage, or the library for it, cannot take as it is."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(errno.EINVAL, why)
+
+
+# These are about the name of one object: the next one may well work.
+OF_ONE_NAME = (KeyRefusedError, FileExistsError, IsADirectoryError, NotADirectoryError)
+
 # Seconds between two tries. Each is varied at random, by up to a half either way.
 PAUSES = (0.1, 0.3, 0.9, 2.7, 5.0)
 # Another try would end the same way.
@@ -44,8 +55,13 @@ def one_line(error: BaseException) -> str:
     return " ".join(text.split())
 
 
-def as_disk_error(error: Exception) -> OSError:
-    """Return the error as one of a failing disk, which ends a run: after all these tries the next object would fail too."""
+def as_disk_error(error: Exception) -> Exception:
+    """Return the error as one of a failing disk, which ends a run: after all these tries the next object would fail too.
+
+    An error that is about the name of one object stays what it is, and costs that object alone.
+    """
+    if isinstance(error, OF_ONE_NAME):
+        return error
     cause = OSError(errno.EIO, one_line(error))
     cause.__cause__ = error
     return cause

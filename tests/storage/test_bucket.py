@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import io
 import json
 import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
@@ -21,18 +23,20 @@ from fixtures import Command, MakePhoto
 
 from cropper import OutputError, PhotoError, UsageError
 from cropper.engine.batch import run_batch
+from cropper.errors import raise_if_for_all
 from cropper.image_formats import FORMAT_OF, PHOTO_EXTENSIONS
 from cropper.ledger import upload
 from cropper.ledger.shards import Shard
 from cropper.ledger.source import source_of
 from cropper.settings import Settings, Target
 from cropper.storage import bucket, listing, retries
-from cropper.storage.access import place
+from cropper.storage.access import bucket_place, place
 from cropper.storage.naming import names_one_by_one
 from cropper.storage.places import Place, Version, order
 from cropper.storage.walk import walk
 
 fsspec = pytest.importorskip("fsspec")
+MemoryFile = pytest.importorskip("fsspec.implementations.memory").MemoryFile
 SIZE = Target((64, 36), (64, 36))
 MANY = 10
 
@@ -80,7 +84,10 @@ def s3_files(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     fs = fsspec.filesystem("s3", skip_instance_cache=True)
     fs.mkdir("bucket")
     yield fs
-    fs.rm("bucket", recursive=True)
+    while found := fs.call_s3("list_objects_v2", Bucket="bucket").get("Contents"):
+        for entry in found:  # one by one: a list of them holds no odd key
+            fs.call_s3("delete_object", Bucket="bucket", Key=entry["Key"])
+    fs.rmdir("bucket")
 
 
 def put_photos(fs: Any, folder: Path, to: str) -> None:
@@ -178,6 +185,130 @@ def test_the_command_takes_urls(photos: Path, tmp_path: Path, s3_files: Any, cro
         code, _, err = cropper("batch", source, out, "--size", "64x36")
         assert (code, err.count("\n")) == (2, 1), err
         assert said in err
+
+
+# Keys that look like something else --------------------------------------------------------------------------------------------
+
+FULL = "photos/"
+LONG = "/".join(["k" * 200] * 5)[: 1024 - len(FULL) - 4] + ".png"
+PLAIN_KEYS = (
+    "a::b.png",
+    "x::file:/etc/hosts.png",
+    "memory::in/a.png",
+    "s3::other/a::b/c.png",
+    "trailing /spaces .png",
+    "\x01\x1f\x7f.png",
+    "line\r.png",
+    "tab\t.png",
+    "per%20cent+.png",
+    "#1?.png",
+    "two..dots...png",
+    "q.png",
+    LONG,
+)
+OTHERS_KEYS = ("q.png?versionId=1.png", "q.png?versionId=2/a.png")
+NO_FOLDER_KEYS = ("/top.png", "//top.png", "d//e.png", "d/../e.png", "../f.png", "./g.png", "d/./h.png", "::/..//i.png")
+
+
+def put_keys(fs: Any, keys: Iterable[str], folder: Path, make_photo: MakePhoto, tmp_path: Path) -> dict[str, bytes]:
+    """Put a photo of its own under each key, and give the thumbnail that each must have."""
+    names = {}
+    for seed, key in enumerate(keys):
+        names[key] = f"{seed:02}.png"
+        photo = make_photo(tmp_path / "plain" / names[key], seed=seed)
+        fs.call_s3("put_object", Bucket="bucket", Key=f"{FULL}{key}", Body=photo.read_bytes())
+    process(tmp_path / "plain", tmp_path / "plain out", format="keep")
+    return {key: (tmp_path / "plain out" / name).read_bytes() for key, name in names.items()}
+
+
+def objects(fs: Any, prefix: str) -> dict[str, bytes]:
+    """Every object below a prefix, read with no file system between."""
+    found = fs.call_s3("list_objects_v2", Bucket="bucket", Prefix=prefix).get("Contents", ())
+    return {one["Key"][len(prefix) :]: fs.cat_file(f"bucket/{one['Key']}", start=0) for one in found}
+
+
+def statuses(out: Path | Place) -> dict[str, tuple[str, str]]:
+    """What the table says of each photo."""
+    table = csv.DictReader(io.StringIO(os.fsdecode((place(out) / "boxes.csv").read()[0]), newline=""))
+    return {row["path"]: (row["status"], row["message"]) for row in table}
+
+
+def test_a_key_is_a_key_whatever_it_looks_like(tmp_path: Path, s3_files: Any, make_photo: MakePhoto) -> None:
+    keys = (*PLAIN_KEYS, *OTHERS_KEYS, *NO_FOLDER_KEYS, "a.png", "a.png/b.png", "null\0.png")
+    wanted = put_keys(s3_files, keys, tmp_path / "photos", make_photo, tmp_path)
+    refused = {*OTHERS_KEYS, *NO_FOLDER_KEYS}
+    source, out = place("s3://bucket/photos"), place("s3://bucket/out")
+    made = len(keys) - len(refused)
+    assert process(source, out, format="keep") == {"made": made, "failed": len(refused)}
+    rows = statuses(out)
+    assert {key for key, (status, _) in rows.items() if status == "failed"} == refused
+    assert rows.keys() == set(keys)
+    assert all("takes its name for another" in rows[key][1] for key in OTHERS_KEYS)
+    assert all("empty, '.' or '..'" in rows[key][1] for key in NO_FOLDER_KEYS)
+    found = objects(s3_files, "out/")
+    ours = {key: data for key, data in found.items() if not key.startswith((".cropper", "boxes.csv"))}
+    assert ours == {key: wanted[key] for key in keys if key not in refused}
+    assert process(source, out, format="keep") == {"unchanged": made, "failed": len(refused)}
+
+    before = {path.name for path in tmp_path.iterdir()}
+    here = tmp_path / "out"
+    process(source, here, format="keep")
+    rows = statuses(here)
+    assert rows.keys() == set(keys)
+    one_of_two = {key for key in ("a.png", "a.png/b.png") if rows[key][0] == "failed"}
+    assert len(one_of_two) == 1  # a file and a folder of one name
+    failed = {*refused, "null\0.png", *one_of_two}
+    assert {key for key, (status, _) in rows.items() if status == "failed"} == failed
+    assert {name: data for name, data in tree(here).items() if name != "boxes.csv"} == {
+        key: wanted[key] for key in keys if key not in failed
+    }
+    assert {path.name for path in tmp_path.iterdir()} == before | {"out"}
+
+
+def test_a_name_that_no_key_can_have_costs_its_own_photo(tmp_path: Path, s3_files: Any, make_photo: MakePhoto) -> None:
+    names = ["q.png", "q.png?versionId=1.png", "a::b.png", "k" * 240 + ".png", os.fsdecode(b"\xff.png")]
+    for seed, name in enumerate(names):
+        make_photo(tmp_path / "in" / name, seed=seed)
+    deep = "s3://bucket/" + "/".join(["d" * 200] * 4) + "/dddd"
+    out = place(deep)
+    assert process(tmp_path / "in", out, format="keep") == {"made": 2, "failed": 3}
+    rows = statuses(out)
+    assert {name for name, (status, _) in rows.items() if status == "ok"} == {"q.png", "a::b.png"}
+    assert "1,024" in rows["k" * 240 + ".png"][1]
+    assert s3_files.cat_file(f"{deep[5:]}/q.png") != b""
+    assert [key for key in objects(s3_files, deep.removeprefix("s3://bucket/")) if key.endswith(".png")] == [
+        "/a::b.png",
+        "/q.png",
+    ]
+
+
+def test_what_a_library_cannot_address_is_said(memory: Any, make_photo: MakePhoto, tmp_path: Path) -> None:
+    data = make_photo(tmp_path / "a.png").read_bytes()
+    for key in ("/in/a.png", "/in/a.png/b.png", "/in/a::b.png", "/in/b.png"):
+        memory.store[key] = MemoryFile(memory, key, data)
+    found = list(place("memory://in").walk(PHOTO_EXTENSIONS))
+    assert [(folder.path, folder.photos, str(folder.error or "")) for folder in found] == [
+        ("", ("a.png", "a::b.png", "b.png"), ""),
+        ("a.png", (), "memory://in/a.png: it cannot be listed (the library finds an object of that name instead); rename it"),
+    ]
+    memory.pipe_file("/out/c.png", b"")
+    with pytest.raises(OutputError) as refused:
+        bucket_place(place("memory://out/c.png/b.png")).write(b"x")
+    assert isinstance(refused.value.__cause__, FileExistsError)
+    raise_if_for_all(refused.value)  # it would raise one that is about more than this photo
+
+
+def test_versions_in_names_are_no_versions() -> None:
+    adlfs, gcsfs = pytest.importorskip("adlfs"), pytest.importorskip("gcsfs")
+    azure = adlfs.AzureBlobFileSystem.__new__(adlfs.AzureBlobFileSystem)
+    google = gcsfs.GCSFileSystem.__new__(gcsfs.GCSFileSystem)
+    azure.version_aware = google.version_aware = False
+    for fs in (azure, google):
+        for name in ("a.jpg", "a::b.jpg", "x::file:///etc/hosts.jpg", "#1?.jpg", "b /c .jpg", "%20.jpg", "q.jpg?generation=1"):
+            bucket._check_library(fs, f"bucket/photos/{name}")
+    for name in ("a\tb.jpg", "q.jpg?versionid=1.jpg", "a\nb.jpg"):
+        with pytest.raises(retries.KeyRefusedError):
+            bucket._check_library(azure, f"bucket/photos/{name}")
 
 
 # Runs that end early ----------------------------------------------------------------------------------------------------------
