@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import unicodedata
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 # Bytes of a file name that every file system in use allows.
 _LONGEST_NAME = 255
+# Hexadecimal digits of the hash in a name that was cut, and a name that may be such a one.
+_DIGITS = 16
+_CUT_NAME = re.compile(rf"~[0-9a-f]{{{_DIGITS}}}\.[^.]+\Z")
 
 # In an OUT: the folder with what a second run needs. A walk knows an OUT by it.
 STATE_FOLDER = ".cropper"
@@ -123,7 +127,8 @@ def names_one_by_one(photos: tuple[str, ...], format: str) -> dict[str, str]:
     """Return the output names of photos as ``names_of`` does, but each without looking at the other photos of the folder.
 
     For folders with too many photos to look at together. A photo that keeps its format keeps its name; all others get a second
-    extension, ``a.gif.png``. A photo that has such a name already gets one more, so that no two are alike.
+    extension, ``a.gif.png``. A photo that has such a name already gets one more, so that no two are alike. A name that would be too
+    long loses its end to a hash of the whole name, ``aaa~0123456789abcdef.png``.
     """
     result = {}
     for name in photos:
@@ -135,8 +140,17 @@ def names_one_by_one(photos: tuple[str, ...], format: str) -> dict[str, str]:
             stem = stem.removesuffix(ending)
         extension = os.path.splitext(stem)[1].lower()
         taken = stem != name and extension in PHOTO_EXTENSIONS and FORMAT_OF.get(extension) != new == output_format(stem, format)
-        result[name] = name if stays and not taken else _fitting(name, ending)
+        taken = taken or (len(os.fsencode(name)) > _LONGEST_NAME - 4 and _CUT_NAME.search(name) is not None)
+        result[name] = name if stays and not taken else _told_apart(name, ending)
     return result
+
+
+def _told_apart(name: str, ending: str) -> str:
+    """Return a name with one more ending: as it is if that fits, else cut, with a hash of what it was."""
+    if len(os.fsencode(name + ending)) <= _LONGEST_NAME:
+        return name + ending
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+    return _fitting(name, f"~{digest}{ending}")
 
 
 def _alike(name: str) -> str:

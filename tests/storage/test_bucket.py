@@ -450,6 +450,19 @@ def test_names_given_one_by_one_are_never_alike() -> None:
     assert names_one_by_one(photos, "keep")["b.x.png"] == "b.x.png"
 
 
+def test_names_that_differ_only_at_their_ends_are_cut_to_different_ones() -> None:
+    for stem in ("k" * 244, "ü" * 122, os.fsdecode(b"\xff" * 244), "k" * 200):
+        photos = tuple(f"{stem}{number:05}.gif" for number in range(50))
+        for format in ("keep", "png", "webp"):
+            names = names_one_by_one(photos, format)
+            assert len(set(names.values())) == len(photos)
+            assert all(len(os.fsencode(name)) <= 255 for name in names.values())
+            assert names[photos[7]] == names_one_by_one(photos[7:8], format)[photos[7]]
+            # A photo that has the name of a thumbnail already gives way.
+            taken = names[photos[0]]
+            assert taken not in names_one_by_one((*photos[1:], taken), format).values()
+
+
 def test_times_of_every_library_are_understood() -> None:
     from datetime import datetime, timezone
 
