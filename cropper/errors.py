@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class CropperError(Exception):
@@ -71,9 +72,15 @@ def printable(path: str | os.PathLike[str]) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+NO_MEMORY = "there is not enough memory for it"
+
+
 def unexpected(error: Exception) -> str:
-    """Return the text for an error that no code expects."""
-    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+    """Return the text for an error that no code expects, or one of memory, which may come anywhere."""
+    if isinstance(error, MemoryError):
+        return f"{NO_MEMORY}; use fewer --jobs, or leave large photos out with --max-pixels"
+    said = f": {' '.join(str(error).split())}" if str(error) else ""
+    return f"unexpected {type(error).__name__}{said}; please report it as a bug of cropper"
 
 
 def _numbers(*names: str) -> frozenset[int]:
@@ -120,13 +127,34 @@ def raise_if_for_all(error: Exception) -> None:
 
 @contextmanager
 def reading(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Name the photo in every PhotoError of the body, and turn system errors into PhotoErrors."""
+    """Name the photo in every PhotoError of the body, and turn system errors and a want of memory into PhotoErrors."""
     try:
         yield
     except OSError as error:
         raise PhotoError(f"cannot be read ({error.strerror})", path=path) from error
+    except MemoryError as error:
+        raise PhotoError(NO_MEMORY, path=path, remedy="check that it is a photo, or scale it down first") from error
     except PhotoError as error:
         raise PhotoError(error.what, path=path, remedy=error.remedy) from error
+
+
+@contextmanager
+def naming(originals: Mapping[Path, str | os.PathLike[str]]) -> Iterator[None]:
+    """Name in every CropperError of the body the place that the user knows, instead of a copy of it in a temporary folder.
+
+    Args:
+        originals: what each copy, a file or a folder, is a copy of. The first that fits counts.
+    """
+    try:
+        yield
+    except CropperError as error:
+        path = Path(error.path) if error.path is not None else None
+        for copy, original in originals.items():
+            if path is not None and (path == copy or copy in path.parents):
+                error.path = "/".join((os.fspath(original), *path.relative_to(copy).parts))
+                error.args = (error.what, error.path, error.remedy)
+                break
+        raise
 
 
 def reason_of(error: BaseException) -> str:

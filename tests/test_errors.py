@@ -6,12 +6,24 @@ import copy
 import os
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import cropper
-from cropper.errors import CropperError, DependencyError, ModelError, OutputError, PhotoError, UsageError, printable
+from cropper.errors import (
+    CropperError,
+    DependencyError,
+    ModelError,
+    OutputError,
+    PhotoError,
+    UsageError,
+    naming,
+    printable,
+    reading,
+    unexpected,
+)
 
 ALL = [UsageError, PhotoError, OutputError, ModelError, DependencyError]
 
@@ -48,6 +60,31 @@ def test_error_survives_a_way_to_another_process(error: type[CropperError], agai
     assert type(copied) is error
     assert (copied.what, copied.path, copied.remedy) == ("it broke", "a.jpg", "mend it")
     assert str(copied) == str(original)
+
+
+def test_a_want_of_memory_is_explained() -> None:
+    assert unexpected(MemoryError()).startswith("there is not enough memory for it; use fewer --jobs")
+    with pytest.raises(PhotoError, match=r"^a\.jpg: there is not enough memory for it; "), reading("a.jpg"):
+        raise MemoryError
+
+
+def test_an_error_that_no_code_expects_asks_for_a_report() -> None:
+    assert unexpected(KeyError()) == "unexpected KeyError; please report it as a bug of cropper"
+    assert unexpected(TypeError("no\nway")) == "unexpected TypeError: no way; please report it as a bug of cropper"
+
+
+def test_an_error_about_a_copy_names_what_it_is_a_copy_of(tmp_path: Path) -> None:
+    def raised(path: Path | None) -> str:
+        with pytest.raises(OutputError) as error, naming({tmp_path / "0.csv": "s3://a/0.csv", tmp_path: "s3://b/out"}):
+            raise OutputError("broke", path=path)
+        assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
+        return str(error.value)
+
+    assert raised(tmp_path / "0.csv") == "s3://a/0.csv: broke"
+    assert raised(tmp_path / ".cropper/x.csv") == "s3://b/out/.cropper/x.csv: broke"
+    assert raised(tmp_path) == "s3://b/out: broke"
+    assert raised(tmp_path.parent) == f"{tmp_path.parent}: broke"
+    assert raised(None) == "broke"
 
 
 def test_printable_path_is_one_line_of_utf8() -> None:

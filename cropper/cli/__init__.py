@@ -28,6 +28,7 @@ from cropper.cli.show import show
 from cropper.cli.signals import end_as_interrupted
 from cropper.cli.supervision import Caller
 from cropper.cli.terminal import forgiven, open_closed_streams, say, say_unusable, usable_cores
+from cropper.cli.types import LocalPath
 from cropper.errors import CropperError, PhotoError, UsageError
 from cropper.process.memory import keep_memory
 
@@ -37,7 +38,7 @@ from cropper.process.memory import keep_memory
     "--config",
     "config_file",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=LocalPath(exists=True, dir_okay=False),
     envvar="CROPPER_CONFIG",
     help="Read the values of options from this TOML file.  "
     f"[default: {config.NAME}, if this folder has one; it may say what to make and how to crop, not more]",
@@ -115,6 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = WRONG_USAGE
     except OSError as error:
         say_unusable(error)
+        code = WRONG_USAGE
+    except MemoryError:
+        say("there is not enough memory; use fewer --jobs, or smaller photos")
         code = WRONG_USAGE
     except (click.Abort, KeyboardInterrupt):
         say("interrupted")

@@ -12,7 +12,7 @@ from cropper.cli.help import Heading, command, option
 from cropper.cli.options import jobs_option
 from cropper.cli.settings_options import settings_options
 from cropper.cli.terminal import put_line, say
-from cropper.cli.types import WholeNumber
+from cropper.cli.types import LocalPath, WholeNumber
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ MILLION = 1_000_000
 
 
 @command(short_help="Measure what a folder costs, stage by stage.")
-@click.argument(
-    "source", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Measure photos of this folder."
-)
+@click.argument("source", metavar="DIR", type=LocalPath(exists=True, file_okay=False), help="Measure photos of this folder.")
 @option(
     "--photos",
     metavar="N",

@@ -13,6 +13,7 @@ import click
 from cropper.cli.help import Heading, command, option
 from cropper.cli.settings_options import settings_options
 from cropper.cli.terminal import is_stdout, put, reading_stdin, say
+from cropper.cli.types import LocalPath
 from cropper.errors import OutputError, UsageError, reading
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 @click.argument(
     "image",
     metavar="IMAGE|-",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    type=LocalPath(exists=True, dir_okay=False, allow_dash=True),
     help="Crop this photo; - reads it from stdin.",
 )
 @option(
     "-o",
     "output",
     metavar="FILE|-",
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    type=LocalPath(dir_okay=False, allow_dash=True),
     default="-",
     show_default=True,
     heading=Heading.MAKE,

@@ -12,7 +12,7 @@ import click
 from cropper.cli.help import Command, Function, Heading, add_options, option
 from cropper.cli.options import aspect_option
 from cropper.cli.terminal import is_terminal, put_line, say
-from cropper.cli.types import Named, WholeNumber
+from cropper.cli.types import LocalPath, Named, WholeNumber
 from cropper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ Item = TypeVar("Item")
 _model_option = option(
     "--model",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=LocalPath(exists=True, dir_okay=False),
     help="Score this ONNX model instead of the bundled one. The model card says what it must provide.",
 )
 _json_option = option("--json", "as_json", is_flag=True, found=True, help="Print JSON instead of a table.")
@@ -54,7 +54,7 @@ def gaze_options(command: Function) -> Function:
         click.argument(
             "folder",
             metavar="SET",
-            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            type=LocalPath(exists=True, file_okay=False),
             help="Score the photos of this gaze set, a folder with images/ and fixations.csv.",
         ),
         _model_option,
@@ -180,13 +180,13 @@ def evaluate_boxes(
 @click.argument(
     "folder",
     metavar="PHOTOS",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=LocalPath(exists=True, file_okay=False),
     help="Score the photos of this folder that have heads in the table.",
 )
 @click.argument(
     "heads",
     metavar="HEADS",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=LocalPath(exists=True, dir_okay=False),
     help="Read the heads from this CSV table: path,x,y,width,height, in pixels; paths are relative to PHOTOS.",
 )
 @_aspect_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 from cropper.cli.help import Command, option
 from cropper.cli.terminal import put_path
 from cropper.cli.types import Where
-from cropper.errors import OutputError, UsageError, remedy_for
+from cropper.errors import OutputError, UsageError, naming, remedy_for
 
 if TYPE_CHECKING:
     from cropper.storage.places import Place
@@ -62,7 +63,7 @@ def merge(parts: tuple[Place, ...], output: Place | None, finish: bool) -> None:
         raise UsageError("give one OUT, or several ledgers and --output", remedy="see 'cropper ledger merge --help'")
     if out is not None and output is not None and finish:
         raise UsageError("--finish writes OUT/boxes.csv, not --output", remedy="give one of them")
-    with TemporaryDirectory(prefix="cropper-merge-") as scratch:
+    with TemporaryDirectory(prefix="cropper-merge-") as scratch, naming(_originals(parts, out, output, Path(scratch))):
         written = _merge(parts, out, output, finish, Path(scratch))
     put_path(written)
 
@@ -70,6 +71,22 @@ def merge(parts: tuple[Place, ...], output: Place | None, finish: bool) -> None:
 def _is_out(part: Place) -> bool:
     """Whether an argument is an OUT rather than a ledger. The name of a URL decides, which saves a request."""
     return part.local_path.is_dir() if part.local_path is not None else not part.full_name().endswith(".csv")
+
+
+def _copy_of(number: int, scratch: Path) -> Path:
+    return scratch / f"{number}.csv"
+
+
+def _merged(output: Place, scratch: Path) -> Path:
+    return scratch / ("merged" + os.path.splitext(output.full_name())[1])
+
+
+def _originals(parts: tuple[Place, ...], out: Place | None, output: Place | None, scratch: Path) -> dict[Path, Place]:
+    """What the files in the scratch folder are copies of."""
+    originals = {_copy_of(number, scratch): part for number, part in enumerate(parts)}
+    if output is not None:
+        originals[_merged(output, scratch)] = output
+    return originals if out is None else {**originals, scratch: out}
 
 
 def _merge(parts: tuple[Place, ...], out: Place | None, output: Place | None, finish: bool, scratch: Path) -> Place:
@@ -84,9 +101,9 @@ def _merge(parts: tuple[Place, ...], out: Place | None, output: Place | None, fi
         from cropper.ledger import upload
 
         return upload.merge_in_bucket(bucket_place(out), scratch, finish)
-    kind = kind_of(str(output))
+    kind_of(str(output))  # refuses unknown ones before anything is read
     if out is None:
-        files = [_here(part, scratch / f"{number}.csv") for number, part in enumerate(parts)]
+        files = [_here(part, _copy_of(number, scratch)) for number, part in enumerate(parts)]
     else:
         folder = out.local_path
         if folder is None:
@@ -96,7 +113,7 @@ def _merge(parts: tuple[Place, ...], out: Place | None, output: Place | None, fi
             upload.fetch_shards(bucket_place(out), folder)
         files = [scratch / "shards.csv"]
         write_shards(folder, files[0], out)
-    to = output.local_path or scratch / f"merged{kind}"
+    to = output.local_path or _merged(output, scratch)
     try:
         merge_tables(files, to)
     except OSError as error:

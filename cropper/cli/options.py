@@ -6,7 +6,6 @@ A decorator here adds options to a command and turns their values into what the 
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,10 +13,10 @@ from click.core import ParameterSource
 
 from cropper.cli.help import Decorator, Function, Heading, add_options, option
 from cropper.cli.terminal import say, usable_cores
-from cropper.cli.types import FileOrNone, Pair, WholeNumber
+from cropper.cli.types import FileOrNone, LocalPath, Pair, WholeNumber
 from cropper.settings import AUTO, DEVICES, LIMITS, MEGAPIXEL, Choosing, Limits, Settings, Upkeep
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FOLDER = LocalPath(exists=True, file_okay=False)
 # Workers for each core where they wait for a storage most of the time.
 _JOBS_THAT_WAIT = 4
 

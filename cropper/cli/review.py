@@ -12,6 +12,7 @@ from cropper.cli.exit_codes import SOME_FAILED
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import jobs_option, limits_options, photos_option
 from cropper.cli.terminal import progress, put_path
+from cropper.cli.types import LocalPath
 
 if TYPE_CHECKING:
     from cropper.settings import Limits
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument(
     "out",
     metavar="OUT",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=LocalPath(exists=True, file_okay=False),
     help="Show the batch in this folder, which 'cropper batch' wrote.",
 )
 @option("--open", "open_it", is_flag=True, heading=Heading.MAKE, help="Open the page in your browser.")

@@ -10,7 +10,7 @@ import click
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import limits_options, photos_option
 from cropper.cli.terminal import is_stdout, put, put_path
-from cropper.cli.types import WholeNumber
+from cropper.cli.types import LocalPath, WholeNumber
 from cropper.errors import UsageError
 from cropper.settings import Order
 from cropper.storage.naming import SHEET_NAME
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 @click.argument(
     "out",
     metavar="OUT",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=LocalPath(exists=True, file_okay=False),
     help="Show the batch in this folder, which 'cropper batch' wrote.",
 )
 @option(
     "-o",
     "output",
     metavar="FILE|-",
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    type=LocalPath(dir_okay=False, allow_dash=True),
     default=SHEET_NAME,
     show_default=True,
     heading=Heading.MAKE,

@@ -14,6 +14,7 @@ from cropper.cli.help import Heading, command, option
 from cropper.cli.options import candidates_option, limits_options
 from cropper.cli.settings_options import choosing_options
 from cropper.cli.terminal import forgiven, is_terminal, put_path, say
+from cropper.cli.types import LocalPath
 from cropper.errors import UsageError
 from cropper.storage.naming import SALIENCY_ENDING
 
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
 
 
 @command(short_help="Draw where people look in a photo, and the crop.")
-@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Look at this photo.")
+@click.argument("image", type=LocalPath(exists=True, dir_okay=False), help="Look at this photo.")
 @choosing_options
 @candidates_option
 @option(
     "-o",
     "output",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False),
     heading=Heading.MAKE,
     help=f"Write the picture to this file, in the format of its extension.  [default: ./NAME{SALIENCY_ENDING}]",
 )

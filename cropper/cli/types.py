@@ -5,6 +5,8 @@ On a wrong value, ``convert`` raises click's BadParameter, as click's own types 
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,9 +75,12 @@ class Seconds(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read a time."""
         try:
-            return super().convert(value, param, ctx)
+            seconds = super().convert(value, param, ctx)
         except click.BadParameter:
+            seconds = math.inf
+        if not math.isfinite(seconds):  # NaN passes click's own check
             self.fail(f"{value!r} is not a number of seconds from 0.", param, ctx)
+        return seconds
 
 
 class ShardType(click.ParamType["Shard"]):
@@ -116,6 +121,21 @@ class Named(click.ParamType[tuple[str, str]]):
 MAX_SIDE = 16383  # what every output format can hold
 
 
+class LocalPath(click.Path):
+    """A path of this machine, as a ``Path``. A URL is refused: it would be a folder with the name of the scheme."""
+
+    def __init__(self, exists: bool = False, dir_okay: bool = True, file_okay: bool = True, allow_dash: bool = False) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, allow_dash=allow_dash, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a path."""
+        from cropper.storage.places import is_url, respelt
+
+        if isinstance(value, str) and (is_url(value) or respelt(value) is not None) and not os.path.lexists(value):
+            self.fail(f"{value!r} is not a path of this machine; write ./{value} if it is one.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Where(click.Path):
     """A folder of this machine, or the URL of one in a storage, ``s3://bucket/photos``."""
 
@@ -125,19 +145,22 @@ class Where(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a path or a URL."""
         from cropper.storage.access import place
-        from cropper.storage.places import is_url
+        from cropper.storage.places import is_url, respelt
 
-        if isinstance(value, str) and is_url(value):
-            return place(value)
+        if isinstance(value, str):
+            if (right := respelt(value)) is not None:
+                self.fail(f"{value!r} is not the URL of a storage; write {right}, or ./{value} for a path.", param, ctx)
+            if is_url(value):
+                return place(value)
         path: Any = super().convert(value, param, ctx)
         return place(path)
 
 
-class FileOrNone(click.Path):
+class FileOrNone(LocalPath):
     """A file that is there, or ``none``, which gives None. ``./none`` is a file of this name."""
 
     def __init__(self) -> None:
-        super().__init__(exists=True, dir_okay=False, path_type=Path)
+        super().__init__(exists=True, dir_okay=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a path, or ``none`` in any case."""

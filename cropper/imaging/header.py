@@ -101,6 +101,7 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
         width, height = height, width
     format = "JPEG" if image.format == "MPO" else str(image.format)
     is_grey = image.mode in _GREY_MODES
+    embedded = image.info.get("icc_profile")
     return Header(
         format=format,
         width=width,
@@ -109,7 +110,7 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
         has_alpha=image.mode in _ALPHA_MODES or "transparency" in image.info,
         is_grey=is_grey,
         is_cmyk=image.mode == "CMYK",
-        icc_profile=_profile(data, format, image.info.get("icc_profile") or None, is_grey),
+        icc_profile=_profile(data, format, embedded if embedded and isinstance(embedded, bytes) else None, is_grey),
     )
 
 

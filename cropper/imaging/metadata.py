@@ -76,10 +76,11 @@ def kept_metadata(data: bytes, format: str, keep: str) -> Metadata:
             xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     except Exception:  # Pillow's parsers raise a dozen built-in types
         return NOTHING
-    block = block.removeprefix(b"Exif\0\0")
+    block = block.removeprefix(b"Exif\0\0") if isinstance(block, bytes) else b""
     if keep == KEEP_COPYRIGHT:
         return Metadata(_copyright(block))
-    return Metadata(_all(block), _holding(xmp.encode() if isinstance(xmp, str) else bytes(xmp)))
+    xmp = xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp
+    return Metadata(_all(block), _holding(xmp) if isinstance(xmp, bytes) else b"")  # a TIFF's may be a number
 
 
 def _copyright(block: bytes) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from cropper.errors import RUN_AGAIN, OutputError, UsageError, remedy_for
+from cropper.errors import RUN_AGAIN, OutputError, UsageError, naming, remedy_for
 from cropper.ledger import lock
 from cropper.ledger.database import SHARDS_FOLDER, Files, as_system_errors, files_of
 from cropper.ledger.focus_file import FocusRow
@@ -159,7 +159,10 @@ def open_session(
             foreign ``boxes.csv``, is made in other shards, or is made with other settings and this is a dry run.
         UsageError: if OUT was made from another folder.
     """
-    with TemporaryDirectory(prefix="cropper-state-") if out.is_remote else nullcontext(os.fspath(out)) as folder:
+    with (
+        TemporaryDirectory(prefix="cropper-state-") if out.is_remote else nullcontext(os.fspath(out)) as folder,
+        naming({Path(folder): out} if out.is_remote else {}),
+    ):
         session = _begin(out, Path(folder), source, settings, dry, shard, upkeep, goes_on)
         with _as_output_errors(out, session.state.files):
             try:

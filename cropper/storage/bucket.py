@@ -17,9 +17,9 @@ from typing import Any
 
 from cropper.errors import RUN_AGAIN, CropperError, DependencyError, OutputError, PhotoError, UsageError
 from cropper.image_formats import MIME_OF
-from cropper.storage.listing import AZURE, GOOGLE, S3, is_one_of, pages_of, version_of
+from cropper.storage.listing import is_one_of, pages_of, version_of
 from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, is_product
-from cropper.storage.places import Folder, Found, Place, Trace, Version, Whose, digest_of
+from cropper.storage.places import AZURE, GOOGLE, S3, Folder, Found, Place, Trace, Version, Whose, digest_of
 from cropper.storage.retries import OF_ONE_NAME, KeyRefusedError, as_disk_error, one_line, retried
 
 # A folder with more photos than this comes in pieces: the names of millions are never held at once.
@@ -271,7 +271,7 @@ class BucketPlace:
         except ImportError as error:
             remedy = "pip install 'cropper[cloud]'"
             raise DependencyError(f"{scheme}:// needs a library ({one_line(error)})", path=self, remedy=remedy) from error
-        except (TypeError, ValueError) as error:  # a scheme that nobody knows, or one that needs more than a URL
+        except (TypeError, ValueError, IsADirectoryError) as error:  # a scheme that nobody knows, or of no storage by itself
             remedy = "give s3://, gs://, az:// or a path"
             raise UsageError(f"no storage is known as {scheme}://", path=self, remedy=remedy) from error
         if is_one_of(fs, {"file"}):

@@ -8,12 +8,9 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-from cropper.storage.places import Version
+from cropper.storage.places import S3, Version
 from cropper.storage.retries import retried
 
-S3 = {"s3", "s3a"}
-GOOGLE = {"gs", "gcs"}
-AZURE = {"az", "abfs", "abfss", "adl"}
 # The names that different libraries give the time of the last change.
 _MODIFIED = ("LastModified", "mtime", "last_modified", "updated", "modified", "created")
 

@@ -127,8 +127,8 @@ def names_one_by_one(photos: tuple[str, ...], format: str) -> dict[str, str]:
     """Return the output names of photos as ``names_of`` does, but each without looking at the other photos of the folder.
 
     For folders with too many photos to look at together. A photo that keeps its format keeps its name; all others get a second
-    extension, ``a.gif.png``. A photo that has such a name already gets one more, so that no two are alike. A name that would be too
-    long loses its end to a hash of the whole name, ``aaa~0123456789abcdef.png``.
+    extension, ``a.gif.png``. A photo that has such a name already gets one more, so that no two are alike. A name that would
+    be too long loses its end to a hash of the whole name, ``aaa~0123456789abcdef.png``.
     """
     result = {}
     for name in photos:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.errors import PhotoError, UsageError, reading
+from cropper.errors import PhotoError, UsageError, reading, unexpected
 from cropper.geometry import Box, fitted, pixels_of_share
 from cropper.imaging.decode import decode
 from cropper.imaging.header import probe
@@ -140,7 +140,7 @@ def _cell_of(
     except PhotoError as error:
         cell.problem = cell.problem or error.reason
     except Exception as error:  # one photo must not stop the others
-        cell.problem = cell.problem or f"unexpected {type(error).__name__}"
+        cell.problem = cell.problem or unexpected(error)
     return cell
 
 

@@ -188,6 +188,25 @@ WRONG = {
     "show nothing": (["show", "in/none.jpg"], "'in/none.jpg' does not exist"),
     "show in no format": (["show", "in/0.jpg", "-o", "heat.txt"], "end it in .png or .jpg"),
     "show over the photo": (["show", "in/0.jpg", "-o", "in/0.jpg"], "would overwrite the photo"),
+    "no number of seconds": (["batch", "in", "out", "--deadline", "nan"], "'nan' is not a number of seconds from 0."),
+    "no end of seconds": (["batch", "in", "out", "--deadline", "inf"], "'inf' is not a number of seconds from 0."),
+    "zoom to no number": (["batch", "in", "out", "--zoom", "nan"], "'nan' is neither auto nor a number"),
+    "kept of no end": (["boxes", "in", "--min-kept", "inf"], "'inf' is not a number above 0 and at most 1."),
+    "one slash": (["batch", "in", "s3:/bucket/out"], "write s3://bucket/out, or ./s3:/bucket/out for a path"),
+    "IN with one slash": (["batch", "s3:/bucket/in", "out"], "write s3://bucket/in, or ./s3:/bucket/in for a path"),
+    "no bucket": (["batch", "in", "s3:///bucket/out"], "write s3://bucket/out"),
+    "chain of URLs": (["batch", "in", "filecache::s3://bucket/out"], "write s3://bucket/out"),
+    "data as a URL": (["batch", "in", "data:,x"], "write s3://bucket/photos"),
+    "file as a URL": (["ledger", "merge", "file:/out"], "write /out"),
+    "merge to one slash": (["ledger", "merge", "in/0.jpg", "-o", "s3:/bucket/x.csv"], "write s3://bucket/x.csv"),
+    "crop to a URL": (["crop", "in/0.jpg", "-o", "s3://bucket/x.jpg"], "'s3://bucket/x.jpg' is not a path of this machine"),
+    "crop to data": (["crop", "in/0.jpg", "-o", "data:,x.jpg"], "'data:,x.jpg' is not a path of this machine"),
+    "show a URL": (["show", "s3://bucket/x.jpg"], "is not a path of this machine"),
+    "show to a URL": (["show", "in/0.jpg", "-o", "s3:/x.jpg"], "is not a path of this machine"),
+    "sheet of a URL": (["sheet", "s3://bucket/out"], "is not a path of this machine"),
+    "review of a URL": (["review", "s3://bucket/out"], "is not a path of this machine"),
+    "bench of a URL": (["bench", "s3://bucket/out"], "is not a path of this machine"),
+    "focus from a URL": (["batch", "in", "out", "--focus", "s3://bucket/focus.csv"], "is not a path of this machine"),
     "show to nowhere": (["show", "in/0.jpg", "-o", "no/such/heat.png"], "cannot be written"),
 }
 
@@ -197,10 +216,28 @@ def test_wrong_usage_is_one_clear_line_and_exit_code_2(cropper: Command, photos:
     before = {path: path.read_bytes() for path in photos.iterdir()}
     code, out, err = cropper(*arguments)
     assert (code, out) == (2, "")
+    assert not [path for path in photos.parent.iterdir() if ":" in path.name]
     assert said in err
     assert err.startswith("cropper: ")
     assert err.count("\n") == 1
     assert {path: path.read_bytes() for path in photos.iterdir()} == before
+
+
+def test_a_folder_named_like_a_url_is_given_as_a_path(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    photos.rename(tmp_path / "data:")
+    code, _, err = cropper("batch", "./data:", "./s3:/out", "--size", "64x36")
+    assert code == 0, err
+    assert (tmp_path / "s3:/out/boxes.csv").exists()
+    assert cropper("crop", "data:/0.jpg", "--size", "64x36", "-o", "0.jpg")[0] == 0  # it is there: no doubt about it
+
+
+def test_a_want_of_memory_is_one_line(cropper: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("cropper.engine.bench.measure", fail)
+    code, _, err = cropper("bench", "in")
+    assert (code, err) == (2, "cropper: there is not enough memory; use fewer --jobs, or smaller photos\n")
 
 
 def test_a_foreign_boxes_csv_is_wrong_usage_and_stays(cropper: Command, photos: Path, tmp_path: Path) -> None:

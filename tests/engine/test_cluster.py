@@ -344,7 +344,7 @@ def test_an_error_that_cannot_travel_loses_no_photo() -> None:
     photo = Finished(0, Done("a.jpg"))
     answer = pickle.loads(_packed(Answer([photo], UnloadableError("no ", "way"))))
     assert answer.photos == [photo]
-    assert str(answer.error) == "unexpected UnloadableError: no way"
+    assert str(answer.error) == "unexpected UnloadableError: no way; please report it as a bug of cropper"
 
 
 @pytest.mark.parametrize(

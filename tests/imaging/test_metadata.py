@@ -6,6 +6,7 @@ import io
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -249,6 +250,26 @@ def test_large_parts_of_a_tiff_are_no_reason_to_lose_its_names() -> None:
     image().resize((600, 440)).save(file, "TIFF", tiffinfo=tags)
     for keep in (KEEP_COPYRIGHT, KEEP_ALL):
         assert reopened(thumbnail(file.getvalue(), keep, "jpg"))[0][315] == "Ada"
+
+
+NUMBERS = {"LONG": (4, 4_000_000_000), "two LONGs": (4, (70_000, 7)), "FLOAT": (11, 1.5), "RATIONAL": (5, 0.5), "SSHORT": (8, -7)}
+
+
+@pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
+@pytest.mark.parametrize("tag", [700, 34675], ids=["XMP", "profile"])
+@pytest.mark.parametrize("keep", KEEP_CHOICES)
+def test_numbers_where_a_tiff_has_bytes_stop_no_thumbnail(tag: int, number: tuple[int, object], keep: str) -> None:
+    tags = ImageFileDirectory_v2()
+    tags.tagtype[tag], tags[tag] = number
+    file = io.BytesIO()
+    image().save(file, "TIFF", tiffinfo=tags)
+    data = file.getvalue()
+    with Image.open(io.BytesIO(data)) as written:
+        assert not isinstance(written.info["xmp" if tag == 700 else "icc_profile"], bytes)
+    header = replace(probe(data), metadata=kept_metadata(data, "TIFF", keep))
+    assert header.icc_profile is None
+    assert header.metadata.xmp == b""
+    assert encode(decode(data, header, (1, 1)), header, "png")
 
 
 def test_keep_is_an_option_of_what_makes_thumbnails(cropper: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
@@ -530,6 +531,26 @@ def test_a_library_that_is_missing_is_an_error_in_one_line(
     code, _, err = cropper("batch", "s3://bucket/in", tmp_path / "out")
     assert (code, err.count("\n")) == (2, 1)
     assert "pip install 'cropper[cloud]'" in err
+
+
+def test_messages_name_the_bucket_and_no_copy_of_its_ledger(
+    cropper: Command, photos: Path, tmp_path: Path, memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    memory.pipe_file("/out/boxes.csv", b"theirs\n")
+    put_photos(memory, photos, "/in")
+    process(place("memory://in"), place("memory://shards"), Shard(1, 2))
+    for arguments, said in (
+        (("batch", "in", "memory://out", "--size", "64x36"), "memory://out/boxes.csv: is there already and is not a ledger"),
+        (("batch", "in", "memory://shards", "--size", "64x36"), "memory://shards: is made in shards"),
+        (("ledger", "merge", "memory://shards"), "memory://shards: shard 2/2 has no ledger yet"),
+        (("ledger", "merge", "memory://out/boxes.csv", "-o", "x.csv"), "memory://out/boxes.csv: is there already and is not"),
+    ):
+        code, out, err = cropper(*arguments)
+        assert (code, out, err.count("\n")) == (2, "", 1), err
+        assert err.startswith(f"cropper: {said}")
+        assert str(tmp_path) not in err
 
 
 def test_a_page_over_thumbnails_of_a_bucket_says_where_photos_are_wanted(

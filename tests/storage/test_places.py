@@ -11,7 +11,7 @@ import pytest
 from cropper import OutputError, PhotoError, UsageError
 from cropper.image_formats import PHOTO_EXTENSIONS
 from cropper.storage.access import bucket_place, place
-from cropper.storage.places import Found, Place, Trace, Whose
+from cropper.storage.places import Found, Place, Trace, Whose, respelt
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -57,6 +57,51 @@ def test_a_place_travels_to_another_process(root: Place) -> None:
 
 def test_a_trailing_slash_makes_no_difference(root: Place) -> None:
     assert place(f"{root}/") == root
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("s3:/bucket/photos", "s3://bucket/photos"),
+        ("S3:bucket", "s3://bucket"),
+        ("gs:/bucket", "gs://bucket"),
+        ("oss:/bucket", "oss://bucket"),
+        ("s3:///bucket/photos/", "s3://bucket/photos"),
+        ("s3://", "s3://bucket/photos"),
+        ("s3:", "s3://bucket/photos"),
+        ("file:/home/photos", "/home/photos"),
+        ("file:photos", "photos"),
+        ("data:,x", "s3://bucket/photos"),
+        ("filecache::s3://bucket/photos", "s3://bucket/photos"),
+        ("simplecache::gs:/bucket", "gs://bucket"),
+        ("zip://a.jpg::file:/b.zip", "/b.zip"),
+        ("s3://bucket/x::file:///etc", "file:///etc"),
+    ],
+)
+def test_what_is_nearly_a_url_is_told_from_a_path(text: str, right: str) -> None:
+    assert respelt(text) == right
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "photos",
+            "./s3:/bucket",
+            "/s3:/bucket",
+            "s3",
+            "Rome: day 1",
+            "Rome:/day 1",
+            "rome: day 1",
+            "C:/photos",
+            "c:\\photos",
+            "",
+        ),
+        *("s3://bucket", "s3://bucket/a::b", "gs://bucket//a", "memory://", "file:///photos", "::", ":/", "2018:/a", "a::b"),
+    ],
+)
+def test_paths_and_urls_stay_what_they_are(text: str) -> None:
+    assert respelt(text) is None
 
 
 def test_inside(root: Place) -> None:
