@@ -9,6 +9,7 @@ chosen it, and no library may find a version, another file or another storage in
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,15 +20,13 @@ from cropper.errors import RUN_AGAIN, CropperError, DependencyError, OutputError
 from cropper.image_formats import MIME_OF
 from cropper.storage.listing import is_one_of, pages_of, version_of
 from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, is_product
-from cropper.storage.places import AZURE, GOOGLE, S3, Folder, Found, Place, Trace, Version, Whose, digest_of
+from cropper.storage.places import AZURE, GOOGLE, S3, Folder, Found, Place, Trace, Version, Whose, digest_of, leads_elsewhere
 from cropper.storage.retries import OF_ONE_NAME, KeyRefusedError, as_disk_error, one_line, retried
 
 # A folder with more photos than this comes in pieces: the names of millions are never held at once.
 MAX_PHOTOS = 20_000
 # The longest key that the storages take, in bytes of UTF-8; Azure counts characters.
 _LONGEST_KEY = 1024
-# Parts of a key that are no names of folders: on a disk, and in many a library, they lead elsewhere.
-_NO_FOLDERS = {"", ".", ".."}
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class BucketPlace:
                     for name, version in page:
                         if name == STATE_FOLDER and version is None and prefix:
                             is_out = True
-                        if name.startswith(".") and not (version is None and name in _NO_FOLDERS):
+                        if name.startswith(".") and not (version is None and leads_elsewhere(name)):
                             continue
                         if version is None:
                             if self / f"{prefix}{name}" != leave_out:
@@ -166,7 +165,8 @@ class BucketPlace:
             # A start keeps s3fs from asking for the size first.
             data = bytes(retried(lambda: fs.cat_file(path, start=0) if is_one_of(fs, S3) else fs.cat_file(path)))
         except Exception as error:
-            raise PhotoError(f"cannot be read ({one_line(error)})", path=self, remedy=_remedy(error, "")) from error
+            remedy = "rename it" if isinstance(error, OF_ONE_NAME) else ""
+            raise PhotoError(f"cannot be read ({one_line(error)})", path=self, remedy=remedy) from error
         return data, known or Version(len(data))
 
     def write_thumbnail(self, data: bytes, temporary_name: str, whose: Whose) -> Trace:
@@ -287,15 +287,16 @@ class BucketPlace:
         """
         fs, path = self._opened()
         below = self.url[len(self.given) :].removeprefix("/") if self.given else ""
-        if below and not _NO_FOLDERS.isdisjoint(below.split("/")):
-            raise KeyRefusedError("its name has a part that is empty, '.' or '..'")
+        if below and leads_elsewhere(below):
+            raise KeyRefusedError(errno.EINVAL, "its name has a part that is empty, '.' or '..'")
         _check_library(fs, path)
         return fs, path
 
     def _not_written(self, error: Exception) -> OutputError:
         if isinstance(error, OutputError):
             return error
-        return OutputError(f"cannot be written ({one_line(error)})", path=self, remedy=_remedy(error, RUN_AGAIN))
+        remedy = "rename the photo or choose another OUT" if isinstance(error, OF_ONE_NAME) else RUN_AGAIN
+        return OutputError(f"cannot be written ({one_line(error)})", path=self, remedy=remedy)
 
 
 def _check_library(fs: Any, path: str) -> None:
@@ -307,17 +308,13 @@ def _check_library(fs: Any, path: str) -> None:
     try:
         size = len(path.encode())
     except UnicodeEncodeError:
-        raise KeyRefusedError("its name is not UTF-8") from None
+        raise KeyRefusedError(errno.EINVAL, "its name is not UTF-8") from None
     has_bucket = is_one_of(fs, S3 | GOOGLE | AZURE)
     taken = "/".join(fs.split_path(path)[:2]) if has_bucket and "/" in path else fs._strip_protocol(path)
-    if taken != path:
-        raise KeyRefusedError("the library for this storage takes its name for another one's")
+    if taken.lstrip("/") != path.lstrip("/"):
+        raise KeyRefusedError(errno.EINVAL, "the library for this storage takes its name for another one's")
     if has_bucket and (len(path) if is_one_of(fs, AZURE) else size) - path.find("/") - 1 > _LONGEST_KEY:
-        raise KeyRefusedError(f"its key is longer than the {_LONGEST_KEY:,} bytes that a storage takes")
-
-
-def _remedy(error: Exception, otherwise: str) -> str:
-    return "rename the photo" if isinstance(error, OF_ONE_NAME) else otherwise
+        raise KeyRefusedError(errno.EINVAL, f"its key is longer than the {_LONGEST_KEY:,} bytes that a storage takes")
 
 
 def _folder(

@@ -24,6 +24,9 @@ AZURE = {"az", "abfs", "abfss", "adl"}
 _OF_THIS_MACHINE = {"file", "local"}
 _SCHEMES = S3 | GOOGLE | AZURE | _OF_THIS_MACHINE | {"data", "ftp", "http", "https", "memory", "sftp"}
 
+# Parts of a path that are no names: on a disk, and in many a library, they lead elsewhere.
+_NO_NAMES = {"", ".", ".."}
+
 _SCHEME = "[A-Za-z][A-Za-z0-9+.-]+"  # one letter is a drive of Windows
 _URL = re.compile(rf"{_SCHEME}://")
 _CHAIN = re.compile(rf"{_SCHEME}(://.*)?::({_SCHEME}:/.*)", re.DOTALL)
@@ -256,6 +259,22 @@ class Folder:
     in_pieces: bool = False
     subfolders: tuple[str, ...] = ()
     is_out: bool = False
+
+
+def leads_elsewhere(path: str) -> bool:
+    """Whether a relative path has a part that no file or folder is called: empty, ``.`` or ``..``. A key of a bucket may."""
+    return not _NO_NAMES.isdisjoint(path.split("/"))
+
+
+def file_below(folder: Path, path: str) -> Path:
+    """Return the photo below a folder that the path in a ledger's row names.
+
+    Raises:
+        PhotoError: if it would be a file elsewhere, or none: the photo was a key of a bucket, which a stranger may have chosen.
+    """
+    if leads_elsewhere(path) or "\0" in path:
+        raise PhotoError("no file below a folder can have that name", path=path, remedy="rename the photo")
+    return folder / path
 
 
 def join(folder: str, name: str) -> str:

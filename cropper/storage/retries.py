@@ -14,9 +14,6 @@ T = TypeVar("T")
 class KeyRefusedError(OSError):
     """The name of one object is one that its storage, or the library for it, cannot take as it is."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(errno.EINVAL, why)
-
 
 # These are about the name of one object: the next one may well work.
 OF_ONE_NAME = (KeyRefusedError, FileExistsError, IsADirectoryError, NotADirectoryError)

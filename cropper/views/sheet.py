@@ -24,6 +24,7 @@ from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import LIMITS, Limits
 from cropper.storage.local import LocalPlace
+from cropper.storage.places import file_below
 from cropper.views import heatmap
 from cropper.views.lettering import lettered, text_width, wrapped, write, write_line
 from cropper.views.selection import Selection, SheetPhoto, share_of
@@ -162,8 +163,9 @@ def _read_original(
             share = max(share, float(share_needed(width, height)))
         return pixels_of_share(width, height, share)
 
+    file = file_below(source, entry.path)
     data, _ = (LocalPlace(source) / entry.path).read()
-    with reading(source / entry.path):
+    with reading(file):
         photo = open_photo(data, needed, limits)
     size = photo.header.width, photo.header.height
     shown = fitted(*size, SLOT)

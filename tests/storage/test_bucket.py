@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -264,6 +265,7 @@ def test_a_key_is_a_key_whatever_it_looks_like(tmp_path: Path, s3_files: Any, ma
         key: wanted[key] for key in keys if key not in failed
     }
     assert {path.name for path in tmp_path.iterdir()} == before | {"out"}
+    assert pickle.loads(pickle.dumps(retries.KeyRefusedError(22, "no"))).strerror == "no"
 
 
 def test_a_name_that_no_key_can_have_costs_its_own_photo(tmp_path: Path, s3_files: Any, make_photo: MakePhoto) -> None:

@@ -11,7 +11,7 @@ import pytest
 from cropper import OutputError, PhotoError, UsageError
 from cropper.image_formats import PHOTO_EXTENSIONS
 from cropper.storage.access import bucket_place, place
-from cropper.storage.places import Found, Place, Trace, Whose, respelt
+from cropper.storage.places import Found, Place, Trace, Whose, file_below, respelt
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -102,6 +102,13 @@ def test_what_is_nearly_a_url_is_told_from_a_path(text: str, right: str) -> None
 )
 def test_paths_and_urls_stay_what_they_are(text: str) -> None:
     assert respelt(text) is None
+
+
+@pytest.mark.parametrize("path", ["/etc/a.jpg", "../a.jpg", "a/../../b.jpg", "a//b.jpg", "./a.jpg", "a/..", "", "a\0.jpg"])
+def test_the_path_of_a_row_is_one_below_its_folder(tmp_path: Path, path: str) -> None:
+    with pytest.raises(PhotoError, match="no file below a folder"):
+        file_below(tmp_path, path)
+    assert file_below(tmp_path, "a/..b/c.jpg") == tmp_path / "a/..b/c.jpg"
 
 
 def test_inside(root: Place) -> None:

@@ -19,6 +19,7 @@ from cropper import UsageError
 from cropper.engine.batch import run_batch
 from cropper.geometry import Box
 from cropper.ledger.table import HEADER, TABLE_NAME, decided_row, read_rows
+from cropper.model.look import open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import Order, Settings, Target
 from cropper.views import heatmap
@@ -124,6 +125,23 @@ def test_photos_that_are_gone_broken_or_changed_stop_nothing(folder: Path, tmp_p
     assert (sheet == _EMPTY).all(axis=2).sum() > 2 * SLOT[0] * SLOT[1] // 2
     shown = cv2.resize(imread(str(out / "drum.jpg")), (SLOT[0], round(SLOT[0] * 9 / 16)), interpolation=cv2.INTER_AREA)
     assert contains(sheet, shown[: len(shown) // 2])  # its thumbnail is still there
+
+
+def test_a_row_of_a_buckets_key_opens_no_file_elsewhere(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = made(folder, tmp_path / "out")
+    (folder / "drum.jpg").rename(folder.parent / "drum.jpg")
+    opened = []
+
+    def counted(*arguments: Any) -> Any:
+        opened.append(arguments)
+        return open_photo(*arguments)
+
+    monkeypatch.setattr("cropper.views.sheet.open_photo", counted)
+    table = out / TABLE_NAME
+    rows = select(out, 9, Order.LEDGER).photos
+    table.write_text(table.read_text().replace("\ndrum.jpg,", "\n../drum.jpg,").replace("\ncat.jpg,", f"\n{folder}/cat.jpg,"))
+    draw_sheet(select(out, 9, Order.LEDGER), out, folder)
+    assert len(opened) == rows - 2
 
 
 def test_rows_that_nobody_of_ours_wrote_stop_nothing(folder: Path, tmp_path: Path) -> None:

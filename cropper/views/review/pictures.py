@@ -27,7 +27,7 @@ from cropper.settings import Limits
 from cropper.storage.atomic import replacing
 from cropper.storage.local import LocalPlace
 from cropper.storage.naming import REVIEW_FOLDER
-from cropper.storage.places import Version
+from cropper.storage.places import Version, file_below
 from cropper.views import heatmap
 from cropper.views.outlines import outlines_svg
 
@@ -64,7 +64,10 @@ def make_pictures(
     source: Path, out: Path, path: str, image_size: tuple[int, int] | None, model: Saliency, limits: Limits
 ) -> CropperError | None:
     """Worker: make a photo's pictures unless they are up to date. Return the error if that fails."""
-    file, folder = source / path, out / REVIEW_FOLDER
+    try:
+        file, folder = file_below(source, path), out / REVIEW_FOLDER
+    except PhotoError as error:
+        return error
     files = [folder / name for name in pictures_of(path)]
     photo = LocalPlace(source) / path
     try:

@@ -178,6 +178,17 @@ def test_a_photo_that_is_gone_or_another_now_is_shown_with_why(batch: MakeBatch,
     assert ["e" in shown[path] for path in ("a.jpg", "b.jpg", "c.jpg")] == [True, True, False]
 
 
+def test_a_row_of_a_buckets_key_opens_no_file_elsewhere(batch: MakeBatch) -> None:
+    source, out = batch("a.jpg", "b.jpg")
+    table = out / "boxes.csv"
+    (source / "a.jpg").rename(source.parent / "a.jpg")
+    table.write_text(table.read_text().replace("\na.jpg,", "\n../a.jpg,").replace("\nb.jpg,", f"\n{source}/b.jpg,"))
+    errors = {seen.path: str(seen.error) for seen in write(out) if seen.error}
+    assert errors.keys() == {"../a.jpg", f"{source}/b.jpg"}
+    assert all("no file below a folder can have that name" in error for error in errors.values())
+    assert not list((out / "review_files").glob("*.jpg"))
+
+
 def test_where_the_photos_are_can_be_told(batch: MakeBatch, tmp_path: Path) -> None:
     source, out = batch("a.jpg", dry_run=True)
     write(out)
