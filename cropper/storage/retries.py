@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from cropper.errors import NO_MEMORY
+
 T = TypeVar("T")
 
 
@@ -28,6 +30,7 @@ _FINAL = (
     NotADirectoryError,
     PermissionError,
     ImportError,
+    MemoryError,
     NotImplementedError,
     TypeError,
     ValueError,
@@ -48,6 +51,8 @@ def retried(attempt: Callable[[], T]) -> T:
 
 def one_line(error: BaseException) -> str:
     """Say why a request failed, in one line."""
+    if isinstance(error, MemoryError):
+        return NO_MEMORY
     text = (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__
     return " ".join(text.split())
 

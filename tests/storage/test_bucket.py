@@ -401,6 +401,8 @@ def test_what_stumbles_is_tried_again_and_what_is_hopeless_is_not(memory: Any, m
         calls.append(path)
         if "gone" in path:
             raise FileNotFoundError(path)
+        if "vast" in path:
+            raise MemoryError
         if "never" in path or len(calls) < 3:
             raise OSError("connection reset")
         return cat_file(self, path, **named)
@@ -410,9 +412,10 @@ def test_what_stumbles_is_tried_again_and_what_is_hopeless_is_not(memory: Any, m
     known = Version(4, 0, "")
     assert place("memory://a.jpg").read(known) == (b"data", known)
     assert len(calls) == 3
-    for name, times in (("gone.jpg", 1), ("never.jpg", 4)):
+    for name, times in (("gone.jpg", 1), ("never.jpg", 4), ("vast.jpg", 1)):
         calls.clear()
-        with pytest.raises(PhotoError, match="cannot be read"):
+        said = "not enough memory" if "vast" in name else "cannot be read"
+        with pytest.raises(PhotoError, match=said):
             place(f"memory://{name}").read(known)
         assert len(calls) == times
 
