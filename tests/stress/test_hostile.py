@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hostile
 import pytest
+import unwritten
 from fixtures import Command
 from PIL import Image
 
@@ -28,6 +29,15 @@ def test_every_hostile_file_has_a_row_and_a_reason(tmp_path: Path) -> None:
     assert not result.complaints
     assert result.rows["ok"] > 100
     assert result.rows["failed"] > 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone fills fresh memory")
+@pytest.mark.parametrize(("only", "count"), [("", 160), ("animated", 80)])
+def test_no_pixel_of_a_mutated_file_comes_from_memory_that_nobody_wrote(only: str, count: int) -> None:
+    compared = unwritten.compare(count, only)
+    assert not compared.complaints
+    assert compared.outcomes["ok"] > count / 5
+    assert compared.outcomes["failed"] > count / 5
 
 
 def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
