@@ -6,7 +6,6 @@ decodes photos with transparency and CMYK because OpenCV gets them wrong. OpenCV
 
 from __future__ import annotations
 
-import io
 import math
 import re
 from collections.abc import Iterator
@@ -21,8 +20,9 @@ from PIL import Image
 from cropper.errors import PhotoError, reason_of
 from cropper.imaging.colour import inks_in_srgb
 from cropper.imaging.colour_tags import chunks_of
-from cropper.imaging.header import COPY_AGAIN, PILLOW_FORMATS, UPRIGHT, Header
+from cropper.imaging.header import COPY_AGAIN, UPRIGHT, Header
 from cropper.imaging.opencv import cv2
+from cropper.imaging.pillow import EXPORT_AGAIN, opened
 from cropper.settings import Limits
 
 # The scale factors of JPEG decoding and OpenCV's flag for each.
@@ -42,7 +42,8 @@ _NOT_OF_DAMAGE = (
     "SOS parameters",
 )
 _EXTRANEOUS_AT_END = re.compile("([0-9]+) extraneous bytes before marker 0xd9")
-_MOST_TRIES = 8
+# The most fill bytes before the end of a JPEG; how many places that may be its end to look at, and to try.
+_MOST_PADDING, _MOST_ENDS, _MOST_TRIES = 1 << 20, 1000, 8
 
 
 def _breaks_off(png: bytes) -> bool:
@@ -125,7 +126,7 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
             return None if pixels.min() == pixels.max() else pixels
         return None
     try:
-        with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
+        with opened(data, with_pixels=True) as image:
             image.draft(None, needed if header.orientation < 5 else needed[::-1])
             try:
                 image.load()
@@ -200,7 +201,7 @@ def _decode_jpeg(data: bytes, header: Header, needed: tuple[int, int]) -> NDArra
     try:
         return decoded(data)
     except MemoryError as error:
-        raise PhotoError(f"it cannot be decoded ({reason_of(error)})", remedy="export it again from its source") from error
+        raise PhotoError(f"it cannot be decoded ({reason_of(error)})", remedy=EXPORT_AGAIN) from error
     except ValueError as error:
         said = reason_of(error)
     if any(words in said for words in _NOT_OF_DAMAGE):
@@ -218,8 +219,13 @@ def _without_padding(jpeg: bytes, warning: str) -> Iterator[bytes]:
     """
     extraneous = _EXTRANEOUS_AT_END.search(warning)
     count = int(extraneous[1]) if extraneous else 0
+    if not 0 < count <= _MOST_PADDING:
+        return
     tries, end = 0, -1
-    while count and tries < _MOST_TRIES and (end := jpeg.find(_JPEG_END, end + 1)) >= 0:
+    for _ in range(_MOST_ENDS):
+        end = jpeg.find(_JPEG_END, end + 1)
+        if end < 0 or tries == _MOST_TRIES:
+            return
         padding = jpeg[max(0, end - count) : end]
         if len(padding) == count == padding.count(padding[:1]):
             tries += 1
@@ -236,7 +242,7 @@ def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> N
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except (cv2.error, MemoryError) as error:
-        raise PhotoError(f"it cannot be decoded ({reason_of(error)})", remedy="export it again from its source") from error
+        raise PhotoError(f"it cannot be decoded ({reason_of(error)})", remedy=EXPORT_AGAIN) from error
     if pixels is None and header.format == "AVIF":
         return _decode_by_pillow(data, header, needed)
     if pixels is None:
@@ -252,13 +258,15 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
     CMYK as the inverse of RGB, whatever the inks are.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
+        with opened(data, with_pixels=True) as image:
             if header.has_alpha:
                 return _with_alpha(image)
             image.draft(None, needed if header.orientation < 5 else needed[::-1])
             image.load()  # here, so that damage is not mistaken for an invalid profile
             rgb = inks_in_srgb(image, header.icc_profile) if header.is_cmyk else image.convert("RGB")
             return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
+    except PhotoError:
+        raise
     except Exception as error:  # as in probe
         raise PhotoError(f"it is truncated or damaged ({reason_of(error)})", remedy=COPY_AGAIN) from error
 

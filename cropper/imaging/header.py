@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import struct
 from dataclasses import dataclass
@@ -10,13 +9,13 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cropper.errors import PhotoError, reason_of
-from cropper.image_formats import EXTENSIONS_OF, FORMATS, titles
+from cropper.image_formats import FORMATS, titles
 from cropper.imaging.colour_tags import colours_of
 from cropper.imaging.icc import is_srgb, profile_of
 from cropper.imaging.metadata import NOTHING, Metadata
+from cropper.imaging.pillow import opened, webp_size
 from cropper.settings import LIMITS, Limits
 
-PILLOW_FORMATS = list(EXTENSIONS_OF)
 _GREY_MODES = {"1", "L", "LA", "I;16", "I;16B", "I;16L"}
 _ALPHA_MODES = {"RGBA", "LA", "PA", "RGBa", "La"}
 _DEEP_MODES = {"I", "F"}
@@ -78,8 +77,12 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
     """
     if not data:
         raise PhotoError("the file is empty", remedy=COPY_AGAIN)
+    if canvas := webp_size(data):
+        _check_pixels(*canvas, limits)
     try:
-        image = Image.open(io.BytesIO(data), formats=PILLOW_FORMATS)
+        image = opened(data)
+    except PhotoError:
+        raise
     except Image.DecompressionBombError as error:
         # Pillow's own limit, which applies when another program uses cropper as a library.
         raise PhotoError("it has more pixels than is safe to decode", remedy="scale it down first") from error
@@ -88,9 +91,7 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
         raise PhotoError("the content is not an image that cropper can read", remedy=remedy) from error
     except Exception as error:  # Pillow's parsers raise a dozen built-in types on malformed headers
         raise PhotoError(f"the header is truncated or damaged ({reason_of(error)})", remedy=COPY_AGAIN) from error
-    if image.width * image.height > limits.max_pixels:
-        megapixels = f"{image.width} x {image.height}, {math.ceil(image.width * image.height / 1e6)} megapixels"
-        raise PhotoError(f"it has more pixels than is safe to decode ({megapixels})", remedy="allow them with --max-pixels")
+    _check_pixels(image.width, image.height, limits)
     if image.format == "PNG" and _png_bytes(data) > len(data) * _DEFLATE_FACTOR:
         raise PhotoError("it is truncated, or its header declares more pixels than it can hold", remedy=COPY_AGAIN)
     if image.mode in _DEEP_MODES:
@@ -112,6 +113,13 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
         is_cmyk=image.mode == "CMYK",
         icc_profile=_profile(data, format, embedded if embedded and isinstance(embedded, bytes) else None, is_grey),
     )
+
+
+def _check_pixels(width: int, height: int, limits: Limits) -> None:
+    """Refuse a photo with more pixels than the limits allow. Raises PhotoError."""
+    if width * height > limits.max_pixels:
+        megapixels = f"{width} x {height}, {math.ceil(width * height / 1e6)} megapixels"
+        raise PhotoError(f"it has more pixels than is safe to decode ({megapixels})", remedy="allow them with --max-pixels")
 
 
 def _profile(data: bytes, format: str, embedded: bytes | None, is_grey: bool) -> bytes | None:

@@ -6,15 +6,13 @@ by question marks. A file can state any length and offset, so values that point 
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 from dataclasses import dataclass
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
 
-from PIL import Image
-
+from cropper.imaging.pillow import opened
 from cropper.settings import KEEP_COPYRIGHT, KEEP_NOTHING
 
 _ARTIST, _COPYRIGHT = 0x013B, 0x8298
@@ -71,7 +69,7 @@ def kept_metadata(data: bytes, format: str, keep: str) -> Metadata:
     if keep == KEEP_NOTHING:
         return NOTHING
     try:
-        with Image.open(io.BytesIO(data), formats=[format]) as image:
+        with opened(data, [format]) as image:
             block = data if format == "TIFF" else image.info.get("exif", b"")
             xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     except Exception:  # Pillow's parsers raise a dozen built-in types

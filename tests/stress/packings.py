@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 from functools import cache
+from itertools import accumulate
 from typing import NamedTuple
 
 import hostile
@@ -96,14 +97,13 @@ def _small_frame(frame: bytes, picture: Image.Image) -> bytes:
     return b"".join(struct.pack("<I", side)[:3] for side in sides) + frame[12:16] + bitstream
 
 
-def _tiff(entries: dict[int, tuple[int, list[int]]], data: list[bytes], offsets: int, counts: int) -> bytes:
+def tiff_of(entries: dict[int, tuple[int, list[int]]], data: list[bytes], offsets: int, counts: int) -> bytes:
     """A little-endian TIFF: tags with their form and values, and pieces of data that two of the tags point to."""
     entries = {**entries, counts: (4, [len(piece) for piece in data]), offsets: (4, [0] * len(data))}
     at = 8 + 2 + 12 * len(entries) + 4
     longer = {tag: 4 * len(values) if form == 4 else 2 * len(values) for tag, (form, values) in entries.items()}
     start = at + sum(length for length in longer.values() if length > 4)
-    places = [start + sum(map(len, data[:i])) for i in range(len(data))]
-    entries[offsets] = (4, places)
+    entries[offsets] = (4, list(accumulate(map(len, data[:-1]), initial=start)))
     directory, outside = struct.pack("<H", len(entries)), b""
     for tag, (form, values) in sorted(entries.items()):
         packed = struct.pack(f"<{len(values)}{'I' if form == 4 else 'H'}", *values)
@@ -124,7 +124,7 @@ def _tiled(rgb: np.ndarray) -> bytes:
             tiles.append(zlib.compress(tile.tobytes()))
     sides = {256: (4, [WIDTH]), 257: (4, [HEIGHT]), 322: (4, [64]), 323: (4, [64])}
     form = {258: (3, [8, 8, 8]), 259: (3, [8]), 262: (3, [2]), 277: (3, [3]), 284: (3, [1])}
-    return _tiff({**sides, **form}, tiles, 324, 325)
+    return tiff_of({**sides, **form}, tiles, 324, 325)
 
 
 def _planar(rgb: np.ndarray) -> bytes:
@@ -132,7 +132,7 @@ def _planar(rgb: np.ndarray) -> bytes:
     planes = [zlib.compress(np.ascontiguousarray(rgb[:, :, i]).tobytes()) for i in range(3)]
     sides = {256: (4, [WIDTH]), 257: (4, [HEIGHT]), 278: (4, [HEIGHT])}
     form = {258: (3, [8, 8, 8]), 259: (3, [8]), 262: (3, [2]), 277: (3, [3]), 284: (3, [2])}
-    return _tiff({**sides, **form}, planes, 273, 279)
+    return tiff_of({**sides, **form}, planes, 273, 279)
 
 
 def _rle(shades: np.ndarray, depth: int) -> bytes:

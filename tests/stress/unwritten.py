@@ -11,6 +11,7 @@ import hashlib
 import os
 import pickle
 import random
+import resource
 import signal
 import struct
 import subprocess
@@ -36,8 +37,8 @@ from cropper.settings import KEEP_ALL, MEGAPIXEL, Limits
 # Within these, so that a header that lies costs neither time nor memory; the sample has .02 megapixels.
 STRICT, LENIENT = Limits(2 * MEGAPIXEL), Limits(2 * MEGAPIXEL, salvage=True)
 FAILED, DIED = "failed", "died"
-# Seconds that the decoders may take for a file, before the child ends itself.
-PATIENCE = 60
+# Seconds that the decoders may take for a file, and bytes that a child may need, before it ends itself.
+PATIENCE, MEMORY = 60, 1 << 30
 # Values that a size, a count or an offset of a forged header may have.
 _ODD = (0, 1, 2, 3, 7, 8, 15, 16, 40, 80, 119, 121, 161, 255, 256, 320, 1000, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 
@@ -193,7 +194,10 @@ def run_child(first: int, end: int, files: dict[str, bytes]) -> None:
         _, data = mutated(number, files)
         print(number, end=" ", file=told, flush=True)
         signal.alarm(PATIENCE)
-        print(outcome(data), file=told)
+        made = outcome(data)
+        if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10 > MEMORY:
+            os.kill(os.getpid(), signal.SIGKILL)  # as the system would where there is less of it
+        print(made, file=told)
     signal.alarm(0)
 
 
