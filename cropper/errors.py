@@ -96,6 +96,31 @@ _BROKEN_DISK = _numbers("EIO", "EROFS", "EFBIG", "ENODEV", "ENXIO", "ESTALE", "E
 RUN_AGAIN = "run again: it goes on from here"
 
 
+# The remedy where there is not enough memory.
+MORE_MEMORY = "run again with more memory or fewer --jobs"
+# What an ImportError says if there is not enough memory for a library, or a RuntimeError if there is none for a thread.
+_SAYS_NO_MEMORY = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory", "can't start new thread")
+
+
+def says_no_memory(error: BaseException | None) -> bool:
+    """Tell whether Python raised an error because memory was lacking, for an object, a library or a thread."""
+    if error is None:
+        return False
+    is_said = isinstance(error, MemoryError) or any(words in str(error) for words in _SAYS_NO_MEMORY)
+    return is_said or says_no_memory(error.__cause__)
+
+
+def in_bytes(size: int) -> str:
+    """Return a number of bytes for a sentence: ``3.2 GB`` or ``324 MB``."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(1, round(size / 1e6))} MB"
+
+
+def out_of_memory(needed: int = 0) -> PhotoError:
+    """Return the error for a photo that does not fit into memory; ``needed`` is how many bytes it takes, if that is known."""
+    about = f" (about {in_bytes(needed)})" if needed else ""
+    return PhotoError(f"there is not enough memory for it{about}", remedy=MORE_MEMORY)
+
+
 def remedy_for(error: OSError, otherwise: str = "") -> str:
     """Return what to do about a system error, or ``otherwise`` if that is not known."""
     if error.errno in _NO_ROOM:

@@ -5,6 +5,7 @@ Each command has a file of its own. A command imports numpy, OpenCV and the mode
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ from cropper.cli.signals import end_as_interrupted
 from cropper.cli.supervision import Caller
 from cropper.cli.terminal import forgiven, open_closed_streams, say, say_unusable, usable_cores
 from cropper.cli.types import LocalPath
-from cropper.errors import CropperError, PhotoError, UsageError
+from cropper.errors import MORE_MEMORY, CropperError, PhotoError, UsageError, says_no_memory
 from cropper.process.memory import keep_memory
 
 
@@ -90,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     is_program = arguments is None
     if is_program:
+        # OpenBLAS comes with numpy and OpenCV, and starts a thread for each core, with memory of its own, that nothing uses.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         open_closed_streams()
         keep_memory(usable_cores())
     end_as_interrupted()
@@ -117,8 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         say_unusable(error)
         code = WRONG_USAGE
-    except MemoryError:
-        say("there is not enough memory; use fewer --jobs, or smaller photos")
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if not says_no_memory(error):
+            raise
+        say(f"there is not enough memory for this run; {MORE_MEMORY}")
         code = WRONG_USAGE
     except (click.Abort, KeyboardInterrupt):
         say("interrupted")

@@ -50,6 +50,7 @@ def crop(image: Path, output: Path, settings: Settings) -> None:
     from cropper.image_formats import FORMAT_OF, FORMATS, KEEP_FORMAT
     from cropper.imaging.opencv import libraries_muted
     from cropper.storage.local import LocalPlace
+    from cropper.storage.photo_file import read_opened
 
     if len(settings.targets) != 1:
         remedy = "give one --size or --aspect, or use 'cropper batch'"
@@ -67,7 +68,7 @@ def crop(image: Path, output: Path, settings: Settings) -> None:
             settings = replace(settings, format=format)
     with libraries_muted(), reading("stdin" if from_stdin else image):
         with reading_stdin() if from_stdin else nullcontext():
-            data = sys.stdin.buffer.read() if from_stdin else LocalPlace(image).read()[0]
+            data = read_opened(sys.stdin.buffer) if from_stdin else LocalPlace(image).read()[0]
         made, salvaged = thumbnail(data, settings)
     if salvaged:
         say(f"{image}: {SALVAGED}")

@@ -14,10 +14,10 @@ from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, view_of
 from cropper.engine.job import DROPPED, SALVAGED, Decoded, Done, Finished, Job
 from cropper.engine.stages import pixels_needed, thumbnail_of
-from cropper.errors import CropperError, LateError, PhotoError, raise_if_for_all, unexpected
+from cropper.errors import CropperError, LateError, PhotoError, out_of_memory, raise_if_for_all, unexpected
 from cropper.image_formats import output_format
 from cropper.imaging.encode import encode
-from cropper.imaging.opencv import cv2
+from cropper.imaging.opencv import cv2, is_out_of_memory
 from cropper.ledger.focus_file import Given, given_for
 from cropper.ledger.table import OK, SKIPPED, Row, decided_row, failed_row
 from cropper.model.inputs import shape_for
@@ -204,6 +204,9 @@ def _explained(error: Exception, job: Job) -> CropperError:
     """Turn any error into one about the photo, so that it does not stop the other photos."""
     if isinstance(error, CropperError):
         what, remedy, path = error.what, error.remedy, error.path
+    elif is_out_of_memory(error):
+        short = out_of_memory()
+        what, remedy, path = short.what, short.remedy, None
     else:
         what, remedy, path = unexpected(error), "", None
     explained = PhotoError(what, path=path or job.file, remedy=remedy)

@@ -21,7 +21,7 @@ from cropper.errors import PhotoError, reason_of
 from cropper.imaging.colour import inks_in_srgb
 from cropper.imaging.colour_tags import chunks_of
 from cropper.imaging.header import COPY_AGAIN, UPRIGHT, Header
-from cropper.imaging.opencv import cv2
+from cropper.imaging.opencv import cv2, is_out_of_memory
 from cropper.imaging.pillow import EXPORT_AGAIN, opened
 from cropper.settings import Limits
 
@@ -83,6 +83,7 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
 
     Raises:
         PhotoError: if the photo is truncated or damaged.
+        MemoryError, cv2.error: if there is not enough memory; ``opencv.is_out_of_memory`` tells.
     """
     if header.has_alpha or header.is_cmyk:
         pixels = _decode_by_pillow(data, header, needed)
@@ -200,10 +201,10 @@ def _decode_jpeg(data: bytes, header: Header, needed: tuple[int, int]) -> NDArra
 
     try:
         return decoded(data)
-    except MemoryError as error:
-        raise PhotoError(f"it cannot be decoded ({reason_of(error)})", remedy=EXPORT_AGAIN) from error
     except ValueError as error:
         said = reason_of(error)
+    if said.startswith("Insufficient memory"):  # libjpeg-turbo's words
+        raise MemoryError(said)
     if any(words in said for words in _NOT_OF_DAMAGE):
         return _decode_by_opencv(data, header, needed)
     for unpadded in _without_padding(data, said):
@@ -241,8 +242,12 @@ def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> N
     flags = reduction(header, needed)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    except (cv2.error, MemoryError) as error:
-        raise PhotoError(f"it cannot be decoded ({reason_of(error)})", remedy=EXPORT_AGAIN) from error
+    except cv2.error as error:
+        if is_out_of_memory(error):
+            raise
+        # The code of an assertion tells a user nothing.
+        reason = "" if error.code == cv2.Error.StsAssert else f" ({' '.join(error.err.split())})"
+        raise PhotoError(f"it cannot be decoded{reason}", remedy=EXPORT_AGAIN) from error
     if pixels is None and header.format == "AVIF":
         return _decode_by_pillow(data, header, needed)
     if pixels is None:
@@ -268,6 +273,8 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
     except PhotoError:
         raise
     except Exception as error:  # as in probe
+        if is_out_of_memory(error):
+            raise
         raise PhotoError(f"it is truncated or damaged ({reason_of(error)})", remedy=COPY_AGAIN) from error
 
 

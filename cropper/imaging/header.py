@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import mmap
 import struct
 from dataclasses import dataclass
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from cropper.errors import PhotoError, reason_of
-from cropper.image_formats import FORMATS, titles
+from cropper.errors import PhotoError, out_of_memory, reason_of
+from cropper.image_formats import CHECK_PHOTO, NO_PHOTO
 from cropper.imaging.colour_tags import colours_of
 from cropper.imaging.icc import is_srgb, profile_of
 from cropper.imaging.metadata import NOTHING, Metadata
@@ -33,6 +34,8 @@ UPRIGHT: dict[int, tuple[bool, int | None]] = {
 COPY_AGAIN = "copy it again from where it came from"
 # Deflate packs at most 1032 bytes into one: https://zlib.net/zlib_tech.html
 _DEFLATE_FACTOR = 1032
+# The bytes a pixel that libwebp allocates to open a WebP: two canvases of four channels.
+_CANVASES = 8
 # The number of channels for each colour type of PNG.
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
@@ -77,7 +80,8 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
     """
     if not data:
         raise PhotoError("the file is empty", remedy=COPY_AGAIN)
-    if canvas := webp_size(data):
+    canvas = webp_size(data)
+    if canvas:
         _check_pixels(*canvas, limits)
     try:
         image = opened(data)
@@ -86,10 +90,13 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
     except Image.DecompressionBombError as error:
         # Pillow's own limit, which applies when another program uses cropper as a library.
         raise PhotoError("it has more pixels than is safe to decode", remedy="scale it down first") from error
+    except MemoryError as error:
+        raise out_of_memory(len(data)) from error
     except UnidentifiedImageError as error:
-        remedy = f"check that the file is complete and a {titles(FORMATS, 'or')}"
-        raise PhotoError("the content is not an image that cropper can read", remedy=remedy) from error
+        raise PhotoError(NO_PHOTO, remedy=CHECK_PHOTO) from error
     except Exception as error:  # Pillow's parsers raise a dozen built-in types on malformed headers
+        if canvas:
+            _check_room(len(data) + _CANVASES * canvas[0] * canvas[1])
         raise PhotoError(f"the header is truncated or damaged ({reason_of(error)})", remedy=COPY_AGAIN) from error
     _check_pixels(image.width, image.height, limits)
     if image.format == "PNG" and _png_bytes(data) > len(data) * _DEFLATE_FACTOR:
@@ -120,6 +127,17 @@ def _check_pixels(width: int, height: int, limits: Limits) -> None:
     if width * height > limits.max_pixels:
         megapixels = f"{width} x {height}, {math.ceil(width * height / 1e6)} megapixels"
         raise PhotoError(f"it has more pixels than is safe to decode ({megapixels})", remedy="allow them with --max-pixels")
+
+
+def _check_room(size: int) -> None:
+    """Make sure that memory has room for so many bytes, without touching it. Raises PhotoError.
+
+    Pillow reports a WebP that is damaged and one whose canvas does not fit into memory in the same words.
+    """
+    try:
+        mmap.mmap(-1, size).close()
+    except (OSError, OverflowError) as error:
+        raise out_of_memory(size) from error
 
 
 def _profile(data: bytes, format: str, embedded: bytes | None, is_grey: bool) -> bytes | None:

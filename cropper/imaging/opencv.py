@@ -8,18 +8,25 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cropper.errors import DependencyError
+from cropper.errors import MORE_MEMORY, DependencyError, says_no_memory
 
 try:
     import cv2
 except ImportError as error:
+    if says_no_memory(error):
+        raise DependencyError("there is not enough memory to load OpenCV", remedy=MORE_MEMORY) from error
     remedy = (
         "install the system's OpenGL library (Debian, Ubuntu: apt install libgl1 libglib2.0-0), "
         "or run: pip uninstall opencv-python; pip install opencv-python-headless"
     )
     raise DependencyError(f"OpenCV cannot be loaded ({error})", remedy=remedy) from error
 
-__all__ = ["cv2", "libraries_muted"]
+__all__ = ["cv2", "is_out_of_memory", "libraries_muted"]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of any library means that memory could not be allocated."""
+    return isinstance(error, MemoryError) or (isinstance(error, cv2.error) and getattr(error, "code", 0) == cv2.Error.StsNoMem)
 
 
 @contextmanager

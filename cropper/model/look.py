@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper.choosing.view import Maps
+from cropper.errors import out_of_memory
 from cropper.imaging.decode import decode_or_salvage, scale_of
 from cropper.imaging.header import Header, probe
 from cropper.imaging.metadata import kept_metadata
-from cropper.imaging.opencv import cv2
+from cropper.imaging.opencv import cv2, is_out_of_memory
 from cropper.imaging.resize import on_white
 from cropper.model.inputs import STRIDE, prepare, shape_for
 from cropper.settings import KEEP_NOTHING, LIMITS, Limits
@@ -27,6 +28,8 @@ from cropper.settings import KEEP_NOTHING, LIMITS, Limits
 # Photos that decode to more pixels than this go one at a time: a folder of bombs takes no more memory than one bomb.
 LARGE = 40_000_000
 _one_large = Lock()
+# What decoding takes at most, in bytes a pixel: pixels as they are stored, as BGRA or BGR, and turned upright.
+BYTES_BY_PILLOW, BYTES_BY_OPENCV = 12, 6
 # A photo that is opaque in less than this share of its area is a cut-out. Others have round corners or a frame.
 MOST_CUT_OUT = 0.8
 # The least share of the density on the opaque part for the model to have seen something there.
@@ -77,12 +80,12 @@ def open_photo(
         clock: receives False when the photo starts to wait for another large one, and True when it continues.
 
     Raises:
-        PhotoError: if the file is not a photo that cropper reads, is damaged, or exceeds the limits.
+        PhotoError: if the file is not a photo that cropper reads, is damaged, exceeds the limits or does not fit into memory.
     """
     header = read_header(data, limits, keep)
     wanted = needed(header.width, header.height)
     is_large = header.width * header.height > LARGE * scale_of(header, wanted) ** 2
-    with _alone(is_large, clock):
+    with _alone(is_large, clock), _enough_memory(len(data), header, wanted):
         pixels, salvaged = decode_or_salvage(data, header, wanted, limits)
         model_input = model_input_of(pixels, header)
         return OpenedPhoto(header, pixels, model_input, salvaged, _opaque_share(pixels, model_input))
@@ -138,6 +141,18 @@ def _of_opaque(maps: Maps, opaque: NDArray[np.float32] | None) -> Maps:
     if subject is not None:
         subject = opaque if opaque.mean() < MOST_CUT_OUT else np.minimum(subject, opaque)
     return replace(maps, density=np.asarray(density, np.float32), subject=subject)
+
+
+@contextmanager
+def _enough_memory(file_size: int, header: Header, wanted: tuple[int, int]) -> Iterator[None]:
+    """Say in one line how much memory the decoding of a photo takes, if there is not enough."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        each = BYTES_BY_PILLOW if header.has_alpha or header.is_cmyk else BYTES_BY_OPENCV
+        raise out_of_memory(file_size + each * header.width * header.height // scale_of(header, wanted) ** 2) from error
 
 
 @contextmanager

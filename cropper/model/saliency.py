@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper.choosing.view import Maps
-from cropper.errors import CropperError, ModelError
+from cropper.errors import MORE_MEMORY, CropperError, ModelError
 from cropper.model.device import load_session
 from cropper.model.external_data import refuse_external_data
 from cropper.model.inputs import prepare, shape_for
@@ -56,6 +56,8 @@ class Saliency:
             raise
         except Exception as error:  # onnxruntime's errors share no public base class
             reason = str(error).splitlines()[0]
+            if "bad_alloc" in reason:
+                raise ModelError("there is not enough memory to load it", path=path, remedy=MORE_MEMORY) from error
             raise ModelError(f"onnxruntime cannot load it ({reason})", path=path, remedy="is it an ONNX model?") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         signature = [(i.name, i.type) for i in inputs], [(o.name, o.type) for o in outputs]

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from cropper.errors import CropperError, LateError, PhotoError
+from cropper.errors import MORE_MEMORY, CropperError, LateError, PhotoError
 from cropper.process.child import ChildEnd, NoProcessError, Signals, fork_child, held_signals, pause, wait_for_child
 from cropper.process.journal import Journal
 
@@ -161,7 +161,7 @@ class _Watch:
         if self._error_of("") is not None:
             remedy = "reinstall opencv-python, pillow and onnxruntime; 'cropper formats' shows their versions"
             if end.how == "SIGKILL":
-                remedy = "run again with more memory or fewer --jobs"
+                remedy = MORE_MEMORY
             raise CropperError(f"the run dies on every photo ({end.how})", remedy=remedy)
         self.is_sound = True
 

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cropper.errors import RUN_AGAIN, CropperError, DependencyError, OutputError, PhotoError, UsageError
+from cropper.errors import RUN_AGAIN, CropperError, DependencyError, OutputError, PhotoError, UsageError, reading
 from cropper.image_formats import MIME_OF
 from cropper.storage.listing import is_one_of, pages_of, version_of
 from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, is_product
+from cropper.storage.photo_file import check_size
 from cropper.storage.places import AZURE, GOOGLE, S3, Folder, Found, Place, Trace, Version, Whose, digest_of, leads_elsewhere
 from cropper.storage.retries import OF_ONE_NAME, KeyRefusedError, as_disk_error, one_line, retried
 
@@ -158,8 +159,11 @@ class BucketPlace:
 
     def read(self, known: Version | None = None) -> tuple[bytes, Version]:
         """Read a whole object. Raises PhotoError if it cannot be read."""
-        if known is not None and not known.size:
+        if known is not None and known.size == 0:
             return b"", known
+        if known is not None:
+            with reading(self):
+                check_size(known.size or 0)
         try:
             fs, path = self._object()
             # A start keeps s3fs from asking for the size first.

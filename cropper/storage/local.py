@@ -11,6 +11,7 @@ from typing import BinaryIO
 from cropper.errors import OutputError, reading
 from cropper.storage import thumbnails
 from cropper.storage.opening import open_below, open_file
+from cropper.storage.photo_file import read_opened
 from cropper.storage.places import Folder, Found, Place, Trace, Version, Whose, is_inside
 from cropper.storage.walk import walk
 
@@ -92,7 +93,7 @@ class LocalPlace:
         """Read a whole photo. Raises PhotoError if it cannot be read, is not a regular file, or lies outside its folder."""
         with reading(self.path), self._opened() as opened:
             status = os.fstat(opened.fileno())
-            return opened.read(), _version(status)
+            return read_opened(opened), _version(status)
 
     def write_thumbnail(self, data: bytes, temporary_name: str, whose: Whose) -> Trace:
         """Write a thumbnail completely or not at all, and return its trace. Raises OutputError."""

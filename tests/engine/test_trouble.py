@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from fixtures import Command, Limited, MakePhoto
+from PIL import Image
 
 from cropper import CropperError, OutputError, PhotoError, UsageError
 from cropper.engine.batch import run_batch
@@ -72,6 +73,31 @@ def goes_on_from(photos: Path, out: Path, before: dict[str, tuple[bytes, int]]) 
     assert all(path.read_bytes() == whole[str(path.relative_to(out))][0] for path in out.rglob("*.jpg"))
     assert all(done.error is None for done in process(photos, out))
     assert tree(out) == whole
+
+
+@linux_only
+@pytest.mark.parametrize("megabytes", [300, 400, 500, 650])
+def test_a_run_with_little_memory_ends_or_fails_photos_in_one_line_each(tmp_path: Path, megabytes: int) -> None:
+    """Libraries, the model, threads and photos that memory has no room for: no traceback, and no run that dies three times."""
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (9000, 9000)).save(tmp_path / "in" / "large.png", compress_level=1)
+    Image.new("RGB", (90, 60)).save(tmp_path / "in" / "small.jpg")
+    # By a shell: a process's own limits would hold for pytest too.
+    command = f"ulimit -v {megabytes * 1000}; '{sys.executable}' -m cropper batch in out --size 64x36 --jobs 8"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    ran = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, env=environment, timeout=120)
+    lines = ran.stderr.splitlines()
+    assert ran.returncode in (1, 2)
+    assert all(line.startswith("cropper: ") for line in lines)
+    assert "memory" in lines[0]
+    assert "died" not in ran.stderr
+    if megabytes == 650:  # the run itself needs some 430 MB
+        assert lines[0] == (
+            "cropper: in/large.png: there is not enough memory for it (about 487 MB); run again with more memory or fewer --jobs"
+        )
+        assert "1 done" in lines[-1]
+    elif ran.returncode == 2:
+        assert len(lines) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs to mount a disk")

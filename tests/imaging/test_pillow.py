@@ -21,6 +21,7 @@ from cropper.imaging.decode import _without_padding, decode
 from cropper.imaging.header import Header, probe
 from cropper.imaging.metadata import kept_metadata
 from cropper.imaging.pillow import webp_size
+from cropper.model.look import open_photo
 from cropper.settings import KEEP_ALL
 
 MANY = 2_000_000
@@ -167,3 +168,28 @@ def test_webp_that_says_more_pixels_than_is_safe_costs_no_memory(monkeypatch: py
     with pytest.raises(PhotoError, match=r"more pixels than is safe to decode \(16777216 x 256, 4295 megapixels\)"):
         probe(data)
     assert tracked() - before < 100_000
+
+
+def test_webp_whose_canvas_has_no_room_is_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow says the same of both."""
+    broken = sample("webp, animated")[:60]
+    with pytest.raises(PhotoError, match="damaged"):
+        probe(broken)
+
+    def no_room(*arguments: int) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("cropper.imaging.header.mmap.mmap", no_room)
+    with pytest.raises(PhotoError, match=r"there is not enough memory for it \(about 1 MB\)"):
+        probe(broken)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "png, alpha", "jpeg, cmyk"])
+def test_photo_that_memory_has_no_room_for_says_how_much_it_takes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*arguments: object, **named: object) -> None:
+        raise MemoryError
+
+    for decoder in ("simplejpeg.decode_jpeg", "cv2.imdecode", "cv2.cvtColor"):
+        monkeypatch.setattr(f"cropper.imaging.decode.{decoder}", no_room)
+    with pytest.raises(PhotoError, match=r"there is not enough memory for it \(about 1 MB\); run again with more memory"):
+        open_photo(sample(kind), lambda width, height: (width, height))
