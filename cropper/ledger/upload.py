@@ -189,6 +189,7 @@ def _fetch_old(mirror: Mirror, there: list[str]) -> bool:
     if _OLD_LEDGER in there:
         (mirror.state / _OLD_LEDGER).fetch(old)
     elif mirror.table is not None:
+        old = files.table
         mirror.table.fetch(old)
     pieces = [name for name in mirror.parts if name.endswith(".csv")]
     if pieces:

@@ -237,7 +237,7 @@ def test_a_want_of_memory_is_one_line(cropper: Command, photos: Path, monkeypatc
 
     monkeypatch.setattr("cropper.engine.bench.measure", fail)
     code, _, err = cropper("bench", "in")
-    assert (code, err) == (2, "cropper: there is not enough memory; use fewer --jobs, or smaller photos\n")
+    assert (code, err) == (2, "cropper: there is not enough memory for this run; run again with more memory or fewer --jobs\n")
 
 
 def test_a_foreign_boxes_csv_is_wrong_usage_and_stays(cropper: Command, photos: Path, tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ def out(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 def paths(out: Place) -> list[str]:
     """The photos in the table."""
-    data, _ = (out / "boxes.csv").read()
+    table = out / "boxes.csv"
+    data = table.local_path.read_bytes() if table.local_path is not None else table.read()[0]
     return [line.split(",")[0] for line in data.decode().splitlines()[1:]]
 
 
