@@ -172,6 +172,14 @@ def test_a_photo_that_takes_too_long_fails_and_its_neighbour_does_not(
     assert len(said) == 2
     assert counts(said[1], 11, 1, deaths=1)
 
+    # It is remembered: later runs do not wait for it, unless it changes, or they have more patience.
+    begun = time.monotonic()
+    again = start("--deadline", "2")
+    assert "0 done, 11 unchanged, 1 failed" in again.communicate(timeout=120)[1]
+    assert time.monotonic() - begun < 2
+    (photos / "00.jpg").write_bytes((photos / "02.jpg").read_bytes())
+    assert "1 done, 11 unchanged, 0 failed" in start("--deadline", "2").communicate(timeout=120)[1]
+
 
 def test_a_death_that_does_not_come_again_costs_nothing(
     photos: Path, undisturbed: dict[str, bytes], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
