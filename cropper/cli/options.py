@@ -50,7 +50,7 @@ def focus_option(command: Function) -> Function:
         type=FileOrNone(),
         heading=Heading.CROP,
         help="Crop around the points or boxes that you give in this CSV table: path,x,y or path,x,y,width,height. A column size "
-        "limits a row to one size. 'none' is no table.",
+        "limits a row to one size. 'none' gives no table; a batch then also forgets what you gave it before.",
     )(command)
 
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from cropper._version import __version__
@@ -93,6 +93,8 @@ def run_batch(
         raise UsageError("OUT is the same folder as IN or contains it", path=out, remedy=remedy)
     plan = Plan(source, out, settings, shard, resume, deadline)
     given = (row for row in given if shard is None or shard.holds(row[0]))
+    if settings.dry_run:
+        upkeep = replace(upkeep, prune=False)
     goes_on = resume.passed is not None
     with (
         engine(source, out, settings, jobs) as workers,

@@ -111,6 +111,8 @@ def _planned(
             elif altered is not None and still and now is not None:
                 if known.change.version != now:  # more is known of it now than then
                     state.seen_again(path, now)
+                if gifts:
+                    state.gifts.settle(path, (int(rows[0].image_width), int(rows[0].image_height)))
                 return Finished(number, Done(path, rows, unchanged=True, altered=altered))
     job = Job(
         number=number,

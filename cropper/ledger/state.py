@@ -20,13 +20,16 @@ from pathlib import Path
 
 from cropper.ledger.database import Files, connect, decoded, encoded, key_of, key_of_folder
 from cropper.ledger.focus_file import Gifts
-from cropper.ledger.table import HEADER, SHARES, SKIPPED, WHOLE_NUMBERS, Row
+from cropper.ledger.table import FAILED, HEADER, SHARES, SKIPPED, WHOLE_NUMBERS, Row
 from cropper.storage.places import UNKNOWN, Found, Place, Trace, Version, Whose
 
 # Photos in a page, and seconds between two commits.
 PAGE, COMMIT = 1000, 1.0
 # Bytes of ``begun`` beyond which what is finished is dropped from it.
 _MOST_BEGUN = 1 << 20
+
+# Runs that are kept: one a minute for a day.
+_MOST_RUNS = 1440
 
 _COLUMNS = HEADER[1:]  # of a decision; the path is the photo's
 _NAMES = ("output", "message")  # may hold any name, so they are bytes there
@@ -46,6 +49,9 @@ _DECISIONS = f"""SELECT d.photo, o.path IS NOT NULL, o.bytes, o.modified_ns, o.d
     FROM decision d LEFT JOIN output o ON o.path = d.output WHERE d.photo > ? AND d.photo <= ? ORDER BY d.photo, d.number"""
 _TABLE = f"SELECT p.path, {_ROW} FROM photo p JOIN decision d ON d.photo = p.key ORDER BY p.key, d.number"
 _DECIDE = f"INSERT INTO decision (photo, number, {', '.join(_COLUMNS)}) VALUES (?, ?{', ?' * len(_COLUMNS)})"
+_STALE = f"""SELECT path, photo, bytes, modified_ns, digest, earlier FROM output WHERE stale AND path > ?
+    ORDER BY path LIMIT {PAGE}"""
+_FAILED = "SELECT 1 FROM decision WHERE photo = ? AND status = ?"
 _WRITE = """INSERT INTO output VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (path) DO UPDATE SET photo = excluded.photo,
     bytes = excluded.bytes, modified_ns = excluded.modified_ns, digest = excluded.digest, stale = 0,
     earlier = CASE WHEN digest IS excluded.digest THEN earlier ELSE digest END"""
@@ -126,6 +132,7 @@ class State:
             self.run = last[0]
         else:
             self.run = execute("INSERT INTO run (source, began) VALUES (?, ?)", (encoded(source), time.time())).lastrowid or 0
+            execute("DELETE FROM run WHERE id <= ?", (self.run - _MOST_RUNS,))
         # On the disk, if there are many.
         execute("CREATE TEMP TABLE gone (photo BLOB PRIMARY KEY) WITHOUT ROWID")
         self._adopt(_names_in(self.files.begun))
@@ -273,6 +280,7 @@ class State:
 
     def seen_again(self, path: str, version: Version) -> None:
         """Keep the version of a photo that is as it was, as far as its content tells."""
+        self._begun.pop(path, None)
         update = "UPDATE photo SET size = ?, modified_ns = ?, changed_ns = ?, version = ? WHERE key = ?"
         values = version.size, version.modified_ns, version.changed_ns, version.version or None
         self.connection.execute(update, (*values, key_of(path)))
@@ -314,12 +322,16 @@ class State:
         self.connection.execute("UPDATE output SET modified_ns = ? WHERE path = ?", (modified_ns, encoded(output)))
 
     def stale_outputs(self) -> Iterator[tuple[str, Trace]]:
-        """Yield the outputs that no photo has any more. You may call ``drop_output`` meanwhile."""
+        """Yield the outputs that no photo has any more. You may call ``drop_output`` meanwhile.
+
+        The outputs of a photo that failed since are not among them: it has no others.
+        """
         after = b""
-        find = f"SELECT path, bytes, modified_ns, digest, earlier FROM output WHERE stale AND path > ? ORDER BY path LIMIT {PAGE}"
-        while page := self.connection.execute(find, (after,)).fetchall():
-            for path, size, modified_ns, digest, earlier in page:
-                yield decoded(path), Trace(size, modified_ns or 0, digest or b"", earlier or b"")
+        while page := self.connection.execute(_STALE, (after,)).fetchall():
+            for path, photo, size, modified_ns, digest, earlier in page:
+                failed = self.connection.execute(_FAILED, (key_of(decoded(photo)), FAILED)).fetchone()
+                if failed is None:
+                    yield decoded(path), Trace(size, modified_ns or 0, digest or b"", earlier or b"")
             after = page[-1][0]
 
     def drop_output(self, output: str) -> None:

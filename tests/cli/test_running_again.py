@@ -223,3 +223,18 @@ def test_counts_add_up(photos: Path, cropper: Command) -> None:
     options = (*SIZE, "--min-kept", "1", "--otherwise", "skip")
     assert "4 photos: 0 done, 3 skipped, 0 unchanged, 1 failed; " in cropper("batch", "in", "out", *options)[2]
     assert "4 photos: 0 done, 3 unchanged, 1 failed; " in cropper("batch", "in", "out", *options)[2]
+
+
+def test_prune_leaves_the_last_thumbnail_of_a_photo_that_fails_now(photos: Path, cropper: Command, tmp_path: Path) -> None:
+    summary(cropper)
+    (photos / "a.jpg").write_bytes(b"no photo any more")
+    code, _, err = cropper("batch", "in", "out", *SIZE, "--prune", "--format", "png")
+    assert (code, "2 old thumbnails removed" in err) == (1, True)
+    assert (tmp_path / "out/a.jpg").exists()
+
+
+def test_a_dry_run_removes_nothing(photos: Path, cropper: Command, tmp_path: Path) -> None:
+    summary(cropper)
+    (photos / "a.jpg").unlink()
+    assert summary(cropper, "--prune", "--dry-run").endswith("1 thumbnail of no photo: --prune removes them")
+    assert (tmp_path / "out/a.jpg").exists()
