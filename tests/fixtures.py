@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from cropper.choosing.boxes import best_box
 from cropper.choosing.view import Maps, view_of
 from cropper.geometry import Box
 from cropper.ledger.table import Row, write_table
+from cropper.storage.places import Place
 
 if TYPE_CHECKING:
     from cropper.evaluation.gaze import GazePhoto
@@ -25,6 +27,12 @@ def write_rows(path: Path, rows: Iterable[Row]) -> Path:
     """Write a table of boxes, as a run does."""
     write_table((list(vars(row).values()) for row in rows), path)
     return path
+
+
+def read_table(out: Place) -> str:
+    """The text of the table in OUT, here or in a bucket. A place on this machine reads photos alone."""
+    table = out / "boxes.csv"
+    return os.fsdecode(table.local_path.read_bytes() if table.local_path is not None else table.read()[0])
 
 
 Ended = tuple[str | int | None, str, str]

@@ -117,15 +117,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CropperError as error:
         say(str(error))
         code = WRONG_USAGE
-    except OSError as error:
-        say_unusable(error)
-        code = WRONG_USAGE
-    except (MemoryError, RuntimeError, ImportError) as error:
-        if not says_no_memory(error):
-            raise
-        say(f"there is not enough memory for this run; {MORE_MEMORY}")
-        code = WRONG_USAGE
     except (click.Abort, KeyboardInterrupt):
         say("interrupted")
         code = INTERRUPTED
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        if says_no_memory(error):
+            say(f"there is not enough memory for this run; {MORE_MEMORY}")
+        elif isinstance(error, OSError):
+            say_unusable(error)
+        else:
+            raise
+        code = WRONG_USAGE
     sys.exit(code)

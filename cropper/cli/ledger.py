@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +77,7 @@ def _copy_of(number: int, scratch: Path) -> Path:
 
 
 def _merged(output: Place, scratch: Path) -> Path:
-    return scratch / ("merged" + os.path.splitext(output.full_name())[1])
+    return scratch / f"merged{Path(output.full_name()).suffix}"
 
 
 def _originals(parts: tuple[Place, ...], out: Place | None, output: Place | None, scratch: Path) -> dict[Path, Place]:

@@ -44,7 +44,6 @@ from cropper.storage import thumbnails
 from cropper.storage.access import place
 from cropper.storage.local import LocalPlace
 from cropper.storage.naming import paths_of
-from cropper.storage.photo_file import read_file
 from cropper.storage.places import Whose
 
 Item = TypeVar("Item")
@@ -214,7 +213,7 @@ def _centre(file: Path, out: Path, settings: Settings) -> None:
 
 def _read(file: Path) -> bytes:
     with reading(file):
-        return read_file(file)
+        return LocalPlace(file).read()[0]
 
 
 def _timed(call: Callable[..., Result], *arguments: Any) -> tuple[Result, float]:

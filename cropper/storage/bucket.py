@@ -131,10 +131,10 @@ class BucketPlace:
                     raise
                 error = PhotoError(refused.what, path=refused.path, remedy=refused.remedy)
             if is_out:
-                yield Folder(path, is_out=True)
+                yield Folder(path or slash, is_out=True)
                 continue
             subfolders = [] if is_of_review else sorted(subfolders)
-            yield _folder(path, photos, others, in_pieces, error, tuple(subfolders))
+            yield _folder(path, photos, others, in_pieces, error, tuple(slash + name for name in subfolders))
             upcoming += [f"{prefix}{name}/" for name in reversed(subfolders)]
 
     def check_stays_in(self, output: str) -> None:

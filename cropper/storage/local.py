@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from cropper.errors import OutputError, reading
 from cropper.storage import thumbnails
@@ -90,7 +90,11 @@ class LocalPlace:
         return _version(os.stat(self.path))
 
     def read(self, known: Version | None = None) -> tuple[bytes, Version]:
-        """Read a whole photo. Raises PhotoError if it cannot be read, is not a regular file, or lies outside its folder."""
+        """Read a whole photo.
+
+        Raises:
+            PhotoError: if it cannot be read, is no photo, is too large, is not a regular file, or lies outside its folder.
+        """
         with reading(self.path), self._opened() as opened:
             status = os.fstat(opened.fileno())
             return read_opened(opened), _version(status)
@@ -103,7 +107,7 @@ class LocalPlace:
         """Remove a thumbnail, if it is there. Raises OutputError if it cannot be removed."""
         thumbnails.remove(self.path)
 
-    def _opened(self) -> BinaryIO:
+    def _opened(self) -> FileIO:
         if self.root is None:
             return open_file(self.path)
         return open_below(self.root, _names(self.path, self.root))

@@ -11,8 +11,8 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from cropper.errors import PhotoError
 from cropper.storage.places import is_inside
@@ -30,7 +30,7 @@ _STEP_BY_STEP = bool(_NOT_THROUGH_LINKS) and os.open in os.supports_dir_fd and o
 _IS_A_LINK = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> FileIO:
     """Open a file that the user named, wherever a link leads. A shell's ``<(command)`` is a pipe, and is read too.
 
     Raises:
@@ -41,7 +41,7 @@ def open_file(path: Path) -> BinaryIO:
     return _opened(os.fspath(path), None, follow=True, pipes=is_given_open)
 
 
-def open_below(root: Path, names: Sequence[str]) -> BinaryIO:
+def open_below(root: Path, names: Sequence[str]) -> FileIO:
     """Open a file below a folder. No link leads out of the folder: not the file, and not a folder on the way.
 
     A link that stays in the folder is resolved, and the path that it stands for is opened without following another.
@@ -96,7 +96,7 @@ def _check_lead_down(names: Sequence[str]) -> None:
         raise PhotoError("it lies outside the folder", remedy="give a photo below it")
 
 
-def _opened_from(root: str, names: Sequence[str]) -> BinaryIO:
+def _opened_from(root: str, names: Sequence[str]) -> FileIO:
     if not _STEP_BY_STEP:
         return _opened(_without_links(root, names), None, follow=False)
     with _passed_through(root, names[:-1]) as above:
@@ -126,7 +126,7 @@ def _without_links(root: str, names: Sequence[str]) -> str:
     return path
 
 
-def _opened(path: str, folder: int | None, follow: bool, pipes: bool = False) -> BinaryIO:
+def _opened(path: str, folder: int | None, follow: bool, pipes: bool = False) -> FileIO:
     # Asked before too: opening a device may do something to it.
     _check_is_regular(os.stat(path, dir_fd=folder, follow_symlinks=follow), pipes)
     file = os.open(path, _READ | (0 if follow else _NOT_THROUGH_LINKS), dir_fd=folder)
@@ -134,7 +134,7 @@ def _opened(path: str, folder: int | None, follow: bool, pipes: bool = False) ->
         _check_is_regular(os.fstat(file), pipes)
         if pipes:
             os.set_blocking(file, True)
-        return os.fdopen(file, "rb")
+        return os.fdopen(file, "rb", buffering=0)
     except BaseException:
         os.close(file)
         raise

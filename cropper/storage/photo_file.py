@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-from pathlib import Path
 from typing import BinaryIO
 
 from cropper.errors import PhotoError, in_bytes, out_of_memory
@@ -53,12 +52,6 @@ def read_opened(opened: BinaryIO | io.FileIO) -> bytes:
         return b"".join(parts)
     except MemoryError as error:
         raise out_of_memory(size) from error
-
-
-def read_file(path: Path) -> bytes:
-    """Read the photo at a path, as ``read_opened`` does."""
-    with path.open("rb", buffering=0) as opened:
-        return read_opened(opened)
 
 
 def _status(opened: BinaryIO | io.FileIO) -> os.stat_result | None:

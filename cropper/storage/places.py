@@ -116,7 +116,7 @@ class Place(Protocol):
             known: the version that the listing gave, if it gave one.
 
         Raises:
-            PhotoError: if it cannot be read, or is not a regular file.
+            PhotoError: if it cannot be read or is too large; on this machine also if it is no photo or no regular file.
         """
 
     def write_thumbnail(self, data: bytes, temporary_name: str, whose: Whose) -> Trace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -231,13 +233,34 @@ def test_a_folder_named_like_a_url_is_given_as_a_path(cropper: Command, photos: 
     assert cropper("crop", "data:/0.jpg", "--size", "64x36", "-o", "0.jpg")[0] == 0  # it is there: no doubt about it
 
 
-def test_a_want_of_memory_is_one_line(cropper: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
-        raise MemoryError
+def failing(raised: BaseException) -> Callable[..., None]:
+    """A function that raises an error, whatever it is given."""
 
-    monkeypatch.setattr("cropper.engine.bench.measure", fail)
+    def fail(*arguments: object) -> None:
+        raise raised
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [MemoryError(), OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), RuntimeError("can't start new thread")],
+    ids=["object", "system", "thread"],
+)
+def test_a_want_of_memory_is_one_line(cropper: Command, photos: Path, monkeypatch: pytest.MonkeyPatch, raised: Exception) -> None:
+    monkeypatch.setattr("cropper.engine.bench.measure", failing(raised))
     code, _, err = cropper("bench", "in")
-    assert (code, err) == (2, "cropper: there is not enough memory for this run; run again with more memory or fewer --jobs\n")
+    said = "there is not enough memory for this run; run again with more memory or fewer --jobs"
+    assert (code, err) == (2, f"cropper: {said}\n")
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), click.Abort()], ids=repr)
+def test_an_interrupt_is_no_want_of_memory(
+    cropper: Command, photos: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException
+) -> None:
+    monkeypatch.setattr("cropper.engine.bench.measure", failing(raised))  # click makes it an Abort, which is a RuntimeError
+    code, _, err = cropper("bench", "in")
+    assert (code, err.strip()) == (130, "cropper: interrupted")
 
 
 def test_a_foreign_boxes_csv_is_wrong_usage_and_stays(cropper: Command, photos: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fixtures import read_table
 
 from cropper import OutputError
 from cropper.ledger import lock
@@ -35,9 +36,7 @@ def out(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 def paths(out: Place) -> list[str]:
     """The photos in the table."""
-    table = out / "boxes.csv"
-    data = table.local_path.read_bytes() if table.local_path is not None else table.read()[0]
-    return [line.split(",")[0] for line in data.decode().splitlines()[1:]]
+    return [line.split(",")[0] for line in read_table(out).splitlines()[1:]]
 
 
 def record(out: Place, *names: str) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import s3
 from acting import DRIVER, does
-from fixtures import Command, MakePhoto
+from fixtures import Command, MakePhoto, read_table
 
 from cropper import OutputError, PhotoError, UsageError
 from cropper.engine.batch import run_batch
@@ -231,10 +231,8 @@ def objects(fs: Any, prefix: str) -> dict[str, bytes]:
 
 def statuses(out: Path | Place) -> dict[str, tuple[str, str]]:
     """What the table says of each photo."""
-    file = place(out) / "boxes.csv"
-    data = file.local_path.read_bytes() if file.local_path is not None else file.read()[0]
-    table = csv.DictReader(io.StringIO(os.fsdecode(data), newline=""))
-    return {row["path"]: (row["status"], row["message"]) for row in table}
+    rows = csv.DictReader(io.StringIO(read_table(place(out)), newline=""))
+    return {row["path"]: (row["status"], row["message"]) for row in rows}
 
 
 def test_a_key_is_a_key_whatever_it_looks_like(tmp_path: Path, s3_files: Any, make_photo: MakePhoto) -> None:
@@ -266,6 +264,24 @@ def test_a_key_is_a_key_whatever_it_looks_like(tmp_path: Path, s3_files: Any, ma
     }
     assert {path.name for path in tmp_path.iterdir()} == before | {"out"}
     assert pickle.loads(pickle.dumps(retries.KeyRefusedError(22, "no"))).strerror == "no"
+
+
+def test_folders_without_a_name_and_outs_in_them_are_told_apart_from_the_folder_itself(s3_files: Any) -> None:
+    for key in ("trip/a.png", "/Trip/b.png", "/trip/c.png", "//.cropper/x", "//d.png", "sheet.jpg", "d//review_files/e.png"):
+        s3_files.call_s3("put_object", Bucket="bucket", Key=f"{FULL}{key}", Body=b"x")
+    found = list(place("s3://bucket/photos").walk(PHOTO_EXTENSIONS))
+    assert [(folder.path, folder.photos, folder.subfolders, folder.is_out) for folder in found] == [
+        ("", (), ("", "d", "trip"), False),
+        ("", (), ("/", "/Trip", "/trip"), False),  # whose names in OUT are not those of folders beside it
+        ("/", (), (), True),
+        ("/Trip", ("b.png",), (), False),
+        ("/trip", ("c.png",), (), False),
+        ("d", (), ("",), False),
+        ("d/", (), ("review_files",), False),
+        ("d//review_files", (), (), False),
+        ("trip", ("a.png",), (), False),
+    ]
+    assert sum(folder.others for folder in found) == 2
 
 
 def test_a_name_that_no_key_can_have_costs_its_own_photo(tmp_path: Path, s3_files: Any, make_photo: MakePhoto) -> None:

@@ -14,7 +14,7 @@ from cropper import PhotoError
 from cropper.image_formats import FIRST_BYTES, is_photo
 from cropper.storage.access import place
 from cropper.storage.bucket import BucketPlace
-from cropper.storage.photo_file import MOST_BYTES, read_file, read_opened
+from cropper.storage.photo_file import MOST_BYTES, read_opened
 from cropper.storage.places import Version
 
 JPEG = hostile.kinds()["jpeg"][1]
@@ -64,9 +64,9 @@ def test_a_photo_too_large_to_decode_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "a.jpg").open("wb") as file:
         file.write(JPEG)
         file.truncate(3_000_000_000)
-    for read in (place(tmp_path / "a.jpg").read, lambda: read_file(tmp_path / "a.jpg")):
+    for photo in (place(tmp_path / "a.jpg"), place(tmp_path) / "a.jpg"):
         with pytest.raises(PhotoError, match=r"larger than can be decoded \(3.0 GB, at most 2.1 GB\); save it smaller"):
-            read()
+            photo.read()
 
 
 def test_an_object_too_large_to_decode_is_not_fetched() -> None:
@@ -110,9 +110,9 @@ def test_short_files_are_read_or_are_no_photos(tmp_path: Path, data: bytes) -> N
     (tmp_path / "a").write_bytes(data)
     if data == b"\xff":
         with pytest.raises(PhotoError, match="not an image"):
-            read_file(tmp_path / "a")
+            place(tmp_path / "a").read()[0]
     else:
-        assert read_file(tmp_path / "a") == data
+        assert place(tmp_path / "a").read()[0] == data
 
 
 def test_a_file_that_does_not_fit_into_memory_says_how_large_it_is() -> None:
