@@ -20,7 +20,7 @@ from cropper.cli.options import focus_option, is_given, jobs_option, upkeep_opti
 from cropper.cli.settings_options import settings_options
 from cropper.cli.signals import end_without, held_back
 from cropper.cli.supervision import STOPPED, supervised
-from cropper.cli.terminal import progress, say, usable_cores
+from cropper.cli.terminal import progress, say, tell, usable_cores
 from cropper.cli.types import Seconds, ShardType, Where
 from cropper.errors import UsageError
 from cropper.settings import ENGINES, LOCAL, RAY
@@ -72,7 +72,6 @@ DEADLINE = 120
     help="With --engine ray, use this running cluster: all its cores, or as many as --jobs says.  "
     "[default: start a cluster here for this run]",
 )
-@option("--quiet", "-q", is_flag=True, found=True, help="Print errors only.")
 @option(
     "--deadline",
     metavar="SECONDS",
@@ -93,7 +92,6 @@ def batch(
     engine: str,
     address: str | None,
     dry_run: bool,
-    quiet: bool,
     upkeep: Upkeep,
     attempt: Attempt,
     focus_copy: Path | None = None,
@@ -162,8 +160,8 @@ def batch(
         try:
             deque(read_focus_file(in_source, found_in=source.local_path), 0)  # to the end, for its errors
             focus_file, found_in = in_source, source.local_path
-            if not quiet and is_first:
-                say(f"{focus_file}: used as --focus")
+            if is_first:
+                tell(f"{focus_file}: used as --focus")
         except UsageError as error:
             if is_first:
                 say(f"{error}; the file is left out")
@@ -187,7 +185,7 @@ def batch(
             libraries_muted(),
             # Ray prints to stdout, where a batch prints nothing.
             redirect_stdout(io.StringIO()) if engine == RAY else nullcontext(),
-            progress(count, quiet) as bar,
+            progress(count) as bar,
             held_back() as interrupt,
             closing(outcomes(lambda: interrupt.came)) as photos,
         ):
@@ -215,10 +213,9 @@ def batch(
             number, first = ending.strangers
             others = f" and {number - 1} more" if number > 1 else ""
             say(f"{focus_file}: IN has no photo {first}{others}; write paths as in boxes.csv")
-        if not quiet:
-            if counts.outs:
-                say(outs_left_out(str(source / counts.first_out), counts.outs))
-            say(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done", ending))
+        if counts.outs:
+            tell(outs_left_out(str(source / counts.first_out), counts.outs))
+        tell(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done", ending))
     finally:  # a second interrupt may come right here
         if interrupted:
             end_without(WORKERS, INTERRUPTED)

@@ -11,7 +11,7 @@ import click
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import jobs_option
 from cropper.cli.settings_options import settings_options
-from cropper.cli.terminal import put_line, say
+from cropper.cli.terminal import put_line, tell
 from cropper.cli.types import LocalPath, WholeNumber
 from cropper.errors import UsageError
 
@@ -76,7 +76,7 @@ def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int)
 
     files = sample(found(), photos)
     if outs:
-        say(outs_left_out(str(source / outs[0]), len(outs)))
+        tell(outs_left_out(str(source / outs[0]), len(outs)))
     if not files:
         raise UsageError("the folder has no photos", path=source)
     with TemporaryDirectory(prefix="cropper-bench-") as scratch, libraries_muted():

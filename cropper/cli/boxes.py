@@ -24,7 +24,7 @@ from cropper.cli.options import (
     limits_options,
 )
 from cropper.cli.settings_options import choosing_options
-from cropper.cli.terminal import put, reading_stdin, say
+from cropper.cli.terminal import put, reading_stdin, say, tell
 from cropper.errors import PhotoError, UsageError
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def boxes(
                     failed = True
                     say(str(error))
         if outs:
-            say(outs_left_out(first_out, outs))
+            tell(outs_left_out(first_out, outs))
     except BrokenPipeError:
         pass  # who reads may stop at any time
     return SOME_FAILED if failed else 0

@@ -12,7 +12,7 @@ import click
 
 from cropper.cli.help import Heading, command, option
 from cropper.cli.settings_options import settings_options
-from cropper.cli.terminal import is_stdout, put, reading_stdin, say
+from cropper.cli.terminal import is_stdout, put, reading_stdin, tell
 from cropper.cli.types import LocalPath
 from cropper.errors import OutputError, UsageError, reading
 
@@ -71,7 +71,7 @@ def crop(image: Path, output: Path, settings: Settings) -> None:
             data = read_opened(sys.stdin.buffer) if from_stdin else LocalPlace(image).read()[0]
         made, salvaged = thumbnail(data, settings)
     if salvaged:
-        say(f"{image}: {SALVAGED}")
+        tell(f"{image}: {SALVAGED}")
     if to_stdout:
         put(made)
         return

@@ -11,7 +11,7 @@ import click
 
 from cropper.cli.help import Command, Function, Heading, add_options, option
 from cropper.cli.options import aspect_option
-from cropper.cli.terminal import is_terminal, put_line, say
+from cropper.cli.terminal import draws_progress, put_line, tell
 from cropper.cli.types import LocalPath, Named, WholeNumber
 from cropper.errors import UsageError
 
@@ -171,7 +171,7 @@ def evaluate_boxes(
     for name, score in scores.items():
         for (width, height), missing in zip(shapes, score.missing, strict=True):
             if missing:
-                say(f"{name} has no {width}:{height} box for {len(missing)} of {len(rows)} photos: {_some(missing)}")
+                tell(f"{name} has no {width}:{height} box for {len(missing)} of {len(rows)} photos: {_some(missing)}")
     write = report.boxes_json if as_json else report.boxes_table
     put_line(write(_scored(gaze_set, folder, every, off_centre, drop_first, model), shapes, scores))
 
@@ -224,7 +224,7 @@ def evaluate_heads(
         for number, (width, height) in enumerate(shapes):
             missing = sum(bool(np.isnan(row[name][number]).any()) for row in rows)
             if missing:
-                say(f"{name} has no {width}:{height} box for {missing} of {len(rows)} photos: its figures are of the others")
+                tell(f"{name} has no {width}:{height} box for {missing} of {len(rows)} photos: its figures are of the others")
     write = report.heads_json if as_json else report.heads_table
     put_line(write(len(rows), shapes, summary(rows)))
 
@@ -243,7 +243,7 @@ def _read(folder: Path, every: int, off_centre: bool, drop_first: bool) -> GazeS
         gaze_set = gaze.off_centre(gaze_set)
     if gaze_set.left_out:
         total = len(gaze_set.photos) + len(gaze_set.left_out)
-        say(f"{len(gaze_set.left_out)} of {total} photos left out, because they have no fixations: {_some(gaze_set.left_out)}")
+        tell(f"{len(gaze_set.left_out)} of {total} photos left out, because they have no fixations: {_some(gaze_set.left_out)}")
     return gaze_set
 
 
@@ -269,7 +269,7 @@ def _some(names: tuple[str, ...]) -> str:
 
 
 def _progress(items: Iterator[Item], total: int | None) -> Iterator[Item]:
-    """Yield the items, with a progress bar if stderr is a terminal."""
+    """Yield the items, with a progress bar if the user is to see one."""
     from tqdm import tqdm
 
-    yield from tqdm(items, total=total, unit=" photos", disable=not is_terminal(sys.stderr), file=sys.stderr, dynamic_ncols=True)
+    yield from tqdm(items, total=total, unit=" photos", disable=not draws_progress(), file=sys.stderr, dynamic_ncols=True)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from cropper.cli.terminal import say
+from cropper.cli.terminal import QUIET, is_quiet, say
 
 if TYPE_CHECKING:
     from click.types import OptionHelpExtra
@@ -101,8 +101,16 @@ class OptionsFile:
 class Command(click.Command):
     """A command with its options under headings. Options without a heading of their own come last.
 
-    It says once which file options were read from, unless the command line names the file or asks for quiet.
+    Every command has ``--quiet``, which ``terminal`` heeds. It says once which file options were read from, unless the command
+    line names the file or asks for quiet.
     """
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        help = "Print errors only."
+        self.params.append(
+            Option(("--quiet", "-q"), is_flag=True, expose_value=False, callback=_keep_quiet, found=True, help=help)
+        )
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -110,7 +118,7 @@ class Command(click.Command):
         if file is not None and not file.is_silent:
             # A file that was found has no say in this.
             by_file = file.is_found and ctx.get_parameter_source("quiet") is ParameterSource.DEFAULT_MAP
-            if by_file or not ctx.params.get("quiet"):
+            if by_file or not is_quiet():
                 say(f"{file.path}: sets options of this run; --no-config leaves it out")
         return super().invoke(ctx)
 
@@ -127,6 +135,10 @@ class Command(click.Command):
             records[0] = name.ljust(COLUMN), help  # the help texts of all sections begin in one column
             with formatter.section(heading.value if len(used) > 1 else "Options"):
                 formatter.write_dl(records, col_max=COLUMN)
+
+
+def _keep_quiet(ctx: click.Context, param: click.Parameter, quiet: bool) -> None:
+    ctx.meta[QUIET] = quiet
 
 
 Function = Callable[..., Any]

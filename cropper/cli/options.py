@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from cropper.cli.help import Decorator, Function, Heading, add_options, option
-from cropper.cli.terminal import say, usable_cores
+from cropper.cli.terminal import tell, usable_cores
 from cropper.cli.types import FileOrNone, LocalPath, Pair, WholeNumber
 from cropper.settings import AUTO, DEVICES, LIMITS, MEGAPIXEL, Choosing, Limits, Settings, Upkeep
 
@@ -157,8 +157,8 @@ def device_option(command: Function) -> Function:
 
             with libraries_muted():
                 device, why = best_device(BUNDLED_MODEL)
-            if why and not others.get("quiet"):
-                say(f"--device auto: using the processor, because {why}")
+            if why:
+                tell(f"--device auto: using the processor, because {why}")
         return command(device=device, **others)
 
     return option(

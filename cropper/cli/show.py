@@ -13,7 +13,7 @@ import click
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import candidates_option, limits_options
 from cropper.cli.settings_options import choosing_options
-from cropper.cli.terminal import forgiven, is_terminal, put_path, say
+from cropper.cli.terminal import forgiven, is_quiet, is_terminal, put_path, tell
 from cropper.cli.types import LocalPath
 from cropper.errors import UsageError
 from cropper.storage.naming import SALIENCY_ENDING
@@ -47,7 +47,7 @@ def show(
 ) -> None:
     """Draw where people look in IMAGE and which boxes are chosen, and print the path of the picture.
 
-    Without -o, a terminal with 24-bit colours shows a preview too.
+    Without -o and --quiet, a terminal with 24-bit colours shows a preview too.
 
     \b
     cropper show photo.jpg
@@ -65,10 +65,10 @@ def show(
     with libraries_muted():
         look = look_at(image, targets, replace(choosing, candidates=candidates), limits)
     if look.salvaged:
-        say(f"{image}: {SALVAGED}")
+        tell(f"{image}: {SALVAGED}")
     save(picture_of(look), path)
     put_path(path)
-    if output is None and can_draw():
+    if output is None and can_draw() and not is_quiet():
         known = shutil.get_terminal_size()
         columns, rows = known.columns or 80, known.lines or 24  # Python 3.10 returns zeros for a terminal without a size
         # Leave rows for the legend and the shell's next prompt.

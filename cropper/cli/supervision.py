@@ -14,7 +14,7 @@ import click
 
 from cropper.cli.exit_codes import INTERRUPTED
 from cropper.cli.help import Function
-from cropper.cli.terminal import forgiven, is_terminal, say
+from cropper.cli.terminal import forgiven, is_terminal, say, tell
 from cropper.process.child import can_fork
 
 if TYPE_CHECKING:
@@ -45,14 +45,12 @@ def supervised(command: Function) -> Function:
     """
 
     @functools.wraps(command)
-    def with_supervisor(
-        *, source: Place, out: Place, focus_file: Path | None, deadline: float, quiet: bool, **others: Any
-    ) -> int:
+    def with_supervisor(*, source: Place, out: Place, focus_file: Path | None, deadline: float, **others: Any) -> int:
         from tempfile import TemporaryDirectory
 
         from cropper.process.supervisor import Attempt, supervise
 
-        others = {**others, "source": source, "out": out, "focus_file": focus_file, "quiet": quiet}
+        others = {**others, "source": source, "out": out, "focus_file": focus_file}
         caller = click.get_current_context().obj or Caller()
         if not caller.is_program or not can_fork():
             return command(attempt=Attempt(), **others)
@@ -67,17 +65,16 @@ def supervised(command: Function) -> Function:
                 _use_scratch(scratch)
             return command(attempt=attempt, **others)
 
-        def tell(message: str) -> None:
+        def report(message: str) -> None:
             if is_terminal(sys.stderr):
                 with forgiven():
                     click.echo("\r\x1b[K", nl=False, err=True)  # erase the progress bar of the child that died
-            if not quiet:
-                say(message)
+            tell(message)
 
         # For an OUT in a storage the child keeps a ledger in this folder, and leaves it behind if it dies.
         with TemporaryDirectory(prefix="cropper-") if out.is_remote else nullcontext() as scratch:
             try:
-                return supervise(work, source, deadline, tell)
+                return supervise(work, source, deadline, report)
             except KeyboardInterrupt:
                 say(STOPPED)
                 return INTERRUPTED

@@ -40,10 +40,26 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+# The key in a context's meta that says whether the user wants errors only.
+QUIET = "cropper.quiet"
+
+
+def is_quiet() -> bool:
+    """Return whether the user wants errors only, with ``--quiet``."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.meta.get(QUIET))
+
+
 def say(message: str) -> None:
-    """Print one line for the user on stderr."""
+    """Print one line on stderr that the user needs even with ``--quiet``: an error, or what became of the run."""
     with forgiven():
         click.echo(f"cropper: {printable(message)}", err=True)
+
+
+def tell(message: str) -> None:
+    """Print one line for the user on stderr, unless the user wants errors only."""
+    if not is_quiet():
+        say(message)
 
 
 @contextmanager
@@ -176,15 +192,19 @@ class Progress:
             say(message)
 
 
+def draws_progress() -> bool:
+    """Return whether the user is to see a progress bar: on a terminal, and not with ``--quiet``."""
+    return is_terminal(sys.stderr) and not is_quiet()
+
+
 @contextmanager
-def progress(total: Callable[[], int | None], quiet: bool = False) -> Iterator[Progress]:
-    """Draw a progress bar while the body runs, if stderr is a terminal.
+def progress(total: Callable[[], int | None]) -> Iterator[Progress]:
+    """Draw a progress bar while the body runs, if the user is to see one.
 
     Args:
         total: counts the photos, or returns None where counting costs too much. Called only if a bar is drawn.
-        quiet: whether to draw no bar.
     """
-    if quiet or not is_terminal(sys.stderr):
+    if not draws_progress():
         yield Progress(None)
         return
     from tqdm import tqdm  # its import takes as long as a small photo

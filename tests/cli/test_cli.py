@@ -144,6 +144,24 @@ def test_quiet_says_nothing_but_errors(cropper: Command, photos: Path) -> None:
     assert err == f"cropper: {photos}/empty.jpg: the file is empty; copy it again from where it came from\n"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "boxes in",
+        "crop in/half.jpg --salvage -o a.jpg",
+        "show in/half.jpg --salvage",
+        "bench in --salvage --photos 1 --rounds 1",
+    ],
+)
+def test_quiet_leaves_out_what_is_no_error_in_every_command(cropper: Command, photos: Path, command: str) -> None:
+    (photos / "half.jpg").write_bytes((photos / "0.jpg").read_bytes()[:-300])
+    assert cropper("batch", photos, "in/made", "-q", "--salvage")[0] == 0
+    code, _, heard = cropper(*command.split())
+    errors = [line for line in heard.splitlines(True) if "it is truncated or damaged" in line]
+    assert heard.count("\n") == len(errors) + 1
+    assert cropper(*command.split(), "-q")[::2] == (code, "".join(errors))
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may list every folder")
 def test_a_folder_that_cannot_be_listed_is_a_failure_and_no_photo(cropper: Command, photos: Path) -> None:
     (photos / "locked").mkdir(mode=0)

@@ -110,6 +110,13 @@ def test_a_wrong_value_is_one_line_that_names_the_option(cropper: Command, name:
 
 
 @every_command
+def test_every_command_can_be_quiet(name: str) -> None:
+    _, command = COMMANDS[name]
+    flags = [option.opts for option in options_of(command) if "-q" in option.opts]
+    assert flags == ([] if isinstance(command, click.Group) else [["--quiet", "-q"]])
+
+
+@every_command
 def test_every_command_and_option_is_in_a_readme(name: str) -> None:
     _, command = COMMANDS[name]
     assert name in READMES
