@@ -35,6 +35,8 @@ class Done:
         is_out: whether the folder is the OUT of a run, and was not walked.
         altered: how many of its thumbnails somebody changed; they are left as they are.
         dropped: whether what was given by hand for the photo was forgotten, since the photo has another size now.
+        seconds: how long workers were at it, reading and writing included, waiting for their turn not. A batch's time in the
+            model is shared out evenly. 0 if nothing was done.
     """
 
     path: str
@@ -46,6 +48,7 @@ class Done:
     is_out: bool = False
     altered: int = 0
     dropped: bool = False
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

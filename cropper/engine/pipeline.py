@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, Queue
+from time import monotonic
 
 from cropper.engine.job import Decoded, Done, Finished, Job
 from cropper.engine.tasks import Inferred, decode_photo, finish_photo, infer_batch
@@ -98,6 +99,7 @@ class Pipeline:
         self.bytes = 0  # of decoded pixels in flight
         self.filling: dict[tuple[int, int], list[Decoded]] = defaultdict(list)  # shape -> batch that is not full
         self.begun: dict[int, Job] = {}  # number -> photo started and not finished
+        self.worked: dict[int, float] = {}  # number -> seconds that workers have been at a begun photo
         self.waiting: dict[int, Finished] = {}  # number -> finished photo that waits for an earlier one
         self.next_number = 0  # the photo that leaves next
         self.running: set[futures.Future[None]] = set()  # tasks; each removes itself when done
@@ -142,6 +144,7 @@ class Pipeline:
                         self.waiting[upcoming.number] = upcoming
                     else:
                         self.begun[upcoming.number] = upcoming
+                        self.worked[upcoming.number] = 0.0
                         self.journal.begin(upcoming.number, upcoming.path)
                         self.decoding += 1
                         self._start([upcoming], partial(decode_photo, upcoming, settings=self.settings, journal=self.journal))
@@ -191,8 +194,12 @@ class Pipeline:
 
         def work() -> None:
             self.journal.take(numbers)
+            started = monotonic()
             answer = guarded(task)
+            share = (monotonic() - started) / len(numbers)
             self.journal.rest(numbers)
+            for number in numbers:  # no other worker has them
+                self.worked[number] += share
             self.events.put(answer)
 
         self.tasks += 1
@@ -236,7 +243,8 @@ class Pipeline:
         self._start([decoded.job for decoded in batch], partial(infer_batch, batch, model=self.model, journal=self.journal))
 
     def _set_aside(self, finished: Finished) -> None:
-        self.waiting[finished.number] = finished
+        seconds = self.worked.pop(finished.number)
+        self.waiting[finished.number] = replace(finished, done=replace(finished.done, seconds=seconds))
         del self.begun[finished.number]
         self.journal.end(finished.number)
 

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -398,6 +399,27 @@ def test_each_photo_is_read_and_decoded_once(photos: Path, tmp_path: Path, monke
     assert sorted(decoded) == sorted(path.read_bytes() for path in photos.rglob("*.*"))
     process(photos, tmp_path / "out", SIZE, SQUARE, Target((9, 16)))
     assert len(decoded) == 5
+
+
+@pytest.mark.usefixtures("plain_rule")
+def test_each_photo_says_how_long_workers_were_at_it(many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(job: Job, *arguments: Any, **options: Any) -> Any:
+        if job.path == "1/04.jpg":  # the only one of its shape in the first dozen, so that others go before it
+            time.sleep(0.3)
+        return decode_photo(job, *arguments, **options)
+
+    monkeypatch.setattr(pipeline, "decode_photo", slow)
+    (many / "0" / "00.jpg").write_bytes(b"no photo")
+    begun = time.monotonic()
+    first = process(many, tmp_path / "out", jobs=1)
+    took = time.monotonic() - begun
+    seconds = {done.path: done.seconds for done in first}
+    assert all(one > 0 for one in seconds.values())
+    assert max(seconds, key=seconds.__getitem__) == "1/04.jpg"
+    assert seconds["1/04.jpg"] >= 0.3
+    assert sum(seconds.values()) <= took  # one worker is at one photo at a time; waiting is not counted
+    again = {done.path: done.seconds for done in process(many, tmp_path / "out")}
+    assert {path for path, one in again.items() if one} == {"0/00.jpg"}
 
 
 @pytest.mark.usefixtures("plain_rule")
