@@ -28,7 +28,7 @@ from cropper.cli.sheet import sheet
 from cropper.cli.show import show
 from cropper.cli.signals import end_as_interrupted
 from cropper.cli.supervision import Caller
-from cropper.cli.terminal import forgiven, open_closed_streams, say, say_unusable, usable_cores
+from cropper.cli.terminal import end_log, forgiven, open_closed_streams, say, say_unusable, usable_cores
 from cropper.cli.types import LocalPath
 from cropper.errors import MORE_MEMORY, CropperError, PhotoError, UsageError, says_no_memory
 from cropper.process.memory import keep_memory
@@ -128,4 +128,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             raise
         code = WRONG_USAGE
+    finally:
+        end_log()
     sys.exit(code)

@@ -10,24 +10,26 @@ from contextlib import closing, nullcontext, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED
+from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
 from cropper.cli.help import Heading, command, option
-from cropper.cli.options import focus_option, is_given, jobs_option, upkeep_options
+from cropper.cli.options import focus_option, is_given, jobs_option, log_option, upkeep_options, verbose_option
+from cropper.cli.report import report_option
 from cropper.cli.settings_options import settings_options
 from cropper.cli.signals import end_without, held_back
 from cropper.cli.supervision import STOPPED, supervised
 from cropper.cli.terminal import progress, say, tell, usable_cores
 from cropper.cli.types import Seconds, ShardType, Where
-from cropper.errors import UsageError
+from cropper.errors import CropperError, UsageError
 from cropper.settings import ENGINES, LOCAL, RAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from cropper.cli.report import Report
     from cropper.engine.job import Begin, Done
     from cropper.ledger.shards import Shard
     from cropper.process.supervisor import Attempt
@@ -42,6 +44,9 @@ DEADLINE = 120
 @command(short_help="Make thumbnails of a folder of photos.")
 @click.argument("source", metavar="IN", type=Where(exists=True), help="Read photos from this folder or URL.")
 @click.argument("out", metavar="OUT", type=Where(), help="Write thumbnails and boxes.csv to this folder or URL.")
+@report_option
+@verbose_option
+@log_option
 @supervised
 @focus_option
 @option(
@@ -93,6 +98,8 @@ def batch(
     address: str | None,
     dry_run: bool,
     upkeep: Upkeep,
+    report: Report,
+    verbose: bool,
     attempt: Attempt,
     focus_copy: Path | None = None,
 ) -> int:
@@ -123,7 +130,7 @@ def batch(
     from cropper.engine.job import DROPPED
     from cropper.engine.pipeline import WORKERS
     from cropper.engine.plan import Resume
-    from cropper.engine.tally import Counts, outs_left_out, place_in_walk
+    from cropper.engine.tally import Counts, outcome_in_words, outs_left_out, place_in_walk
     from cropper.engine.tasks import try_alone
     from cropper.image_formats import PHOTO_EXTENSIONS
     from cropper.imaging.opencv import libraries_muted
@@ -171,10 +178,14 @@ def batch(
         try_alone(source, attempt.alone, settings, for_photo, attempt.journal)
         return 0
     counts, passed = Counts.after(attempt.state)
+    report.begin(counts)
     interrupted = False
     ending = None
     deadline = click.get_current_context().params["deadline"]
     resume = Resume(attempt.condemned, passed)
+
+    def run() -> dict[str, Any]:
+        return {"source": source.full_name(), "out": out.full_name(), "seconds": round(time.monotonic() - attempt.begun, 3)}
 
     def outcomes(stop: Callable[[], bool]) -> Generator[Done, None, None]:
         nonlocal ending
@@ -185,7 +196,7 @@ def batch(
             libraries_muted(),
             # Ray prints to stdout, where a batch prints nothing.
             redirect_stdout(io.StringIO()) if engine == RAY else nullcontext(),
-            progress(count) as bar,
+            progress(count, is_in_the_way=report.is_on_terminal) as bar,
             held_back() as interrupt,
             closing(outcomes(lambda: interrupt.came)) as photos,
         ):
@@ -194,19 +205,27 @@ def batch(
                     passed = None
                 if passed is None:  # else an earlier attempt has counted and reported it
                     counts.add(done)
+                    report.add(done, bar.say)
                     if done.error is not None:
                         bar.say(str(done.error))
                         bar.note(failed=counts.failed)
+                    elif verbose and done.rows:
+                        bar.say(f"{source / done.path}: {outcome_in_words(done)}")
                     if done.dropped:
                         bar.say(f"{source / done.path}: {DROPPED}; the model chose")
-                    if not done.unchanged:
+                    if not done.unchanged or verbose or report.is_wanted:
                         attempt.journal.save(counts.until(done))
                 if done.rows:
                     bar.step()
                 interrupt.let_through()
     except KeyboardInterrupt:
         interrupted = True
+    except (CropperError, OSError) as error:
+        report.end(run(), WRONG_USAGE, say, error=error)
+        raise
+    code = INTERRUPTED if interrupted else SOME_FAILED if counts.failed or counts.folders_failed else 0
     try:
+        report.end(run(), code, say, ending)
         if interrupted:
             say(STOPPED)
         elif ending is not None and ending.strangers[0]:
@@ -219,6 +238,4 @@ def batch(
     finally:  # a second interrupt may come right here
         if interrupted:
             end_without(WORKERS, INTERRUPTED)
-    if interrupted:
-        return INTERRUPTED
-    return SOME_FAILED if counts.failed or counts.folders_failed else 0
+    return code

@@ -11,7 +11,7 @@ which machine is asked, and it may not weaken a limit or privacy.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 # The widest option that has its help beside it; the help of wider ones begins on the next line.
 COLUMN = 22
-# The key of the ``OptionsFile`` in a context's meta.
+# The key of the options that were given in a context's meta, and that of the ``OptionsFile``.
+_GIVEN = "cropper.given"
 _OPTIONS_FILE = "cropper.options_file"
 
 
@@ -63,6 +64,13 @@ class Option(click.Option):
         self.heading = heading
         self._found = found
 
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """Find the option's value, and keep it as it was given for ``given_options``."""
+        value, source = super().consume_value(ctx, opts)
+        if source is not ParameterSource.DEFAULT:
+            ctx.meta.setdefault(_GIVEN, {})[max(self.opts, key=len).lstrip("-")] = value
+        return value, source
+
     def may_be_found(self, value: Any) -> bool:
         """Return whether a file in the working folder may set the option to this value, which the option accepts."""
         return self._found(value) if callable(self._found) else self._found
@@ -72,6 +80,11 @@ class Option(click.Option):
         extra = super().get_help_extra(ctx)
         extra.pop("range", None)
         return extra
+
+
+def given_options(ctx: click.Context) -> dict[str, Any]:
+    """Return the options that the user gave in any way, by their long names: as text, or as the configuration file has them."""
+    return dict(ctx.meta.get(_GIVEN, {}))
 
 
 @dataclass(frozen=True)

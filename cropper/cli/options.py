@@ -6,14 +6,16 @@ A decorator here adds options to a command and turns their values into what the 
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from cropper.cli.help import Decorator, Function, Heading, add_options, option
-from cropper.cli.terminal import tell, usable_cores
+from cropper.cli.terminal import be_heard, begin_log, is_quiet, tell, usable_cores
 from cropper.cli.types import FileOrNone, LocalPath, Pair, WholeNumber
+from cropper.errors import UsageError
 from cropper.settings import AUTO, DEVICES, LIMITS, MEGAPIXEL, Choosing, Limits, Settings, Upkeep
 
 _FOLDER = LocalPath(exists=True, file_okay=False)
@@ -78,6 +80,42 @@ def upkeep_options(command: Function) -> Function:
         option("--moved", is_flag=True, heading=Heading.AGAIN, help="Accept that IN has another path than in the last run."),
         option("--allow-empty", is_flag=True, heading=Heading.AGAIN, help="Accept that all photos of the last run are gone."),
     )(with_upkeep)
+
+
+def verbose_option(command: Function) -> Function:
+    """Add ``--verbose``, for commands that make many thumbnails. It contradicts ``--quiet``, unless one is given nearer."""
+
+    @functools.wraps(command)
+    def with_verbose(*, verbose: bool, **others: Any) -> Any:
+        if verbose and is_quiet():
+            if is_outranked("quiet", by="verbose"):
+                be_heard()
+            elif is_outranked("verbose", by="quiet"):
+                verbose = False
+            else:
+                raise UsageError("--verbose and --quiet contradict each other", remedy="give one of them")
+        return command(verbose=verbose, **others)
+
+    help = "Name each photo on stderr as it is done, and what became of it."
+    return option("--verbose", "-v", is_flag=True, found=True, help=help)(with_verbose)
+
+
+def log_option(command: Function) -> Function:
+    """Add ``--log-file``, for commands that run long. It is open before other options are read, for what is wrong with them."""
+
+    def keep(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
+        if path is not None and not ctx.resilient_parsing:
+            begin_log(path)
+
+    return option(
+        "--log-file",
+        metavar="FILE",
+        type=LocalPath(dir_okay=False),
+        is_eager=True,
+        expose_value=False,
+        callback=keep,
+        help="Add all messages to this file too, each with the time; also those that --quiet leaves out.",
+    )(command)
 
 
 def photos_option(command: Function) -> Function:

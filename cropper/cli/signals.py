@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from cropper.cli.exit_codes import INTERRUPTED
+from cropper.cli.terminal import log
 
 
 def end_as_interrupted() -> None:
@@ -50,9 +51,11 @@ def held_back() -> Iterator[Interrupt]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if interrupt.came:
+            said = "cropper: stopped at once; run the same command to continue"
+            log(said)
             # Not through Python's buffer, which may be in use at this moment.
             with suppress(OSError, ValueError, AttributeError):
-                os.write(sys.stderr.fileno(), b"\ncropper: stopped at once; run the same command to continue\n")
+                os.write(sys.stderr.fileno(), f"\n{said}\n".encode())
             os._exit(INTERRUPTED)
         interrupt.came = True
 

@@ -14,7 +14,7 @@ import click
 
 from cropper.cli.exit_codes import INTERRUPTED
 from cropper.cli.help import Function
-from cropper.cli.terminal import forgiven, is_terminal, say, tell
+from cropper.cli.terminal import end_log, forgiven, is_terminal, say, tell
 from cropper.process.child import can_fork
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ def supervised(command: Function) -> Function:
             others["focus_copy"] = Path(f"/proc/self/fd/{kept}")
 
         def work(attempt: Attempt) -> int:
+            if attempt.alone is not None:
+                end_log()  # a trial says nothing
             if scratch is not None:
                 _use_scratch(scratch)
             return command(attempt=attempt, **others)

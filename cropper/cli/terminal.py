@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -40,6 +43,8 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+# Bytes of a file that tell what it holds.
+_START = 64
 # The key in a context's meta that says whether the user wants errors only.
 QUIET = "cropper.quiet"
 
@@ -50,16 +55,81 @@ def is_quiet() -> bool:
     return ctx is not None and bool(ctx.meta.get(QUIET))
 
 
+def be_heard() -> None:
+    """Take back ``--quiet``."""
+    click.get_current_context().meta[QUIET] = False
+
+
 def say(message: str) -> None:
-    """Print one line on stderr that the user needs even with ``--quiet``: an error, or what became of the run."""
-    with forgiven():
-        click.echo(f"cropper: {printable(message)}", err=True)
+    """Print one line on stderr, and into the log, that the user needs even with ``--quiet``: an error, or how the run ended."""
+    _print(message, is_heard=True)
 
 
 def tell(message: str) -> None:
-    """Print one line for the user on stderr, unless the user wants errors only."""
-    if not is_quiet():
-        say(message)
+    """Print one line on stderr, unless the user wants errors only, and into the log in any case."""
+    _print(message, is_heard=not is_quiet())
+
+
+def _print(message: str, is_heard: bool) -> None:
+    line = f"cropper: {printable(message)}"
+    log(line)
+    if is_heard:
+        with forgiven():
+            click.echo(line, err=True)
+
+
+# The open file of ``--log-file``. The streams of a process are global, and this goes with stderr.
+_log: int | None = None
+# How the lines of a log begin: with the time. A file that begins otherwise is not added to: it may be a photo.
+_TIME = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
+
+
+def begin_log(path: Path) -> None:
+    """Add all messages to a file from now on, whatever becomes of stderr. Raises OutputError if the file cannot be written."""
+    global _log
+    end_log()
+    _log = open_for_lines(path, _TIME)
+
+
+def end_log() -> None:
+    """Add no more messages to the file."""
+    global _log
+    if _log is not None:
+        os.close(_log)
+        _log = None
+
+
+def log(line: str) -> None:
+    """Add a line to the log, with the time before it, if there is a log. A line that cannot be written is dropped."""
+    if _log is not None:
+        with suppress(OSError):  # not through a buffer: several processes write here, and a handler of signals may
+            os.write(_log, f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n".encode("utf-8", "backslashreplace"))
+
+
+def open_for_lines(path: Path, beginning: re.Pattern[bytes]) -> int:
+    """Open a file to add lines to, and return its descriptor.
+
+    Args:
+        path: the file; made if it is not there.
+        beginning: how the lines begin. A file that has something else at its start is somebody else's.
+
+    Raises:
+        OutputError: if it cannot be written, or is somebody else's.
+    """
+    try:
+        if path.is_file():
+            with open(path, "rb") as file:
+                start = file.read(_START)
+            if start and not beginning.match(start):
+                raise OutputError("holds something else, so nothing is written to it", path=path, remedy="give another name")
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: str | Path, error: OSError) -> OutputError:
+    """Return the error for an output that the system refuses."""
+    return OutputError(f"cannot be written ({_cause(error)})", path=path)
 
 
 @contextmanager
@@ -71,7 +141,7 @@ def forgiven() -> Iterator[None]:
     try:
         yield
     except OSError:
-        _drop_unwritten(sys.stderr)
+        drop_unwritten(sys.stderr)
 
 
 def put(data: bytes | str) -> None:
@@ -90,10 +160,23 @@ def put(data: bytes | str) -> None:
             sys.stdout.write(data)
         sys.stdout.flush()
     except OSError as error:
-        _drop_unwritten(sys.stdout)
+        drop_unwritten(sys.stdout)
         if isinstance(error, BrokenPipeError):
             raise
         raise OutputError(f"cannot be written ({_cause(error)})", path="stdout", remedy="send it elsewhere") from error
+
+
+def check_stdout() -> None:
+    """Raise OutputError if stdout is closed, before anything is made for it."""
+    if sys.stdout is None:
+        raise unwritable("stdout", OSError(errno.EBADF, os.strerror(errno.EBADF)))
+    with suppress(ValueError):  # a stream of another program may have no descriptor
+        try:
+            os.write(sys.stdout.fileno(), b"")
+        except UnsupportedOperation:
+            pass
+        except OSError as error:
+            raise unwritable("stdout", error) from error
 
 
 def put_line(text: str) -> None:
@@ -108,7 +191,7 @@ def put_path(path: str | os.PathLike[str]) -> None:
 
 def say_unusable(error: OSError) -> None:
     """Say that a file that a user named, or a standard stream that click prints to, cannot be used."""
-    _drop_unwritten(sys.stdout)
+    drop_unwritten(sys.stdout)
     reason = f"cannot be used ({_cause(error)})"
     if error.filename is None:
         say(f"stdout or a file {reason}")
@@ -129,7 +212,7 @@ def _cause(error: OSError) -> str:
     return "it is closed" if error.errno == errno.EBADF else error.strerror or reason_of(error)
 
 
-def _drop_unwritten(stream: TextIO | None) -> None:
+def drop_unwritten(stream: TextIO | None) -> None:
     """Empty the buffer of a stream that cannot be written: Python would write it again, and fail, with each line and at exit."""
     if stream is None:
         return
@@ -198,13 +281,14 @@ def draws_progress() -> bool:
 
 
 @contextmanager
-def progress(total: Callable[[], int | None]) -> Iterator[Progress]:
+def progress(total: Callable[[], int | None], is_in_the_way: bool = False) -> Iterator[Progress]:
     """Draw a progress bar while the body runs, if the user is to see one.
 
     Args:
         total: counts the photos, or returns None where counting costs too much. Called only if a bar is drawn.
+        is_in_the_way: whether stdout prints lines on the same terminal, so that none is drawn.
     """
-    if not draws_progress():
+    if is_in_the_way or not draws_progress():
         yield Progress(None)
         return
     from tqdm import tqdm  # its import takes as long as a small photo

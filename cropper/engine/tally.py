@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from cropper.ledger.table import SKIPPED
@@ -17,9 +18,35 @@ if TYPE_CHECKING:
     from cropper.settings import Fit
 
 
+class Outcome(Enum):
+    """What became of a photo."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+def outcome_of(done: Done) -> Outcome:
+    """Return what became of a photo, or of a folder that could not be listed."""
+    if done.error is not None:
+        return Outcome.FAILED
+    if done.unchanged:
+        return Outcome.UNCHANGED
+    return Outcome.SKIPPED if all(row.status == SKIPPED for row in done.rows) else Outcome.CHANGED
+
+
+def outcome_in_words(done: Done) -> str:
+    """Say what became of a photo that did not fail: ``changed 640x360``, with the sizes of its thumbnails."""
+    outcome = outcome_of(done)
+    made = [row for row in done.rows if outcome is Outcome.CHANGED and row.status != SKIPPED]
+    sizes = [f"{row.output_width}x{row.output_height}" if row.output_width else row.size for row in made]
+    return " ".join([outcome.value, ", ".join(sizes)]).strip()
+
+
 @dataclass
 class Counts:
-    """The outcomes of the photos so far."""
+    """The outcomes of the photos so far, and how many bytes ``--report`` has of them: -1 if it cannot be written any more."""
 
     made: int = 0
     unchanged: int = 0
@@ -33,6 +60,7 @@ class Counts:
     skipped: int = 0
     smaller: int = 0
     fits: Counter[Fit] = field(default_factory=Counter)
+    reported: int = 0
 
     def add(self, done: Done) -> None:
         """Count one photo, or the report about a folder."""
@@ -48,14 +76,12 @@ class Counts:
         self.smaller += any(map(_is_smaller, done.rows))
         if not done.rows:
             self.folders_failed += done.error is not None
-        elif done.error is not None:
-            self.failed += 1
-        elif done.unchanged:
-            self.unchanged += 1
-        elif all(row.status == SKIPPED for row in done.rows):
-            self.skipped += 1
-        else:
-            self.made += 1
+            return
+        outcome = outcome_of(done)
+        self.made += outcome is Outcome.CHANGED
+        self.unchanged += outcome is Outcome.UNCHANGED
+        self.skipped += outcome is Outcome.SKIPPED
+        self.failed += outcome is Outcome.FAILED
 
     def until(self, done: Done) -> bytes:
         """Encode the counts up to a photo, and its place in the walk, for ``after``."""
@@ -73,6 +99,35 @@ class Counts:
         fits = Counter({Fit(fit): count for fit, count in counts.pop("fits").items()})
         return Counts(**counts, fits=fits), [(is_folder, name) for is_folder, name in place]
 
+    @property
+    def photos(self) -> int:
+        """How many photos there were."""
+        return self.made + self.unchanged + self.skipped + self.failed
+
+    def totals(self, ending: Ending | None = None) -> dict[str, int]:
+        """Return what ``summary`` says as numbers; ``ending`` is what a complete run found at its end."""
+        from cropper.settings import DONE, Fit
+
+        outcomes = {
+            Outcome.CHANGED: self.made,
+            Outcome.UNCHANGED: self.unchanged,
+            Outcome.SKIPPED: self.skipped,
+            Outcome.FAILED: self.failed,
+        }
+        return {
+            "photos": self.photos,
+            **{outcome.value: number for outcome, number in outcomes.items()},
+            "by_hand": self.by_hand,
+            "altered": self.altered,
+            "smaller": self.smaller,
+            **{words.replace(" ", "_"): self.fits[fit] for fit, words in DONE.items() if fit is not Fit.SKIP},
+            "stale": ending.stale if ending is not None else 0,
+            "pruned": ending.pruned if ending is not None else 0,
+            "missing": ending.missing if ending is not None else 0,
+            "folders_failed": self.folders_failed,
+            "passed_over": self.passed_over,
+        }
+
     def summary(self, seconds: float, verb: str, ending: Ending | None = None) -> str:
         """Sum up the run in one line.
 
@@ -83,11 +138,10 @@ class Counts:
         """
         from cropper.settings import DONE, Fit
 
-        photos = self.made + self.unchanged + self.skipped + self.failed
         parts = [f"{self.made} {verb}", f"{self.unchanged} unchanged", f"{self.failed} failed"]
         if self.skipped:
             parts.insert(1, f"{self.skipped} skipped")
-        line = f"{_count(photos, 'photo')}: {', '.join(parts)}"
+        line = f"{_count(self.photos, 'photo')}: {', '.join(parts)}"
         if self.by_hand:
             line += f"; {_count(self.by_hand, 'crop')} by hand"
         if self.altered:

@@ -6,6 +6,7 @@ A photo says itself what is to happen when it is decoded, behind its last byte. 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -156,6 +158,31 @@ def test_decoders_that_die_cost_their_own_photos(
     process = start()
     assert "12 photos: 2 done, 8 unchanged, 2 failed" in process.communicate(timeout=120)[1]
     assert process.returncode == 1
+
+
+def test_the_report_of_a_run_whose_children_die_has_each_photo_once_and_goes_on(
+    photos: Path, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    acts = {"02.jpg": "SIGSEGV", "06.jpg": "SIGABRT", "b/09.jpg": "exit"}
+    process = start("--log-file", "log", "-v")  # another run before it, so that some photos are unchanged
+    process.communicate(timeout=120)
+    for name, act in acts.items():
+        does(photos / name, act)
+        os.utime(photos / name)
+    process = start("--report", "report.jsonl", "--log-file", "log", "-v")
+    said = process.communicate(timeout=120)[1].splitlines()
+    *lines, last = map(json.loads, (tmp_path / "report.jsonl").read_text().splitlines())
+    assert [line["path"] for line in lines] == [row.path for row in read_rows(tmp_path / "out/boxes.csv")]
+    outcomes = Counter(line["outcome"] for line in lines)
+    assert outcomes["failed"] == 3
+    assert {name: number for name, number in last["totals"].items() if number} == {"photos": COUNT, **outcomes}
+    assert (last["exit_code"], process.returncode) == (1, 1)
+    # So has the terminal, and what a trial says is not in the log.
+    named = [line.split(": ")[1] for line in said if str(photos) in line and "the run died" not in line]
+    assert named == [str(photos / line["path"]) for line in lines]
+    logged = [line.partition(" ")[2] for line in (tmp_path / "log").read_text().splitlines()]
+    assert logged[-len(said) :] == said
+    assert len(logged) == len(said) + COUNT + 1
 
 
 def test_a_photo_that_takes_too_long_fails_and_its_neighbour_does_not(
