@@ -194,7 +194,7 @@ def batch(
     try:
         with (
             libraries_muted(),
-            # Ray prints to stdout, where a batch prints nothing.
+            # Ray prints to stdout, where a batch prints its report alone.
             redirect_stdout(io.StringIO()) if engine == RAY else nullcontext(),
             progress(count, is_in_the_way=report.is_on_terminal) as bar,
             held_back() as interrupt,
