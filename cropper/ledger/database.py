@@ -125,10 +125,11 @@ def connect(path: Path | None) -> sqlite3.Connection:
         OutputError: if it is damaged, or a newer cropper made it.
     """
     with as_system_errors(path):
-        uri = "" if path is None else f"{path.absolute().as_uri()}{'' if _can_lock(path) else '?nolock=1'}"
+        can_sync = path is not None and _can_sync(path)  # makes the file if it is not there
+        uri = "" if path is None else uri_of(path)
         connection = sqlite3.connect(uri, timeout=_PATIENCE, isolation_level=None, uri=path is not None)
         try:
-            if path is None or not _can_sync(path):
+            if not can_sync:
                 connection.execute("PRAGMA synchronous = OFF")
             ((version,),) = connection.execute("PRAGMA user_version")
             if version > _VERSION:
@@ -141,10 +142,16 @@ def connect(path: Path | None) -> sqlite3.Connection:
         return connection
 
 
-def _can_lock(path: Path) -> bool:
-    """Whether SQLite can lock the file: not on some network file systems, where our own lock has to do."""
-    with path.open("ab") as file:
-        return can_lock(file.fileno())
+def uri_of(path: Path) -> str:
+    """Return the URI by which SQLite opens a state that is there, whatever file system it is on. It has a ``?`` in it.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    with path.open("rb") as file:
+        # Not on some network file systems, where our own lock has to do.
+        is_lockable = can_lock(file.fileno())
+    return f"{path.absolute().as_uri()}?nolock={int(not is_lockable)}"
 
 
 def _can_sync(path: Path) -> bool:

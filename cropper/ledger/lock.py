@@ -101,10 +101,10 @@ def release(lock: Lock, tidy: bool, remove: bool = False) -> None:
 
 
 def can_lock(descriptor: int) -> bool:
-    """Whether other programs' locks, those of POSIX, work on an open file: not on some network file systems."""
+    """Whether other programs' locks, those of POSIX, work on a file that is open to be read: not on some network file systems."""
     if sys.platform != "win32":
         try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             fcntl.lockf(descriptor, fcntl.LOCK_UN)
         except OSError as error:
             return error.errno not in _NO_LOCKS

@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 
 from cropper.errors import OutputError, UsageError
 from cropper.ledger import lock
-from cropper.ledger.database import SHARDS_FOLDER, STATE_NAME, Files, as_system_errors, connect, decoded, files_of
+from cropper.ledger.database import SHARDS_FOLDER, STATE_NAME, Files, as_system_errors, connect, decoded, files_of, uri_of
 from cropper.ledger.migration import has_old_rows, migrate
 from cropper.ledger.state import rows_of
 from cropper.ledger.table import write_table
@@ -143,7 +143,7 @@ def _merge(shards: list[Files], to: Path, table: Path) -> None:
         connection.executescript("BEGIN; DELETE FROM photo; DELETE FROM decision; DELETE FROM given;")
         for shard in shards:
             connection.execute("COMMIT")
-            connection.execute("ATTACH ? AS other", (os.fspath(shard.database),))
+            connection.execute("ATTACH ? AS other", (uri_of(shard.database),))
             connection.executescript(f"BEGIN; {_copying()} COMMIT; DETACH other; BEGIN;")
         connection.execute("COMMIT")
         write_table(rows_of(connection), table)
@@ -240,5 +240,5 @@ def _take_over(main: Files, files: Files, shard: Shard) -> None:
         return
     with as_system_errors(files.database), closing(connect(files.database)) as connection:
         connection.create_function("holds", 1, lambda path: shard.holds(decoded(path)), deterministic=True)
-        connection.execute("ATTACH ? AS other", (os.fspath(main.database),))
+        connection.execute("ATTACH ? AS other", (uri_of(main.database),))
         connection.executescript(f"BEGIN; {_copying('holds(p.path)', 'holds(o.photo)')} COMMIT; DETACH other;")

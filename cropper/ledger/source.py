@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from cropper.errors import UsageError
-from cropper.ledger.database import decoded, files_of
+from cropper.ledger.database import decoded, files_of, uri_of
 from cropper.storage.access import place
 from cropper.storage.places import Place
 
@@ -21,8 +21,8 @@ def source_of(out: Path) -> Place | None:
     files = files_of(out)
     # Only to read, so that this neither disturbs a run nor leaves anything behind.
     with (
-        suppress(sqlite3.DatabaseError),
-        closing(sqlite3.connect(f"{files.database.absolute().as_uri()}?mode=ro", uri=True)) as connection,
+        suppress(sqlite3.DatabaseError, OSError),
+        closing(sqlite3.connect(f"{uri_of(files.database)}&mode=ro", uri=True)) as connection,
     ):
         found = connection.execute("SELECT source FROM run ORDER BY id DESC LIMIT 1").fetchone()
         if found is not None:
