@@ -12,7 +12,7 @@ from cropper.errors import OutputError, reading
 from cropper.storage import thumbnails
 from cropper.storage.opening import open_below, open_file
 from cropper.storage.photo_file import read_opened
-from cropper.storage.places import Folder, Found, Place, Trace, Version, Whose, is_inside
+from cropper.storage.places import Folder, Found, Place, Trace, Version, Whose, in_64_bits, is_inside
 from cropper.storage.walk import walk
 
 
@@ -70,9 +70,9 @@ class LocalPlace:
             raise OutputError("no file can have a null character in its name", path=self / output, remedy="rename the photo")
         thumbnails.check_stays_in(self.path, output)
 
-    def find(self, output: str, trace: Trace) -> Found:
-        """Say what lies at an output: looks at the file, and reads it if its time is another."""
-        return thumbnails.find(self.path / output, trace)
+    def find(self, output: str, trace: Trace, closely: bool = False) -> Found:
+        """Say what lies at an output: looks at the file, and reads it if its time is another, or ``closely``."""
+        return thumbnails.find(self.path / output, trace, closely)
 
     def is_taken(self, output: str) -> bool:
         """Whether something lies at an output, be it a link that leads nowhere."""
@@ -81,7 +81,7 @@ class LocalPlace:
     def modified_ns(self, output: str) -> int:
         """When an output was last modified, in nanoseconds since 1970; 0 if nothing is there."""
         try:
-            return os.lstat(self.path / output).st_mtime_ns
+            return in_64_bits(os.lstat(self.path / output).st_mtime_ns)
         except OSError:
             return 0
 
@@ -122,5 +122,5 @@ def _names(path: Path, root: Path) -> tuple[str, ...]:
 
 def _version(status: os.stat_result) -> Version:
     # On Windows it is the time when the file was made.
-    changed_ns = status.st_ctime_ns if os.name != "nt" else None
-    return Version(status.st_size, status.st_mtime_ns, changed_ns=changed_ns)
+    changed_ns = in_64_bits(status.st_ctime_ns) if os.name != "nt" else None
+    return Version(status.st_size, in_64_bits(status.st_mtime_ns), changed_ns=changed_ns)

@@ -86,12 +86,13 @@ class Place(Protocol):
             OutputError: if one does.
         """
 
-    def find(self, output: str, trace: Trace) -> Found:
+    def find(self, output: str, trace: Trace, closely: bool = False) -> Found:
         """Say what lies at an output in this folder. A bucket is believed: to look costs a request.
 
         Args:
             output: relative to this folder.
             trace: the file as cropper wrote it.
+            closely: whether to read the file, as after a power failure.
         """
 
     def is_taken(self, output: str) -> bool:
@@ -181,17 +182,38 @@ class Version:
     def is_still(self, now: Version) -> bool:
         """Whether the file is still the one that this version is of: all that is known of both agrees, and something is.
 
-        The text of a storage counts alone: the time of an object is that of its upload.
+        The text of a storage counts alone: the time of an object is that of its upload. Times agree too if the later look shows
+        less of them, as once a disk is mounted again whose file system keeps them less exactly than the system's memory.
         """
         if self.version and now.version:
             return self.version == now.version
-        pairs = (
-            (self.size, now.size),
-            (self.modified_ns, now.modified_ns),
-            (self.changed_ns, now.changed_ns),
-        )
-        known = [before == after for before, after in pairs if before is not None and after is not None]
+        known = [self.size == now.size] if None not in (self.size, now.size) else []
+        if self.modified_ns is not None and now.modified_ns is not None:
+            known.append(_is_same_time(self.modified_ns, now.modified_ns))
+        if self.changed_ns is not None and now.changed_ns is not None:
+            # A true one does not go back to the other: this file system keeps none, as FAT.
+            is_none = now.changed_ns == now.modified_ns and now.changed_ns <= self.changed_ns
+            known.append(is_none or _is_same_time(self.changed_ns, now.changed_ns))
         return bool(known) and all(known)
+
+
+# What file systems cut times to, in nanoseconds: FAT; ext3; UDF; NTFS.
+_STEPS = (2_000_000_000, 1_000_000_000, 1_000, 100)
+# The last second that file systems with 32 bits for it have, in 2038.
+_LAST_SECOND = (1 << 31) - 1
+
+
+def _is_same_time(before: int, now: int) -> bool:
+    """Whether a time is the one that it was, or what a file system keeps of that."""
+    if before == now:
+        return True
+    second = now // 1_000_000_000
+    return any(now == before - before % step for step in _STEPS) or (second == _LAST_SECOND and now < before)
+
+
+def in_64_bits(time: int) -> int:
+    """Return a time in nanoseconds as the state can hold it. Times that do not fit, before 1677 or after 2262, become others."""
+    return (time + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 UNKNOWN = Version()

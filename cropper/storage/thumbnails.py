@@ -14,7 +14,10 @@ from pathlib import Path
 from cropper.errors import OutputError, remedy_for
 from cropper.storage.atomic import replacing
 from cropper.storage.naming import TEMPORARY_NAME
-from cropper.storage.places import Found, Trace, Whose, digest_of, is_inside
+from cropper.storage.places import Found, Trace, Whose, digest_of, in_64_bits, is_inside
+
+# Bytes at the end of a file that are zero in no thumbnail.
+_ZEROS = 64
 
 
 def remove_temporaries(out: Path, state_folder: str, shard: str = "") -> None:
@@ -69,7 +72,7 @@ def write(path: Path, data: bytes, temporary_name: str, whose: Whose) -> Trace:
             temporary.unlink(missing_ok=True)  # a leftover, or a link to another file
             with temporary.open("xb") as file:
                 file.write(data)
-        return Trace(len(data), os.lstat(path).st_mtime_ns, digest)
+        return Trace(len(data), in_64_bits(os.lstat(path).st_mtime_ns), digest)
     except OSError as error:
         raise OutputError(f"the thumbnail cannot be written ({error.strerror})", path=path, remedy=remedy_for(error)) from error
 
@@ -89,10 +92,16 @@ def _taken(path: Path, whose: Whose) -> OutputError:
     return OutputError(what, path=path, remedy=remedy)
 
 
-def find(path: Path, trace: Trace) -> Found:
+def find(path: Path, trace: Trace, closely: bool = False) -> Found:
     """Say what lies at a path where cropper wrote a file with this trace.
 
     An empty file counts as lost: a power failure leaves one if the system had not written the data yet.
+
+    Args:
+        path: the file.
+        trace: the file as cropper wrote it.
+        closely: whether to read it in any case. Then a file with the size and time of ours and other bytes counts as lost, and so
+            does one that ends in zeros: a power failure can leave either.
     """
     try:
         status = os.lstat(path)
@@ -100,12 +109,23 @@ def find(path: Path, trace: Trace) -> Found:
         return Found.LOST
     if trace.size is None or not status.st_size:
         return Found.LOST
-    if (status.st_size, status.st_mtime_ns) == (trace.size, trace.modified_ns):
+    is_as_it_was = (status.st_size, in_64_bits(status.st_mtime_ns)) == (trace.size, trace.modified_ns)
+    if is_as_it_was and not closely:
         return Found.SAME
     now = trace_now(path)
     if now is not None and now.digest == trace.digest:
-        return Found.MOVED
+        return Found.SAME if is_as_it_was else Found.MOVED
+    if closely and (is_as_it_was or _ends_in_zeros(path)):
+        return Found.LOST
     return Found.LOST if now is not None and trace.earlier and now.digest == trace.earlier else Found.ALTERED
+
+
+def _ends_in_zeros(path: Path) -> bool:
+    """Whether a file ends as no format does: in a part that nobody has written."""
+    try:
+        return path.read_bytes().endswith(bytes(_ZEROS))
+    except OSError:
+        return False
 
 
 def trace_now(path: Path) -> Trace | None:
@@ -114,7 +134,7 @@ def trace_now(path: Path) -> Trace | None:
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):
             return None
-        return Trace(status.st_size, status.st_mtime_ns, digest_of(path.read_bytes()))
+        return Trace(status.st_size, in_64_bits(status.st_mtime_ns), digest_of(path.read_bytes()))
     except OSError:
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 
 from cropper import OutputError, PhotoError, UsageError
 from cropper.image_formats import PHOTO_EXTENSIONS
+from cropper.storage import thumbnails
 from cropper.storage.access import bucket_place, place
-from cropper.storage.places import Found, Place, Trace, Whose, file_below, respelt
+from cropper.storage.places import Found, Place, Trace, Version, Whose, file_below, in_64_bits, respelt
 
 fsspec = pytest.importorskip("fsspec")
 PHOTO = b"\xff\xd8\xff and 16 more bytes"
@@ -211,3 +213,54 @@ def test_only_a_place_in_a_bucket_is_one(tmp_path: Path) -> None:
 
 def test_a_path_that_looks_like_a_url_stays_a_path() -> None:
     assert place(Path("s3://bucket")).local_path == Path("s3://bucket")
+
+
+SECOND = 1_000_000_000
+WROTE, COPIED = 1_700_000_001_234_567_891, 1_710_000_003_987_654_321
+
+
+@pytest.mark.parametrize("step", [2 * SECOND, SECOND, 1000, 100], ids=["FAT", "ext3", "UDF", "NTFS"])
+def test_a_version_is_the_same_once_its_file_system_shows_less_of_its_times(step: int) -> None:
+    before = Version(5, WROTE, "", COPIED)
+    wrote, copied = WROTE - WROTE % step, COPIED - COPIED % step
+    assert before.is_still(Version(5, wrote, "", copied))
+    assert before.is_still(Version(5, wrote, "", wrote))  # keeps no time of change, and shows the other
+    assert not before.is_still(Version(6, wrote, "", copied))
+    assert not before.is_still(Version(5, wrote - 2 * SECOND, "", copied))
+    assert not before.is_still(Version(5, wrote + 2 * SECOND, "", copied))
+    assert not Version(5, wrote, "", copied).is_still(before)  # never shows more
+
+
+def test_a_version_is_the_same_once_its_time_is_cut_to_2038() -> None:
+    last = ((1 << 31) - 1) * SECOND
+    assert Version(5, last + 9 * SECOND, "", COPIED).is_still(Version(5, last, "", COPIED))
+    assert not Version(5, last - 9 * SECOND, "", COPIED).is_still(Version(5, last, "", COPIED))
+
+
+def test_a_file_put_back_with_its_old_time_is_another() -> None:
+    before = Version(5, WROTE, "", WROTE)
+    assert not before.is_still(Version(5, WROTE, "", COPIED))
+    assert not before.is_still(Version(5, WROTE - WROTE % SECOND, "", COPIED))
+
+
+def test_times_of_any_year_fit_into_64_bits() -> None:
+    for time in (0, -1, WROTE, (1 << 63) - 1, -(1 << 63)):
+        assert in_64_bits(time) == time
+    times = [10**20, 10**20 + 1, -(10**20), 1 << 63]
+    found = [*map(in_64_bits, times)]
+    assert all(-(1 << 63) <= time < 1 << 63 for time in found)
+    assert len({*found}) == len(times)
+
+
+def test_files_of_any_year_have_times_that_the_state_can_hold(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As on tmpfs or btrfs: 10 ** 20 nanoseconds are the year 5138."""
+    (tmp_path / "a.jpg").write_bytes(b"small")
+    status, folder = os.stat(tmp_path / "a.jpg"), place(tmp_path)
+    late = os.stat_result([*status[:10]], {"st_mtime_ns": 10**20, "st_ctime_ns": 10**20})
+    for name in ("stat", "lstat", "fstat"):
+        monkeypatch.setattr(os, name, lambda *arguments, **options: late)
+    trace = thumbnails.trace_now(tmp_path / "a.jpg")
+    version = (folder / "a.jpg").version_now()
+    assert trace is not None
+    assert folder.find("a.jpg", trace) is Found.SAME
+    assert {folder.modified_ns("a.jpg"), trace.modified_ns, version.modified_ns, version.changed_ns} == {in_64_bits(10**20)}
