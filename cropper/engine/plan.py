@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import count, zip_longest
+from itertools import count, islice, zip_longest
 
 from cropper.choosing.decide import BY_HAND
 from cropper.choosing.focus import place_of
@@ -21,6 +21,9 @@ from cropper.process.supervisor import took_too_long
 from cropper.settings import Settings, Target
 from cropper.storage.naming import folder_in_out, folders_of, names_of, names_one_by_one, paths_of, temporary_name
 from cropper.storage.places import Found, Place, Version, Whose, join, order
+
+# Photos that are planned at once.
+_AHEAD = 32
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,18 @@ class Plan:
 def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
     """Walk IN, and yield each photo as a job, or as finished if it needs no work; also folders with something to report.
 
+    The names of a job's outputs are on the disk by then. They go there for many jobs at once: each time takes the disk a while.
+
     Raises:
         CropperError: if IN cannot be listed, or a folder in it for a reason that would meet every folder.
     """
+    photos = _walked(plan, session)
+    while ahead := [*islice(photos, _AHEAD)]:
+        session.state.sync_begun()
+        yield from ahead
+
+
+def _walked(plan: Plan, session: Session) -> Iterator[Job | Finished]:
     numbers = count()
     renamed: dict[str, str] = {}  # folders with another name in OUT
     for folder in plan.source.walk(PHOTO_EXTENSIONS, leave_out=plan.out):

@@ -15,6 +15,7 @@ from cropper.ledger.database import Files
 from cropper.ledger.source import OLD_SOURCE
 from cropper.ledger.state import Change, State
 from cropper.ledger.table import FAILED, Row, read_versioned
+from cropper.storage.atomic import sync_folder
 from cropper.storage.places import UNKNOWN, Place, Trace, Version
 
 # A thumbnail's time was its photo's plus this.
@@ -59,6 +60,7 @@ def migrate(files: Files, out: Place, table: Path) -> None:
     finally:
         state.close()
     os.replace(new.database, files.database)
+    sync_folder(folder)  # a power failure must not take the old files and leave the new one its old name
     for name in OLD_FILES:
         (folder / name).unlink(missing_ok=True)
     new.folder.rmdir()

@@ -2,8 +2,8 @@
 decided, what a person gave by hand, and runs.
 
 One run writes it, under the lock of OUT. Changes are committed about once a second: a run that is killed loses at most that much
-of its work, and no truth. Before a thumbnail is written its name goes to a small file beside the state, ``begun``, which a kill
-leaves. So the next run knows that the file is ours.
+of its work, and no truth. Before a thumbnail is written its name goes to a small file beside the state (``begun``), which a kill
+leaves. So the next run knows that the file is ours, and looks closely at what a power failure left of it.
 
 Photos are asked for in the order of the walk, and read page by page in that order, so memory does not grow with their number.
 Paths are bytes there, because a name may hold bytes that are not UTF-8.
@@ -11,22 +11,20 @@ Paths are bytes there, because a name may hold bytes that are not UTF-8.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from cropper.ledger.begun import Begun, names_in
 from cropper.ledger.database import Files, connect, decoded, encoded, key_of, key_of_folder
 from cropper.ledger.focus_file import Gifts
 from cropper.ledger.table import FAILED, HEADER, SHARES, SKIPPED, WHOLE_NUMBERS, Row
+from cropper.storage.atomic import sync_folder
 from cropper.storage.places import UNKNOWN, Found, Place, Trace, Version, Whose
 
 # Photos in a page, and seconds between two commits.
 PAGE, COMMIT = 1000, 1.0
-# Bytes of ``begun`` beyond which what is finished is dropped from it.
-_MOST_BEGUN = 1 << 20
 
 # Runs that are kept: one a minute for a day.
 _MOST_RUNS = 1440
@@ -52,6 +50,7 @@ _DECIDE = f"INSERT INTO decision (photo, number, {', '.join(_COLUMNS)}) VALUES (
 _STALE = f"""SELECT path, photo, bytes, modified_ns, digest, earlier FROM output WHERE stale AND path > ?
     ORDER BY path LIMIT {PAGE}"""
 _FAILED = "SELECT 1 FROM decision WHERE photo = ? AND status = ?"
+_UNWRITTEN = "UPDATE output SET bytes = NULL WHERE path = ?"
 _WRITE = """INSERT INTO output VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (path) DO UPDATE SET photo = excluded.photo,
     bytes = excluded.bytes, modified_ns = excluded.modified_ns, digest = excluded.digest, stale = 0,
     earlier = CASE WHEN digest IS excluded.digest THEN earlier ELSE digest END"""
@@ -111,8 +110,7 @@ class State:
         self.connection = connect(files.database)
         self.gifts = Gifts(self.connection)
         self.run = self.setting = self.found = 0
-        self._begun: dict[str, tuple[str, ...]] = {}  # photo -> its outputs
-        self._begun_file: int | None = None
+        self._begun: Begun | None = None
 
     # The run -------------------------------------------------------------------------------------------------------------------
 
@@ -135,9 +133,12 @@ class State:
             execute("DELETE FROM run WHERE id <= ?", (self.run - _MOST_RUNS,))
         # On the disk, if there are many.
         execute("CREATE TEMP TABLE gone (photo BLOB PRIMARY KEY) WITHOUT ROWID")
-        self._adopt(_names_in(self.files.begun))
+        unrecorded, recorded = names_in(self.files.begun)
+        self._adopt(unrecorded)
+        self._look_closely(recorded)
         self.commit()
-        self._begun_file = os.open(self.files.begun, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+        self._begun = Begun(self.files.begun, self.files.out if not self.out.is_remote else None)
+        self._sync_folders()
         self._photos = self._read()
         self._next = next(self._photos, None)
 
@@ -181,19 +182,28 @@ class State:
         """
         if not self.connection.in_transaction:  # an error has taken it back
             self.connection.execute("BEGIN")
-        self._adopt(output for outputs in self._begun.values() for output in outputs)
+        if self._begun is not None:
+            self._adopt(self._begun.outputs())
         self.connection.execute("UPDATE run SET ended = ? WHERE id = ?", (time.time(), self.run))
         self.connection.execute("COMMIT")
         self.close()
-        if not leave_begun:
-            self.files.begun.unlink(missing_ok=True)
+        if self._begun is not None and not leave_begun:
+            self._begun.end()
 
     def close(self) -> None:
         """Close the files. What was not committed is lost, as by a kill."""
         self.connection.close()
-        if self._begun_file is not None:
-            os.close(self._begun_file)
-            self._begun_file = None
+        if self._begun is not None:
+            self._begun.close()
+
+    def _sync_folders(self) -> None:
+        """Write the names of the state's folders to the disk: a power failure that keeps thumbnails must not lose their state."""
+        folder = self.files.folder
+        sync_folder(folder)
+        while folder != self.files.out:
+            folder = folder.parent
+            sync_folder(folder)
+        sync_folder(folder.absolute().parent)
 
     # Photos --------------------------------------------------------------------------------------------------------------------
 
@@ -262,10 +272,11 @@ class State:
         for output, trace in change.written:
             outside = trace.size, trace.modified_ns, trace.digest, trace.earlier or None
             execute(_WRITE, (encoded(output), photo, *outside))
-        self._begun.pop(change.path, None)
+        assert self._begun is not None
+        self._begun.photos.pop(change.path, None)
         if time.monotonic() - self._committed > COMMIT:
             self.commit()
-            self._shorten_begun()
+            self._begun.mark()
 
     def _forget_decisions(self, which: str, values: tuple[bytes, ...] = ()) -> None:
         """Forget the decisions of some photos; their outputs stay ours, and have no photo."""
@@ -280,7 +291,8 @@ class State:
 
     def seen_again(self, path: str, version: Version) -> None:
         """Keep the version of a photo that is as it was, as far as its content tells."""
-        self._begun.pop(path, None)
+        if self._begun is not None:
+            self._begun.photos.pop(path, None)
         update = "UPDATE photo SET size = ?, modified_ns = ?, changed_ns = ?, version = ? WHERE key = ?"
         values = version.size, version.modified_ns, version.changed_ns, version.version or None
         self.connection.execute(update, (*values, key_of(path)))
@@ -312,10 +324,14 @@ class State:
         return Whose.ALTERED if self.out.find(output, trace) is Found.ALTERED else Whose.OURS
 
     def begin_photo(self, path: str, outputs: Iterable[str]) -> None:
-        """Note that outputs, which are ours, are about to be written."""
-        # A key of a bucket may have a null character, and no file can.
-        self._begun[path] = tuple(output for output in outputs if "\0" not in output)
-        self._note(self._begun[path])
+        """Note that outputs, which are ours, are about to be written. They may be after ``sync_begun``."""
+        assert self._begun is not None
+        self._begun.note(path, outputs)
+
+    def sync_begun(self) -> None:
+        """Write to the disk which photos are begun."""
+        assert self._begun is not None
+        self._begun.sync()
 
     def touch(self, output: str, modified_ns: int) -> None:
         """Keep another time of an output with the same bytes."""
@@ -349,24 +365,15 @@ class State:
             trace = self._trace(output)
             if trace is None and self.out.is_taken(output):
                 self.connection.execute("INSERT INTO output VALUES (?, x'', NULL, NULL, NULL, NULL, 1)", (encoded(output),))
-            elif trace is not None and self.out.find(output, trace) is Found.ALTERED:
-                self.connection.execute("UPDATE output SET bytes = NULL WHERE path = ?", (encoded(output),))
+            elif trace is not None and self.out.find(output, trace, closely=True) in (Found.ALTERED, Found.LOST):
+                self.connection.execute(_UNWRITTEN, (encoded(output),))
 
-    def _note(self, outputs: Iterable[str]) -> None:
-        assert self._begun_file is not None
-        os.write(self._begun_file, b"".join(encoded(output) + b"\0" for output in outputs))
-
-    def _shorten_begun(self) -> None:
-        """Drop what is recorded from the file of begun outputs, once it is long. At no time is a name missing that counts."""
-        assert self._begun_file is not None
-        if os.fstat(self._begun_file).st_size < _MOST_BEGUN:
-            return
-        new = self.files.begun.with_name("begun.new")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
-        old, self._begun_file = self._begun_file, descriptor
-        self._note(output for outputs in self._begun.values() for output in outputs)
-        os.replace(new, self.files.begun)
-        os.close(old)
+    def _look_closely(self, recorded: Iterable[str]) -> None:
+        """Let those outputs be made again that a power failure damaged after they were recorded. What a person changed stays."""
+        for output in recorded:
+            trace = self._trace(output)
+            if trace is not None and self.out.find(output, trace, closely=True) is Found.LOST:
+                self.connection.execute(_UNWRITTEN, (encoded(output),))
 
     # The report ----------------------------------------------------------------------------------------------------------------
 
@@ -383,12 +390,3 @@ def rows_of(connection: sqlite3.Connection) -> Iterator[list[str]]:
 
 def _texts(values: Iterable[str | bytes]) -> list[str]:
     return [decoded(value) if isinstance(value, bytes) else value for value in values]
-
-
-def _names_in(begun: Path) -> list[str]:
-    """Return the names in a file of begun outputs; without the last one if it is torn."""
-    try:
-        *whole, _ = begun.read_bytes().split(b"\0")
-    except OSError:
-        return []
-    return [decoded(name) for name in whole]

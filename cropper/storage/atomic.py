@@ -48,6 +48,21 @@ def synced(descriptor: int) -> bool:
     return True
 
 
+def sync_all(folder: Path) -> None:
+    """Write all files of a folder's file system to the disk, on systems that can."""
+    import ctypes  # takes a while to load
+
+    sync = getattr(ctypes.CDLL(None), "syncfs", None) if os.name == "posix" else None
+    if sync is None:
+        return
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def sync_folder(folder: Path) -> None:
     """Write the names in a folder to the disk, on systems that can."""
     with suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from cropper import OutputError, UsageError
 from cropper.geometry import Box
-from cropper.ledger import database, state
+from cropper.ledger import begun, database, state
 from cropper.ledger.database import Files, connect, decoded, encoded, files_of, key_of, key_of_folder
 from cropper.ledger.session import open_session
 from cropper.ledger.source import source_of
@@ -186,6 +187,30 @@ def test_a_killed_run_leaves_word_of_the_thumbnails_it_had_begun(tmp_path: Path)
         assert session.state.whose("o") is Whose.UNKNOWN
 
 
+def test_after_a_kill_what_a_person_changed_since_stays_and_what_lost_its_bytes_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "COMMIT", 0.0)
+
+    def record(state: State) -> None:
+        for path in "abcdef":
+            state.begin_photo(path, [path])
+            state.record(made(tmp_path, path, 100 * path.encode()))
+
+    killed(tmp_path, record)
+    (tmp_path / "a").write_bytes(b"retouched")
+    for name, left in (("b", bytes(100)), ("c", b""), ("d", b"d" + bytes(70))):
+        (tmp_path / name).write_bytes(left)
+    now = (tmp_path / "f").stat()
+    (tmp_path / "f").write_bytes(b"nobody" + 94 * b" ")  # a block that was in use before, under the name, size and time of ours
+    os.utime(tmp_path / "f", ns=(now.st_atime_ns, now.st_mtime_ns))
+    with open_session(place(tmp_path), IN, "same") as session:
+        known = {name: session.state.of(name) for name in "abcdef"}
+        sizes = {name: one.change.written[0][1].size for name, one in known.items() if one is not None}
+        assert sizes == {"a": 100, "b": None, "c": None, "d": None, "e": 100, "f": None}
+        assert [session.state.whose(name) for name in "abcdef"] == [Whose.ALTERED] + [Whose.OURS] * 5
+
+
 def test_a_killed_run_loses_what_was_not_committed_and_nothing_else(tmp_path: Path) -> None:
     finish(tmp_path, made(tmp_path, "a"))
 
@@ -202,7 +227,7 @@ def test_a_killed_run_loses_what_was_not_committed_and_nothing_else(tmp_path: Pa
 
 
 def test_the_file_of_begun_thumbnails_stays_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "_MOST_BEGUN", 100)
+    monkeypatch.setattr(begun, "_MOST", 100)
     monkeypatch.setattr(state, "COMMIT", 0.0)
     with open_session(place(tmp_path), IN, "same") as session:
         session.state.begin_photo("stays", ["stays.jpg"])
