@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cropper.errors import OutputError
+from cropper.storage.atomic import synced
 
 if sys.platform == "win32":
     import msvcrt
@@ -70,6 +71,7 @@ def take(path: Path, out: os.PathLike[str] | None = None) -> Lock:
                 was_left = os.fstat(file.fileno()).st_size > 0
                 file.truncate(0)
                 file.write(b"%d\n" % os.getpid())
+                synced(file.fileno())  # a power failure must leave it too
                 return Lock(path, file, was_left)
         except BaseException:
             file.close()

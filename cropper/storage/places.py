@@ -191,9 +191,8 @@ class Version:
         if self.modified_ns is not None and now.modified_ns is not None:
             known.append(_is_same_time(self.modified_ns, now.modified_ns))
         if self.changed_ns is not None and now.changed_ns is not None:
-            # A true one does not go back to the other: this file system keeps none, as FAT.
-            is_none = now.changed_ns == now.modified_ns and now.changed_ns <= self.changed_ns
-            known.append(is_none or _is_same_time(self.changed_ns, now.changed_ns))
+            # The other time again is that of a file system which keeps none, as FAT. A true one is later than what it was.
+            known.append(now.changed_ns == now.modified_ns or _is_same_time(self.changed_ns, now.changed_ns))
         return bool(known) and all(known)
 
 
