@@ -19,7 +19,6 @@ from cropper.ledger.lock import can_lock
 from cropper.ledger.table import TABLE_NAME
 from cropper.storage.atomic import synced
 from cropper.storage.naming import STATE_FOLDER
-from cropper.storage.places import order
 
 # In the state folder: holds a folder for each shard.
 SHARDS_FOLDER = "shards"
@@ -215,7 +214,8 @@ def decoded(data: bytes) -> str:
 
 def key_of(path: str) -> bytes:
     """Return the key of a photo: keys sort as ``places.order`` does."""
-    return b"".join(b"\2" + encoded(name) + b"\0" if is_folder else b"\1" + encoded(name) for is_folder, name in order(path))
+    *folders, name = encoded(path).split(b"/")
+    return b"".join([b"\2" + folder + b"\0" for folder in folders]) + b"\1" + name
 
 
 def key_of_folder(path: str) -> bytes:

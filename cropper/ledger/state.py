@@ -15,6 +15,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from cropper.ledger.begun import Begun, names_in
 from cropper.ledger.database import Files, connect, decoded, encoded, key_of, key_of_folder
@@ -31,6 +32,7 @@ _MOST_RUNS = 1440
 
 _COLUMNS = HEADER[1:]  # of a decision; the path is the photo's
 _NAMES = ("output", "message")  # may hold any name, so they are bytes there
+_PLACES = tuple(map(_COLUMNS.index, _NAMES))
 
 
 def _as_text(column: str) -> str:
@@ -384,9 +386,13 @@ class State:
 
 def rows_of(connection: sqlite3.Connection) -> Iterator[list[str]]:
     """Yield the rows of the table of a state, in the order of the walk."""
-    for values in connection.execute(_TABLE):
-        yield _texts(values)
+    for path, *values in connection.execute(_TABLE):
+        yield [decoded(path), *_texts(values)]
 
 
-def _texts(values: Iterable[str | bytes]) -> list[str]:
-    return [decoded(value) if isinstance(value, bytes) else value for value in values]
+def _texts(values: list[Any]) -> list[str]:
+    """Turn the names among the values of a decision into texts, in place."""
+    for place in _PLACES:
+        if values[place]:
+            values[place] = decoded(values[place])
+    return values

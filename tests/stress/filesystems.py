@@ -98,7 +98,7 @@ def mounted(folder: Path, odd: dict[str, Any], *extra: str) -> Iterator[Path]:
     disk, at = folder / "disk", folder / "mount"
     disk.mkdir(exist_ok=True)
     at.mkdir(exist_ok=True)
-    command = [sys.executable, HERE / "odd_file_system.py", disk, at, json.dumps(odd), *extra]
+    command: list[str | Path] = [sys.executable, HERE / "odd_file_system.py", disk, at, json.dumps(odd), *extra]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
     try:

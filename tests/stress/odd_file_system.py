@@ -17,17 +17,19 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import importlib
 import json
 import os
 import random
 import shutil
 import stat
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mfusepy
+FUSE: Any = importlib.import_module("mfusepy")  # some have it, and its types, and some do not
 
 VARIANTS = ("data", "zeros", "names", "both", "mixed")
 # Whoever asks for a file of this name syncs everything, as syncfs does, of which FUSE does not hear.
@@ -153,7 +155,7 @@ class Disk:
         write(self.number(os.stat(self.root).st_ino), to)
 
 
-class OddFileSystem(mfusepy.Operations):  # type: ignore[misc]
+class OddFileSystem(FUSE.Operations):  # type: ignore[misc]
     """Passes on to a folder. One request at a time."""
 
     use_ns = True
@@ -168,7 +170,7 @@ class OddFileSystem(mfusepy.Operations):  # type: ignore[misc]
 
     def real(self, path: str) -> str:
         if self.is_dead:
-            raise mfusepy.FuseOSError(errno.EIO)
+            raise FUSE.FuseOSError(errno.EIO)
         if not self.odd.case:
             return self.root + path
         found = self.root
@@ -179,7 +181,7 @@ class OddFileSystem(mfusepy.Operations):  # type: ignore[misc]
 
     def refuse(self, number: str) -> None:
         if number:
-            raise mfusepy.FuseOSError(getattr(errno, number))
+            raise FUSE.FuseOSError(getattr(errno, number))
 
     def change(self) -> None:
         self.changes += 1
@@ -187,9 +189,9 @@ class OddFileSystem(mfusepy.Operations):  # type: ignore[misc]
             for variant in VARIANTS:
                 self.disk.lose(Path(self.odd.lost) / variant, variant, random.Random(self.odd.seed))
             self.is_dead = True
-            raise mfusepy.FuseOSError(errno.EIO)
+            raise FUSE.FuseOSError(errno.EIO)
 
-    def time(self, time: int, inode: int) -> int:
+    def shown(self, time: int, inode: int) -> int:
         if self.odd.late and inode in self.touched:
             return time
         time -= time % self.odd.step
@@ -203,7 +205,7 @@ class OddFileSystem(mfusepy.Operations):  # type: ignore[misc]
         status = os.fstat(fh) if fh is not None and not self.is_dead else os.lstat(self.real(path))
         names = ("st_mode", "st_nlink", "st_size", "st_uid", "st_gid", "st_ino", "st_blocks")
         found = {name: getattr(status, name) for name in names}
-        found.update({name: self.time(getattr(status, f"{name}_ns"), status.st_ino) for name in TIMES})
+        found.update({name: self.shown(getattr(status, f"{name}_ns"), status.st_ino) for name in TIMES})
         if self.odd.late and self.odd.step > 1_000_000 and status.st_ino not in self.touched:
             found["st_ctime"] = found["st_mtime"]  # as FAT, which keeps none
         return found
@@ -290,7 +292,7 @@ class OddFileSystem(mfusepy.Operations):  # type: ignore[misc]
         real = self.real(path)
         if self.odd.utime != "ignored":
             self.refuse(self.odd.utime)
-            os.utime(real, ns=times)
+            os.utime(real, ns=times or (time.time_ns(),) * 2)
             self.touched.add(os.stat(real).st_ino)
 
     def statfs(self, path: str) -> dict[str, int]:
@@ -321,7 +323,7 @@ def mount(folder: str, at: str, odd: Oddities, **options: Any) -> None:
         os.makedirs(odd.lost)
     # Nothing is remembered on the way here.
     never = {"attr_timeout": 0, "entry_timeout": 0, "negative_timeout": 0, "hard_remove": True}
-    mfusepy.FUSE(made, at, foreground=True, nothreads=True, **never, **options)
+    FUSE.FUSE(made, at, foreground=True, nothreads=True, **never, **options)
 
 
 if __name__ == "__main__":
