@@ -145,6 +145,9 @@ def batch(
             return None
         return sum(holds(join(folder.path, name)) for folder in source.walk(PHOTO_EXTENSIONS, out) for name in folder.photos)
 
+    if shard is not None and upkeep.prune:
+        remedy = "run 'cropper ledger merge OUT --finish' first, and then 'cropper batch IN OUT --prune'"
+        raise UsageError("--prune needs a run without --shard: what one shard gave up another may have", remedy=remedy)
     if address is not None and engine != RAY:
         raise UsageError("--address needs --engine ray", remedy="give both or neither")
     begin: Begin = partial(local_threads, journal=attempt.journal)
@@ -189,7 +192,9 @@ def batch(
 
     def outcomes(stop: Callable[[], bool]) -> Generator[Done, None, None]:
         nonlocal ending
-        ending = yield from run_batch(source, out, settings, jobs, given, stop, shard, begin, resume, upkeep, deadline)
+        ending = yield from run_batch(
+            source, out, settings, jobs, given, stop, shard, begin, resume, upkeep, deadline, found_in is not None
+        )
 
     try:
         with (

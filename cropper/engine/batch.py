@@ -52,6 +52,7 @@ def run_batch(
     resume: Resume = FROM_THE_START,
     upkeep: Upkeep = UPKEEP,
     deadline: float = 0,
+    given_was_found: bool = False,
 ) -> Generator[Done, None, Ending]:
     """Make the thumbnails and the table of a folder, and yield what became of each photo, in the order of the walk.
 
@@ -75,6 +76,7 @@ def run_batch(
         upkeep: what the run may do with what is there.
         deadline: the seconds that the work on one photo may take, which the caller watches; 0 for no limit. A photo that is
             known to exceed it fails at once.
+        given_was_found: whether ``given`` is from a file that every run finds in IN: only what changed in it counts.
 
     Returns:
         what the run found at its end.
@@ -98,7 +100,9 @@ def run_batch(
     goes_on = resume.passed is not None
     with (
         engine(source, out, settings, jobs) as workers,
-        open_session(out, source, _fingerprint(settings), settings.dry_run, shard, upkeep, given, goes_on) as session,
+        open_session(
+            out, source, _fingerprint(settings), settings.dry_run, shard, upkeep, given, given_was_found, goes_on
+        ) as session,
     ):
 
         def record(finished: Finished) -> None:
@@ -130,10 +134,9 @@ def _record(session: Session, finished: Finished) -> None:
     if not done.rows:
         return
     change = Change(done.path, done.rows, finished.seen or UNKNOWN, finished.digest, finished.late, finished.written)
-    if done.dropped:
-        session.state.gifts.drop(done.path)
-    elif done.rows[0].image_width:
-        session.state.gifts.settle(done.path, (int(done.rows[0].image_width), int(done.rows[0].image_height)))
+    image = next(((int(row.image_width), int(row.image_height)) for row in done.rows if row.image_width), None)
+    if image is not None:
+        session.state.gifts.settle(done.path, image)
     session.record(change)
 
 

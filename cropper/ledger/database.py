@@ -63,6 +63,7 @@ CREATE TABLE given (
     run INTEGER NOT NULL,
     PRIMARY KEY (photo, size)
 ) WITHOUT ROWID;
+CREATE TABLE found (photo BLOB NOT NULL, size TEXT NOT NULL, says TEXT, PRIMARY KEY (photo, size)) WITHOUT ROWID;
 """
 # Seconds to wait for somebody who reads the file.
 _PATIENCE = 30.0
@@ -123,6 +124,8 @@ def connect(path: Path | None) -> sqlite3.Connection:
         OSError: if it cannot be opened.
         OutputError: if it is damaged, or a newer cropper made it.
     """
+    if path is not None and path.exists() and not path.is_file():
+        raise OutputError("is not a file, so it cannot hold the state", path=path, remedy="remove it and run again")
     with as_system_errors(path):
         can_sync = path is not None and _can_sync(path)  # makes the file if it is not there
         uri = "" if path is None else uri_of(path)

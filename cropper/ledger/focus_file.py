@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,13 +126,22 @@ class Gifts:
         gifts.add(rows, 0)
         return gifts
 
-    def add(self, rows: Iterable[FocusRow], run: int) -> None:
-        """Add the rows of a focus file, all or none. They win over what is there."""
+    def add(self, rows: Iterable[FocusRow], run: int, are_found: bool = False) -> None:
+        """Add the rows of a focus file, all or none. They win over what is there.
+
+        Args:
+            rows: of the file.
+            run: the number of the run.
+            are_found: whether the file was found in IN, where every run finds it again. Then only what has changed in it since
+                the last run counts: it does not win again over what a person gave later.
+        """
         execute = self._connection.execute
         execute("SAVEPOINT adding")
         try:
             for path, size, given in rows:
                 key = key_of(path)
+                if are_found and not self._is_news(key, size, given):
+                    continue
                 self._are_some = self.changed = True
                 if given is None:
                     execute("DELETE FROM given WHERE photo = ?1 AND (?2 = '' OR size = ?2)", (key, size))
@@ -152,6 +161,15 @@ class Gifts:
         finally:
             execute("RELEASE adding")
 
+    def copied(self) -> Gifts:
+        """Return a copy in a file of its own, which goes with it: for a run that decides nothing for good."""
+        copy = Gifts(connect(None))
+        for table, columns in (("given", 10), ("found", 3)):
+            rows = self._connection.execute(f"SELECT * FROM {table}")
+            copy._connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})", rows)
+        copy._are_some = self._are_some
+        return copy
+
     def of(self, path: str) -> Mapping[str, Given]:
         """Return what is given for a photo, by the labels of sizes."""
         if not self._are_some:
@@ -169,20 +187,26 @@ class Gifts:
         update = "UPDATE given SET image_width = ?, image_height = ? WHERE photo = ? AND image_width IS NULL"
         self._connection.execute(update, (*image, key_of(path)))
 
-    def drop(self, path: str) -> None:
-        """Forget what was given for one photo."""
-        self._connection.execute("DELETE FROM given WHERE photo = ?", (key_of(path),))
+    def _is_news(self, key: bytes, size: str, given: Given | None) -> bool:
+        """Whether a row of a file that was found says something else than in the last run; keeps what it says."""
+        says = repr(given)
+        found = self._connection.execute("SELECT says FROM found WHERE photo = ? AND size = ?", (key, size)).fetchone()
+        self._connection.execute("INSERT OR REPLACE INTO found VALUES (?, ?, ?)", (key, size, says))
+        return found is None or found[0] != says
 
     def drop_all(self) -> None:
         """Forget all that was given."""
         self._connection.execute("DELETE FROM given")
+        self._connection.execute("DELETE FROM found")
         self._are_some, self.changed = False, True
 
-    def strangers(self, run: int) -> tuple[int, str]:
-        """Return how many photos that a run's focus file names are not known, and the first of them."""
-        found = "SELECT COUNT(DISTINCT photo), MIN(path) FROM given WHERE run = ? AND photo NOT IN (SELECT key FROM photo)"
-        ((count, first),) = self._connection.execute(found, (run,))
-        return count, decoded(first) if first is not None else ""
+    def strangers(self, run: int, is_known: Callable[[bytes], bool]) -> tuple[int, str]:
+        """Return how many photos that a run's focus file names are not known, by their keys, and the first of them."""
+        count, first = 0, ""
+        for key, path in self._connection.execute("SELECT DISTINCT photo, path FROM given WHERE run = ? ORDER BY path", (run,)):
+            if not is_known(key):
+                count, first = count + 1, first or decoded(path)
+        return count, first
 
 
 def given_for(gifts: Mapping[str, Given], label: str) -> Given | None:

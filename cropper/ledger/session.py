@@ -109,7 +109,7 @@ class Session:
                     (state.out / output).remove()
                     state.drop_output(output)
                     pruned += 1
-        return Ending(missing, stale, pruned, state.gifts.strangers(state.run))
+        return Ending(missing, stale, pruned, state.gifts.strangers(state.run, state.knows))
 
     @contextmanager
     def _lost_nothing(self) -> Iterator[None]:
@@ -140,6 +140,7 @@ def open_session(
     shard: Shard | None = None,
     upkeep: Upkeep = UPKEEP,
     given: Iterable[FocusRow] = (),
+    given_was_found: bool = False,
     goes_on: bool = False,
 ) -> Iterator[Session]:
     """Open the state of an output folder for one batch, and close it at the end, however that comes.
@@ -151,7 +152,8 @@ def open_session(
         dry: whether the batch decides and makes no thumbnails.
         shard: the shard that the batch does; None for a batch without shards.
         upkeep: what the run may do with what is there.
-        given: what is given by hand; it is remembered.
+        given: what is given by hand; it is remembered, unless the batch is dry.
+        given_was_found: whether that is from a file that was found in IN.
         goes_on: whether this process follows a killed one of the same run.
 
     Raises:
@@ -168,7 +170,7 @@ def open_session(
             try:
                 if upkeep.forget_given:
                     session.state.gifts.drop_all()
-                session.state.gifts.add(given, session.state.run)
+                session.state.gifts.add(given, session.state.run, given_was_found)
                 session.state.commit()
                 _start(session)
                 yield session
@@ -222,7 +224,7 @@ def _open(files: Files, out: Place, source: Place, settings: str, dry: bool, upk
             raise UsageError(f"was made from the photos in {place(earlier)}", path=out, remedy=remedy)
         if dry and state.has_other_outputs(settings):
             raise OutputError("holds thumbnails made with other settings", path=out, remedy="choose another OUT for the dry run")
-        state.begin(source.full_name(), settings, goes_on)
+        state.begin(source.full_name(), settings, goes_on, dry)
     except BaseException:
         state.close()
         raise

@@ -168,7 +168,9 @@ def _copying(photos: str = "1", outputs: str = "1") -> str:
             SELECT d.* FROM other.decision d JOIN other.photo p ON p.key = d.photo WHERE {photos};
         INSERT OR REPLACE INTO main.given
             SELECT photo, size, path, x, y, width, height, image_width, image_height, 0 FROM other.given p WHERE {photos};
-        INSERT OR REPLACE INTO main.output SELECT * FROM other.output o WHERE {outputs};
+        INSERT OR REPLACE INTO main.found SELECT * FROM other.found;
+        INSERT OR REPLACE INTO main.output SELECT * FROM other.output o WHERE {outputs}
+            AND NOT (stale AND path IN (SELECT path FROM main.output WHERE NOT stale));  -- one shard gave it up, another has it
     """
 
 
@@ -238,7 +240,11 @@ def _take_over(main: Files, files: Files, shard: Shard) -> None:
     """Copy a new shard's photos from what a run without shards left."""
     if files.database.exists() or not main.database.exists() or (files.folder / files.table.name).exists():
         return
-    with as_system_errors(files.database), closing(connect(files.database)) as connection:
+    # Until it is whole, it has another name: a full disk or a kill must not leave an empty state.
+    new = files.database.with_name("taking-over.db")
+    new.unlink(missing_ok=True)
+    with as_system_errors(new), closing(connect(new)) as connection:
         connection.create_function("holds", 1, lambda path: shard.holds(decoded(path)), deterministic=True)
         connection.execute("ATTACH ? AS other", (uri_of(main.database),))
         connection.executescript(f"BEGIN; {_copying('holds(p.path)', 'holds(o.photo)')} COMMIT; DETACH other;")
+    os.replace(new, files.database)

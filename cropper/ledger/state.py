@@ -112,31 +112,39 @@ class State:
         self.connection = connect(files.database)
         self.gifts = Gifts(self.connection)
         self.run = self.setting = self.found = 0
+        self._good: set[int] = set()  # the settings whose decisions are current
         self._begun: Begun | None = None
 
     # The run -------------------------------------------------------------------------------------------------------------------
 
-    def begin(self, source: str, settings: str, goes_on: bool = False) -> None:
+    def begin(self, source: str, settings: str, goes_on: bool = False, dry: bool = False) -> None:
         """Begin a run, or go on with the last one after its process was killed.
 
         Args:
             source: the full name of IN.
             settings: all that decides the outputs, beside the photos, as text.
             goes_on: whether this process follows a killed one of the same run.
+            dry: whether it makes no thumbnails. What it decides counts as made with settings of its own, so that a run that makes
+                them does not take old ones for those. For itself, what such a run decided is as good.
         """
         execute = self.connection.execute
         execute("BEGIN")
         self.use(settings)
-        last = execute("SELECT id, ended FROM run ORDER BY id DESC LIMIT 1").fetchone() if goes_on else None
-        if last is not None and last[1] is None:
-            self.run = last[0]
+        self._good = {self.setting}
+        if dry:
+            self.use(_dry(settings))
+            self._good.add(self.setting)
+            self.gifts = self.gifts.copied()
+        last, ended = execute("SELECT id, ended FROM run ORDER BY id DESC LIMIT 1").fetchone() or (0, 0.0)
+        if goes_on and ended is None:
+            self.run = last
         else:
             self.run = execute("INSERT INTO run (source, began) VALUES (?, ?)", (encoded(source), time.time())).lastrowid or 0
             execute("DELETE FROM run WHERE id <= ?", (self.run - _MOST_RUNS,))
         # On the disk, if there are many.
         execute("CREATE TEMP TABLE gone (photo BLOB PRIMARY KEY) WITHOUT ROWID")
         unrecorded, recorded = names_in(self.files.begun)
-        self._adopt(unrecorded)
+        self._adopt(unrecorded, last)
         self._look_closely(recorded)
         self.commit()
         self._begun = Begun(self.files.begun, self.files.out if not self.out.is_remote else None)
@@ -159,6 +167,10 @@ class State:
         ((text,),) = self.connection.execute("SELECT text FROM setting WHERE id = ?", (self.setting,))
         return str(text)
 
+    def knows(self, key: bytes) -> bool:
+        """Whether the photo with a key is known."""
+        return self.connection.execute("SELECT 1 FROM photo WHERE key = ?", (key,)).fetchone() is not None
+
     def knows_photos(self) -> bool:
         """Whether any photo is known."""
         return self.connection.execute("SELECT 1 FROM photo LIMIT 1").fetchone() is not None
@@ -166,8 +178,8 @@ class State:
     def has_other_outputs(self, settings: str) -> bool:
         """Whether there are thumbnails that were made with other settings."""
         found = """SELECT 1 FROM decision JOIN photo ON photo = key WHERE output IS NOT NULL
-            AND setting IS NOT (SELECT id FROM setting WHERE text = ?) LIMIT 1"""
-        return self.connection.execute(found, (settings,)).fetchone() is not None
+            AND COALESCE(setting, 0) NOT IN (SELECT id FROM setting WHERE text IN (?, ?)) LIMIT 1"""
+        return self.connection.execute(found, (settings, _dry(settings))).fetchone() is not None
 
     def commit(self) -> None:
         """Write all changes to the disk."""
@@ -249,7 +261,7 @@ class State:
                     late=late or 0,
                     written=tuple((texts[0], trace) for texts, trace in found if trace is not None),
                 )
-                yield key, Known(change, setting == self.setting, run == self.run)
+                yield key, Known(change, setting in self._good, run == self.run)
             after = last
 
     def record(self, change: Change) -> None:
@@ -283,7 +295,11 @@ class State:
     def _forget_decisions(self, which: str, values: tuple[bytes, ...] = ()) -> None:
         """Forget the decisions of some photos; their outputs stay ours, and have no photo."""
         execute = self.connection.execute
-        execute(f"UPDATE output SET stale = 1 WHERE path IN (SELECT output FROM decision WHERE photo {which})", values)
+        execute(
+            f"""UPDATE output SET stale = 1 WHERE path IN (SELECT output FROM decision WHERE photo {which})
+            AND photo IN (SELECT path FROM photo WHERE key {which})""",  # another photo may have it by now
+            (*values, *values),
+        )
         execute(f"DELETE FROM decision WHERE photo {which}", values)
 
     def mark_interrupted(self, path: str) -> None:
@@ -361,14 +377,27 @@ class State:
         found = self.connection.execute(find, (encoded(output),)).fetchone()
         return Trace(found[0], found[1] or 0, found[2] or b"", found[3] or b"") if found is not None else None
 
-    def _adopt(self, begun: Iterable[str]) -> None:
-        """Keep outputs as ours that were begun and are not recorded, whatever was written of them."""
+    def _adopt(self, begun: Iterable[str], killed: int = 0) -> None:
+        """Keep outputs as ours that were begun and are not recorded, whatever was written of them.
+
+        Args:
+            begun: the outputs.
+            killed: the number of the run that began them, if that was killed. What it has recorded is not among them.
+        """
         for output in begun:
             trace = self._trace(output)
             if trace is None and self.out.is_taken(output):
                 self.connection.execute("INSERT INTO output VALUES (?, x'', NULL, NULL, NULL, NULL, 1)", (encoded(output),))
+            elif trace is not None and self._was_recorded(output, killed):
+                self._look_closely([output])
             elif trace is not None and self.out.find(output, trace, closely=True) in (Found.ALTERED, Found.LOST):
                 self.connection.execute(_UNWRITTEN, (encoded(output),))
+
+    def _was_recorded(self, output: str, run: int) -> bool:
+        """Whether a run has recorded the photo of an output."""
+        find = "SELECT 1 FROM output o JOIN photo p ON p.path = o.photo AND p.run = ? WHERE o.path = ? AND p.key = ?"
+        ((photo,),) = self.connection.execute("SELECT photo FROM output WHERE path = ?", (encoded(output),))
+        return self.connection.execute(find, (run, encoded(output), key_of(decoded(photo)))).fetchone() is not None
 
     def _look_closely(self, recorded: Iterable[str]) -> None:
         """Let those outputs be made again that a power failure damaged after they were recorded. What a person changed stays."""
@@ -382,6 +411,11 @@ class State:
     def rows(self) -> Iterator[list[str]]:
         """Yield the rows of the table, in the order of the walk."""
         return rows_of(self.connection)
+
+
+def _dry(settings: str) -> str:
+    """Return the text of the settings of a dry run."""
+    return f"dry {settings}"
 
 
 def rows_of(connection: sqlite3.Connection) -> Iterator[list[str]]:

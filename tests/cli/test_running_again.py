@@ -238,3 +238,66 @@ def test_a_dry_run_removes_nothing(photos: Path, cropper: Command, tmp_path: Pat
     (photos / "a.jpg").unlink()
     assert summary(cropper, "--prune", "--dry-run").endswith("1 thumbnail of no photo: --prune removes them")
     assert (tmp_path / "out/a.jpg").exists()
+
+
+def test_prune_leaves_a_thumbnail_that_another_photo_has_by_now(photos: Path, cropper: Command, tmp_path: Path) -> None:
+    (photos / "a.jpg").rename(photos / "d.JPG")
+    summary(cropper, "--format", "webp")
+    (photos / "d.JPG").rename(photos / "d.jpg")
+    said = summary(cropper, "--format", "webp", "--prune")
+    assert said == "1 done, 2 unchanged, 0 failed"
+    assert (tmp_path / "out/d.webp").exists()
+    assert summary(cropper, "--format", "webp", "--prune") == "0 done, 3 unchanged, 0 failed"
+
+
+def test_a_dry_run_leaves_no_old_thumbnail_for_a_new_photo(photos: Path, cropper: Command, tmp_path: Path) -> None:
+    summary(cropper)
+    shutil.copy(photos / "b.jpg", photos / "a.jpg")
+    assert summary(cropper, "--dry-run") == "1 decided, 2 unchanged, 0 failed"
+    assert summary(cropper, "--dry-run") == "0 decided, 3 unchanged, 0 failed"
+    assert summary(cropper) == "1 done, 2 unchanged, 0 failed"
+    assert (tmp_path / "out/a.jpg").read_bytes() == (tmp_path / "out/b.jpg").read_bytes()
+
+
+def test_a_dry_run_forgets_and_learns_nothing_that_is_given_by_hand(photos: Path, cropper: Command, tmp_path: Path) -> None:
+    (tmp_path / "focus.csv").write_text("path,x,y\na.jpg,5,6\n")
+    (tmp_path / "other.csv").write_text("path,x,y\nb.jpg,5,6\nnobody.jpg,1,1\n")
+    summary(cropper, "--focus", "focus.csv")
+    assert summary(cropper, "--dry-run", "--focus", "none") == "1 decided, 2 unchanged, 0 failed"
+    _, _, err = cropper("batch", "in", "out", *SIZE, "--dry-run", "--focus", "other.csv")
+    assert "IN has no photo nobody.jpg" in err
+    assert summary(cropper).endswith("; 1 crop by hand")
+    assert rows(tmp_path / "out/boxes.csv")["a.jpg"]["message"] == "focus given"
+
+
+def test_a_focus_file_in_the_folder_wins_only_by_what_changes_in_it(photos: Path, cropper: Command, tmp_path: Path) -> None:
+    (photos / ".focus.csv").write_text("path,x,y\na.jpg,5,6\n")
+    summary(cropper)
+    (tmp_path / "focus.csv").write_text("path,x,y\na.jpg,60,40\n")
+    summary(cropper, "--focus", "focus.csv")
+    assert summary(cropper) == "0 done, 3 unchanged, 0 failed; 1 crop by hand"
+    assert rows(tmp_path / "out/boxes.csv")["a.jpg"]["focus_x"] == "60"
+    (photos / ".focus.csv").write_text("path,x,y\na.jpg,7,6\n")
+    summary(cropper)
+    assert rows(tmp_path / "out/boxes.csv")["a.jpg"]["focus_x"] == "7"
+
+
+@pytest.mark.parametrize("found", [False, True])
+def test_a_box_that_was_dropped_stays_dropped_until_another_is_given(
+    photos: Path, cropper: Command, tmp_path: Path, found: bool
+) -> None:
+    options = () if found else ("--focus", "focus.csv")
+    (photos / ".focus.csv" if found else tmp_path / "focus.csv").write_text("path,x,y\na.jpg,5,6\n")
+    summary(cropper, *options)
+    cv2.imwrite(str(photos / "a.jpg"), imread(str(photos / "a.jpg"))[:40])
+    cropper("batch", "in", "out", *SIZE, *options)
+    table = (tmp_path / "out/boxes.csv").read_bytes()
+    assert summary(cropper, *options) == "0 done, 3 unchanged, 0 failed"
+    assert (tmp_path / "out/boxes.csv").read_bytes() == table
+    assert rows(tmp_path / "out/boxes.csv")["a.jpg"]["message"] == "what was given by hand was for another size of this photo"
+
+
+def test_prune_needs_a_run_without_shards(photos: Path, cropper: Command) -> None:
+    code, _, err = cropper("batch", "in", "out", *SIZE, "--shard", "1/2", "--prune")
+    assert code == 2
+    assert "--prune needs a run without --shard" in err

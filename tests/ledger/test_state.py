@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from cropper import OutputError, UsageError
 from cropper.geometry import Box
-from cropper.ledger import begun, database, state
+from cropper.ledger import begun, database, shards, state
 from cropper.ledger.database import Files, connect, decoded, encoded, files_of, key_of, key_of_folder
 from cropper.ledger.session import open_session
+from cropper.ledger.shards import Shard
 from cropper.ledger.source import source_of
 from cropper.ledger.state import Change, State
 from cropper.ledger.table import Row, decided_row, failed_row, read_rows
@@ -224,6 +225,29 @@ def test_a_killed_run_loses_what_was_not_committed_and_nothing_else(tmp_path: Pa
         found = {name: session.state.of(name) for name in "abc"}
     assert [known is not None and known.by_this_run for known in found.values()] == [False, True, False]
     assert found["c"] is None
+
+
+def test_an_edit_after_a_kill_of_what_was_recorded_is_an_edit(tmp_path: Path) -> None:
+    def record(state: State) -> None:
+        state.begin_photo("a", ["a"])
+        state.record(made(tmp_path, "a"))
+        state.commit()
+
+    killed(tmp_path, record)
+    (tmp_path / "a").write_bytes(b"retouched")
+    with open_session(place(tmp_path), IN, "same") as session:
+        assert session.state.whose("a") is Whose.ALTERED
+
+
+def test_a_take_over_that_fails_leaves_no_empty_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish(tmp_path, made(tmp_path, "a"))
+    shard = Shard(1, 1)
+    with monkeypatch.context() as failing:
+        failing.setattr(shards, "_copying", lambda *conditions: "INSERT INTO nothing VALUES (1);")
+        with pytest.raises(OutputError), open_session(place(tmp_path), IN, "same", shard=shard):
+            pass
+    with open_session(place(tmp_path), IN, "same", shard=shard) as session:
+        assert session.state.of("a") is not None
 
 
 def test_the_file_of_begun_thumbnails_stays_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
