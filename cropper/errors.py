@@ -66,6 +66,11 @@ class DependencyError(CropperError):
     """A library that cropper needs cannot be loaded."""
 
 
+# What to do about a photo that is damaged, and about one that is whole but packed in a way that cannot be read.
+COPY_AGAIN = "copy it again from where it came from"
+EXPORT_AGAIN = "export it again from its source"
+
+
 def printable(path: str | os.PathLike[str]) -> str:
     """Return a path as one printable line, with control characters and bytes that are not UTF-8 escaped."""
     text = os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from cropper.imaging.icc import ink_profile
 
-GREY_SPACE = b"GRAY"  # the name in a profile
+GREY_SPACE, RGB_SPACE = b"GRAY", b"RGB "  # the names in a profile
 
 
 def inks_in_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
@@ -21,6 +21,17 @@ def inks_in_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
     """
     rgb = _to_srgb(image, icc_profile) if icc_profile else None
     return rgb or _to_srgb(image, ink_profile()) or image.convert("RGB")
+
+
+def lab_in_srgb(image: Image.Image) -> Image.Image:
+    """Convert colours of CIELAB, mode LAB, relative to the white of D50, to the nearest sRGB colours, mode RGB."""
+    return ImageCms.applyTransform(image, _of_lab()) or image.convert("RGB")
+
+
+@lru_cache(maxsize=1)
+def _of_lab() -> ImageCms.ImageCmsTransform:
+    source, target = ImageCms.createProfile("LAB", 5003), ImageCms.createProfile("sRGB")
+    return ImageCms.buildTransform(source, target, "LAB", "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC)
 
 
 def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image | None:
@@ -65,4 +76,4 @@ def describes(icc_profile: bytes, thumbnail: NDArray[np.uint8]) -> bool:
 
     The profile names its colour space in bytes 16-19 (ICC.1:2022, 7.2.6).
     """
-    return icc_profile[16:20] == (GREY_SPACE if thumbnail.ndim == 2 else b"RGB ")
+    return icc_profile[16:20] == (GREY_SPACE if thumbnail.ndim == 2 else RGB_SPACE)

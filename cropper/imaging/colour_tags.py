@@ -8,17 +8,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from cropper.errors import PhotoError
+from cropper.imaging.containers.png import chunks_of
 from cropper.imaging.icc import PRIMARIES, SRGB_PRIMARIES, Colours
-from cropper.imaging.pillow import EXPORT_AGAIN
 
 _UNSPECIFIED = 2
 # The least and the greatest plausible power.
 _POWERS = (1 / 3, 4)
 # The most sibling boxes, and pictures of a file, to look at: a hostile file could hold nothing else.
 _MOST = 10_000
-# The most chunks of a PNG to look at: 2 GB in those of 8 KB that encoders write.
-_MOST_CHUNKS = 250_000
 
 
 def colours_of(data: bytes, format: str) -> tuple[Colours | None, bool]:
@@ -68,22 +65,6 @@ def _of_png(data: bytes) -> tuple[Colours | None, bool]:
     if power is not None and not _POWERS[0] <= power <= _POWERS[1]:
         return None, False
     return Colours(primaries, power=power), False
-
-
-def chunks_of(png: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name, the start of the content and the stated length of each chunk of a PNG.
-
-    Raises:
-        PhotoError: if there are far more of them than a photo has.
-    """
-    at = 8
-    for _ in range(_MOST_CHUNKS):
-        if at + 8 > len(png):
-            return
-        length, name = struct.unpack_from(">I4s", png, at)
-        yield name, at + 8, length
-        at += length + 12
-    raise PhotoError("it has more parts than is safe to read", remedy=EXPORT_AGAIN)
 
 
 def _of_avif(data: bytes) -> Colours | None:

@@ -7,8 +7,7 @@ decodes photos with transparency and CMYK because OpenCV gets them wrong. OpenCV
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -17,19 +16,16 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-from cropper.errors import PhotoError, reason_of
-from cropper.imaging.colour import inks_in_srgb
-from cropper.imaging.colour_tags import chunks_of
-from cropper.imaging.header import COPY_AGAIN, UPRIGHT, Header
+from cropper.errors import COPY_AGAIN, EXPORT_AGAIN, PhotoError, reason_of
+from cropper.imaging.colour import inks_in_srgb, lab_in_srgb
+from cropper.imaging.containers import bmp, gif, jpeg, png, tiff
+from cropper.imaging.header import UPRIGHT, Header
 from cropper.imaging.opencv import cv2, is_out_of_memory
-from cropper.imaging.pillow import EXPORT_AGAIN, opened
+from cropper.imaging.pillow import first_frame, opened
 from cropper.settings import Limits
 
 # The scale factors of JPEG decoding and OpenCV's flag for each.
 _REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
-_JPEG_END = b"\xff\xd9"
-# The chunks that animate a PNG. Without them it is the still picture that viewers without animation show.
-_ANIMATION_CHUNKS = (b"acTL", b"fcTL", b"fdAT")
 # libjpeg-turbo's messages that do not mean damage: the interface does not support the JPEG, or its header is odd.
 _NOT_OF_DAMAGE = (
     "Sorry",
@@ -41,32 +37,6 @@ _NOT_OF_DAMAGE = (
     "Adobe color transform",
     "SOS parameters",
 )
-_EXTRANEOUS_AT_END = re.compile("([0-9]+) extraneous bytes before marker 0xd9")
-# The most fill bytes before the end of a JPEG; how many places that may be its end to look at, and to try.
-_MOST_PADDING, _MOST_ENDS, _MOST_TRIES = 1 << 20, 1000, 8
-
-
-def _breaks_off(png: bytes) -> bool:
-    """Tell whether a chunk of a PNG claims more bytes than the file has left. OpenCV allocates all of them, up to 2 GB."""
-    end = 8
-    for name, start, length in chunks_of(png):
-        if name == b"IEND":
-            return False
-        end = start + length + 4
-    return end > len(png)
-
-
-def _still(png: bytes) -> bytes:
-    """Return a PNG without its animation.
-
-    OpenCV composes an animated PNG itself. If a frame is short, damaged or smaller than the canvas, OpenCV reports no error and
-    returns uninitialised memory, which can hold other photos. It decodes a still PNG with libpng, which reports the damage.
-    """
-    if b"acTL" not in png:
-        return png
-    view = memoryview(png)
-    chunks = [view[start - 8 : start + length + 4] for name, start, length in chunks_of(png) if name not in _ANIMATION_CHUNKS]
-    return b"".join([view[:8], *chunks])
 
 
 def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
@@ -85,16 +55,82 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
         PhotoError: if the photo is truncated or damaged.
         MemoryError, cv2.error: if there is not enough memory; ``opencv.is_out_of_memory`` tells.
     """
-    if header.has_alpha or header.is_cmyk:
-        pixels = _decode_by_pillow(data, header, needed)
-    elif header.format == "JPEG":
-        pixels = _decode_jpeg(data, header, needed)
-    else:
-        pixels = _decode_by_opencv(data, header, needed)
+    pixels = _decoded(data, header, needed)
     scale = _decoded_scale(pixels, header)
     if scale is None:
         raise PhotoError("its decoded size does not match its header", remedy=COPY_AGAIN)
     return _upright(_edge_to_edge(pixels, header, scale), header.orientation)
+
+
+def _decoded(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
+    """Decode to BGR or BGRA, not turned, by the decoder that is best for the photo; if it refuses the photo, by another."""
+    if header.format == "BMP" and (masked := bmp.layout_of(data)) is not None and masked.is_masked:
+        return bmp.pixels(data, masked)
+    by_pillow = header.has_alpha or header.is_cmyk
+    try:
+        if header.format == "TIFF" and (layout := tiff.layout_of(data)) is not None and layout.is_rare:
+            return _decode_rare_tiff(data, layout)
+        if by_pillow:
+            return _decode_by_pillow(data, header, needed)
+        if header.format == "JPEG":
+            return _decode_jpeg(data, header, needed)
+        return _decode_by_opencv(data, header, needed)
+    except PhotoError as error:
+        for decoder in _second_opinions(data, header, needed, by_pillow):
+            with suppress(PhotoError):
+                return decoder()
+        raise _unsupported(data, header) or error from error
+
+
+def _second_opinions(
+    data: bytes, header: Header, needed: tuple[int, int], by_pillow: bool
+) -> Iterator[Callable[[], NDArray[np.uint8]]]:
+    """Yield the decoders to try if the first one refuses a photo.
+
+    Pillow does not report what is missing of a PNG or GIF, so the pixels of these are counted first.
+    """
+    if header.format == "PNG":
+        revived = png.revived(data)
+        if revived is not None:
+            if not by_pillow:
+                yield lambda: _decode_by_opencv(revived, header, needed)
+            yield lambda: _decode_by_pillow(revived, header, needed)
+    elif header.format == "GIF":
+        if not by_pillow and gif.is_whole(data):
+            yield lambda: _decode_by_pillow(data, header, needed)
+    elif header.format == "BMP":
+        masked = bmp.layout_of(data)
+        if masked is not None and not masked.compression:  # Pillow fills packed rows that break off
+            yield lambda: _decode_by_pillow(data, header, needed)
+    elif header.format != "JPEG" and not by_pillow:
+        yield lambda: _decode_by_pillow(data, header, needed)
+    layout = tiff.layout_of(data) if header.format == "TIFF" else None
+    if layout is not None and layout.is_readable and not layout.is_rare:
+        yield lambda: _decode_rare_tiff(data, layout)
+
+
+def _unsupported(data: bytes, header: Header) -> PhotoError | None:
+    """Return the error for a photo that may be whole, but is packed in a way that no decoder here reads; else None."""
+    if header.format == "TIFF":
+        return tiff.unreadable(tiff.layout_of(data))
+    return bmp.unreadable(bmp.layout_of(data)) if header.format == "BMP" else None
+
+
+def _decode_rare_tiff(data: bytes, layout: tiff.Layout) -> NDArray[np.uint8]:
+    """Decode a TIFF whose layout Pillow and OpenCV lack, to BGR or BGRA, upright."""
+    try:
+        stored = tiff.samples(data, layout, lambda plain: opened(plain, ["TIFF"], with_pixels=True))
+    except PhotoError:
+        raise
+    except Exception as error:  # as in probe
+        if is_out_of_memory(error):
+            raise
+        raise PhotoError(f"it is truncated or damaged ({reason_of(error)})", remedy=COPY_AGAIN) from error
+    mode, shown, alpha = tiff.colours(stored, layout)
+    image = Image.frombytes(mode, (shown.shape[1], shown.shape[0]), np.ascontiguousarray(shown).tobytes())
+    rgb = inks_in_srgb(image, layout.profile) if mode == "CMYK" else lab_in_srgb(image) if mode == "LAB" else image.convert("RGB")
+    bgr = cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)
+    return _upright(bgr if alpha is None else np.dstack([bgr, alpha]), layout.one(274, 1))  # type: ignore[arg-type]
 
 
 def decode_or_salvage(data: bytes, header: Header, needed: tuple[int, int], limits: Limits) -> tuple[NDArray[np.uint8], bool]:
@@ -123,7 +159,7 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
     if header.format == "JPEG" and not header.is_cmyk:
         # With an end marker where it breaks off, libjpeg takes it as whole. The rest is grey, or coarse in a progressive JPEG.
         with suppress(PhotoError):
-            pixels = _decode_by_opencv(data.rstrip(b"\xff") + _JPEG_END, header, needed)
+            pixels = _decode_by_opencv(data.rstrip(b"\xff") + jpeg.END, header, needed)
             return None if pixels.min() == pixels.max() else pixels
         return None
     try:
@@ -136,7 +172,7 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
             if not any(high for _, high in _extrema(image)):
                 return None
             if header.has_alpha:
-                return _with_alpha(image)
+                return _with_alpha(image, data)
             if image.mode.startswith("I;16"):
                 grey = (np.asarray(image) >> 8).astype(np.uint8)
                 return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
@@ -196,8 +232,8 @@ def _decode_jpeg(data: bytes, header: Header, needed: tuple[int, int]) -> NDArra
     scale = scale_of(header, needed)
     width, height = (math.ceil(side / scale) for side in _stored_size(header))
 
-    def decoded(jpeg: bytes) -> NDArray[np.uint8]:
-        return simplejpeg.decode_jpeg(jpeg, "BGR", min_width=width, min_height=height, min_factor=scale)
+    def decoded(file: bytes) -> NDArray[np.uint8]:
+        return simplejpeg.decode_jpeg(file, "BGR", min_width=width, min_height=height, min_factor=scale)
 
     try:
         return decoded(data)
@@ -207,38 +243,27 @@ def _decode_jpeg(data: bytes, header: Header, needed: tuple[int, int]) -> NDArra
         raise MemoryError(said)
     if any(words in said for words in _NOT_OF_DAMAGE):
         return _decode_by_opencv(data, header, needed)
-    for unpadded in _without_padding(data, said):
+    joined = jpeg.sound(data)
+    if joined is not None:
+        try:
+            return decoded(joined)
+        except ValueError as error:
+            data, said = joined, reason_of(error)
+        if any(words in said for words in _NOT_OF_DAMAGE):
+            return _decode_by_opencv(data, header, needed)
+    for unpadded in jpeg.without_padding(data, said):
         with suppress(ValueError):
             return decoded(unpadded)
     raise PhotoError(f"it is truncated or damaged ({said})", remedy=COPY_AGAIN)
 
 
-def _without_padding(jpeg: bytes, warning: str) -> Iterator[bytes]:
-    """Yield a JPEG without the fill bytes before its end, which some cameras write and libjpeg warns about.
-
-    Further pictures may follow the first one's end, so this yields one candidate for each place that may be the end.
-    """
-    extraneous = _EXTRANEOUS_AT_END.search(warning)
-    count = int(extraneous[1]) if extraneous else 0
-    if not 0 < count <= _MOST_PADDING:
-        return
-    tries, end = 0, -1
-    for _ in range(_MOST_ENDS):
-        end = jpeg.find(_JPEG_END, end + 1)
-        if end < 0 or tries == _MOST_TRIES:
-            return
-        padding = jpeg[max(0, end - count) : end]
-        if len(padding) == count == padding.count(padding[:1]):
-            tries += 1
-            yield jpeg[: end - count] + jpeg[end:]
-
-
 def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
     """Decode to BGR, not turned. A TIFF is the exception: both decoders return it upright."""
     if header.format == "PNG":
-        if _breaks_off(data):
+        data = png.sound(data)
+        if png.breaks_off(data):
             raise PhotoError("it is truncated or damaged", remedy=COPY_AGAIN)
-        data = _still(data)
+        data = png.still(data)
     flags = reduction(header, needed)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -248,8 +273,6 @@ def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> N
         # The code of an assertion tells a user nothing.
         reason = "" if error.code == cv2.Error.StsAssert else f" ({' '.join(error.err.split())})"
         raise PhotoError(f"it cannot be decoded{reason}", remedy=EXPORT_AGAIN) from error
-    if pixels is None and header.format == "AVIF":
-        return _decode_by_pillow(data, header, needed)
     if pixels is None:
         raise PhotoError("it is truncated or damaged", remedy=COPY_AGAIN)
     return pixels  # type: ignore[return-value]
@@ -265,7 +288,7 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
     try:
         with opened(data, with_pixels=True) as image:
             if header.has_alpha:
-                return _with_alpha(image)
+                return _with_alpha(image, data)
             image.draft(None, needed if header.orientation < 5 else needed[::-1])
             image.load()  # here, so that damage is not mistaken for an invalid profile
             rgb = inks_in_srgb(image, header.icc_profile) if header.is_cmyk else image.convert("RGB")
@@ -278,14 +301,25 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
         raise PhotoError(f"it is truncated or damaged ({reason_of(error)})", remedy=COPY_AGAIN) from error
 
 
-def _with_alpha(image: Image.Image) -> NDArray[np.uint8]:
-    """Return a photo with transparency as BGRA."""
+def _with_alpha(image: Image.Image, data: bytes) -> NDArray[np.uint8]:
+    """Return a photo with transparency as BGRA, from its file opened with Pillow and its bytes."""
+    frame = first_frame(data, image)
+    shade = image.info.get("transparency")
     if image.mode.startswith("I;16"):  # Pillow reads the transparent shade of this mode but does not apply it
         deep = np.asarray(image)
-        alpha = np.where(deep == image.info.get("transparency"), 0, 255).astype(np.uint8)
+        alpha = np.where(deep == shade, 0, 255).astype(np.uint8)
         return np.dstack([(deep >> 8).astype(np.uint8)] * 3 + [alpha])
+    if image.format == "PNG" and image.mode == "L" and isinstance(shade, int):
+        # Pillow spreads 2 and 4 bits over 8, but not the transparent shade.
+        image.info["transparency"] = shade * 255 // ((1 << min(data[24], 8)) - 1)
     rgba = np.asarray(image if image.mode == "RGBA" else image.convert("RGBA"))
-    return cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA)  # type: ignore[return-value]
+    bgra = cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA)
+    if frame is not None:
+        clear = np.zeros_like(bgra)
+        inside = slice(frame[1], frame[3]), slice(frame[0], frame[2])
+        clear[inside] = bgra[inside]
+        return clear  # type: ignore[return-value]
+    return bgra  # type: ignore[return-value]
 
 
 def _edge_to_edge(pixels: NDArray[np.uint8], header: Header, scale: int) -> NDArray[np.uint8]:

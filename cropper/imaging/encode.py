@@ -12,7 +12,7 @@ from PIL import Image
 
 from cropper.errors import PhotoError
 from cropper.image_formats import QUALITY
-from cropper.imaging.colour import GREY_SPACE, describes, in_srgb
+from cropper.imaging.colour import GREY_SPACE, RGB_SPACE, describes, in_srgb
 from cropper.imaging.header import Header
 from cropper.imaging.metadata import Metadata
 from cropper.imaging.opencv import cv2
@@ -41,9 +41,12 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
     quality = QUALITY[format] if quality is None else quality
     if format == "jpg":
         thumbnail = on_white(thumbnail)
-    if header.is_grey and thumbnail.shape[2] == 3 and format in ("jpg", "png"):
-        thumbnail = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]
     profile = header.icc_profile
+    if header.is_grey and thumbnail.shape[2] == 3 and format in ("jpg", "png"):
+        if profile is not None and profile[16:20] == RGB_SPACE:
+            # Its curve says how light a shade is, as browsers show it.
+            thumbnail = in_srgb(thumbnail, profile)
+        thumbnail = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]
     if profile is not None and not describes(profile, thumbnail):
         # A grey profile does not fit three channels.
         if header.is_grey and profile[16:20] == GREY_SPACE:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from cropper.errors import PhotoError, out_of_memory, reason_of
+from cropper.errors import COPY_AGAIN, PhotoError, out_of_memory, reason_of
 from cropper.image_formats import CHECK_PHOTO, NO_PHOTO
 from cropper.imaging.colour_tags import colours_of
+from cropper.imaging.containers import bmp, jpeg, png, tiff
 from cropper.imaging.icc import is_srgb, profile_of
 from cropper.imaging.metadata import NOTHING, Metadata
-from cropper.imaging.pillow import opened, webp_size
+from cropper.imaging.pillow import first_frame, opened, webp_size
 from cropper.settings import LIMITS, Limits
 
 _GREY_MODES = {"1", "L", "LA", "I;16", "I;16B", "I;16L"}
@@ -31,13 +32,10 @@ UPRIGHT: dict[int, tuple[bool, int | None]] = {
     7: (True, -1),
     8: (True, 0),
 }
-COPY_AGAIN = "copy it again from where it came from"
 # Deflate packs at most 1032 bytes into one: https://zlib.net/zlib_tech.html
 _DEFLATE_FACTOR = 1032
 # The bytes a pixel that libwebp allocates to open a WebP: two canvases of four channels.
 _CANVASES = 8
-# The number of channels for each colour type of PNG.
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
 @dataclass(frozen=True)
@@ -80,11 +78,15 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
     """
     if not data:
         raise PhotoError("the file is empty", remedy=COPY_AGAIN)
+    data = png.sound(whole := data)
     canvas = webp_size(data)
     if canvas:
         _check_pixels(*canvas, limits)
+    foreign = _foreign(data, limits)
+    if foreign is not None:
+        return foreign
     try:
-        image = opened(data)
+        image = _opened(data)
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
@@ -93,16 +95,18 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
     except MemoryError as error:
         raise out_of_memory(len(data)) from error
     except UnidentifiedImageError as error:
-        raise PhotoError(NO_PHOTO, remedy=CHECK_PHOTO) from error
+        raise _unreadable(data) or PhotoError(NO_PHOTO, remedy=CHECK_PHOTO) from error
     except Exception as error:  # Pillow's parsers raise a dozen built-in types on malformed headers
         if canvas:
             _check_room(len(data) + _CANVASES * canvas[0] * canvas[1])
-        raise PhotoError(f"the header is truncated or damaged ({reason_of(error)})", remedy=COPY_AGAIN) from error
+        raise _unreadable(data) or PhotoError(
+            f"the header is truncated or damaged ({reason_of(error)})", remedy=COPY_AGAIN
+        ) from error
     _check_pixels(image.width, image.height, limits)
     if image.format == "PNG" and _png_bytes(data) > len(data) * _DEFLATE_FACTOR:
         raise PhotoError("it is truncated, or its header declares more pixels than it can hold", remedy=COPY_AGAIN)
     if image.mode in _DEEP_MODES:
-        raise PhotoError("it has 32 bits per channel", remedy="save it with 8 or 16")
+        raise _unreadable(data) or PhotoError("it has 32 bits per channel", remedy="save it with 8 or 16")
     orientation = _orientation(image)
     width, height = image.size
     if orientation >= 5:
@@ -110,16 +114,68 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
     format = "JPEG" if image.format == "MPO" else str(image.format)
     is_grey = image.mode in _GREY_MODES
     embedded = image.info.get("icc_profile")
+    if format == "PNG" and whole is not data and embedded is None:
+        embedded = png.profile(whole)
+    if format == "BMP" and (layout := bmp.layout_of(data)) is not None:
+        embedded = layout.profile
     return Header(
         format=format,
         width=width,
         height=height,
         orientation=orientation,
-        has_alpha=image.mode in _ALPHA_MODES or "transparency" in image.info,
+        has_alpha=image.mode in _ALPHA_MODES or "transparency" in image.info or first_frame(data, image) is not None,
         is_grey=is_grey,
         is_cmyk=image.mode == "CMYK",
         icc_profile=_profile(data, format, embedded if embedded and isinstance(embedded, bytes) else None, is_grey),
     )
+
+
+def _opened(data: bytes) -> Image.Image:
+    """Open a photo with Pillow. A JPEG that Pillow refuses is opened without its metadata, which may be what is broken."""
+    try:
+        return opened(data)
+    except (PhotoError, MemoryError, Image.DecompressionBombError):
+        raise
+    except Exception:  # as in probe
+        bare = jpeg.sound(data, bare=True)
+        if bare is None:
+            raise
+        return opened(bare)
+
+
+def _unreadable(data: bytes) -> PhotoError | None:
+    """Return the error for a photo that is whole but packed in a way that cropper does not read, or None."""
+    return tiff.unreadable(tiff.layout_of(data)) or bmp.unreadable(bmp.layout_of(data))
+
+
+def _foreign(data: bytes, limits: Limits) -> Header | None:
+    """Return the header of a TIFF or BMP that Pillow does not know or gets wrong, and ``containers`` reads; else None."""
+    masked = bmp.layout_of(data)
+    if masked is not None and masked.is_masked:
+        _check_pixels(masked.width, masked.height, limits)
+        return Header("BMP", masked.width, masked.height, 1, masked.has_alpha, False, False, masked.profile)
+    layout = tiff.layout_of(data)
+    if layout is None or not layout.is_readable or not (layout.is_rare or not _is_open(data)):
+        return None
+    width, height = layout.size
+    _check_pixels(width, height, limits)
+    if UPRIGHT.get(layout.one(274, 1), UPRIGHT[1])[0]:
+        width, height = height, width
+    kind = layout.one(262)
+    is_grey, is_cmyk = kind in (tiff.GREY, tiff.WHITE_IS_ZERO), kind == tiff.INKS
+    profile = None if kind in tiff.LAB_KINDS else layout.profile
+    return Header("TIFF", width, height, 1, layout.has_alpha, is_grey, is_cmyk, profile)
+
+
+def _is_open(data: bytes) -> bool:
+    """Tell whether Pillow knows the layout of a TIFF."""
+    try:
+        opened(data)
+    except PhotoError:  # it has too many parts
+        return True
+    except Exception:  # as in probe
+        return False
+    return True
 
 
 def _check_pixels(width: int, height: int, limits: Limits) -> None:
@@ -151,7 +207,7 @@ def _profile(data: bytes, format: str, embedded: bytes | None, is_grey: bool) ->
 def _png_bytes(data: bytes) -> int:
     """Return the bytes of a PNG's unpacked pixels. libpng allocates them before it checks that the file holds them."""
     width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
-    return int(height) * ((int(width) * int(depth) * _PNG_CHANNELS.get(colour, 1) + 7) // 8)
+    return int(height) * ((int(width) * int(depth) * png.CHANNELS.get(colour, 1) + 7) // 8)
 
 
 def _orientation(image: Image.Image) -> int:

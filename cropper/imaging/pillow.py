@@ -11,11 +11,11 @@ import struct
 
 from PIL import Image, ImageFile
 
-from cropper.errors import PhotoError
+from cropper.errors import EXPORT_AGAIN, PhotoError
 from cropper.image_formats import EXTENSIONS_OF
+from cropper.imaging.containers import png
 
 PILLOW_FORMATS = list(EXTENSIONS_OF)
-EXPORT_AGAIN = "export it again from its source"
 # The most times that Pillow may read to find the pixels. It reads up to four times for each chunk, marker or block, and once for
 # each byte of padding. Headers with much metadata need some hundreds.
 _MOST_READS = 20_000
@@ -30,6 +30,8 @@ _MOST_COSTLY = 64
 _MOST_VALUES = 200_000
 _OF_THE_LAYOUT = range(254, 700)
 _MOST_TAGS = 4096
+# The most bytes before the first frame of a WebP: a profile lies there.
+_MOST_BEFORE = 20_000_000
 
 
 class _Bounded(io.BytesIO):
@@ -54,6 +56,8 @@ class _Bounded(io.BytesIO):
 def opened(data: bytes, formats: list[str] = PILLOW_FORMATS, with_pixels: bool = False) -> ImageFile.ImageFile:
     """Open a file with Pillow, as ``Image.open`` does, and read no more than a photo needs.
 
+    Of a PNG, chunks that are broken and not pixels are left out, and so is an animation that Pillow does not understand.
+
     Args:
         data: the whole file.
         formats: Pillow's names of the formats to try.
@@ -65,7 +69,13 @@ def opened(data: bytes, formats: list[str] = PILLOW_FORMATS, with_pixels: bool =
     """
     _check_tiff(data)
     reads = _MOST_READS + (len(data) // _BYTES_A_READ if with_pixels else 0)
-    return Image.open(_Bounded(data, reads), formats=formats)
+    data = png.sound(data)
+    try:
+        return Image.open(_Bounded(data, reads), formats=formats)
+    except (SyntaxError, ValueError, OSError):
+        if not data.startswith(png.SIGNATURE) or b"acTL" not in data:
+            raise
+        return Image.open(_Bounded(png.still(data), reads), formats=formats)
 
 
 def _check_tiff(data: bytes) -> None:
@@ -87,6 +97,24 @@ def _check_tiff(data: bytes) -> None:
         tag, _, count = entry.unpack_from(data, at)
         if tag in _OF_THE_LAYOUT and count > _MOST_VALUES:
             raise PhotoError("it has more parts than is safe to read", remedy=EXPORT_AGAIN)
+
+
+def first_frame(data: bytes, image: Image.Image) -> tuple[int, int, int, int] | None:
+    """Return the left, upper, right and lower border of an animation's first frame if it is smaller than the canvas; else None.
+
+    What lies outside is clear, as in browsers, whatever the background that the file names.
+
+    Args:
+        data: the whole file.
+        image: the file opened with Pillow, before its pixels are loaded.
+    """
+    box = image.tile[0][1] if image.format == "GIF" and image.tile else None  # type: ignore[attr-defined]
+    if data[:4] == b"RIFF" and data[12:16] == b"VP8X" and data[20] & 2:
+        at = data.find(b"ANMF", 30, 30 + _MOST_BEFORE)
+        if at > 0 and len(data) >= at + 20:
+            x, y, right, lower = (int.from_bytes(data[at + i : at + i + 3], "little") for i in (8, 11, 14, 17))
+            box = 2 * x, 2 * y, 2 * x + right + 1, 2 * y + lower + 1
+    return None if box is None or tuple(box) == (0, 0, *image.size) else box
 
 
 def webp_size(data: bytes) -> tuple[int, int] | None:

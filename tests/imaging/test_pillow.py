@@ -16,8 +16,9 @@ from packings import tiff_of
 from PIL import Image
 
 from cropper import PhotoError
-from cropper.imaging.colour_tags import chunks_of
-from cropper.imaging.decode import _without_padding, decode
+from cropper.imaging.containers.jpeg import without_padding
+from cropper.imaging.containers.png import chunks_of
+from cropper.imaging.decode import decode
 from cropper.imaging.header import Header, probe
 from cropper.imaging.metadata import kept_metadata
 from cropper.imaging.pillow import webp_size
@@ -149,7 +150,7 @@ def test_few_of_very_many_places_that_may_be_a_jpegs_end_are_looked_at() -> None
             looked_at.append(arguments)
             return bytes.find(self, *arguments)
 
-    assert len(list(_without_padding(Counted(padded), "5000 extraneous bytes before marker 0xd9"))) == 1
+    assert len(list(without_padding(Counted(padded), "5000 extraneous bytes before marker 0xd9"))) == 1
     assert len(looked_at) <= 1000
 
 

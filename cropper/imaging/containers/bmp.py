@@ -1,0 +1,114 @@
+"""Read what decoders get wrong in BMPs: pixels of 16 and 32 bits whose masks say where each colour is, and embedded profiles."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cropper.errors import COPY_AGAIN, PhotoError
+
+_RGB, _MASKS, _ALPHA_MASKS = 0, 3, 6
+# Compressions that Windows has for printers alone, and what they pack.
+_FOREIGN = {4: "JPEG", 5: "PNG"}
+_DEFAULT_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
+# Where the headers hold their masks, and which of the headers, by length, have three or four.
+_MASKS_AT, _HAS_MASKS, _HAS_ALPHA = 54, 52, 56
+# The header with a profile: its length, where it says what its colours are, and where its profile is.
+_LATEST, _SPACE_AT, _PROFILE_AT, _EMBEDDED = 124, 70, 126, b"DEBM"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a BMP is stored.
+
+    Attributes:
+        width, height: in pixels.
+        is_upright: whether the first row stored is the highest. Most BMPs begin at their foot.
+        bits: bits of a pixel.
+        compression: its number; 0 is none.
+        start: where the pixels begin.
+        masks: the bits of red, green, blue and alpha, 0 for none.
+        profile: the embedded colour profile, or None.
+    """
+
+    width: int
+    height: int
+    is_upright: bool
+    bits: int
+    compression: int
+    start: int
+    masks: tuple[int, int, int, int]
+    profile: bytes | None
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether ``pixels`` reads it: OpenCV and Pillow know few masks, and OpenCV makes white of 16 bits grey."""
+        return self.bits in (16, 32) and (
+            self.compression in (_MASKS, _ALPHA_MASKS) or (self.bits == 16 and not self.compression)
+        )
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether a mask says how opaque a pixel is."""
+        return self.is_masked and self.masks[3] > 0
+
+
+def layout_of(data: bytes) -> Layout | None:
+    """Read the header of a BMP; None if the file is none, has a header of OS/2 or breaks off."""
+    if data[:2] != b"BM" or len(data) < 54:
+        return None
+    start, length, width, height, _, bits, compression = struct.unpack_from("<IIiiHHI", data, 10)
+    if not 40 <= length <= 1024 or length == 64 or width <= 0 or height == 0:
+        return None
+    masks = _DEFAULT_MASKS.get(bits, (0, 0, 0, 0))
+    if compression in (_MASKS, _ALPHA_MASKS) and len(data) >= _MASKS_AT + 16:
+        red, green, blue, alpha = struct.unpack_from("<4I", data, _MASKS_AT)
+        masks = red, green, blue, alpha if length >= _HAS_ALPHA or compression == _ALPHA_MASKS else 0
+    profile = None
+    if length >= _LATEST and data[_SPACE_AT : _SPACE_AT + 4] == _EMBEDDED and len(data) >= 14 + _LATEST:
+        at, size = struct.unpack_from("<II", data, _PROFILE_AT)
+        profile = data[14 + at : 14 + at + size]
+        profile = profile if len(profile) == size > 0 else None
+    return Layout(width, abs(height), height < 0, bits, compression, start, masks, profile)
+
+
+def unreadable(layout: Layout | None) -> PhotoError | None:
+    """Return the error for a BMP that is packed in a way that cropper does not read, or None."""
+    if layout is not None and layout.compression in _FOREIGN:
+        packed = _FOREIGN[layout.compression]
+        return PhotoError(f"it is a {packed} packed as a BMP, which cropper does not read", remedy=f"save it as a {packed}")
+    return None
+
+
+def pixels(data: bytes, layout: Layout) -> NDArray[np.uint8]:
+    """Return the pixels of a BMP with masks: uint8 [h, w, 3] BGR, or [h, w, 4] BGRA if a mask says how opaque they are.
+
+    Raises:
+        PhotoError: if rows are missing.
+    """
+    each = layout.bits // 8
+    row = -(-layout.width * each // 4) * 4
+    if layout.start < 54 or layout.start + row * layout.height > len(data):
+        raise PhotoError("it is truncated or damaged", remedy=COPY_AGAIN)
+    rows = np.frombuffer(data, np.uint8, row * layout.height, layout.start).reshape(layout.height, row)
+    stored = np.ascontiguousarray(rows[:, : layout.width * each]).view(f"<u{each}")
+    red, green, blue, alpha = layout.masks
+    found = np.dstack([_channel(stored, mask) for mask in ((blue, green, red, alpha) if alpha else (blue, green, red))])
+    if alpha and not found[:, :, 3].any():  # a writer that left it empty
+        found[:, :, 3] = 255
+    return np.ascontiguousarray(found if layout.is_upright else found[::-1])
+
+
+def _channel(stored: NDArray[np.uint16] | NDArray[np.uint32], mask: int) -> NDArray[np.uint8]:
+    """Return the bits of a mask as uint8, the most that they can say as 255."""
+    if not mask:
+        return np.zeros(stored.shape, np.uint8)
+    shift = (mask & -mask).bit_length() - 1
+    most = mask >> shift
+    values = (stored & stored.dtype.type(mask & np.iinfo(stored.dtype).max)) >> stored.dtype.type(shift)
+    if most == 255:
+        return values.astype(np.uint8)
+    return np.asarray((values.astype(np.float32) * np.float32(255 / most)).round(), np.uint8)

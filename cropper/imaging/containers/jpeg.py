@@ -1,0 +1,76 @@
+"""Take JPEGs apart: bytes that belong to no segment, and segments that are not pixels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+END = b"\xff\xd9"
+_SCAN, _END = 0xDA, 0xD9
+# Markers of a segment: all but fill bytes, stuffed bytes, restarts and those that stand alone.
+_MARKER = re.compile(rb"\xff+([\xc0-\xcf\xd9-\xfe])", re.DOTALL)
+# What ends the packed pixels of a scan: a marker that is neither a stuffed byte nor a restart.
+_BEHIND_PIXELS = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]", re.DOTALL)
+# The segments of applications that say how colours are packed: JFIF, Adobe, and profiles.
+_OF_COLOURS = (0xE0, 0xEE, 0xE2)
+_MOST_SEGMENTS = 20_000
+_EXTRANEOUS_AT_END = re.compile("([0-9]+) extraneous bytes before marker 0xd9")
+# The most fill bytes before the end of a JPEG; how many places that may be its end to look at, and to try.
+_MOST_PADDING, _MOST_ENDS, _MOST_TRIES = 1 << 20, 1000, 8
+
+
+def sound(jpeg: bytes, bare: bool = False) -> bytes | None:
+    """Return a JPEG without the bytes that stand between its segments; None if there are none, or the segments break off.
+
+    Decoders skip such bytes with a warning. Within and behind the pixels of a scan they stay: there a warning means damage.
+
+    Args:
+        jpeg: the whole file.
+        bare: whether to leave comments and all metadata but the profile out as well.
+    """
+    if not jpeg.startswith(b"\xff\xd8"):
+        return None
+    parts, at, is_sound = [jpeg[:2]], 2, True
+    for _ in range(_MOST_SEGMENTS):
+        found = _MARKER.search(jpeg, at)
+        if found is None:
+            return None
+        marker, start = found[1][0], found.end() - 2
+        is_sound = is_sound and found.start() == at
+        if marker == _END:
+            parts.append(jpeg[start:])
+            return None if is_sound else b"".join(parts)
+        length = int.from_bytes(jpeg[start + 2 : start + 4], "big")
+        at = start + 2 + length
+        if length < 2 or at > len(jpeg):
+            return None
+        if marker == _SCAN:
+            behind = _BEHIND_PIXELS.search(jpeg, at)
+            if behind is None:  # it has no end, which a decoder reports
+                return None if is_sound else b"".join([*parts, jpeg[start:]])
+            at = behind.start()
+        if bare and (marker == 0xFE or (0xE0 <= marker <= 0xEF and marker not in _OF_COLOURS)):
+            is_sound = False
+            continue
+        parts.append(jpeg[start:at])
+    return None
+
+
+def without_padding(jpeg: bytes, warning: str) -> Iterator[bytes]:
+    """Yield a JPEG without the fill bytes before its end, which some cameras write and libjpeg warns about.
+
+    Further pictures may follow the first one's end, so this yields one candidate for each place that may be the end.
+    """
+    extraneous = _EXTRANEOUS_AT_END.search(warning)
+    count = int(extraneous[1]) if extraneous else 0
+    if not 0 < count <= _MOST_PADDING:
+        return
+    tries, end = 0, -1
+    for _ in range(_MOST_ENDS):
+        end = jpeg.find(END, end + 1)
+        if end < 0 or tries == _MOST_TRIES:
+            return
+        padding = jpeg[max(0, end - count) : end]
+        if len(padding) == count == padding.count(padding[:1]):
+            tries += 1
+            yield jpeg[: end - count] + jpeg[end:]

@@ -1,0 +1,233 @@
+"""Take PNGs apart: their chunks, those that no decoder needs, and pixels that are whole although a check sum is wrong."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+
+from cropper.errors import EXPORT_AGAIN, PhotoError
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# The number of channels for each colour type.
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+XMP = b"XML:com.adobe.xmp\0"
+# The most bytes of an unpacked profile. libpng's decoders in browsers stop there too.
+MOST_PROFILE = 8_000_000
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+# The chunks that animate a PNG. Without them it is the still picture that viewers without animation show.
+_ANIMATION = (b"acTL", b"fcTL", b"fdAT")
+# The most chunks of a PNG to look at: 2 GB in those of 8 KB that encoders write.
+_MOST_CHUNKS = 250_000
+# The lengths of chunks that have only one. A decoder that reads a shorter one fails.
+_LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"pHYs": 9, b"tIME": 7, b"acTL": 8, b"fcTL": 26}
+# The lengths of the transparent colour for each colour type; a palette has up to one byte a colour.
+_TRANSPARENT = {0: range(2, 3), 2: range(6, 7), 3: range(1, 257)}
+# What texts may unpack to. Pillow unpacks every text, and refuses a photo with more than 1 MB of one or 64 MB of all. Deflate
+# packs at most 1032 bytes into one, so a packed text that is shorter than a KB needs no look.
+_MOST_UNPACKED, _MOST_TEXT, _FACTOR = 1 << 20, 60_000_000, 1032
+# The names of chunks that may stand behind one whose length is wrong.
+_KNOWN = re.compile(b"IDAT|PLTE|tRNS|IEND|gAMA|cHRM|sRGB|iCCP|cICP|pHYs|tEXt|zTXt|iTXt|eXIf|bKGD|sBIT|tIME|acTL|fcTL|fdAT")
+_MOST_TRIES = 100
+# The first column and row and the steps of each pass of an interlaced PNG.
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_PIECE = 1 << 20
+
+
+def chunks_of(png: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the name, the start of the content and the stated length of each chunk of a PNG.
+
+    Raises:
+        PhotoError: if there are far more of them than a photo has.
+    """
+    at = 8
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > len(png):
+            return
+        length, name = struct.unpack_from(">I4s", png, at)
+        yield name, at + 8, length
+        at += length + 12
+    raise PhotoError("it has more parts than is safe to read", remedy=EXPORT_AGAIN)
+
+
+def breaks_off(png: bytes) -> bool:
+    """Tell whether a chunk of a PNG claims more bytes than the file has left. OpenCV allocates all of them, up to 2 GB."""
+    end = 8
+    for name, start, length in chunks_of(png):
+        if name == b"IEND":
+            return False
+        end = start + length + 4
+    return end > len(png)
+
+
+def still(png: bytes) -> bytes:
+    """Return a PNG without its animation.
+
+    OpenCV composes an animated PNG itself. If a frame is short, damaged or smaller than the canvas, OpenCV reports no error and
+    returns uninitialised memory, which can hold other photos. It decodes a still PNG with libpng, which reports the damage.
+    """
+    if b"acTL" not in png:
+        return png
+    return _joined(png, [(start, length) for name, start, length in chunks_of(png) if name not in _ANIMATION])
+
+
+def sound(png: bytes) -> bytes:
+    """Return a PNG without the parts that are not pixels and that a decoder could refuse it for; ``png`` itself if it has none.
+
+    These are ancillary chunks with a wrong check sum or length, profiles that unpack to more than 1 MB (``profile`` reads them),
+    and long texts. What a broken chunk says is lost, as in browsers. If part of an animation is broken, all of it goes.
+    """
+    if not png.startswith(SIGNATURE) or len(png) < 33:
+        return png
+    kept: list[tuple[int, int]] = []
+    text, is_dropped, is_animation_broken, at = 0, False, False, 8
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > len(png):
+            break
+        length, name = struct.unpack_from(">I4s", png, at)
+        start, at = at + 8, at + length + 12
+        if name[0] & 0x20:
+            text += length * (_FACTOR if _is_packed(png, name, start) else 1) if name in _TEXTS else 0
+            is_broken = not _is_right(png, name, start, length)
+            if is_broken:
+                is_animation_broken = is_animation_broken or name in _ANIMATION
+                at = _next_chunk(png, start, at)
+            if is_broken or _is_too_long(png, name, start, length, text):
+                is_dropped = True
+                continue
+        kept.append((start, length))
+        if name == b"IEND":
+            break
+    else:
+        return png  # ``chunks_of`` refuses it
+    if is_animation_broken:
+        kept = [(start, length) for start, length in kept if png[start - 4 : start] not in _ANIMATION]
+    return _joined(png, kept) if is_dropped else png
+
+
+def profile(png: bytes) -> bytes | None:
+    """Return the embedded profile of a PNG, of up to ``MOST_PROFILE`` bytes, or None. Pillow reads no more than 1 MB."""
+    for name, start, length in chunks_of(png):
+        if name == b"IDAT":
+            break
+        if name == b"iCCP" and _is_right(png, name, start, length):
+            _, _, packed = png[start : start + length].partition(b"\0")
+            return _unpacked(packed[1:], MOST_PROFILE)
+    return None
+
+
+def revived(png: bytes) -> bytes | None:
+    """Return a PNG with right check sums and an end, if zlib's own check sum says that all pixels are there; else None.
+
+    Every row is unpacked, without being stored, and counted.
+    """
+    if len(png) < 33 or not png.startswith(SIGNATURE) or png[12:16] != b"IHDR":
+        return None
+    before, packed = [], []
+    for name, start, length in chunks_of(png):
+        if name == b"IDAT":
+            if start + length > len(png):
+                return None
+            packed.append(memoryview(png)[start : start + length])
+        elif name == b"IEND":
+            break
+        elif not packed and name not in _ANIMATION and start + length + 4 <= len(png):
+            before.append((start, length))
+    if not _is_whole(packed, _unpacked_size(png)):
+        return None
+    pixels = b"".join([b"IDAT", *packed])
+    idat = struct.pack(">I", len(pixels) - 4) + pixels + struct.pack(">I", zlib.crc32(pixels))
+    return _joined(png, before) + idat + struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
+
+
+def _is_whole(packed: Sequence[memoryview], size: int) -> bool:
+    """Tell whether packed rows have exactly so many bytes, and the check sum that ends them is right."""
+    unpacker, found = zlib.decompressobj(), 0
+    try:
+        for piece in packed:
+            rest: bytes | memoryview = piece
+            while len(rest) and not unpacker.eof:
+                found += len(unpacker.decompress(rest, _PIECE))
+                rest = unpacker.unconsumed_tail
+                if found > size:
+                    return False
+    except zlib.error:
+        return False
+    return unpacker.eof and found == size
+
+
+def _unpacked_size(png: bytes) -> int:
+    """Return the bytes of a PNG's unpacked rows, with the filter of each."""
+    width, height, depth, colour, _, _, interlace = struct.unpack_from(">IIBBBBB", png, 16)
+    bits = depth * CHANNELS.get(colour, 1)
+    total = 0
+    for x, y, across, down in _PASSES if interlace else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - x) // across), -(-(height - y) // down)
+        total += rows * (1 + (columns * bits + 7) // 8) if columns > 0 and rows > 0 else 0
+    return int(total)
+
+
+def _joined(png: bytes, chunks: Sequence[tuple[int, int]]) -> bytes:
+    """Return a PNG of the chunks that begin and are as long as stated."""
+    view = memoryview(png)
+    return b"".join([view[:8], *(view[start - 8 : start + length + 4] for start, length in chunks)])
+
+
+def _is_right(png: bytes, name: bytes, start: int, length: int) -> bool:
+    """Tell whether an ancillary chunk has the check sum and the length that it should have."""
+    end = start + length
+    if end + 4 > len(png) or length not in (_LENGTHS.get(name, length),):
+        return False
+    if name == b"tRNS" and length not in _TRANSPARENT.get(png[25], ()):
+        return False
+    if name == b"iCCP":
+        at = png.find(b"\0", start, end)
+        if not start < at < end - 1 or png[at + 1] != 0:
+            return False
+    return zlib.crc32(memoryview(png)[start - 4 : end]) == struct.unpack_from(">I", png, end)[0]
+
+
+def _next_chunk(png: bytes, start: int, end: int) -> int:
+    """Return where the chunk behind a broken one begins: at its stated end, or nearer if its length is what is wrong."""
+    if end + 8 <= len(png) and png[end + 4 : end + 8].isalpha():
+        return end
+    for _, found in zip(range(_MOST_TRIES), _KNOWN.finditer(png, start), strict=False):
+        at = found.start() - 4
+        length = int.from_bytes(png[at : at + 4], "big")
+        checked = png[at + 8 + length : at + 12 + length]
+        if len(checked) == 4 and zlib.crc32(memoryview(png)[at + 4 : at + 8 + length]) == int.from_bytes(checked, "big"):
+            return at
+    return end
+
+
+def _is_too_long(png: bytes, name: bytes, start: int, length: int, text: int) -> bool:
+    """Tell whether a text or a profile unpacks, or may unpack, to more than decoders take."""
+    if name in _TEXTS and text > _MOST_TEXT:
+        return True
+    if name not in (b"iCCP", b"zTXt", b"iTXt") or length * _FACTOR < _MOST_UNPACKED:
+        return name in _TEXTS and length > _MOST_UNPACKED
+    content = png[start : start + length]
+    if name == b"iCCP":
+        return _unpacked(content.partition(b"\0")[2][1:], _MOST_UNPACKED) is None
+    if not content.startswith(XMP) or not _is_packed(png, name, start):
+        return _is_packed(png, name, start) or length > _MOST_UNPACKED
+    return _unpacked(content.split(b"\0", 5)[-1], _MOST_UNPACKED) is None
+
+
+def _is_packed(png: bytes, name: bytes, start: int) -> bool:
+    """Tell whether a text is compressed: all of ``zTXt``, and ``iTXt`` with a flag behind its keyword of up to 79 letters."""
+    if name != b"iTXt":
+        return name == b"zTXt"
+    at = png.find(b"\0", start, start + 80)
+    return at > 0 and png[at + 1 : at + 2] == b"\1"
+
+
+def _unpacked(packed: bytes, most: int) -> bytes | None:
+    """Unpack up to so many bytes; None if there are more, or the data are damaged."""
+    unpacker = zlib.decompressobj()
+    try:
+        data = unpacker.decompress(packed, most)
+    except zlib.error:
+        return None
+    return None if unpacker.unconsumed_tail else data
