@@ -19,7 +19,7 @@ from PIL import Image
 from cropper.errors import COPY_AGAIN, EXPORT_AGAIN, PhotoError, reason_of
 from cropper.imaging.colour import inks_in_srgb, lab_in_srgb
 from cropper.imaging.containers import bmp, gif, jpeg, png, tiff
-from cropper.imaging.header import UPRIGHT, Header
+from cropper.imaging.header import UPRIGHT, Header, probe
 from cropper.imaging.opencv import cv2, is_out_of_memory
 from cropper.imaging.pillow import first_frame, opened
 from cropper.settings import Limits
@@ -66,6 +66,9 @@ def _decoded(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np
     """Decode to BGR or BGRA, not turned, by the decoder that is best for the photo; if it refuses the photo, by another."""
     if header.format == "BMP" and (masked := bmp.layout_of(data)) is not None and masked.is_masked:
         return bmp.pixels(data, masked)
+    if header.format == "PNG" and (frame := png.first_frame(png.sound(data))) is not None:
+        with suppress(PhotoError):  # the still picture is there too
+            return _on_canvas(*frame, _stored_size(header))
     by_pillow = header.has_alpha or header.is_cmyk
     try:
         if header.format == "TIFF" and (layout := tiff.layout_of(data)) is not None and layout.is_rare:
@@ -80,6 +83,24 @@ def _decoded(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np
             with suppress(PhotoError):
                 return decoder()
         raise _unsupported(data, header) or error from error
+
+
+def _on_canvas(data: bytes, frame: tuple[int, int, int, int], canvas: tuple[int, int]) -> NDArray[np.uint8]:
+    """Decode a PNG that is one frame of an animation, and put it on its canvas, which is clear elsewhere."""
+    size = frame[2] - frame[0], frame[3] - frame[1]
+    pixels = _decoded(data, probe(data, Limits(size[0] * size[1])), size)
+    if pixels.shape[:2] != size[::-1]:
+        raise PhotoError("its decoded size does not match its header", remedy=COPY_AGAIN)
+    return pixels if size == canvas else _clear_around(pixels, frame, canvas)
+
+
+def _clear_around(pixels: NDArray[np.uint8], frame: tuple[int, int, int, int], canvas: tuple[int, int]) -> NDArray[np.uint8]:
+    """Put a frame, uint8 [h, w, 3 or 4], on a clear canvas ``(width, height)``: uint8 [height, width, 4] BGRA."""
+    placed = np.zeros((canvas[1], canvas[0], 4), np.uint8)
+    inside = placed[frame[1] : frame[3], frame[0] : frame[2]]
+    inside[:, :, 3] = 255
+    inside[:, :, : pixels.shape[2]] = pixels
+    return placed
 
 
 def _second_opinions(
@@ -173,11 +194,7 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
                 return None
             if header.has_alpha:
                 return _with_alpha(image, data)
-            if image.mode.startswith("I;16"):
-                grey = (np.asarray(image) >> 8).astype(np.uint8)
-                return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
-            rgb = inks_in_srgb(image, header.icc_profile) if header.is_cmyk else image.convert("RGB")
-            return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
+            return _without_alpha(image, header)
     except Exception:  # nothing can be salvaged
         return None
 
@@ -242,7 +259,7 @@ def _decode_jpeg(data: bytes, header: Header, needed: tuple[int, int]) -> NDArra
     if said.startswith("Insufficient memory"):  # libjpeg-turbo's words
         raise MemoryError(said)
     if any(words in said for words in _NOT_OF_DAMAGE):
-        return _decode_by_opencv(data, header, needed)
+        return _decode_odd_jpeg(data, header, needed, said)
     joined = jpeg.sound(data)
     if joined is not None:
         try:
@@ -250,11 +267,19 @@ def _decode_jpeg(data: bytes, header: Header, needed: tuple[int, int]) -> NDArra
         except ValueError as error:
             data, said = joined, reason_of(error)
         if any(words in said for words in _NOT_OF_DAMAGE):
-            return _decode_by_opencv(data, header, needed)
+            return _decode_odd_jpeg(data, header, needed, said)
     for unpadded in jpeg.without_padding(data, said):
         with suppress(ValueError):
             return decoded(unpadded)
     raise PhotoError(f"it is truncated or damaged ({said})", remedy=COPY_AGAIN)
+
+
+def _decode_odd_jpeg(data: bytes, header: Header, needed: tuple[int, int], said: str) -> NDArray[np.uint8]:
+    """Decode a JPEG that libjpeg-turbo's interface does not support; if OpenCV does not either, say so."""
+    try:
+        return _decode_by_opencv(data, header, needed)
+    except PhotoError as error:
+        raise PhotoError(f"it is a kind of JPEG that cropper does not read ({said})", remedy=EXPORT_AGAIN) from error
 
 
 def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
@@ -291,14 +316,22 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
                 return _with_alpha(image, data)
             image.draft(None, needed if header.orientation < 5 else needed[::-1])
             image.load()  # here, so that damage is not mistaken for an invalid profile
-            rgb = inks_in_srgb(image, header.icc_profile) if header.is_cmyk else image.convert("RGB")
-            return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
+            return _without_alpha(image, header)
     except PhotoError:
         raise
     except Exception as error:  # as in probe
         if is_out_of_memory(error):
             raise
         raise PhotoError(f"it is truncated or damaged ({reason_of(error)})", remedy=COPY_AGAIN) from error
+
+
+def _without_alpha(image: Image.Image, header: Header) -> NDArray[np.uint8]:
+    """Return a photo without transparency as BGR."""
+    if image.mode.startswith("I;16"):  # Pillow cuts these off at 255
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
+        return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
+    rgb = inks_in_srgb(image, header.icc_profile) if header.is_cmyk else image.convert("RGB")
+    return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
 
 
 def _with_alpha(image: Image.Image, data: bytes) -> NDArray[np.uint8]:
@@ -315,10 +348,7 @@ def _with_alpha(image: Image.Image, data: bytes) -> NDArray[np.uint8]:
     rgba = np.asarray(image if image.mode == "RGBA" else image.convert("RGBA"))
     bgra = cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA)
     if frame is not None:
-        clear = np.zeros_like(bgra)
-        inside = slice(frame[1], frame[3]), slice(frame[0], frame[2])
-        clear[inside] = bgra[inside]
-        return clear  # type: ignore[return-value]
+        return _clear_around(bgra[frame[1] : frame[3], frame[0] : frame[2]], frame, image.size)  # type: ignore[arg-type]
     return bgra  # type: ignore[return-value]
 
 

@@ -103,6 +103,8 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
             f"the header is truncated or damaged ({reason_of(error)})", remedy=COPY_AGAIN
         ) from error
     _check_pixels(image.width, image.height, limits)
+    if image.format == "TIFF" and (layout := tiff.layout_of(data)) is not None and layout.bits not in tiff.DEPTHS:
+        raise tiff.unreadable(layout) or PhotoError("its header is damaged", remedy=COPY_AGAIN)
     if image.format == "PNG" and _png_bytes(data) > len(data) * _DEFLATE_FACTOR:
         raise PhotoError("it is truncated, or its header declares more pixels than it can hold", remedy=COPY_AGAIN)
     if image.mode in _DEEP_MODES:
@@ -116,14 +118,14 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
     embedded = image.info.get("icc_profile")
     if format == "PNG" and whole is not data and embedded is None:
         embedded = png.profile(whole)
-    if format == "BMP" and (layout := bmp.layout_of(data)) is not None:
-        embedded = layout.profile
+    if format == "BMP" and (bitmap := bmp.layout_of(data)) is not None:
+        embedded = bitmap.profile
     return Header(
         format=format,
         width=width,
         height=height,
         orientation=orientation,
-        has_alpha=image.mode in _ALPHA_MODES or "transparency" in image.info or first_frame(data, image) is not None,
+        has_alpha=image.mode in _ALPHA_MODES or "transparency" in image.info or _is_clear_around(data, image),
         is_grey=is_grey,
         is_cmyk=image.mode == "CMYK",
         icc_profile=_profile(data, format, embedded if embedded and isinstance(embedded, bytes) else None, is_grey),
@@ -141,6 +143,12 @@ def _opened(data: bytes) -> Image.Image:
         if bare is None:
             raise
         return opened(bare)
+
+
+def _is_clear_around(data: bytes, image: Image.Image) -> bool:
+    """Tell whether the first frame of an animation is smaller than its canvas."""
+    alone = png.first_frame(data) if image.format == "PNG" else None
+    return first_frame(data, image) is not None or (alone is not None and alone[1] != (0, 0, *image.size))
 
 
 def _unreadable(data: bytes) -> PhotoError | None:

@@ -32,6 +32,8 @@ _one_large = Lock()
 BYTES_BY_PILLOW, BYTES_BY_OPENCV = 12, 6
 # A photo that is opaque in less than this share of its area is a cut-out. Others have round corners or a frame.
 MOST_CUT_OUT = 0.8
+# From what alpha on a pixel is seen, and from what mean on cut-outs are too pale to be seen on white.
+_OPAQUE, PALE = 128, 208
 # The least share of the density on the opaque part for the model to have seen something there.
 LEAST_OPAQUE_DENSITY = 0.02
 
@@ -43,7 +45,7 @@ class OpenedPhoto:
     Attributes:
         header: what the file's header says, with the metadata that the thumbnail keeps.
         pixels: uint8 [h, w, 3 or 4], BGR or BGRA, the whole upright photo at any scale.
-        model_input: uint8 [H, W, 3] BGR on white, at the model's input shape.
+        model_input: uint8 [H, W, 3] BGR on white, or dark behind what is pale, at the model's input shape.
         salvaged: whether the file is damaged and only part of it could be decoded.
         opaque: float32 [h, w], how opaque each cell of the maps is, 0..1; None for a photo without transparency.
     """
@@ -103,7 +105,18 @@ def read_header(data: bytes, limits: Limits, keep: str = KEEP_NOTHING) -> Header
 
 def model_input_of(pixels: NDArray[np.uint8], header: Header) -> NDArray[np.uint8]:
     """Scale a decoded photo, uint8 [h, w, 3 or 4], to the model's input shape for the original's size: uint8 [H, W, 3]."""
-    return prepare(on_white(pixels), shape_for(header.width, header.height))
+    return prepare(_on_ground(pixels), shape_for(header.width, header.height))
+
+
+def _on_ground(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay a photo, uint8 [h, w, 3 or 4], on white, or a pale cut-out on dark, so that the model tells it from nothing."""
+    if pixels.shape[2] == 4:
+        alpha = pixels[:, :, 3]
+        opaque = alpha >= _OPAQUE
+        if 0 < opaque.mean() < MOST_CUT_OUT and min(cv2.mean(pixels, opaque.astype(np.uint8))[:3]) > PALE:
+            # Dark is white behind the negative of what is seen.
+            return 255 - on_white(np.dstack([255 - pixels[:, :, :3], alpha]))
+    return on_white(pixels)
 
 
 def infer_maps(photos: Sequence[OpenedPhoto], model: Model) -> list[Maps]:
@@ -140,7 +153,8 @@ def _of_opaque(maps: Maps, opaque: NDArray[np.float32] | None) -> Maps:
     subject = maps.subject
     if subject is not None:
         subject = opaque if opaque.mean() < MOST_CUT_OUT else np.minimum(subject, opaque)
-    return replace(maps, density=np.asarray(density, np.float32), subject=subject)
+    head = None if maps.head is None else np.minimum(maps.head, opaque)
+    return replace(maps, density=np.asarray(density, np.float32), subject=subject, head=head)
 
 
 @contextmanager

@@ -14,8 +14,9 @@ _RGB, _MASKS, _ALPHA_MASKS = 0, 3, 6
 # Compressions that Windows has for printers alone, and what they pack.
 _FOREIGN = {4: "JPEG", 5: "PNG"}
 _DEFAULT_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
-# Where the headers hold their masks, and which of the headers, by length, have three or four.
-_MASKS_AT, _HAS_MASKS, _HAS_ALPHA = 54, 52, 56
+# Where the headers hold their masks, and from what length on they have one for alpha. Browsers heed it from there on, and
+# without the other masks from the fourth version of the header on.
+_MASKS_AT, _HAS_ALPHA, _HAS_ALPHA_ALONE = 54, 56, 108
 # The header with a profile: its length, where it says what its colours are, and where its profile is.
 _LATEST, _SPACE_AT, _PROFILE_AT, _EMBEDDED = 124, 70, 126, b"DEBM"
 
@@ -46,9 +47,8 @@ class Layout:
     @property
     def is_masked(self) -> bool:
         """Whether ``pixels`` reads it: OpenCV and Pillow know few masks, and OpenCV makes white of 16 bits grey."""
-        return self.bits in (16, 32) and (
-            self.compression in (_MASKS, _ALPHA_MASKS) or (self.bits == 16 and not self.compression)
-        )
+        has_own = self.compression in (_MASKS, _ALPHA_MASKS)
+        return self.bits in (16, 32) and (has_own or (not self.compression and (self.bits == 16 or self.masks[3] > 0)))
 
     @property
     def has_alpha(self) -> bool:
@@ -67,6 +67,8 @@ def layout_of(data: bytes) -> Layout | None:
     if compression in (_MASKS, _ALPHA_MASKS) and len(data) >= _MASKS_AT + 16:
         red, green, blue, alpha = struct.unpack_from("<4I", data, _MASKS_AT)
         masks = red, green, blue, alpha if length >= _HAS_ALPHA or compression == _ALPHA_MASKS else 0
+    elif bits == 32 and compression == _RGB and length >= _HAS_ALPHA_ALONE and len(data) >= _MASKS_AT + 16:
+        masks = *masks[:3], struct.unpack_from("<I", data, _MASKS_AT + 12)[0]
     profile = None
     if length >= _LATEST and data[_SPACE_AT : _SPACE_AT + 4] == _EMBEDDED and len(data) >= 14 + _LATEST:
         at, size = struct.unpack_from("<II", data, _PROFILE_AT)
@@ -97,8 +99,6 @@ def pixels(data: bytes, layout: Layout) -> NDArray[np.uint8]:
     stored = np.ascontiguousarray(rows[:, : layout.width * each]).view(f"<u{each}")
     red, green, blue, alpha = layout.masks
     found = np.dstack([_channel(stored, mask) for mask in ((blue, green, red, alpha) if alpha else (blue, green, red))])
-    if alpha and not found[:, :, 3].any():  # a writer that left it empty
-        found[:, :, 3] = 255
     return np.ascontiguousarray(found if layout.is_upright else found[::-1])
 
 

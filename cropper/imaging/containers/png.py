@@ -72,6 +72,39 @@ def still(png: bytes) -> bytes:
     return _joined(png, [(start, length) for name, start, length in chunks_of(png) if name not in _ANIMATION])
 
 
+def first_frame(png: bytes) -> tuple[bytes, tuple[int, int, int, int]] | None:
+    """Return the first frame of an animation whose still picture is none of its frames; None for all other PNGs.
+
+    Browsers show the animation, and the still picture nowhere.
+
+    Returns:
+        A PNG of the frame alone, and its left, upper, right and lower border on the canvas.
+    """
+    if b"acTL" not in png or len(png) < 33:
+        return None
+    before: list[tuple[int, int]] = []
+    pixels, control, is_behind = [], b"", False
+    for name, start, length in chunks_of(png):
+        if name == b"fcTL" and length == 26:
+            if not is_behind or control:  # the still picture is a frame, or the next frame begins
+                break
+            control = png[start : start + length]
+        elif name == b"fdAT" and control and 4 <= length <= len(png) - start:
+            pixels.append(memoryview(png)[start + 4 : start + length])
+        elif name == b"IDAT":
+            is_behind = True
+        elif name not in (*_ANIMATION, b"IHDR", b"IEND") and not is_behind:
+            before.append((start, length))
+    if not pixels:
+        return None
+    width, height, x, y = struct.unpack_from(">4I", control, 4)
+    canvas = struct.unpack_from(">II", png, 16)
+    if not width or not height or x + width > canvas[0] or y + height > canvas[1]:
+        return None
+    parts = _chunk(b"IHDR", struct.pack(">II", width, height) + png[24:29]), _joined(png, before)[8:], _chunk(b"IDAT", *pixels)
+    return b"".join([SIGNATURE, *parts, _chunk(b"IEND")]), (x, y, x + width, y + height)
+
+
 def sound(png: bytes) -> bytes:
     """Return a PNG without the parts that are not pixels and that a decoder could refuse it for; ``png`` itself if it has none.
 
@@ -136,9 +169,7 @@ def revived(png: bytes) -> bytes | None:
             before.append((start, length))
     if not _is_whole(packed, _unpacked_size(png)):
         return None
-    pixels = b"".join([b"IDAT", *packed])
-    idat = struct.pack(">I", len(pixels) - 4) + pixels + struct.pack(">I", zlib.crc32(pixels))
-    return _joined(png, before) + idat + struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
+    return b"".join([_joined(png, before), _chunk(b"IDAT", *packed), _chunk(b"IEND")])
 
 
 def _is_whole(packed: Sequence[memoryview], size: int) -> bool:
@@ -166,6 +197,12 @@ def _unpacked_size(png: bytes) -> int:
         columns, rows = -(-(width - x) // across), -(-(height - y) // down)
         total += rows * (1 + (columns * bits + 7) // 8) if columns > 0 and rows > 0 else 0
     return int(total)
+
+
+def _chunk(name: bytes, *content: bytes | memoryview) -> bytes:
+    """Return a chunk with its length and check sum."""
+    body = b"".join([name, *content])
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
 
 
 def _joined(png: bytes, chunks: Sequence[tuple[int, int]]) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from cropper.errors import COPY_AGAIN, EXPORT_AGAIN, PhotoError
 
 WHITE_IS_ZERO, GREY, RGB, PALETTE, INKS, LAB, ICC_LAB = 0, 1, 2, 3, 5, 8, 9
 LAB_KINDS = (LAB, ICC_LAB)
+# The bits of a channel that are read.
+DEPTHS = (1, 2, 4, 8, 16)
 # The compressions that unpack to plain rows.
 _PLAIN = {1: "none", 5: "LZW", 8: "Deflate", 32946: "Deflate", 32773: "PackBits", 34925: "LZMA", 50000: "Zstandard"}
 # What is read besides, and what is not, by name.
@@ -92,9 +95,13 @@ class Layout:
 
     @property
     def is_rare(self) -> bool:
-        """Whether Pillow or OpenCV get it wrong: colours of CIELAB, inks with more channels, big-endian BigTIFF."""
+        """Whether Pillow or OpenCV get it wrong.
+
+        These are colours of CIELAB, inks with more channels, planes of 16 bits, and big-endian BigTIFF.
+        """
         is_odd = self.one(262) in LAB_KINDS or (self.one(262) == INKS and self.channels > 4)
-        return self.is_readable and (is_odd or (self.is_big and self.order == ">"))
+        is_deep_plane = self.one(284, 1) == 2 and self.bits == 16
+        return self.is_readable and (is_odd or is_deep_plane or (self.is_big and self.order == ">"))
 
 
 def layout_of(data: bytes) -> Layout | None:
@@ -142,13 +149,17 @@ def unreadable(layout: Layout | None) -> PhotoError | None:
     if compression not in (*_PLAIN, *_READ):
         name = _NAMES.get(compression, f"number {compression}")
         return PhotoError(f"its compression ({name}) is not one that cropper reads", remedy="save it with LZW or Deflate")
-    if layout.bits > 16 or 3 in layout.tags.get(339, ()):
+    forms = layout.tags.get(339, ())
+    if layout.bits <= 16 and (2 in forms or 3 in forms):
+        kind = "floating-point" if 3 in forms else "signed"
+        return PhotoError(f"its channels are {kind} numbers", remedy="save it with 8 or 16 bits without a sign")
+    if layout.bits > 16:
         return PhotoError(f"it has {layout.bits} bits per channel", remedy="save it with 8 or 16")
     if layout.one(262) not in (*_COLOURS, PALETTE, 6):
         return PhotoError(
             f"its kind of colours (number {layout.one(262)}) is not one that cropper reads", remedy="save it as RGB"
         )
-    if layout.bits not in (1, 2, 4, 8, 16) or len(set(layout.tags.get(258, (1,)))) > 1:
+    if layout.bits not in DEPTHS or len(set(layout.tags.get(258, (1,)))) > 1:
         return PhotoError(f"it has {layout.bits} bits per channel", remedy="save it with 8 or 16")
     return None
 
@@ -177,8 +188,8 @@ def samples(data: bytes, layout: Layout, opened: Callable[[bytes], Image.Image])
     found = []
     for plane in range(planes):
         part = slice(plane * number, (plane + 1) * number)
-        tags = {256: (width * together * each,), 257: (height,), 258: (8,), 259: (layout.one(259, 1),), 262: (GREY,), 277: (1,)}
-        tags |= {266: (layout.one(266, 1),)}
+        tags: dict[int, tuple[int, ...]] = {256: (width * together * each,), 257: (height,), 258: (8,), 262: (GREY,), 277: (1,)}
+        tags |= {259: (layout.one(259, 1),), 266: (layout.one(266, 1),)}
         if is_tiled:
             tags |= {322: (layout.one(322) * together * each,), 323: (layout.one(323),), 324: offsets[part], 325: counts[part]}
         else:
@@ -229,8 +240,8 @@ def colours(
         None.
     """
     kind = layout.one(262)
-    shown = samples[:, :, : _COLOURS[kind]]
-    alpha = samples[:, :, _COLOURS[kind]] if layout.has_alpha else None
+    shown: NDArray[Any] = samples[:, :, : _COLOURS[kind]]
+    alpha: NDArray[Any] | None = samples[:, :, _COLOURS[kind]] if layout.has_alpha else None
     most = (1 << layout.bits) - 1
     if alpha is not None and layout.tags[338][0] == _PREMULTIPLIED and kind not in LAB_KINDS:
         share = np.maximum(alpha[:, :, None], 1).astype(np.float32) / most
