@@ -153,7 +153,7 @@ def _is_clear_around(data: bytes, image: Image.Image) -> bool:
 
 def _unreadable(data: bytes) -> PhotoError | None:
     """Return the error for a photo that is whole but packed in a way that cropper does not read, or None."""
-    return tiff.unreadable(tiff.layout_of(data)) or bmp.unreadable(bmp.layout_of(data))
+    return tiff.unreadable(tiff.layout_of(data)) or bmp.unreadable(bmp.layout_of(data)) or jpeg.unreadable(data)
 
 
 def _foreign(data: bytes, limits: Limits) -> Header | None:

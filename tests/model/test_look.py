@@ -104,6 +104,33 @@ def test_large_photos_wait_for_each_other_and_their_clocks_stand_still_meanwhile
     assert order == [("large", False), ("large", True)]
 
 
+@pytest.mark.parametrize(("shade", "ground"), [(255, 0), (230, 0), (120, 255), (0, 255)])
+def test_pale_cut_outs_lie_on_dark_for_the_model(shade: int, ground: int) -> None:
+    """On white it would see nothing."""
+    logo = np.zeros((320, 320, 4), np.uint8)
+    logo[60:140, 200:300] = (shade, shade, shade, 255)
+    photo = open_photo(cv2.imencode(".png", logo)[1].tobytes(), whole)
+    assert photo.pixels.shape[2] == 4
+    assert abs(int(photo.model_input[5, 5, 0]) - ground) <= 1
+    assert abs(int(photo.model_input[100, 250, 0]) - shade) <= 1
+
+
+def test_pale_photo_with_round_corners_lies_on_white_for_the_model() -> None:
+    framed = np.full((320, 320, 4), 240, np.uint8)
+    framed[:, :, 3] = 255
+    framed[:20, :20, 3] = 0
+    assert open_photo(cv2.imencode(".png", framed)[1].tobytes(), whole).model_input.min() == 240
+
+
+def test_no_head_is_seen_in_what_is_transparent() -> None:
+    opaque = np.zeros((40, 40), np.float32)
+    opaque[:20] = 1
+    ones = np.ones((40, 40), np.float32)
+    maps = look._of_opaque(Maps(ones / 1600, ones, ones), opaque)
+    assert maps.head is not None
+    assert (maps.head[20:].max(), maps.head[:20].min()) == (0, 1)
+
+
 @pytest.mark.parametrize("colour", [255, 40])
 def test_nobody_looks_at_what_is_transparent(colour: int) -> None:
     """A logo on nothing, white or dark: it is the subject, and all of the density is on it."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from cropper.errors import PhotoError
+
 END = b"\xff\xd9"
 _SCAN, _END = 0xDA, 0xD9
 # Markers of a segment: all but fill bytes, stuffed bytes, restarts and those that stand alone.
 _MARKER = re.compile(rb"\xff+([\xc0-\xcf\xd9-\xfe])", re.DOTALL)
 # What ends the packed pixels of a scan: a marker that is neither a stuffed byte nor a restart.
 _BEHIND_PIXELS = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]", re.DOTALL)
-# The segments of applications that say how colours are packed: JFIF, Adobe, and profiles.
-_OF_COLOURS = (0xE0, 0xEE, 0xE2)
+# The segments of applications that say how colours are packed, JFIF, Adobe and profiles, and how long a whole one is at least.
+_OF_COLOURS = {0xE0: 16, 0xEE: 14, 0xE2: 16}
 _MOST_SEGMENTS = 20_000
+# The marker of a JPEG-LS, and those among the frames' markers that begin none.
+_LOSSLESS, _NO_FRAMES = 0xF7, (0xC4, 0xC8, 0xCC)
 _EXTRANEOUS_AT_END = re.compile("([0-9]+) extraneous bytes before marker 0xd9")
 # The most fill bytes before the end of a JPEG; how many places that may be its end to look at, and to try.
 _MOST_PADDING, _MOST_ENDS, _MOST_TRIES = 1 << 20, 1000, 8
@@ -49,10 +53,27 @@ def sound(jpeg: bytes, bare: bool = False) -> bytes | None:
             if behind is None:  # it has no end, which a decoder reports
                 return None if is_sound else b"".join([*parts, jpeg[start:]])
             at = behind.start()
-        if bare and (marker == 0xFE or (0xE0 <= marker <= 0xEF and marker not in _OF_COLOURS)):
+        if bare and (marker == 0xFE or (0xE0 <= marker <= 0xEF and length < _OF_COLOURS.get(marker, 1 << 16))):
             is_sound = False
             continue
         parts.append(jpeg[start:at])
+    return None
+
+
+def unreadable(jpeg: bytes) -> PhotoError | None:
+    """Return the error for a JPEG that is coded in a way that cropper does not read, or None."""
+    at = 2
+    for _ in range(_MOST_SEGMENTS if jpeg.startswith(b"\xff\xd8") else 0):
+        found = _MARKER.search(jpeg, at)
+        if found is None or found[1][0] in (_SCAN, _END):
+            return None
+        marker, at = found[1][0], found.end()
+        if marker == _LOSSLESS:
+            return PhotoError("it is a JPEG-LS, which cropper does not read", remedy="save it as a JPEG")
+        if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES:
+            depth = int.from_bytes(jpeg[at + 2 : at + 3], "big")
+            return PhotoError(f"it has {depth} bits per channel", remedy="save it with 8") if 8 < depth <= 16 else None
+        at += int.from_bytes(jpeg[at : at + 2], "big")
     return None
 
 

@@ -249,7 +249,7 @@ def _is_too_long(png: bytes, name: bytes, start: int, length: int, text: int) ->
         return _unpacked(content.partition(b"\0")[2][1:], _MOST_UNPACKED) is None
     if not content.startswith(XMP) or not _is_packed(png, name, start):
         return _is_packed(png, name, start) or length > _MOST_UNPACKED
-    return _unpacked(content.split(b"\0", 5)[-1], _MOST_UNPACKED) is None
+    return _unpacked(content.split(b"\0", 4)[-1], _MOST_UNPACKED) is None
 
 
 def _is_packed(png: bytes, name: bytes, start: int) -> bool:
