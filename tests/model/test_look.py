@@ -126,7 +126,7 @@ def test_no_head_is_seen_in_what_is_transparent() -> None:
     opaque = np.zeros((40, 40), np.float32)
     opaque[:20] = 1
     ones = np.ones((40, 40), np.float32)
-    maps = look._of_opaque(Maps(ones / 1600, ones, ones), opaque)
+    maps = look._of_opaque(Maps(ones / np.float32(1600), ones, ones), opaque)
     assert maps.head is not None
     assert (maps.head[20:].max(), maps.head[:20].min()) == (0, 1)
 

@@ -52,7 +52,7 @@ def _gives(packed: bytes, depth: int, pixels: int) -> bool:
     """Tell whether LZW codes give at least so many pixels. Only the length of what each code stands for is kept."""
     clear, end = 1 << depth, (1 << depth) + 1
     lengths = [1] * clear + [0, 0]
-    size, before, found, bits, held = depth + 1, 0, 0, 0, 0
+    size, before, found, bits, held, cleared = depth + 1, 0, 0, 0, 0, 0
     for byte in packed:
         bits |= byte << held
         held += 8
@@ -64,7 +64,9 @@ def _gives(packed: bytes, depth: int, pixels: int) -> bool:
                 return False
             if code == clear:
                 del lengths[clear + 2 :]
-                size, before = depth + 1, 0
+                size, before, cleared = depth + 1, 0, cleared + 1
+                if cleared > pixels + 1:  # it says nothing else
+                    return False
                 continue
             if code > len(lengths) or (code == len(lengths) and not before):
                 return False

@@ -11,8 +11,6 @@ END = b"\xff\xd9"
 _SCAN, _END = 0xDA, 0xD9
 # Markers of a segment: all but fill bytes, stuffed bytes, restarts and those that stand alone.
 _MARKER = re.compile(rb"\xff+([\xc0-\xcf\xd9-\xfe])", re.DOTALL)
-# What ends the packed pixels of a scan: a marker that is neither a stuffed byte nor a restart.
-_BEHIND_PIXELS = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]", re.DOTALL)
 # The segments of applications that say how colours are packed, JFIF, Adobe and profiles, and how long a whole one is at least.
 _OF_COLOURS = {0xE0: 16, 0xEE: 14, 0xE2: 16}
 _MOST_SEGMENTS = 20_000
@@ -24,9 +22,9 @@ _MOST_PADDING, _MOST_ENDS, _MOST_TRIES = 1 << 20, 1000, 8
 
 
 def sound(jpeg: bytes, bare: bool = False) -> bytes | None:
-    """Return a JPEG without the bytes that stand between its segments; None if there are none, or the segments break off.
+    """Return a JPEG without the bytes between the segments before its pixels; None if there are none, or the segments break off.
 
-    Decoders skip such bytes with a warning. Within and behind the pixels of a scan they stay: there a warning means damage.
+    Decoders skip such bytes with a warning. Behind the first pixels they stay: there they may be what is left of a lost scan.
 
     Args:
         jpeg: the whole file.
@@ -42,17 +40,13 @@ def sound(jpeg: bytes, bare: bool = False) -> bytes | None:
         marker, start = found[1][0], found.end() - 2
         is_sound = is_sound and found.start() == at
         if marker == _END:
-            parts.append(jpeg[start:])
-            return None if is_sound else b"".join(parts)
+            return None
         length = int.from_bytes(jpeg[start + 2 : start + 4], "big")
         at = start + 2 + length
         if length < 2 or at > len(jpeg):
             return None
         if marker == _SCAN:
-            behind = _BEHIND_PIXELS.search(jpeg, at)
-            if behind is None:  # it has no end, which a decoder reports
-                return None if is_sound else b"".join([*parts, jpeg[start:]])
-            at = behind.start()
+            return None if is_sound else b"".join([*parts, jpeg[start:]])
         if bare and (marker == 0xFE or (0xE0 <= marker <= 0xEF and length < _OF_COLOURS.get(marker, 1 << 16))):
             is_sound = False
             continue

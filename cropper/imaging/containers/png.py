@@ -29,7 +29,8 @@ _TRANSPARENT = {0: range(2, 3), 2: range(6, 7), 3: range(1, 257)}
 _MOST_UNPACKED, _MOST_TEXT, _FACTOR = 1 << 20, 60_000_000, 1032
 # The names of chunks that may stand behind one whose length is wrong.
 _KNOWN = re.compile(b"IDAT|PLTE|tRNS|IEND|gAMA|cHRM|sRGB|iCCP|cICP|pHYs|tEXt|zTXt|iTXt|eXIf|bKGD|sBIT|tIME|acTL|fcTL|fdAT")
-_MOST_TRIES = 100
+# How often in a file, and at how many of these names, to look for where it goes on.
+_MOST_RESUMED, _MOST_TRIES = 16, 100
 # The first column and row and the steps of each pass of an interlaced PNG.
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _PIECE = 1 << 20
@@ -114,7 +115,7 @@ def sound(png: bytes) -> bytes:
     if not png.startswith(SIGNATURE) or len(png) < 33:
         return png
     kept: list[tuple[int, int]] = []
-    text, is_dropped, is_animation_broken, at = 0, False, False, 8
+    text, resumed, has_profile, is_dropped, is_animation_broken, at = 0, 0, False, False, False, 8
     for _ in range(_MOST_CHUNKS):
         if at + 8 > len(png):
             break
@@ -125,8 +126,11 @@ def sound(png: bytes) -> bytes:
             is_broken = not _is_right(png, name, start, length)
             if is_broken:
                 is_animation_broken = is_animation_broken or name in _ANIMATION
-                at = _next_chunk(png, start, at)
-            if is_broken or _is_too_long(png, name, start, length, text):
+                if resumed < _MOST_RESUMED and not png[at + 4 : at + 8].isalpha():
+                    at, resumed = _next_chunk(png, start, at), resumed + 1
+            is_again = name == b"iCCP" and has_profile
+            has_profile = has_profile or name == b"iCCP"
+            if is_broken or is_again or _is_too_long(png, name, start, length, text):
                 is_dropped = True
                 continue
         kept.append((start, length))
@@ -226,14 +230,11 @@ def _is_right(png: bytes, name: bytes, start: int, length: int) -> bool:
 
 
 def _next_chunk(png: bytes, start: int, end: int) -> int:
-    """Return where the chunk behind a broken one begins: at its stated end, or nearer if its length is what is wrong."""
-    if end + 8 <= len(png) and png[end + 4 : end + 8].isalpha():
-        return end
+    """Return where a known chunk begins, and another one behind it, behind a chunk with a wrong length; its end if nowhere."""
     for _, found in zip(range(_MOST_TRIES), _KNOWN.finditer(png, start), strict=False):
         at = found.start() - 4
-        length = int.from_bytes(png[at : at + 4], "big")
-        checked = png[at + 8 + length : at + 12 + length]
-        if len(checked) == 4 and zlib.crc32(memoryview(png)[at + 4 : at + 8 + length]) == int.from_bytes(checked, "big"):
+        after = at + 12 + int.from_bytes(png[at : at + 4], "big")
+        if after == len(png) or png[after + 4 : after + 8].isalpha():
             return at
     return end
 

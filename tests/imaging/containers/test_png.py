@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -90,6 +91,15 @@ def test_packed_xmp_of_some_kilobytes_is_kept() -> None:
     )
     data = head() + chunk(b"iTXt", png.XMP + b"\1\0\0\0" + zlib.compress(xmp.encode())) + broken(b"pHYs", bytes(9)) + IDAT + IEND
     assert noise.encode() in kept_metadata(data, "PNG", KEEP_ALL).xmp
+
+
+def test_very_many_broken_chunks_cost_no_time() -> None:
+    junk = struct.pack(">I", 5) + b"prVt" + bytes(30)
+    profile = chunk(b"iCCP", b"p\0\0" + zlib.compress(MB * 2))
+    for parts in (junk * 20_000, (struct.pack(">I", 1 << 29) + b"IDAT") * 200_000, profile * 5000):
+        start = time.perf_counter()
+        png.sound(head() + broken(b"prVt", b"") + parts + IDAT + IEND)
+        assert time.perf_counter() - start < 2
 
 
 def test_pixels_whose_own_check_sum_is_right_are_whole() -> None:
