@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cv2
 import pytest
@@ -42,9 +42,15 @@ def of(name: str) -> Format:
     return next(one for one in formats() if one.name == name)
 
 
+def raise_damaged() -> NoReturn:
+    raise PhotoError("it is truncated or damaged")
+
+
 def test_a_decoder_that_is_missing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     imdecode: Callable[..., Any] = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda data, flags: None if b"WEBPVP8" in data.tobytes() else imdecode(data, flags))
+    assert of("WEBP").reads is True  # Pillow reads it
+    monkeypatch.setattr("cropper.imaging.decode._decode_by_pillow", lambda *arguments: raise_damaged())
     assert of("WEBP").reads is False
     assert of("JPEG").reads is True
 
