@@ -17,10 +17,10 @@ from cropper.engine.job import Begin, Done, Engine, Finished
 from cropper.engine.pipeline import Pipeline
 from cropper.engine.plan import FROM_THE_START, Plan, Resume, planned
 from cropper.errors import RUN_AGAIN, UsageError
+from cropper.ledger.changes import Change
 from cropper.ledger.focus_file import FocusRow
 from cropper.ledger.session import Ending, Session, open_session
 from cropper.ledger.shards import Shard
-from cropper.ledger.state import Change
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.process.journal import Journal
 from cropper.settings import UPKEEP, Settings, Upkeep

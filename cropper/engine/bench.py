@@ -34,8 +34,8 @@ from cropper.imaging.decode import decode_or_salvage, reduction
 from cropper.imaging.encode import encode, encoder_parameters
 from cropper.imaging.header import probe
 from cropper.imaging.opencv import cv2
+from cropper.ledger.changes import Change
 from cropper.ledger.session import open_session
-from cropper.ledger.state import Change
 from cropper.ledger.table import OK, decided_row
 from cropper.model.look import OpenedPhoto, infer_maps, model_input_of, read_header
 from cropper.model.saliency import Saliency

@@ -12,10 +12,10 @@ from cropper.engine.job import Done, Finished, Job
 from cropper.engine.tasks import failed, foci_for
 from cropper.errors import PhotoError, raise_if_for_all
 from cropper.image_formats import PHOTO_EXTENSIONS, output_format
+from cropper.ledger.changes import Change, Known
 from cropper.ledger.focus_file import Given, given_for
 from cropper.ledger.session import Session
 from cropper.ledger.shards import Shard
-from cropper.ledger.state import Change, Known
 from cropper.ledger.table import OK, SKIPPED, TABLE_NAME, Row
 from cropper.process.supervisor import took_too_long
 from cropper.settings import Settings, Target

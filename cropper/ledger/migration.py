@@ -11,9 +11,10 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+from cropper.ledger.changes import Change
 from cropper.ledger.database import Files
 from cropper.ledger.source import OLD_SOURCE
-from cropper.ledger.state import Change, State
+from cropper.ledger.state import State
 from cropper.ledger.table import FAILED, Row, read_versioned
 from cropper.storage.atomic import sync_folder
 from cropper.storage.places import UNKNOWN, Place, Trace, Version

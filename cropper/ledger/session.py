@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from cropper.errors import RUN_AGAIN, OutputError, UsageError, naming, remedy_for
 from cropper.ledger import lock
+from cropper.ledger.changes import Change
 from cropper.ledger.database import SHARDS_FOLDER, Files, as_system_errors, files_of
 from cropper.ledger.focus_file import FocusRow
 from cropper.ledger.migration import has_old_rows, migrate
 from cropper.ledger.shards import Shard, begin_shard
 from cropper.ledger.source import is_same_folder
-from cropper.ledger.state import Change, State
+from cropper.ledger.state import State
 from cropper.ledger.table import read_rows, write_table
 from cropper.settings import UPKEEP, Upkeep
 from cropper.storage import thumbnails

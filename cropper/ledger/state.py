@@ -14,15 +14,15 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from cropper.ledger.begun import Begun, names_in
+from cropper.ledger.changes import Change, Known
 from cropper.ledger.database import Files, connect, decoded, encoded, key_of, key_of_folder
 from cropper.ledger.focus_file import Gifts
 from cropper.ledger.table import FAILED, HEADER, SHARES, SKIPPED, WHOLE_NUMBERS, Row
 from cropper.storage.atomic import sync_folder
-from cropper.storage.places import UNKNOWN, Found, Place, Trace, Version, Whose
+from cropper.storage.places import Found, Place, Trace, Version, Whose
 
 # Photos in a page, and seconds between two commits.
 PAGE, COMMIT = 1000, 1.0
@@ -56,42 +56,6 @@ _UNWRITTEN = "UPDATE output SET bytes = NULL WHERE path = ?"
 _WRITE = """INSERT INTO output VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (path) DO UPDATE SET photo = excluded.photo,
     bytes = excluded.bytes, modified_ns = excluded.modified_ns, digest = excluded.digest, stale = 0,
     earlier = CASE WHEN digest IS excluded.digest THEN earlier ELSE digest END"""
-
-
-@dataclass(frozen=True)
-class Change:
-    """What became of one photo.
-
-    Attributes:
-        path: relative to IN.
-        rows: its rows in the table, one per target.
-        version: the photo as it was read; nothing of it is known if it was not.
-        digest: of the photo's bytes, where they were asked for.
-        late: the deadline in seconds that the photo exceeded; 0 if it did not.
-        written: thumbnails by their paths in OUT, each as it was when it had been written.
-    """
-
-    path: str
-    rows: tuple[Row, ...]
-    version: Version = UNKNOWN
-    digest: bytes = b""
-    late: float = 0
-    written: tuple[tuple[str, Trace], ...] = ()
-
-
-@dataclass(frozen=True)
-class Known:
-    """What the state holds of a photo.
-
-    Attributes:
-        change: what became of it last; ``written`` holds the outputs of its rows.
-        is_current: whether that was with the settings of this run.
-        by_this_run: whether it was in this run, or in a killed process of it.
-    """
-
-    change: Change
-    is_current: bool
-    by_this_run: bool
 
 
 class State:

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from cropper.errors import OutputError, UsageError
+from cropper.ledger.changes import Change
 from cropper.ledger.database import SHARDS_FOLDER, Files, files_of
 from cropper.ledger.migration import OLD_FILES, PART, migrate
 from cropper.ledger.shards import Shard, labelled, merge_shards, shard_folder
-from cropper.ledger.state import Change, State
+from cropper.ledger.state import State
 from cropper.ledger.table import TABLE_NAME, Row
 from cropper.storage.bucket import BucketPlace
 from cropper.storage.naming import STATE_FOLDER

@@ -14,8 +14,8 @@ from fixtures import Command, MakePhoto
 
 from cropper import OutputError
 from cropper.ledger import lock
+from cropper.ledger.changes import Change
 from cropper.ledger.session import open_session
-from cropper.ledger.state import Change
 from cropper.ledger.table import Row
 from cropper.storage.access import place
 

@@ -10,9 +10,9 @@ from fixtures import read_table
 
 from cropper import OutputError
 from cropper.ledger import lock
+from cropper.ledger.changes import Change
 from cropper.ledger.session import Session, open_session
 from cropper.ledger.source import source_of
-from cropper.ledger.state import Change
 from cropper.ledger.table import Row
 from cropper.storage.access import place
 from cropper.storage.places import Place, Version

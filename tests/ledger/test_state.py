@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from cropper import OutputError, UsageError
 from cropper.geometry import Box
 from cropper.ledger import begun, database, shards, state
+from cropper.ledger.changes import Change
 from cropper.ledger.database import Files, connect, decoded, encoded, files_of, key_of, key_of_folder
 from cropper.ledger.session import open_session
 from cropper.ledger.shards import Shard
 from cropper.ledger.source import source_of
-from cropper.ledger.state import Change, State
+from cropper.ledger.state import State
 from cropper.ledger.table import Row, decided_row, failed_row, read_rows
 from cropper.settings import UPKEEP, Upkeep
 from cropper.storage.access import place
