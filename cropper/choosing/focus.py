@@ -56,7 +56,10 @@ def place_of(
     x, y, width, height = focus.x, focus.y, focus.width or 1, focus.height or 1
     if x < 0 or y < 0 or x + width > image_width or y + height > image_height:
         what = f"the focus {','.join(str(n) for n in (x, y, focus.width, focus.height) if n is not None)} is not inside the photo"
-        raise PhotoError(f"{what} of {image_width}x{image_height}", remedy="correct it in the focus file")
+        raise PhotoError(
+            f"{what} of {image_width}x{image_height}",
+            remedy="give another one with --focus, or take it back with an empty x and y",
+        )
     largest = largest_size(image_width, image_height, aspect)
     centre = x + width / 2, y + height / 2
     point = int(centre[0]), int(centre[1])

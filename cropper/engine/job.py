@@ -18,7 +18,7 @@ from cropper.storage.places import Place, Trace, Version, Whose
 # The ledger's message for a damaged photo of which a part could be decoded.
 SALVAGED = "salvaged: part of the photo is missing"
 # The message for a photo that replaced another, for which something was given by hand.
-DROPPED = "what was given by hand was for another size of this photo"
+DROPPED = "the box given by hand was for another size of this photo"
 
 
 @dataclass(frozen=True)

@@ -145,13 +145,14 @@ class Counts:
         if self.by_hand:
             line += f"; {_count(self.by_hand, 'crop')} by hand"
         if self.altered:
-            line += f"; {_count(self.altered, 'thumbnail')} left as you changed them"
+            line += f"; {_count(self.altered, 'thumbnail')} that you changed {'is' if self.altered == 1 else 'are'} kept"
         if ending is not None and ending.pruned:
             line += f"; {_count(ending.pruned, 'old thumbnail')} removed"
         elif ending is not None and ending.stale:
-            line += f"; {_count(ending.stale, 'thumbnail')} of no photo: --prune removes them"
+            are, them = ("is", "it") if ending.stale == 1 else ("are", "them")
+            line += f"; {_count(ending.stale, 'thumbnail')} {are} not needed any more: --prune removes {them}"
         if self.smaller:
-            line += f"; {self.smaller} smaller than asked for: --enlarge"
+            line += f"; {self.smaller} smaller than asked for (--enlarge enlarges them)"
         no_good = [f"{self.fits[fit]} {words}" for fit, words in DONE.items() if self.fits[fit] and fit is not Fit.SKIP]
         if no_good:
             line += f"; where no crop is good: {', '.join(no_good)}"

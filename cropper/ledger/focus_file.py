@@ -86,7 +86,7 @@ def _given(line: Mapping[str, str | None]) -> Given | None:
     texts = {name: (line.get(name) or "").strip() for name in names}
     if not line["path"]:
         raise ValueError("names no photo")
-    if not any(texts.values()):
+    if not texts["x"] and not texts["y"]:
         return None
     if bool(texts["width"]) != bool(texts["height"]):
         raise ValueError("has a width or a height alone")

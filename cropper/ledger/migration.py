@@ -28,8 +28,12 @@ _UNKNOWN = ""
 
 
 def has_old_rows(files: Files, table: Path) -> bool:
-    """Whether there is something to read: the table, or the rows of a killed run."""
-    return not files.database.exists() and (table.exists() or (files.folder / PART).exists())
+    """Whether there is something to read: the table beside the settings of an old run, or the rows of a killed one.
+
+    A table alone is a report: somebody removed the state, and with it the word of what is ours.
+    """
+    is_old = table.exists() and (files.folder / _SETTINGS).exists()
+    return not files.database.exists() and (is_old or (files.folder / PART).exists())
 
 
 def migrate(files: Files, out: Place, table: Path) -> None:

@@ -21,7 +21,7 @@ from cropper.ledger.focus_file import FocusRow
 from cropper.ledger.migration import has_old_rows, migrate
 from cropper.ledger.shards import Shard, begin_shard
 from cropper.ledger.source import is_same_folder
-from cropper.ledger.state import State
+from cropper.ledger.state import State, rows_of
 from cropper.ledger.table import read_rows, write_table
 from cropper.settings import UPKEEP, Upkeep
 from cropper.storage import thumbnails
@@ -93,7 +93,7 @@ class Session:
             UsageError: if none of the known photos is there, and the run may not lose them all.
         """
         state = self.state
-        with self._lost_nothing():
+        with self._where_it_was(), self._lost_nothing():
             missing = state.drop_missing(self.unlisted)
             if missing and not state.found and not self.upkeep.allow_empty:
                 what = f"none of the {missing} photos is there that OUT was made from"
@@ -111,6 +111,15 @@ class Session:
                     state.drop_output(output)
                     pruned += 1
         return Ending(missing, stale, pruned, state.gifts.strangers(state.run, state.knows))
+
+    @contextmanager
+    def _where_it_was(self) -> Iterator[None]:
+        """Keep the word of where the photos were if the body raises."""
+        try:
+            yield
+        except UsageError:
+            self.state.keep_source()
+            raise
 
     @contextmanager
     def _lost_nothing(self) -> Iterator[None]:
@@ -250,7 +259,7 @@ def _close(session: Session, out: Place) -> None:
             state.commit()
             if session.shard is None:
                 with _as_table_errors(out):
-                    write_table(state.rows(), state.files.table, state.files.folder / "table.new")
+                    write_table(rows_of(state.connection), state.files.table, state.files.folder / "table.new")
                     sync_folder(state.files.out)
         finally:
             state.end(leave_begun=session.abandoned)

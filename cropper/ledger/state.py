@@ -99,6 +99,7 @@ class State:
             self.use(_dry(settings))
             self._good.add(self.setting)
             self.gifts = self.gifts.copied()
+        self._earlier = self.source()
         last, ended = execute("SELECT id, ended FROM run ORDER BY id DESC LIMIT 1").fetchone() or (0, 0.0)
         if goes_on and ended is None:
             self.run = last
@@ -125,6 +126,11 @@ class State:
         """Return the full name of the folder IN of the last run, or None if it is not known."""
         found = self.connection.execute("SELECT source FROM run ORDER BY id DESC LIMIT 1").fetchone()
         return decoded(found[0]) or None if found is not None else None
+
+    def keep_source(self) -> None:
+        """Let the folder IN of the run before be that of this one: this one had nothing to do with the photos."""
+        if self._earlier is not None:
+            self.connection.execute("UPDATE run SET source = ? WHERE id = ?", (encoded(self._earlier), self.run))
 
     def settings(self) -> str:
         """Return the settings of this run."""
@@ -369,12 +375,6 @@ class State:
             trace = self._trace(output)
             if trace is not None and self.out.find(output, trace, closely=True) is Found.LOST:
                 self.connection.execute(_UNWRITTEN, (encoded(output),))
-
-    # The report ----------------------------------------------------------------------------------------------------------------
-
-    def rows(self) -> Iterator[list[str]]:
-        """Yield the rows of the table, in the order of the walk."""
-        return rows_of(self.connection)
 
 
 def _dry(settings: str) -> str:

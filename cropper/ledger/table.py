@@ -138,7 +138,7 @@ def read_versioned(path: Path) -> Iterator[tuple[list[str], str]]:
             extra = columns[len(_FIRST_COLUMNS) :]
             if columns[: len(_FIRST_COLUMNS)] != _FIRST_COLUMNS or not set(extra) <= {*HEADER, VERSION}:
                 reason = "is there already and is not a table that cropper wrote"
-                raise OutputError(reason, path=path, remedy="move it away or choose another OUT")
+                raise OutputError(reason, path=path, remedy="run 'cropper batch' again if it did, else move it away")
             is_whole = columns == HEADER
             for line in found:
                 if len(line) == len(columns) and line[2] in (OK, SKIPPED, FAILED):
@@ -146,7 +146,7 @@ def read_versioned(path: Path) -> Iterator[tuple[list[str], str]]:
                     yield line if is_whole else [named.get(column, "") for column in HEADER], named.get(VERSION, "")
         except csv.Error as error:
             reason = f"is not a table from line {found.line_num} on ({error})"
-            raise OutputError(reason, path=path, remedy="move it away or choose another OUT") from error
+            raise OutputError(reason, path=path, remedy="run 'cropper batch' again if it did, else move it away") from error
 
 
 @dataclass(frozen=True)

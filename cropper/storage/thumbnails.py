@@ -86,7 +86,8 @@ def _status(path: Path) -> os.stat_result | None:
 
 def _taken(path: Path, whose: Whose) -> OutputError:
     if whose is Whose.ALTERED:
-        what, remedy = "someone has changed this thumbnail since cropper wrote it", "move it away, or replace it with --force"
+        what = "someone has changed this thumbnail since cropper wrote it"
+        remedy = "delete it to have it made again; --force replaces all that were changed"
     else:
         what, remedy = "a file that cropper did not write is there already", "move it away or choose another OUT"
     return OutputError(what, path=path, remedy=remedy)

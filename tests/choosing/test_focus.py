@@ -148,5 +148,5 @@ def test_a_box_of_another_aspect_is_held_where_the_photo_has_room(
 
 @pytest.mark.parametrize("given_word", [Focus(100, 5), Focus(-1, 5), Focus(5, 60), Focus(90, 5, 11, 10), Focus(5, 59, 1, 2)])
 def test_what_is_not_in_the_photo_is_said_of_it(given_word: Focus) -> None:
-    with pytest.raises(PhotoError, match="is not inside the photo of 100x60; correct it"):
+    with pytest.raises(PhotoError, match="is not inside the photo of 100x60; give another one"):
         around(given_word, EVEN, 100, 60, (1, 1))

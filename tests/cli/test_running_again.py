@@ -56,7 +56,7 @@ def test_a_photo_of_another_size_drops_what_was_given_and_says_so(photos: Path, 
     summary(cropper, "--focus", "focus.csv")
     cv2.imwrite(str(photos / "a.jpg"), imread(str(photos / "a.jpg"))[:40])
     _, _, err = cropper("batch", "in", "out", *SIZE)
-    assert "cropper: in/a.jpg: what was given by hand was for another size of this photo; the model chose" in err
+    assert "cropper: in/a.jpg: the box given by hand was for another size of this photo; the model chose" in err
 
 
 def test_a_photo_that_another_replaced_with_the_same_size_and_time_is_made_again(photos: Path, cropper: Command) -> None:
@@ -114,11 +114,11 @@ def test_files_of_other_peoples_are_never_replaced(photos: Path, cropper: Comman
 def test_a_thumbnail_that_somebody_changed_is_left_alone_until_force(photos: Path, cropper: Command, tmp_path: Path) -> None:
     summary(cropper)
     (tmp_path / "out/a.jpg").write_bytes(b"retouched")
-    assert summary(cropper) == "0 done, 3 unchanged, 0 failed; 1 thumbnail left as you changed them"
+    assert summary(cropper) == "0 done, 3 unchanged, 0 failed; 1 thumbnail that you changed is kept"
     os.utime(photos / "a.jpg")
     code, _, err = cropper("batch", "in", "out", *SIZE)
     assert code == 1
-    assert "out/a.jpg: someone has changed this thumbnail since cropper wrote it; move it away, or replace it with --force" in err
+    assert "out/a.jpg: someone has changed this thumbnail since cropper wrote it; delete it to have it made again; --force" in err
     assert (tmp_path / "out/a.jpg").read_bytes() == b"retouched"
     assert summary(cropper, "--force") == "3 done, 0 unchanged, 0 failed"
     assert summary(cropper) == "0 done, 3 unchanged, 0 failed"
@@ -137,6 +137,15 @@ def test_an_output_folder_without_its_state_is_known_again_by_its_content(photos
     shutil.rmtree(tmp_path / "out/.cropper")
     (tmp_path / "out/boxes.csv").unlink()
     assert summary(cropper) == "3 done, 0 unchanged, 0 failed"
+
+
+def test_a_removed_state_takes_no_edit_and_no_file_of_yours_with_it(photos: Path, cropper: Command, tmp_path: Path) -> None:
+    summary(cropper)
+    (tmp_path / "out/a.jpg").write_bytes(b"retouched")
+    shutil.rmtree(tmp_path / "out/.cropper")
+    code, _, err = cropper("batch", "in", "out", *SIZE)
+    assert (code, "2 done, 0 unchanged, 1 failed" in err) == (1, True)
+    assert (tmp_path / "out/a.jpg").read_bytes() == b"retouched"
 
 
 @pytest.mark.parametrize("kind", ["sorted", "semicolons", "folder", "gone", "huge field"])
@@ -181,7 +190,7 @@ def test_an_empty_folder_of_photos_is_no_reason_to_forget_them(photos: Path, cro
 def test_a_photo_that_goes_away_and_comes_back_is_made_again(photos: Path, cropper: Command, tmp_path: Path) -> None:
     summary(cropper)
     (photos / "a.jpg").rename(tmp_path / "away.jpg")
-    assert summary(cropper) == "0 done, 2 unchanged, 0 failed; 1 thumbnail of no photo: --prune removes them"
+    assert summary(cropper) == "0 done, 2 unchanged, 0 failed; 1 thumbnail is not needed any more: --prune removes it"
     (tmp_path / "away.jpg").rename(photos / "a.jpg")
     assert summary(cropper) == "1 done, 2 unchanged, 0 failed"
 
@@ -210,7 +219,7 @@ def test_another_folder_is_refused_unless_it_moved(photos: Path, cropper: Comman
 def test_photos_smaller_than_asked_for_are_counted_and_padding_fills(photos: Path, cropper: Command, tmp_path: Path) -> None:
     code, _, err = cropper("batch", "in", "out", "--size", "400x400")
     assert code == 0
-    assert "3 done, 0 unchanged, 0 failed; 3 smaller than asked for: --enlarge; " in err
+    assert "3 done, 0 unchanged, 0 failed; 3 smaller than asked for (--enlarge enlarges them); " in err
     row = rows(tmp_path / "out/boxes.csv")["a.jpg"]
     assert (row["output_width"], row["output_height"]) == ("64", "64")
     options = ("--size", "400x400", "--min-kept", "1", "--otherwise", "pad", "--pad-with", "white")
@@ -236,7 +245,7 @@ def test_prune_leaves_the_last_thumbnail_of_a_photo_that_fails_now(photos: Path,
 def test_a_dry_run_removes_nothing(photos: Path, cropper: Command, tmp_path: Path) -> None:
     summary(cropper)
     (photos / "a.jpg").unlink()
-    assert summary(cropper, "--prune", "--dry-run").endswith("1 thumbnail of no photo: --prune removes them")
+    assert summary(cropper, "--prune", "--dry-run").endswith("1 thumbnail is not needed any more: --prune removes it")
     assert (tmp_path / "out/a.jpg").exists()
 
 
@@ -294,10 +303,17 @@ def test_a_box_that_was_dropped_stays_dropped_until_another_is_given(
     table = (tmp_path / "out/boxes.csv").read_bytes()
     assert summary(cropper, *options) == "0 done, 3 unchanged, 0 failed"
     assert (tmp_path / "out/boxes.csv").read_bytes() == table
-    assert rows(tmp_path / "out/boxes.csv")["a.jpg"]["message"] == "what was given by hand was for another size of this photo"
+    assert rows(tmp_path / "out/boxes.csv")["a.jpg"]["message"] == "the box given by hand was for another size of this photo"
 
 
 def test_prune_needs_a_run_without_shards(photos: Path, cropper: Command) -> None:
     code, _, err = cropper("batch", "in", "out", *SIZE, "--shard", "1/2", "--prune")
     assert code == 2
     assert "--prune needs a run without --shard" in err
+
+
+def test_a_refused_run_does_not_change_where_the_photos_are(photos: Path, cropper: Command, tmp_path: Path) -> None:
+    summary(cropper)
+    (tmp_path / "empty").mkdir()
+    assert cropper("batch", "empty", "out", *SIZE, "--moved")[0] == 2
+    assert summary(cropper) == "0 done, 3 unchanged, 0 failed"

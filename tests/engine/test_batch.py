@@ -562,7 +562,7 @@ def test_what_is_given_for_a_photo_goes_with_it_when_one_of_another_size_takes_i
     cv2.imwrite(str(photos / "a.jpg"), other_size)
     (done,) = (d for d in process(photos, out) if not d.unchanged)
     assert done.dropped
-    assert done.rows[0].message == "what was given by hand was for another size of this photo"
+    assert done.rows[0].message == "the box given by hand was for another size of this photo"
     assert all(d.unchanged for d in process(photos, out))
     (done,) = (d for d in run_batch(photos, out, Settings((SIZE,)), 2, [("a.jpg", "", Given(1, 2))]) if not d.unchanged)
     assert done.rows[0].message == "focus given"

@@ -181,7 +181,7 @@ def test_a_thumbnail_that_somebody_changed_is_told(tmp_path: Path, data: bytes) 
     thumbnail.write_bytes(data)
     os.utime(thumbnail, ns=(trace.modified_ns + 1,) * 2)
     assert find(thumbnail, trace) is Found.ALTERED
-    with pytest.raises(OutputError, match=r"someone has changed this thumbnail since cropper wrote it; .*--force"):
+    with pytest.raises(OutputError, match=r"someone has changed this thumbnail since cropper wrote it; delete it .*--force"):
         write(thumbnail, b"small", ".part", Whose.ALTERED)
     assert thumbnail.read_bytes() == data
 
