@@ -16,7 +16,15 @@ import click
 
 from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
 from cropper.cli.help import Heading, command, option
-from cropper.cli.options import focus_option, is_given, jobs_option, log_option, upkeep_options, verbose_option
+from cropper.cli.options import (
+    focus_option,
+    is_given,
+    jobs_option,
+    log_option,
+    selection_options,
+    upkeep_options,
+    verbose_option,
+)
 from cropper.cli.report import report_option
 from cropper.cli.settings_options import settings_options
 from cropper.cli.signals import end_without, held_back
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
     from cropper.ledger.shards import Shard
     from cropper.process.supervisor import Attempt
     from cropper.settings import Settings, Upkeep
+    from cropper.storage.patterns import Selection
     from cropper.storage.places import Place
 
 
@@ -56,6 +65,7 @@ DEADLINE = 120
     heading=Heading.PHOTOS,
     help="Process share I of N, such as 1/4. N runs, one for each I, process all photos.",
 )
+@selection_options
 @upkeep_options
 @jobs_option
 @settings_options
@@ -100,6 +110,7 @@ def batch(
     upkeep: Upkeep,
     report: Report,
     verbose: bool,
+    selection: Selection,
     attempt: Attempt,
     focus_copy: Path | None = None,
 ) -> int:
@@ -116,6 +127,7 @@ def batch(
     cropper batch photos/ decisions/ --aspect 1:1 --dry-run
     cropper batch photos/ thumbnails/ --otherwise pad --pad-with white
     cropper batch photos/ thumbnails/ --focus focus.csv
+    cropper batch photos/ thumbnails/ --exclude '*_small.jpg' --exclude drafts/
 
     \b
     One share of the work for each of four machines; then 'cropper ledger merge':
@@ -143,7 +155,8 @@ def batch(
     def count() -> int | None:
         if source.is_remote:  # a second listing costs money
             return None
-        return sum(holds(join(folder.path, name)) for folder in source.walk(PHOTO_EXTENSIONS, out) for name in folder.photos)
+        folders = source.walk(PHOTO_EXTENSIONS, out, selection)
+        return sum(holds(join(folder.path, name)) for folder in folders for name in folder.photos)
 
     if shard is not None and upkeep.prune:
         remedy = "run 'cropper ledger merge OUT --finish' first, and then 'cropper batch IN OUT --prune'"
@@ -180,6 +193,7 @@ def batch(
         for_photo = Gifts.of_rows(row for row in given if row[0] == attempt.alone).of(attempt.alone)
         try_alone(source, attempt.alone, settings, for_photo, attempt.journal)
         return 0
+    selection = selection.in_folder(source)
     counts, passed = Counts.after(attempt.state)
     report.begin(counts)
     interrupted = False
@@ -193,7 +207,7 @@ def batch(
     def outcomes(stop: Callable[[], bool]) -> Generator[Done, None, None]:
         nonlocal ending
         ending = yield from run_batch(
-            source, out, settings, jobs, given, stop, shard, begin, resume, upkeep, deadline, found_in is not None
+            source, out, settings, jobs, given, stop, shard, begin, resume, upkeep, deadline, found_in is not None, selection
         )
 
     try:

@@ -64,12 +64,14 @@ def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int)
     from cropper.engine.tally import outs_left_out
     from cropper.image_formats import PHOTO_EXTENSIONS
     from cropper.imaging.opencv import libraries_muted
+    from cropper.storage.local import LocalPlace
+    from cropper.storage.patterns import EVERYTHING
     from cropper.storage.walk import walk
 
     outs: list[str] = []
 
     def found() -> Iterator[Path]:
-        for folder in walk(source, PHOTO_EXTENSIONS):
+        for folder in walk(source, PHOTO_EXTENSIONS, selection=EVERYTHING.in_folder(LocalPlace(source))):
             if folder.is_out:
                 outs.append(folder.path)
             yield from (source / folder.path / name for name in folder.photos)

@@ -22,6 +22,7 @@ from cropper.cli.options import (
     is_outranked,
     jobs_option,
     limits_options,
+    selection_options,
 )
 from cropper.cli.settings_options import choosing_options
 from cropper.cli.terminal import put, reading_stdin, say, tell
@@ -29,6 +30,7 @@ from cropper.errors import PhotoError, UsageError
 
 if TYPE_CHECKING:
     from cropper.settings import Choosing, Limits, Target
+    from cropper.storage.patterns import Selection
 
 # Output formats, the default first, and what stands between their columns; JSON lines have none.
 DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
@@ -83,6 +85,7 @@ DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
     heading=Heading.PHOTOS,
     help="Split the paths on stdin at NUL, as 'find -print0' writes them.",
 )
+@selection_options
 @limits_options
 @jobs_option
 @device_option
@@ -91,6 +94,7 @@ def boxes(
     targets: tuple[Target, ...],
     choosing: Choosing,
     limits: Limits,
+    selection: Selection,
     candidates: int,
     focus_file: Path | None,
     null: bool,
@@ -112,7 +116,7 @@ def boxes(
     find . -name '*.jpg' -print0 | cropper boxes -0 - --format csv
     """
     from cropper.engine.decision_stream import split, stream
-    from cropper.engine.tally import outs_left_out
+    from cropper.engine.tally import LeftOutCounts, outs_left_out
     from cropper.imaging.opencv import libraries_muted
     from cropper.ledger.focus_file import Gifts
     from cropper.settings import Settings
@@ -135,16 +139,18 @@ def boxes(
     end = "\0" if print0 else "\n"
     failed = False
     first_out, outs = "", 0
+    left_out = LeftOutCounts()
     words = Gifts.of_file(focus_file)
     choosing = replace(choosing, candidates=candidates)
     settings = Settings(targets, device=device, choosing=choosing, limits=limits)
     try:
         if delimiter:
             put((joined(FIELDS, delimiter) + end).encode())
-        with libraries_muted(), closing(stream(given(), settings, jobs, not unordered, words)) as photos:
+        with libraries_muted(), closing(stream(given(), settings, jobs, not unordered, words, selection)) as photos:
             for done in photos:
                 if done.is_out:
                     first_out, outs = first_out or done.path, outs + 1
+                left_out.add(done.left_out)
                 if done.error is not None:
                     failed = True
                     say(str(done.error))
@@ -157,6 +163,8 @@ def boxes(
                     say(str(error))
         if outs:
             tell(outs_left_out(first_out, outs))
+        if parts := left_out.parts():
+            tell("; ".join(parts))
     except BrokenPipeError:
         pass  # who reads may stop at any time
     return SOME_FAILED if failed else 0

@@ -14,9 +14,10 @@ from click.core import ParameterSource
 
 from cropper.cli.help import Decorator, Function, Heading, add_options, option
 from cropper.cli.terminal import be_heard, begin_log, is_quiet, tell, usable_cores
-from cropper.cli.types import FileOrNone, LocalPath, Pair, WholeNumber
+from cropper.cli.types import FileOrNone, LocalPath, Pair, Pattern, WholeNumber
 from cropper.errors import UsageError
 from cropper.settings import AUTO, DEVICES, LIMITS, MEGAPIXEL, Choosing, Limits, Settings, Upkeep
+from cropper.storage.patterns import IGNORE_FILE
 
 _FOLDER = LocalPath(exists=True, file_okay=False)
 # Workers for each core where they wait for a storage most of the time.
@@ -116,6 +117,36 @@ def log_option(command: Function) -> Function:
         callback=keep,
         help="Add all messages to this file too, each with the time; also those that --quiet leaves out.",
     )(command)
+
+
+def selection_options(command: Function) -> Function:
+    """Add the options that say which files of a folder to take. The command receives ``selection``."""
+
+    @functools.wraps(command)
+    def with_selection(*, include: tuple[str, ...], exclude: tuple[str, ...], **others: Any) -> Any:
+        from cropper.storage.patterns import selection_of
+
+        return command(selection=selection_of(include, exclude), **others)
+
+    return add_options(
+        option(
+            "--exclude",
+            type=Pattern(),
+            metavar=Pattern.name,
+            multiple=True,
+            heading=Heading.PHOTOS,
+            help="Leave out files and folders that match this pattern, written as in a .gitignore; repeatable. A pattern after ! "
+            f"takes them in again. IN/{IGNORE_FILE} may hold such patterns too, one a line.",
+        ),
+        option(
+            "--include",
+            type=Pattern(),
+            metavar=Pattern.name,
+            multiple=True,
+            heading=Heading.PHOTOS,
+            help="Take only files that match this pattern, or lie in a folder that does; repeatable.",
+        ),
+    )(with_selection)
 
 
 def photos_option(command: Function) -> Function:

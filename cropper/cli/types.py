@@ -206,6 +206,22 @@ class Zoomed(click.ParamType[float]):
         return share
 
 
+class Pattern(click.ParamType[str]):
+    """A pattern of files, as in a ``.gitignore``."""
+
+    name = "PATTERN"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read a pattern that can match something."""
+        from cropper.storage.patterns import Patterns
+
+        try:
+            Patterns.of([str(value)])
+        except UsageError as error:
+            self.fail(f"{error}.", param, ctx)
+        return str(value)
+
+
 class Fill(click.ParamType[str]):
     """What padding is filled with: ``blur``, ``edge``, or a colour as CSS writes it, which becomes ``#rrggbb``."""
 

@@ -25,6 +25,7 @@ from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.process.journal import Journal
 from cropper.settings import UPKEEP, Settings, Upkeep
 from cropper.storage.access import place
+from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.places import UNKNOWN, Place
 
 
@@ -53,6 +54,7 @@ def run_batch(
     upkeep: Upkeep = UPKEEP,
     deadline: float = 0,
     given_was_found: bool = False,
+    selection: Selection = EVERYTHING,
 ) -> Generator[Done, None, Ending]:
     """Make the thumbnails and the table of a folder, and yield what became of each photo, in the order of the walk.
 
@@ -77,6 +79,7 @@ def run_batch(
         deadline: the seconds that the work on one photo may take, which the caller watches; 0 for no limit. A photo that is
             known to exceed it fails at once.
         given_was_found: whether ``given`` is from a file that every run finds in IN: only what changed in it counts.
+        selection: which files of IN to take. Photos that it leaves out count as gone.
 
     Returns:
         what the run found at its end.
@@ -93,7 +96,7 @@ def run_batch(
     if source.is_inside(out):
         remedy = "choose an OUT beside IN or inside it, so that no photo can be overwritten"
         raise UsageError("OUT is the same folder as IN or contains it", path=out, remedy=remedy)
-    plan = Plan(source, out, settings, shard, resume, deadline)
+    plan = Plan(source, out, settings, shard, resume, deadline, selection)
     given = (row for row in given if shard is None or shard.holds(row[0]))
     if settings.dry_run:
         upkeep = replace(upkeep, prune=False)
@@ -104,6 +107,7 @@ def run_batch(
             out, source, _fingerprint(settings), settings.dry_run, shard, upkeep, given, given_was_found, goes_on
         ) as session,
     ):
+        session.is_narrow = selection.is_narrow
 
         def record(finished: Finished) -> None:
             if finished.done.error is not None:

@@ -12,11 +12,13 @@ from typing import BinaryIO
 
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.pipeline import Pipeline
+from cropper.errors import UsageError
 from cropper.image_formats import PHOTO_EXTENSIONS
 from cropper.ledger.focus_file import Gifts, given_for
 from cropper.model.saliency import Saliency
 from cropper.settings import Settings
 from cropper.storage.local import LocalPlace
+from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.places import join
 
 # Paths to read ahead of the pipeline.
@@ -41,7 +43,12 @@ _Found = _Photo | BaseException | _End
 
 
 def stream(
-    paths: Iterable[str], settings: Settings, jobs: int, in_order: bool = True, given: Gifts | None = None
+    paths: Iterable[str],
+    settings: Settings,
+    jobs: int,
+    in_order: bool = True,
+    given: Gifts | None = None,
+    selection: Selection = EVERYTHING,
 ) -> Generator[Done, None, None]:
     """Choose the boxes of photos, and yield what became of each as soon as it is known.
 
@@ -52,6 +59,7 @@ def stream(
         jobs: worker threads, at least 1.
         in_order: whether photos leave in the order of their paths, rather than the fastest first.
         given: what you give by hand, by these paths.
+        selection: which files of a folder to take; a photo that is given by its own path is always taken.
 
     Raises:
         DependencyError: if the device cannot be used here.
@@ -61,7 +69,7 @@ def stream(
     settings = replace(settings, dry_run=True)
     pipeline = Pipeline(settings, Path(), Saliency(settings.model, settings.device), jobs, in_order)
     found: Queue[_Found] = Queue(_AHEAD)
-    Thread(target=_find, args=(paths, found, pipeline), daemon=True, name="cropper-paths").start()
+    Thread(target=_find, args=(paths, found, pipeline, selection), daemon=True, name="cropper-paths").start()
     yield from pipeline.run(_jobs(found, settings, given or Gifts.of_file(None)), record=lambda finished: None)
 
 
@@ -86,10 +94,10 @@ def split(stream: BinaryIO, separator: bytes) -> Iterator[str]:
         yield os.fsdecode(path)
 
 
-def _find(paths: Iterable[str], found: Queue[_Found], pipeline: Pipeline) -> None:
+def _find(paths: Iterable[str], found: Queue[_Found], pipeline: Pipeline, selection: Selection) -> None:
     """On a thread of its own: pass every photo's path to the pipeline, then the end or the error that ended the paths."""
     try:
-        for photo in _photos(paths):
+        for photo in _photos(paths, selection):
             found.put(photo)
             pipeline.wake()
         found.put(_End())
@@ -98,16 +106,22 @@ def _find(paths: Iterable[str], found: Queue[_Found], pipeline: Pipeline) -> Non
     pipeline.wake()
 
 
-def _photos(paths: Iterable[str]) -> Iterator[_Photo]:
+def _photos(paths: Iterable[str], selection: Selection) -> Iterator[_Photo]:
     for path in paths:
         given = LocalPlace(Path(path))
         if not os.path.isdir(path):
             yield _Photo(path, given)
             continue
-        for folder in given.walk(PHOTO_EXTENSIONS):
+        try:
+            chosen = selection.in_folder(given)
+        except UsageError as error:  # costs this folder alone
+            yield _Photo(path, given, Done(path, error=error))
+            continue
+        for folder in given.walk(PHOTO_EXTENSIONS, selection=chosen):
             inside = os.path.join(path, folder.path) if folder.path else path
-            if folder.error is not None or folder.is_out:
-                yield _Photo(inside, given, Done(inside, error=folder.error, is_out=folder.is_out))
+            report = Done(inside, error=folder.error, is_out=folder.is_out, left_out=folder.left_out)
+            if report != Done(inside):
+                yield _Photo(inside, given, report)
             for name in folder.photos:
                 yield _Photo(os.path.join(inside, name), given / join(folder.path, name))
 

@@ -13,7 +13,7 @@ from cropper.ledger.focus_file import Given
 from cropper.ledger.table import Row
 from cropper.model.look import OpenedPhoto
 from cropper.settings import Fit, Settings
-from cropper.storage.places import Place, Trace, Version, Whose
+from cropper.storage.places import NOTHING_LEFT_OUT, LeftOut, Place, Trace, Version, Whose
 
 # The ledger's message for a damaged photo of which a part could be decoded.
 SALVAGED = "salvaged: part of the photo is missing"
@@ -37,6 +37,7 @@ class Done:
         dropped: whether what was given by hand for the photo was forgotten, since the photo has another size now.
         seconds: how long workers were at it, reading and writing included, waiting for their turn not. A batch's time in the
             model is shared out evenly. 0 if nothing was done.
+        left_out: what the walk leaves out of the folder.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Done:
     altered: int = 0
     dropped: bool = False
     seconds: float = 0.0
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from cropper.ledger.table import OK, SKIPPED, TABLE_NAME, Row
 from cropper.process.supervisor import took_too_long
 from cropper.settings import Settings, Target
 from cropper.storage.naming import folder_in_out, folders_of, names_of, names_one_by_one, paths_of, temporary_name
+from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.places import Found, Place, Version, Whose, join, order
 
 # Photos that are planned at once.
@@ -54,6 +55,7 @@ class Plan:
         shard: the shard to do; None for all photos.
         resume: what a killed process of the same run has left.
         deadline: seconds that the work on one photo may take; 0 for no limit.
+        selection: which files of IN to take.
     """
 
     source: Place
@@ -62,6 +64,7 @@ class Plan:
     shard: Shard | None = None
     resume: Resume = FROM_THE_START
     deadline: float = 0
+    selection: Selection = EVERYTHING
 
 
 def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
@@ -81,12 +84,12 @@ def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
 def _walked(plan: Plan, session: Session) -> Iterator[Job | Finished]:
     numbers = count()
     renamed: dict[str, str] = {}  # folders with another name in OUT
-    for folder in plan.source.walk(PHOTO_EXTENSIONS, leave_out=plan.out):
+    for folder in plan.source.walk(PHOTO_EXTENSIONS, plan.out, plan.selection):
         if folder.error is not None:
             raise_if_for_all(folder.error)
             session.unlisted.append(folder.path)
-        if folder.error is not None or folder.others or folder.is_out:
-            report = Done(folder.path, error=folder.error, passed_over=folder.others, is_out=folder.is_out)
+        report = Done(folder.path, error=folder.error, passed_over=folder.others, is_out=folder.is_out, left_out=folder.left_out)
+        if report != Done(folder.path):
             yield Finished(next(numbers), report)
         here, format = folder_in_out(folder.path, renamed), plan.settings.format
         reserved = (TABLE_NAME,) if paths_of(plan.settings.targets, here, TABLE_NAME) == (TABLE_NAME,) else ()

@@ -16,6 +16,36 @@ if TYPE_CHECKING:
     from cropper.ledger.session import Ending
     from cropper.ledger.table import Row
     from cropper.settings import Fit
+    from cropper.storage.places import LeftOut
+
+
+@dataclass
+class LeftOutCounts:
+    """What walks left out so far; the attributes are those of ``places.LeftOut``, with the number of folders of each system."""
+
+    files: int = 0
+    folders: int = 0
+    links: int = 0
+    of_systems: dict[str, int] = field(default_factory=dict)
+
+    def add(self, one: LeftOut) -> None:
+        """Count what a walk left out of one folder."""
+        self.files += one.files
+        self.folders += one.folders
+        self.links += one.links
+        for name in one.of_systems:
+            self.of_systems[name] = self.of_systems.get(name, 0) + 1
+
+    def parts(self) -> list[str]:
+        """Say it, as parts of a line."""
+        excluded = [_count(number, noun) for number, noun in ((self.files, "file"), (self.folders, "folder")) if number]
+        parts = [f"{' and '.join(excluded)} excluded"] if excluded else []
+        if self.of_systems:
+            folders = _count(sum(self.of_systems.values()), "system folder")
+            parts.append(f"{folders} left out ({', '.join(sorted(self.of_systems))})")
+        if self.links:
+            parts.append(f"{_count(self.links, 'link')} out of the folder not followed")
+        return parts
 
 
 class Outcome(Enum):
@@ -59,6 +89,7 @@ class Counts:
     altered: int = 0
     skipped: int = 0
     smaller: int = 0
+    left_out: LeftOutCounts = field(default_factory=LeftOutCounts)
     fits: Counter[Fit] = field(default_factory=Counter)
     reported: int = 0
 
@@ -67,6 +98,7 @@ class Counts:
         from cropper.choosing.decide import BY_HAND
 
         self.passed_over += done.passed_over
+        self.left_out.add(done.left_out)
         if done.is_out:
             self.first_out = self.first_out or done.path
             self.outs += 1
@@ -86,7 +118,7 @@ class Counts:
     def until(self, done: Done) -> bytes:
         """Encode the counts up to a photo, and its place in the walk, for ``after``."""
         fits = {fit.value: count for fit, count in self.fits.items()}
-        return json.dumps([{**vars(self), "fits": fits}, place_in_walk(done)]).encode()
+        return json.dumps([{**vars(self), "fits": fits, "left_out": vars(self.left_out)}, place_in_walk(done)]).encode()
 
     @staticmethod
     def after(state: bytes) -> tuple[Counts, list[tuple[bool, str]] | None]:
@@ -97,7 +129,8 @@ class Counts:
             return Counts(), None
         counts, place = json.loads(state)
         fits = Counter({Fit(fit): count for fit, count in counts.pop("fits").items()})
-        return Counts(**counts, fits=fits), [(is_folder, name) for is_folder, name in place]
+        left_out = LeftOutCounts(**counts.pop("left_out"))
+        return Counts(**counts, fits=fits, left_out=left_out), [(is_folder, name) for is_folder, name in place]
 
     @property
     def photos(self) -> int:
@@ -160,6 +193,7 @@ class Counts:
             line += f"; {_count(self.folders_failed, 'folder')} not read"
         if self.passed_over:
             line += f"; {_count(self.passed_over, 'other file')} passed over"
+        line = "; ".join((line, *self.left_out.parts()))
         line += f"; {seconds:.1f} s"
         return f"{line}, {self.made / seconds:.0f} photos/s" if self.made else line
 

@@ -61,6 +61,7 @@ class Session:
         shard: the shard, or None.
         upkeep: what the run may do with what is there.
         unlisted: folders of IN that could not be listed.
+        is_narrow: whether the user asked for photos of IN to be left out.
         abandoned: whether some workers are still at a photo when the session closes. Then the lock stays until the process ends,
             which should be at once, and the next run looks for what they left.
     """
@@ -71,6 +72,7 @@ class Session:
     shard: Shard | None
     upkeep: Upkeep
     unlisted: list[str] = field(default_factory=list)
+    is_narrow: bool = False
     abandoned: bool = False
 
     def record(self, change: Change) -> None:
@@ -97,7 +99,8 @@ class Session:
             missing = state.drop_missing(self.unlisted)
             if missing and not state.found and not self.upkeep.allow_empty:
                 what = f"none of the {missing} photos is there that OUT was made from"
-                remedy = "is the right disk mounted? If they are really gone, give --allow-empty"
+                cause = "are they all excluded, or is a disk not mounted?" if self.is_narrow else "is the right disk mounted?"
+                remedy = f"{cause} If they are really gone, give --allow-empty"
                 raise UsageError(what, path=place(state.source() or ""), remedy=remedy)
         stale = pruned = 0
         for output, trace in state.stale_outputs():

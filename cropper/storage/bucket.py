@@ -20,8 +20,24 @@ from cropper.errors import RUN_AGAIN, CropperError, DependencyError, OutputError
 from cropper.image_formats import MIME_OF
 from cropper.storage.listing import is_one_of, pages_of, version_of
 from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, is_product
+from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.photo_file import check_size
-from cropper.storage.places import AZURE, GOOGLE, S3, Folder, Found, Place, Trace, Version, Whose, digest_of, leads_elsewhere
+from cropper.storage.places import (
+    AZURE,
+    GOOGLE,
+    NOTHING_LEFT_OUT,
+    S3,
+    Folder,
+    Found,
+    LeftOut,
+    Place,
+    Trace,
+    Version,
+    Whose,
+    digest_of,
+    join,
+    leads_elsewhere,
+)
 from cropper.storage.retries import OF_ONE_NAME, KeyRefusedError, as_disk_error, one_line, retried
 
 # A folder with more photos than this comes in pieces: the names of millions are never held at once.
@@ -77,7 +93,9 @@ class BucketPlace:
         """Always False: only a listing can tell, and ``walk`` raises then."""
         return False
 
-    def walk(self, extensions: frozenset[str], leave_out: Place | None = None) -> Iterator[Folder]:
+    def walk(
+        self, extensions: frozenset[str], leave_out: Place | None = None, selection: Selection | None = None
+    ) -> Iterator[Folder]:
         """Walk the folder, in the order of ``walk.walk``.
 
         Lists S3 one page of keys at a time. A folder with very many photos comes in pieces, one after another. Held in memory are
@@ -86,12 +104,14 @@ class BucketPlace:
         Args:
             extensions: of photos' names, in lower case, with the dot.
             leave_out: a folder not to walk.
+            selection: which objects and folders to take; all but those of systems if None.
 
         Raises:
             UsageError: if the folder does not exist.
             CropperError: if it cannot be listed. A run that went on would take its photos for removed. A folder below it with a
                 name that the library cannot take is a ``Folder`` with an error.
         """
+        chosen = selection or EVERYTHING
         upcoming = [""]  # with a slash at their ends, and empty for the folder itself
         while upcoming:
             prefix = upcoming.pop()
@@ -100,7 +120,8 @@ class BucketPlace:
             path, slash = ("", "/") if prefix == "/" else (prefix[:-1], "")
             subfolders: list[str] = []
             photos: list[tuple[str, Version]] = []
-            others = 0
+            others = files = folders = 0
+            of_systems: list[str] = []
             is_of_review = path.rpartition("/")[2] == REVIEW_FOLDER
             in_pieces = is_out = False
             error = None
@@ -109,11 +130,19 @@ class BucketPlace:
                     for name, version in page:
                         if name == STATE_FOLDER and version is None and prefix:
                             is_out = True
-                        if name.startswith(".") and not (version is None and leads_elsewhere(name)):
+                        below = join(path, name)
+                        if version is None and self / f"{prefix}{name}" == leave_out:
                             continue
-                        if version is None:
-                            if self / f"{prefix}{name}" != leave_out:
-                                subfolders.append(name)
+                        if version is None and (of_system := chosen.system_folder(below)):
+                            of_systems.append(of_system)
+                        elif name.startswith(".") and not (version is None and leads_elsewhere(name)):
+                            continue
+                        elif version is None and not chosen.takes_folder(below):
+                            folders += 1
+                        elif version is None:
+                            subfolders.append(name)
+                        elif not chosen.takes_file(below):
+                            files += 1
                         elif is_product(name) or is_of_review:
                             others += 1
                         elif os.path.splitext(name)[1].lower() in extensions:
@@ -134,7 +163,8 @@ class BucketPlace:
                 yield Folder(path or slash, is_out=True)
                 continue
             subfolders = [] if is_of_review else sorted(subfolders)
-            yield _folder(path, photos, others, in_pieces, error, tuple(slash + name for name in subfolders))
+            left_out = LeftOut(files, folders, 0, tuple(of_systems))
+            yield _folder(path, photos, others, in_pieces, error, tuple(slash + name for name in subfolders), left_out)
             upcoming += [f"{prefix}{name}/" for name in reversed(subfolders)]
 
     def check_stays_in(self, output: str) -> None:
@@ -328,6 +358,7 @@ def _folder(
     in_pieces: bool,
     error: PhotoError | None = None,
     subfolders: tuple[str, ...] = (),
+    left_out: LeftOut = NOTHING_LEFT_OUT,
 ) -> Folder:
     names, versions = tuple(name for name, _ in photos), tuple(version for _, version in photos)
-    return Folder(path, names, others, error, versions, in_pieces, subfolders)
+    return Folder(path, names, others, error, versions, in_pieces, subfolders, left_out=left_out)

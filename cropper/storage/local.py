@@ -11,6 +11,7 @@ from pathlib import Path
 from cropper.errors import OutputError, reading
 from cropper.storage import thumbnails
 from cropper.storage.opening import open_below, open_file
+from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.photo_file import read_opened
 from cropper.storage.places import Folder, Found, Place, Trace, Version, Whose, in_64_bits, is_inside
 from cropper.storage.walk import walk
@@ -60,9 +61,11 @@ class LocalPlace:
         """Whether the folder is not there."""
         return not self.path.is_dir()
 
-    def walk(self, extensions: frozenset[str], leave_out: Place | None = None) -> Iterator[Folder]:
+    def walk(
+        self, extensions: frozenset[str], leave_out: Place | None = None, selection: Selection | None = None
+    ) -> Iterator[Folder]:
         """Walk the folder, as ``walk.walk`` does."""
-        return walk(self.path, extensions, leave_out.local_path if leave_out is not None else None)
+        return walk(self.path, extensions, leave_out.local_path if leave_out is not None else None, selection or EVERYTHING)
 
     def check_stays_in(self, output: str) -> None:
         """Make sure that no link leads out of this folder, and that a file can have the name. Raises OutputError if not."""

@@ -13,9 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cropper.errors import PhotoError
+
+if TYPE_CHECKING:
+    from cropper.storage.patterns import Selection
 
 # Names of one storage in URLs.
 S3 = {"s3", "s3a"}
@@ -66,7 +69,9 @@ class Place(Protocol):
     def is_gone(self) -> bool:
         """Whether the folder is not there. Always False in a bucket, where only ``walk`` can tell."""
 
-    def walk(self, extensions: frozenset[str], leave_out: Place | None = None) -> Iterator[Folder]:
+    def walk(
+        self, extensions: frozenset[str], leave_out: Place | None = None, selection: Selection | None = None
+    ) -> Iterator[Folder]:
         """Walk the folder: the photos of each folder sorted by name, then its subfolders sorted by name.
 
         Hidden files and folders are left out, and so are folders that are the OUT of a run, but for the folder itself.
@@ -74,6 +79,7 @@ class Place(Protocol):
         Args:
             extensions: of photos' names, in lower case, with the dot.
             leave_out: a folder not to walk.
+            selection: which files and folders to take; all but those of systems if None.
 
         Raises:
             CropperError: if a bucket cannot be listed. A local folder that cannot be listed is a ``Folder`` with an error.
@@ -258,6 +264,29 @@ def digest_of(data: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """What a walk leaves out of one folder.
+
+    Attributes:
+        files: the number of files that the user's patterns leave out.
+        folders: the number of folders that they leave out.
+        links: the number of links that lead out of the root.
+        of_systems: the names of the folders that systems fill, as ``patterns.SYSTEM_FOLDERS`` writes them.
+    """
+
+    files: int = 0
+    folders: int = 0
+    links: int = 0
+    of_systems: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self != NOTHING_LEFT_OUT
+
+
+NOTHING_LEFT_OUT = LeftOut()
+
+
+@dataclass(frozen=True)
 class Folder:
     """One folder of a walk.
 
@@ -270,6 +299,7 @@ class Folder:
         in_pieces: whether the walk gives more photos of this folder in another ``Folder``.
         subfolders: the names of the folders in it that the walk comes to, sorted; those of all pieces with the last one.
         is_out: whether it is the OUT of a run, and the walk passes over it and all that it holds.
+        left_out: what else the walk leaves out, beside hidden files and what lies in an OUT.
     """
 
     path: str
@@ -280,6 +310,7 @@ class Folder:
     in_pieces: bool = False
     subfolders: tuple[str, ...] = ()
     is_out: bool = False
+    left_out: LeftOut = NOTHING_LEFT_OUT
 
 
 def leads_elsewhere(path: str) -> bool:

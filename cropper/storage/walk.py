@@ -9,21 +9,25 @@ from pathlib import Path
 from cropper.errors import PhotoError
 from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, is_product
 from cropper.storage.opening import folder_below, names_below
-from cropper.storage.places import Folder, is_inside, join
+from cropper.storage.patterns import EVERYTHING, Selection
+from cropper.storage.places import Folder, LeftOut, is_inside, join
 
 
-def walk(root: Path, extensions: frozenset[str], leave_out: Path | None = None) -> Iterator[Folder]:
+def walk(
+    root: Path, extensions: frozenset[str], leave_out: Path | None = None, selection: Selection = EVERYTHING
+) -> Iterator[Folder]:
     """Walk a folder: the photos of each folder sorted by name, then its subfolders sorted by name.
 
     Each folder comes once, whatever links and mounts lead to it: as itself, not by a link. Hidden ones come by the first link.
 
     Leaves out hidden files and folders, symbolic links that lead out of the root, and all that lies in ``leave_out`` or another
-    OUT, even where a link leads there. The root is walked whatever it is.
+    OUT, even where a link leads there. So it does with what ``selection`` does not take. The root is walked whatever it is.
 
     Args:
         root: the folder to walk.
         extensions: of photos' names, in lower case, with the dot.
         leave_out: a folder not to walk, such as an OUT inside IN.
+        selection: which files and folders to take, by their paths in the walk.
     """
     real_root = os.path.realpath(root)
     real_out = os.path.realpath(leave_out) if leave_out is not None else None
@@ -33,7 +37,8 @@ def walk(root: Path, extensions: frozenset[str], leave_out: Path | None = None) 
     while upcoming:
         relative, real = upcoming.pop()
         photos: list[str] = []
-        others = 0
+        others = files = folders = links = 0
+        of_systems: list[str] = []
         subfolders: list[tuple[str, str]] = []
         is_out = False
         # The files in it are counted, and none is a photo.
@@ -50,13 +55,18 @@ def walk(root: Path, extensions: frozenset[str], leave_out: Path | None = None) 
                         is_out = True
                         break
                     if name.startswith("."):
+                        of_system = selection.system_folder(join(relative, name))
+                        of_systems += [of_system] * (bool(of_system) and entry.is_dir())
                         continue
                     path = os.path.join(real, name)
                     if entry.is_symlink():
                         # Ask about the path: the entry of a link to itself would raise.
                         path = os.path.realpath(path)
                         is_folder, is_file = os.path.isdir(path), os.path.isfile(path)
-                        if not is_inside(path, real_root) or _is_in_an_out(path, real_root):
+                        if not is_inside(path, real_root):
+                            links += 1
+                            continue
+                        if _is_in_an_out(path, real_root):
                             continue
                         if is_folder and _comes_as_itself(path, real_root):
                             continue
@@ -64,8 +74,14 @@ def walk(root: Path, extensions: frozenset[str], leave_out: Path | None = None) 
                         is_folder, is_file = entry.is_dir(), entry.is_file()
                     if real_out is not None and is_inside(path, real_out):
                         continue
-                    if is_folder:
+                    if is_folder and (of_system := selection.system_folder(join(relative, name))):
+                        of_systems.append(of_system)
+                    elif is_folder and not selection.takes_folder(join(relative, name)):
+                        folders += 1
+                    elif is_folder:
                         subfolders.append((name, path))
+                    elif is_file and not selection.takes_file(join(relative, name)):
+                        files += 1
                     elif is_file and not is_of_review and _extension(name) in extensions and not is_product(name):
                         photos.append(name)
                     else:
@@ -80,7 +96,9 @@ def walk(root: Path, extensions: frozenset[str], leave_out: Path | None = None) 
         if is_of_review:
             subfolders = []
         subfolders.sort()
-        yield Folder(relative, tuple(sorted(photos)), others, subfolders=tuple(name for name, _ in subfolders))
+        names = tuple(name for name, _ in subfolders)
+        left_out = LeftOut(files, folders, links, tuple(sorted(of_systems)))
+        yield Folder(relative, tuple(sorted(photos)), others, subfolders=names, left_out=left_out)
         upcoming += [(join(relative, name), path) for name, path in reversed(subfolders)]
 
 

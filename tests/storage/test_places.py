@@ -13,7 +13,8 @@ from cropper import OutputError, PhotoError, UsageError
 from cropper.image_formats import PHOTO_EXTENSIONS
 from cropper.storage import thumbnails
 from cropper.storage.access import bucket_place, place
-from cropper.storage.places import Found, Place, Trace, Version, Whose, file_below, in_64_bits, respelt
+from cropper.storage.patterns import selection_of
+from cropper.storage.places import Found, LeftOut, Place, Trace, Version, Whose, file_below, in_64_bits, respelt
 
 fsspec = pytest.importorskip("fsspec")
 PHOTO = b"\xff\xd8\xff and 16 more bytes"
@@ -131,6 +132,15 @@ def test_walk(root: Place) -> None:
     assert walked(root, leave_out=root / "out") == expected
     assert ("out", ("z.jpg",), 0, None) in walked(root)
     assert ("out", ("z.jpg",), 0, None) in walked(root, leave_out=place("memory://nowhere/out"))
+
+
+def test_what_is_left_out_is_counted_here_and_in_a_bucket(root: Place) -> None:
+    put(root, a=b"1", a_small=b"2", drafts__b=b"3", c__drafts__d=b"4", c__e=b"5")
+    put(root, **{"@eaDir__a": b"6", ".thumbnails__a": b"7", "c__#recycle__f": b"8", ".hidden__g": b"9"})
+    found = list(root.walk(PHOTO_EXTENSIONS, selection=selection_of(exclude=["*_small.jpg", "drafts/"])))
+    assert found[0].left_out == LeftOut(files=1, folders=1, of_systems=(".thumbnails", "@eaDir"))
+    assert found[1].left_out == LeftOut(folders=1, of_systems=("#recycle",))
+    assert [(folder.path, folder.photos, folder.others) for folder in found] == [("", ("a.jpg",), 0), ("c", ("e.jpg",), 0)]
 
 
 def test_no_out_and_no_product_is_walked(root: Place) -> None:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cropper.image_formats import PHOTO_EXTENSIONS
-from cropper.storage.places import Folder, is_inside, join, order
+from cropper.storage.patterns import Selection, selection_of
+from cropper.storage.places import Folder, LeftOut, is_inside, join, order
 from cropper.storage.walk import walk
 
 
@@ -72,7 +73,7 @@ def test_links_that_leave_the_folder_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "in" / "folder").symlink_to(tmp_path / "outside")
     (tmp_path / "in" / "file.jpg").symlink_to(tmp_path / "outside" / "b.jpg")
     (tmp_path / "in" / "twin").symlink_to(tmp_path / "inside")  # whose name begins as the folder's
-    assert list(walk(tmp_path / "in", PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",))]
+    assert list(walk(tmp_path / "in", PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",), left_out=LeftOut(links=3))]
 
 
 def test_links_that_stay_inside_are_followed(tmp_path: Path) -> None:
@@ -130,6 +131,41 @@ def test_an_out_of_any_run_is_not_walked_by_any_way(tmp_path: Path) -> None:
     assert photos(tmp_path) == ["a.jpg", "d/d.jpg"]
     # The one that was asked for is walked, whatever it is.
     assert photos(tmp_path / "b" / "deep") == ["b.jpg", "640x360/c.jpg"]
+
+
+def taken(root: Path, selection: Selection) -> list[str]:
+    return [join(folder.path, name) for folder in walk(root, PHOTO_EXTENSIONS, selection=selection) for name in folder.photos]
+
+
+def test_folders_that_systems_fill_are_counted_not_walked(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "@eaDir/a.jpg", "b/@eaDir/x/b.jpg", "b/$Recycle.Bin/c.jpg", ".thumbnails/d.jpg", "b/lost+found")
+    found = list(walk(tmp_path, PHOTO_EXTENSIONS))
+    of_systems = [(folder.path, folder.left_out.of_systems) for folder in found]
+    assert of_systems == [("", (".thumbnails", "@eaDir")), ("b", ("$RECYCLE.BIN", "@eaDir"))]
+    assert photos(tmp_path) == ["a.jpg"]
+    assert photos(tmp_path / "@eaDir") == ["a.jpg"]  # who asks for it means it
+    (tmp_path / "album").symlink_to("@eaDir")
+    assert photos(tmp_path) == ["a.jpg"]
+    assert taken(tmp_path, selection_of(exclude=["!@eaDir/"])) == ["a.jpg", "@eaDir/a.jpg", "b/@eaDir/x/b.jpg"]
+    assert taken(tmp_path, selection_of(exclude=["!.thumbnails/"])) == ["a.jpg"]  # it is hidden all the same
+
+
+def test_what_patterns_leave_out_is_counted_not_listed(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b.png", "notes.txt", "drafts/c.jpg", "x/drafts/d.jpg", "x/e.jpg", "x/f.jpg")
+    found = list(walk(tmp_path, PHOTO_EXTENSIONS, selection=selection_of(exclude=["drafts/", "*.png", "/x/f.*"])))
+    assert found == [
+        Folder("", ("a.jpg",), 1, subfolders=("x",), left_out=LeftOut(files=1, folders=1)),
+        Folder("x", ("e.jpg",), left_out=LeftOut(files=1, folders=1)),
+    ]
+    assert taken(tmp_path, selection_of(["*.png", "x/"])) == ["b.png", "x/e.jpg", "x/f.jpg", "x/drafts/d.jpg"]
+    assert taken(tmp_path, selection_of(["x/"], ["drafts/"])) == ["x/e.jpg", "x/f.jpg"]
+
+
+def test_patterns_see_a_folder_by_the_path_of_the_walk(tmp_path: Path) -> None:
+    make(tmp_path, ".store/a.jpg", "b/c.jpg")
+    (tmp_path / "album").symlink_to(".store")
+    assert taken(tmp_path, selection_of(["/album/"])) == ["album/a.jpg"]
+    assert taken(tmp_path, selection_of(exclude=["album"])) == ["b/c.jpg"]
 
 
 def test_what_other_commands_write_is_counted_not_listed(tmp_path: Path) -> None:
