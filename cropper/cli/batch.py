@@ -1,4 +1,4 @@
-"""``cropper batch``: a folder of photos to a folder of thumbnails."""
+"""``cropper batch``: a folder of photos, or a list of them, to a folder of thumbnails."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
+from cropper.cli.given import sources_argument
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import (
     focus_option,
@@ -51,7 +52,7 @@ DEADLINE = 120
 
 
 @command(short_help="Make thumbnails of a folder of photos.")
-@click.argument("source", metavar="IN", type=Where(exists=True), help="Read photos from this folder or URL.")
+@sources_argument
 @click.argument("out", metavar="OUT", type=Where(), help="Write thumbnails and boxes.csv to this folder or URL.")
 @report_option
 @verbose_option
@@ -116,6 +117,9 @@ def batch(
 ) -> int:
     """Make thumbnails of all photos in IN, in the same folders under OUT.
 
+    A list of photos is a part of the folder that OUT was made from before, or else of the deepest folder that holds them all.
+    Photos that are not listed stay as they are.
+
     OUT/boxes.csv lists the box chosen for each photo and what happened to it. Run the same command again to process only photos
     that are new, changed or unfinished. With several sizes, OUT has a folder for each. If IN/.focus.csv exists, it is used like
     --focus, unless you give --focus none.
@@ -127,6 +131,7 @@ def batch(
     cropper batch photos/ decisions/ --aspect 1:1 --dry-run
     cropper batch photos/ thumbnails/ --otherwise pad --pad-with white
     cropper batch photos/ thumbnails/ --focus focus.csv
+    find photos -newer stamp -print0 | cropper batch -0 - thumbnails/
     cropper batch photos/ thumbnails/ --exclude '*_small.jpg' --exclude drafts/
 
     \b
@@ -156,7 +161,7 @@ def batch(
         if source.is_remote:  # a second listing costs money
             return None
         folders = source.walk(PHOTO_EXTENSIONS, out, selection)
-        return sum(holds(join(folder.path, name)) for folder in folders for name in folder.photos)
+        return sum(holds(join(folder.path, name)) for folder in folders for name in folder.wanted)
 
     if shard is not None and upkeep.prune:
         remedy = "run 'cropper ledger merge OUT --finish' first, and then 'cropper batch IN OUT --prune'"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cropper.cli.exit_codes import SOME_FAILED
+from cropper.cli.given import given_paths, null_option
 from cropper.cli.help import Heading, command, option
 from cropper.cli.lines import FIELDS, as_json, columns, joined
 from cropper.cli.lines import template as line_of
@@ -25,7 +24,7 @@ from cropper.cli.options import (
     selection_options,
 )
 from cropper.cli.settings_options import choosing_options
-from cropper.cli.terminal import put, reading_stdin, say, tell
+from cropper.cli.terminal import put, say, tell
 from cropper.errors import PhotoError, UsageError
 
 if TYPE_CHECKING:
@@ -78,13 +77,7 @@ DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
     found=True,
     help="Print each photo as soon as it is done. Without this, lines follow the order of the paths.",
 )
-@option(
-    "--null",
-    "-0",
-    is_flag=True,
-    heading=Heading.PHOTOS,
-    help="Split the paths on stdin at NUL, as 'find -print0' writes them.",
-)
+@null_option
 @selection_options
 @limits_options
 @jobs_option
@@ -115,7 +108,7 @@ def boxes(
     cropper boxes photos/ --print0 --template '{width}x{height}+{x}+{y} {path}'
     find . -name '*.jpg' -print0 | cropper boxes -0 - --format csv
     """
-    from cropper.engine.decision_stream import split, stream
+    from cropper.engine.decision_stream import stream
     from cropper.engine.tally import LeftOutCounts, outs_left_out
     from cropper.imaging.opencv import libraries_muted
     from cropper.ledger.focus_file import Gifts
@@ -123,14 +116,6 @@ def boxes(
 
     if not paths:
         raise UsageError("no photos given", remedy="give photos, folders of photos, or - to read paths from stdin")
-
-    def given() -> Iterator[str]:
-        for path in paths:
-            if path == "-":
-                with reading_stdin():
-                    yield from split(sys.stdin.buffer, b"\0" if null else b"\n")
-            else:
-                yield path
 
     if is_outranked("template", by="format"):
         template = None
@@ -146,7 +131,10 @@ def boxes(
     try:
         if delimiter:
             put((joined(FIELDS, delimiter) + end).encode())
-        with libraries_muted(), closing(stream(given(), settings, jobs, not unordered, words, selection)) as photos:
+        with (
+            libraries_muted(),
+            closing(stream(given_paths(paths, null), settings, jobs, not unordered, words, selection)) as photos,
+        ):
             for done in photos:
                 if done.is_out:
                     first_out, outs = first_out or done.path, outs + 1

@@ -210,7 +210,8 @@ def jobs_option(command: Function) -> Function:
 
 def _default_jobs() -> int:
     ctx = click.get_current_context(silent=True)
-    values = ctx.params.values() if ctx is not None else ()
+    given = ctx.params.values() if ctx is not None else ()
+    values = [one for value in given for one in (value if isinstance(value, tuple) else (value,))]
     return usable_cores() * (_JOBS_THAT_WAIT if any(getattr(value, "is_remote", False) for value in values) else 1)
 
 

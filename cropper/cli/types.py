@@ -137,16 +137,20 @@ class LocalPath(click.Path):
 
 
 class Where(click.Path):
-    """A folder of this machine, or the URL of one in a storage, ``s3://bucket/photos``."""
+    """A folder of this machine, or the URL of one in a storage, ``s3://bucket/photos``; or ``-``, if ``or_dash`` says so."""
 
-    def __init__(self, exists: bool = False, dir_okay: bool = True, file_okay: bool = False) -> None:
-        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+    def __init__(self, exists: bool = False, dir_okay: bool = True, file_okay: bool = False, or_dash: bool = False) -> None:
+        # An unreadable photo is not wrong usage: it fails, and the others go on.
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, readable=not or_dash, path_type=Path)
+        self.or_dash = or_dash
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a path or a URL."""
         from cropper.storage.access import place
         from cropper.storage.places import is_url, respelt
 
+        if value == "-" and self.or_dash:
+            return value
         if isinstance(value, str):
             if (right := respelt(value)) is not None:
                 self.fail(f"{value!r} is not the URL of a storage; write {right}, or ./{value} for a path.", param, ctx)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
-from typing import BinaryIO
 
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.pipeline import Pipeline
@@ -23,7 +22,6 @@ from cropper.storage.places import join
 
 # Paths to read ahead of the pipeline.
 _AHEAD = 64
-_CHUNK = 1 << 16
 
 
 class _End:
@@ -71,27 +69,6 @@ def stream(
     found: Queue[_Found] = Queue(_AHEAD)
     Thread(target=_find, args=(paths, found, pipeline, selection), daemon=True, name="cropper-paths").start()
     yield from pipeline.run(_jobs(found, settings, given or Gifts.of_file(None)), record=lambda finished: None)
-
-
-def split(stream: BinaryIO, separator: bytes) -> Iterator[str]:
-    """Split a stream of bytes into paths, and yield each as soon as its separator comes. Leaves out empty ones.
-
-    Takes time in proportion to the bytes, however far apart the separators are: a chunk is looked at once.
-
-    Args:
-        stream: a file with a number, from which chunks are read.
-        separator: one byte.
-    """
-    parts: list[bytes] = []  # of the path whose separator is yet to come
-    while chunk := os.read(stream.fileno(), _CHUNK):
-        *ended, rest = chunk.split(separator)
-        for end in ended:
-            if path := b"".join((*parts, end)):
-                yield os.fsdecode(path)
-            parts.clear()
-        parts.append(rest)
-    if path := b"".join(parts):
-        yield os.fsdecode(path)
 
 
 def _find(paths: Iterable[str], found: Queue[_Found], pipeline: Pipeline, selection: Selection) -> None:

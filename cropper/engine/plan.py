@@ -91,12 +91,13 @@ def _walked(plan: Plan, session: Session) -> Iterator[Job | Finished]:
         report = Done(folder.path, error=folder.error, passed_over=folder.others, is_out=folder.is_out, left_out=folder.left_out)
         if report != Done(folder.path):
             yield Finished(next(numbers), report)
-        here, format = folder_in_out(folder.path, renamed), plan.settings.format
+        here = folder_in_out(folder.path, renamed) if folder.in_out is None else folder.in_out
+        format = plan.settings.format
         reserved = (TABLE_NAME,) if paths_of(plan.settings.targets, here, TABLE_NAME) == (TABLE_NAME,) else ()
         beside = folders_of(folder.subfolders, folder.photos, format, reserved)
         renamed.update((join(folder.path, name), join(here, other)) for name, other in beside.items() if name != other)
         names = names_one_by_one(folder.photos, format) if folder.in_pieces else names_of(folder.photos, format, beside.values())
-        for name, version in zip_longest(folder.photos, folder.versions):
+        for name, version in zip_longest(folder.wanted, folder.versions):
             path = join(folder.path, name)
             if plan.shard is None or plan.shard.holds(path):
                 outputs = paths_of(plan.settings.targets, here, names[name])

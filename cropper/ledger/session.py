@@ -61,6 +61,7 @@ class Session:
         shard: the shard, or None.
         upkeep: what the run may do with what is there.
         unlisted: folders of IN that could not be listed.
+        is_listed: whether the run is over photos that the user listed: the others are not gone.
         is_narrow: whether the user asked for photos of IN to be left out.
         abandoned: whether some workers are still at a photo when the session closes. Then the lock stays until the process ends,
             which should be at once, and the next run looks for what they left.
@@ -72,6 +73,7 @@ class Session:
     shard: Shard | None
     upkeep: Upkeep
     unlisted: list[str] = field(default_factory=list)
+    is_listed: bool = False
     is_narrow: bool = False
     abandoned: bool = False
 
@@ -96,7 +98,7 @@ class Session:
         """
         state = self.state
         with self._where_it_was(), self._lost_nothing():
-            missing = state.drop_missing(self.unlisted)
+            missing = state.drop_missing(self.unlisted) if not self.is_listed else 0
             if missing and not state.found and not self.upkeep.allow_empty:
                 what = f"none of the {missing} photos is there that OUT was made from"
                 cause = "are they all excluded, or is a disk not mounted?" if self.is_narrow else "is the right disk mounted?"
@@ -113,7 +115,8 @@ class Session:
                     (state.out / output).remove()
                     state.drop_output(output)
                     pruned += 1
-        return Ending(missing, stale, pruned, state.gifts.strangers(state.run, state.knows))
+        strangers = state.gifts.strangers(state.run, state.knows) if not self.is_listed else (0, "")
+        return Ending(missing, stale, pruned, strangers)
 
     @contextmanager
     def _where_it_was(self) -> Iterator[None]:
@@ -179,6 +182,7 @@ def open_session(
         naming({Path(folder): out} if out.is_remote else {}),
     ):
         session = _begin(out, Path(folder), source, settings, dry, shard, upkeep, goes_on)
+        session.is_listed = source.is_listed
         with _as_output_errors(out, session.state.files):
             try:
                 if upkeep.forget_given:

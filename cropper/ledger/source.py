@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from cropper.errors import UsageError
-from cropper.ledger.database import decoded, files_of, uri_of
+from cropper.ledger.database import SHARDS_FOLDER, STATE_NAME, decoded, files_of, uri_of
 from cropper.storage.access import place
 from cropper.storage.places import Place
 
@@ -25,12 +25,36 @@ def source_of(out: Path) -> Place | None:
         closing(sqlite3.connect(f"{uri_of(files.database)}&mode=ro", uri=True)) as connection,
     ):
         found = connection.execute("SELECT source FROM run ORDER BY id DESC LIMIT 1").fetchone()
-        if found is not None:
+        if found is not None and found[0]:
             return place(decoded(found[0]))
     try:
         return place(os.fsdecode((files.folder / OLD_SOURCE).read_bytes()))
     except OSError:
         return None
+
+
+def made_from(out: Place) -> str | None:
+    """Return the full name of the folder IN that the known photos of an output folder are in; None if none is known.
+
+    Args:
+        out: the folder OUT, with or without shards. Of one in a bucket nothing is known yet.
+    """
+    if out.local_path is None:
+        return None
+    main = files_of(out.local_path)
+    shards = main.folder / SHARDS_FOLDER
+    for database in (main.database, *sorted(shards.glob(f"*/{STATE_NAME}"))):
+        with (
+            suppress(sqlite3.DatabaseError, OSError),
+            closing(sqlite3.connect(f"{uri_of(database)}&mode=ro", uri=True)) as connection,
+        ):
+            found = connection.execute("SELECT source FROM run WHERE EXISTS (SELECT 1 FROM photo) ORDER BY id DESC LIMIT 1")
+            for (source,) in found:
+                if not source:  # nobody knew it
+                    return None
+                earlier = place(decoded(source))
+                return earlier.full_name() if earlier.local_path is not None and not earlier.is_gone() else None
+    return None
 
 
 def is_same_folder(source: Place, earlier: str) -> bool:

@@ -81,6 +81,11 @@ class BucketPlace:
         """Always."""
         return True
 
+    @property
+    def is_listed(self) -> bool:
+        """Never."""
+        return False
+
     def full_name(self) -> str:
         """The URL."""
         return self.url

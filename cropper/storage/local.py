@@ -48,6 +48,11 @@ class LocalPlace:
         """Never."""
         return False
 
+    @property
+    def is_listed(self) -> bool:
+        """Never."""
+        return False
+
     def full_name(self) -> str:
         """The absolute path."""
         return os.path.abspath(self.path)

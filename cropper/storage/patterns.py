@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cropper.errors import PhotoError, UsageError
@@ -129,33 +129,35 @@ class Selection:
         include: a file is taken only if these match it or a folder above it; without any, each is.
         exclude: files and folders that these match are left out, whatever ``include`` says. A pattern after ``!`` takes them
             in again, and a folder of ``SYSTEM_FOLDERS`` too; but nothing in a folder that is left out.
+        ignored: the patterns in a folder's ``.cropperignore``, which count where those of ``exclude`` say nothing.
     """
 
     include: Patterns = Patterns()
     exclude: Patterns = Patterns()
+    ignored: Patterns = Patterns()
 
     @property
     def is_narrow(self) -> bool:
         """Whether the user asked for anything to be left out."""
-        return bool(self.include.rules or self.exclude.rules)
+        return bool(self.include.rules or self.exclude.rules or self.ignored.rules)
 
     def takes_folder(self, path: str) -> bool:
         """Whether a folder that ``system_folder`` does not name is walked."""
-        return not self.exclude.decide(path, is_folder=True)
+        return not self._excludes(path, is_folder=True)
 
     def system_folder(self, path: str) -> str:
         """Return which of ``SYSTEM_FOLDERS`` a folder is and is left out as; an empty text for others."""
         name = _SYSTEM.get(path.rpartition("/")[2].casefold(), "")
-        return name if name and self.exclude.decide(path, is_folder=True) is None else ""
+        return name if name and self._excludes(path, is_folder=True) is None else ""
 
     def takes_file(self, path: str) -> bool:
         """Whether a file is taken, if the folders above it are walked."""
         if not self.is_narrow:
             return True
-        return not self.exclude.decide(path, is_folder=False) and self._includes(path)
+        return not self._excludes(path, is_folder=False) and self._includes(path)
 
     def in_folder(self, root: Place) -> Selection:
-        """Return which files of a folder to take: ``exclude`` comes after the patterns in its ``.cropperignore``, so it wins.
+        """Return which files of a folder to take, by its ``.cropperignore`` as well.
 
         Args:
             root: the folder. In a bucket, nobody looks for the file.
@@ -167,8 +169,18 @@ class Selection:
         folder = root.local_path
         if folder is None:
             return self
-        own = Patterns.of(_lines_of(folder), folder / IGNORE_FILE)
-        return Selection(self.include, Patterns(own.rules + self.exclude.rules))
+        return replace(self, ignored=Patterns.of(_lines_of(folder), folder / IGNORE_FILE))
+
+    def takes_listed(self, path: str) -> bool:
+        """Whether a file is taken that the user named: ``ignored`` and systems have no say then."""
+        names = path.strip("/").split("/")
+        above = ("/".join(names[:depth]) for depth in range(1, len(names)))
+        excluded = any(self.exclude.decide(folder, is_folder=True) for folder in above)
+        return not excluded and not self.exclude.decide(path, is_folder=False) and self._includes(path)
+
+    def _excludes(self, path: str, is_folder: bool) -> bool | None:
+        found = self.exclude.decide(path, is_folder)
+        return found if found is not None else self.ignored.decide(path, is_folder)
 
     def _includes(self, path: str) -> bool:
         if all(rule.negated for rule in self.include.rules):
@@ -215,7 +227,7 @@ def _lines_of(folder: Path) -> list[str]:
 
 def _names_of(path: str) -> list[str]:
     """The names in a path, as patterns have them: the same letter is one character, however a system composes it."""
-    return unicodedata.normalize("NFC", path).split("/")
+    return unicodedata.normalize("NFC", path).strip("/").split("/")
 
 
 def _rule_of(line: str) -> _Rule | None:

@@ -58,6 +58,10 @@ class Place(Protocol):
     def is_remote(self) -> bool:
         """Whether each request waits for a network."""
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether a walk gives only what the user listed of the folder, so that the other photos are not gone."""
+
     def full_name(self) -> str:
         """The absolute path or the URL: names the place from any working directory."""
 
@@ -300,6 +304,8 @@ class Folder:
         subfolders: the names of the folders in it that the walk comes to, sorted; those of all pieces with the last one.
         is_out: whether it is the OUT of a run, and the walk passes over it and all that it holds.
         left_out: what else the walk leaves out, beside hidden files and what lies in an OUT.
+        listed: those of the photos that the user listed; None if all count.
+        in_out: where its thumbnails go in OUT, if that is not its path: it lies outside of the root, and has an absolute path.
     """
 
     path: str
@@ -311,6 +317,13 @@ class Folder:
     subfolders: tuple[str, ...] = ()
     is_out: bool = False
     left_out: LeftOut = NOTHING_LEFT_OUT
+    listed: tuple[str, ...] | None = None
+    in_out: str | None = None
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The names of the photos to make."""
+        return self.photos if self.listed is None else self.listed
 
 
 def leads_elsewhere(path: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cropper.errors import PhotoError
@@ -14,7 +14,11 @@ from cropper.storage.places import Folder, LeftOut, is_inside, join
 
 
 def walk(
-    root: Path, extensions: frozenset[str], leave_out: Path | None = None, selection: Selection = EVERYTHING
+    root: Path,
+    extensions: frozenset[str],
+    leave_out: Path | None = None,
+    selection: Selection = EVERYTHING,
+    enters: Callable[[str], bool] = lambda path: True,
 ) -> Iterator[Folder]:
     """Walk a folder: the photos of each folder sorted by name, then its subfolders sorted by name.
 
@@ -28,6 +32,7 @@ def walk(
         extensions: of photos' names, in lower case, with the dot.
         leave_out: a folder not to walk, such as an OUT inside IN.
         selection: which files and folders to take, by their paths in the walk.
+        enters: says of a folder, by its path in the walk, whether to walk it; else it is only named in the one above.
     """
     real_root = os.path.realpath(root)
     real_out = os.path.realpath(leave_out) if leave_out is not None else None
@@ -99,7 +104,7 @@ def walk(
         names = tuple(name for name, _ in subfolders)
         left_out = LeftOut(files, folders, links, tuple(sorted(of_systems)))
         yield Folder(relative, tuple(sorted(photos)), others, subfolders=names, left_out=left_out)
-        upcoming += [(join(relative, name), path) for name, path in reversed(subfolders)]
+        upcoming += [(join(relative, name), path) for name, path in reversed(subfolders) if enters(join(relative, name))]
 
 
 def _extension(name: str) -> str:

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cropper.engine.decision_stream import split, stream
+from cropper.engine.decision_stream import stream
 from cropper.errors import PhotoError
 from cropper.settings import Settings, Target
+from cropper.storage.listed import split
 from cropper.storage.local import LocalPlace
 
 SETTINGS = Settings((Target((1, 1)), Target((16, 9), (64, 36))))
