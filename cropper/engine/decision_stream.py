@@ -18,7 +18,7 @@ from cropper.model.saliency import Saliency
 from cropper.settings import Settings
 from cropper.storage.local import LocalPlace
 from cropper.storage.patterns import EVERYTHING, Selection
-from cropper.storage.places import join
+from cropper.storage.places import LeftOut, join
 
 # Paths to read ahead of the pipeline.
 _AHEAD = 64
@@ -57,7 +57,8 @@ def stream(
         jobs: worker threads, at least 1.
         in_order: whether photos leave in the order of their paths, rather than the fastest first.
         given: what you give by hand, by these paths.
-        selection: which files of a folder to take; a photo that is given by its own path is always taken.
+        selection: which files of a folder to take; of a photo that is given by its own path,
+            only what the user excludes or does not include.
 
     Raises:
         DependencyError: if the device cannot be used here.
@@ -87,7 +88,8 @@ def _photos(paths: Iterable[str], selection: Selection) -> Iterator[_Photo]:
     for path in paths:
         given = LocalPlace(Path(path))
         if not os.path.isdir(path):
-            yield _Photo(path, given)
+            is_taken = selection.takes_listed(path)
+            yield _Photo(path, given, None if is_taken else Done(path, left_out=LeftOut(files=1)))
             continue
         try:
             chosen = selection.in_folder(given)

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from cropper.errors import UsageError
-from cropper.ledger.database import SHARDS_FOLDER, STATE_NAME, decoded, files_of, uri_of
+from cropper.ledger.database import SHARDS_FOLDER, STATE_NAME, Files, decoded, files_of, uri_of
 from cropper.storage.access import place
 from cropper.storage.places import Place
 
@@ -27,10 +27,7 @@ def source_of(out: Path) -> Place | None:
         found = connection.execute("SELECT source FROM run ORDER BY id DESC LIMIT 1").fetchone()
         if found is not None and found[0]:
             return place(decoded(found[0]))
-    try:
-        return place(os.fsdecode((files.folder / OLD_SOURCE).read_bytes()))
-    except OSError:
-        return None
+    return _old_source(files)
 
 
 def made_from(out: Place) -> str | None:
@@ -43,6 +40,7 @@ def made_from(out: Place) -> str | None:
         return None
     main = files_of(out.local_path)
     shards = main.folder / SHARDS_FOLDER
+    earlier: Place | None = None
     for database in (main.database, *sorted(shards.glob(f"*/{STATE_NAME}"))):
         with (
             suppress(sqlite3.DatabaseError, OSError),
@@ -50,11 +48,18 @@ def made_from(out: Place) -> str | None:
         ):
             found = connection.execute("SELECT source FROM run WHERE EXISTS (SELECT 1 FROM photo) ORDER BY id DESC LIMIT 1")
             for (source,) in found:
-                if not source:  # nobody knew it
-                    return None
-                earlier = place(decoded(source))
-                return earlier.full_name() if earlier.local_path is not None and not earlier.is_gone() else None
-    return None
+                if source:  # else nobody knew it
+                    earlier = earlier or place(decoded(source))
+    if not main.database.exists():
+        earlier = earlier or _old_source(main)
+    return earlier.full_name() if earlier is not None and earlier.local_path is not None and not earlier.is_gone() else None
+
+
+def _old_source(files: Files) -> Place | None:
+    try:
+        return place(os.fsdecode((files.folder / OLD_SOURCE).read_bytes()))
+    except OSError:
+        return None
 
 
 def is_same_folder(source: Place, earlier: str) -> bool:

@@ -173,11 +173,11 @@ def listed(paths: Iterable[str], earlier: str | None = None) -> Listed:
 
 def _below(full: str, root: str, real_root: str) -> str | None:
     """Return the path of a file or folder relative to a folder, ``/``-separated; None if it lies elsewhere."""
-    for path, folder in ((full, root), (_real_folder(full), real_root)):
-        if is_inside(path, folder):
-            relative = Path(os.path.relpath(path, folder)).as_posix()
-            return "" if relative == "." else relative
-    return None
+    if not is_inside(full, root):
+        full, root = _real_folder(full), real_root
+        if not is_inside(full, root):
+            return None
+    return full[len(root.rstrip(os.sep)) + 1 :].replace(os.sep, "/")
 
 
 def _absolute(path: str) -> str:

@@ -114,6 +114,9 @@ def test_boxes_takes_the_same_files(photos: Path, cropper: Command) -> None:
     code, out, err = cropper("boxes", "in", *SIZE, "--exclude", "b.jpg")
     assert [json.loads(line)["path"] for line in out.splitlines()] == ["in/a.jpg", "in/trips/d.jpg"]
     assert (code, err) == (0, "cropper: 1 file and 1 folder excluded\n")
+    _, out, err = cropper("boxes", "in/a.jpg", "in/b.jpg", "in/drafts/c.jpg", *SIZE, "--exclude", "b.jpg")
+    assert [json.loads(line)["path"] for line in out.splitlines()] == ["in/a.jpg", "in/drafts/c.jpg"]  # named, so it is taken
+    assert err == "cropper: 1 file excluded\n"
     _, out, _ = cropper("boxes", "in", *SIZE, "--include", "trips/")
     assert [json.loads(line)["path"] for line in out.splitlines()] == ["in/trips/d.jpg"]
 
