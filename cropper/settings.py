@@ -16,6 +16,9 @@ from cropper.image_formats import KEEP_FORMAT
 CPU, CUDA, AUTO = "cpu", "cuda", "auto"
 DEVICES = (CPU, CUDA, AUTO)
 
+# In IN: patterns of what to leave out, one a line.
+IGNORE_FILE = ".cropperignore"
+
 # Engines that a batch runs on: threads of this process, or a Ray cluster.
 LOCAL, RAY = "local", "ray"
 ENGINES = (LOCAL, RAY)

@@ -54,13 +54,14 @@ def sources_argument(command: Function) -> Function:
 
     @functools.wraps(command)
     def with_source(*, sources: tuple[Any, ...], null: bool, out: Place, moved: bool, **others: Any) -> Any:
+        if not sources:  # the one argument that was given is IN, and not OUT, as it stands last
+            raise click.MissingParameter(ctx=click.get_current_context(), param=_parameter("out"))
         return command(source=_source(sources, null, out, moved), out=out, moved=moved, **others)
 
     argument = click.argument(
         "sources",
         metavar="IN...",
         nargs=-1,
-        required=True,
         type=Where(exists=False, file_okay=True, or_dash=True),
         help="Read photos from this folder or URL; or list photos and folders of photos. - reads paths from stdin, one a line.",
     )
@@ -74,9 +75,7 @@ def _source(sources: tuple[Any, ...], null: bool, out: Place, moved: bool) -> Pl
         if only.is_remote or only.local_path.is_dir():
             return only
         if not os.path.lexists(only):
-            context = click.get_current_context()
-            param = next(param for param in context.command.params if param.name == "sources")
-            raise click.BadParameter(f"{str(only)!r} does not exist.", context, param)
+            raise click.BadParameter(f"{str(only)!r} does not exist.", click.get_current_context(), _parameter("sources"))
     from cropper.ledger.source import made_from
     from cropper.storage.listed import listed
 
@@ -84,3 +83,7 @@ def _source(sources: tuple[Any, ...], null: bool, out: Place, moved: bool) -> Pl
         raise UsageError("a URL can be IN alone, not one of a list", remedy="run once for each URL, each with an OUT of its own")
     paths = given_paths((str(source) for source in sources), null)
     return listed(paths, made_from(out) if not moved else None)
+
+
+def _parameter(name: str) -> click.Parameter:
+    return next(param for param in click.get_current_context().command.params if param.name == name)

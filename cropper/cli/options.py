@@ -16,8 +16,7 @@ from cropper.cli.help import Decorator, Function, Heading, add_options, option
 from cropper.cli.terminal import be_heard, begin_log, is_quiet, tell, usable_cores
 from cropper.cli.types import FileOrNone, LocalPath, Pair, Pattern, WholeNumber
 from cropper.errors import UsageError
-from cropper.settings import AUTO, DEVICES, LIMITS, MEGAPIXEL, Choosing, Limits, Settings, Upkeep
-from cropper.storage.patterns import IGNORE_FILE
+from cropper.settings import AUTO, DEVICES, IGNORE_FILE, LIMITS, MEGAPIXEL, Choosing, Limits, Settings, Upkeep
 
 _FOLDER = LocalPath(exists=True, file_okay=False)
 # Workers for each core where they wait for a storage most of the time.

@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cropper.errors import PhotoError, UsageError
+from cropper.settings import IGNORE_FILE
 from cropper.storage.opening import open_below
 from cropper.storage.places import Place
 
-# In IN: patterns of what to leave out, one a line.
-IGNORE_FILE = ".cropperignore"
 # The largest file of patterns that is read, in bytes, and the most lines: each photo is held against each.
 MOST_BYTES, MOST_LINES = 100_000, 1000
 

@@ -178,8 +178,7 @@ def test_a_folder_without_photos_is_no_failure(cropper: Command, tmp_path: Path)
 
 
 WRONG = {
-    "no such IN": (["batch", "nowhere", "out"], "'nowhere' does not exist"),
-    "IN is a file": (["batch", "in/0.jpg", "out"], "is a file"),
+    "no such IN": (["batch", "nowhere", "out"], "Invalid value for 'IN...': 'nowhere' does not exist"),
     "no OUT": (["batch", "in"], "Missing argument 'OUT'"),
     "OUT is a file": (["batch", "in", "in/0.jpg"], "is a file"),
     "OUT below a file": (["batch", "in", "in/0.jpg/out"], "choose another OUT"),
