@@ -40,7 +40,7 @@ def test_what_is_excluded_counts_as_gone(photos: Path, cropper: Command, tmp_pat
     assert summary(cropper, "in", "out") == "4 done, 0 unchanged, 0 failed"
     excluding = ("in", "out", "--exclude", "drafts/", "--exclude", "/b.*")
     assert summary(cropper, *excluding) == (
-        "0 done, 2 unchanged, 0 failed; 2 thumbnails of no photo: --prune removes them; 1 file and 1 folder excluded"
+        "0 done, 2 unchanged, 0 failed; 2 thumbnails are not needed any more: --prune removes them; 1 file and 1 folder excluded"
     )
     assert paths(tmp_path / "out") == ["a.jpg", "trips/d.jpg"]
     assert len(made(tmp_path / "out")) == 4
