@@ -32,8 +32,8 @@ def padded(pixels: NDArray[np.uint8], picture: NDArray[np.uint8], canvas: tuple[
         pixels: uint8 [h, w, 3 or 4], the photo at any scale, for the blur.
         picture: uint8 [h, w, 3 or 4], the picture for the middle, not larger than the canvas.
         canvas: width and height of the result.
-        fill: ``blur`` for a blurred copy of the photo, ``edge`` for the mean colour of the picture's nearest edge, or a colour
-            as ``#rrggbb``.
+        fill: ``blur`` for a blurred copy of the photo, ``edge`` for the mean colour of the picture's nearest edge, or of all four
+            where bars lie on all sides, or a colour as ``#rrggbb``.
 
     Returns:
         uint8 [canvas[1], canvas[0], 3 or 4].
@@ -43,8 +43,10 @@ def padded(pixels: NDArray[np.uint8], picture: NDArray[np.uint8], canvas: tuple[
     result = np.empty((canvas[1], canvas[0], picture.shape[2]), np.uint8)
     if fill == BLUR:
         result[:] = _blurred(pixels, canvas)
+    elif fill == EDGE and left and top:  # two colours would meet in a line
+        result[:] = _mean(np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]]))
     elif fill == EDGE:
-        # The corners, if there are bars on all sides, go with those above and below.
+        # The bars lie either beside the picture or above and below it.
         result[:, : left + 1], result[:, left + 1 :] = _mean(picture[:, 0]), _mean(picture[:, -1])
         if top:
             result[: top + 1], result[top + 1 :] = _mean(picture[0]), _mean(picture[-1])

@@ -68,6 +68,11 @@ def test_padding_is_of_the_edges_colour_on_either_side() -> None:
     assert wide[5, 0].tolist() == wide[35, -1].tolist() == [105, 10, 105]
 
 
+def test_padding_on_all_sides_is_of_one_colour() -> None:
+    around = padded(halves(), halves(), (100, 90), "edge")
+    assert len(np.unique(np.concatenate([around[:20].reshape(-1, 3), around[:, :15].reshape(-1, 3)]), axis=0)) == 1
+
+
 def test_padding_is_the_photo_without_its_details() -> None:
     rng = np.random.default_rng(0)
     noisy = np.clip(halves().astype(int) + rng.integers(-60, 60, (40, 60, 3)), 0, 255).astype(np.uint8)
