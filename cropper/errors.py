@@ -123,7 +123,7 @@ def in_bytes(size: int) -> str:
 def out_of_memory(needed: int = 0) -> PhotoError:
     """Return the error for a photo that does not fit into memory; ``needed`` is how many bytes it takes, if that is known."""
     about = f" (about {in_bytes(needed)})" if needed else ""
-    return PhotoError(f"there is not enough memory for it{about}", remedy=MORE_MEMORY)
+    return PhotoError(f"{NO_MEMORY}{about}", remedy=MORE_MEMORY)
 
 
 def remedy_for(error: OSError, otherwise: str = "") -> str:

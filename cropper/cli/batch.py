@@ -166,20 +166,20 @@ def batch(
     if shard is not None and upkeep.prune:
         remedy = "run 'cropper ledger merge OUT --finish' first, and then 'cropper batch IN OUT --prune'"
         raise UsageError("--prune needs a run without --shard: what one shard gave up another may have", remedy=remedy)
+    deadline = click.get_current_context().params["deadline"]
     if address is not None and engine != RAY:
         raise UsageError("--address needs --engine ray", remedy="give both or neither")
     begin: Begin = partial(local_threads, journal=attempt.journal)
     if engine == RAY:
         from cropper.engine.cluster import ray_cluster
 
-        context = click.get_current_context()
         given_jobs = is_given("jobs")
         # Ray's workers are processes, which have threads of their own where they wait for a storage.
         jobs = jobs if given_jobs else usable_cores()
-        begin = partial(ray_cluster, address=address, every_core=not given_jobs, deadline=context.params["deadline"])
+        begin = partial(ray_cluster, address=address, every_core=not given_jobs, deadline=deadline)
     settings = replace(settings, dry_run=dry_run)
     in_source = source.local_path / FOCUS_FILE if source.local_path is not None else None
-    # --focus none is no file, and forgets what was given before.
+    # --focus none gives no file and forgets what the user gave before.
     forgets = focus_file is None and is_given("focus_file")
     upkeep = replace(upkeep, forget_given=forgets)
     found_in: Path | None = None
@@ -203,7 +203,6 @@ def batch(
     report.begin(counts)
     interrupted = False
     ending = None
-    deadline = click.get_current_context().params["deadline"]
     resume = Resume(attempt.condemned, passed)
 
     def run() -> dict[str, Any]:

@@ -127,24 +127,16 @@ def selection_options(command: Function) -> Function:
 
         return command(selection=selection_of(include, exclude), **others)
 
+    def patterns(name: str, help: str) -> Decorator:
+        return option(name, type=Pattern(), metavar=Pattern.name, multiple=True, heading=Heading.PHOTOS, help=help)
+
     return add_options(
-        option(
+        patterns(
             "--exclude",
-            type=Pattern(),
-            metavar=Pattern.name,
-            multiple=True,
-            heading=Heading.PHOTOS,
-            help="Leave out files and folders that match this pattern, written as in a .gitignore; repeatable. A pattern after ! "
+            "Leave out files and folders that match this pattern, written as in a .gitignore; repeatable. A pattern after ! "
             f"takes them in again. IN/{IGNORE_FILE} may hold such patterns too, one a line.",
         ),
-        option(
-            "--include",
-            type=Pattern(),
-            metavar=Pattern.name,
-            multiple=True,
-            heading=Heading.PHOTOS,
-            help="Take only files that match this pattern, or lie in a folder that does; repeatable.",
-        ),
+        patterns("--include", "Take only files that match this pattern, or lie in a folder that does; repeatable."),
     )(with_selection)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -139,14 +139,8 @@ def _unsupported(data: bytes, header: Header) -> PhotoError | None:
 
 def _decode_rare_tiff(data: bytes, layout: tiff.Layout) -> NDArray[np.uint8]:
     """Decode a TIFF whose layout Pillow and OpenCV lack, to BGR or BGRA, upright."""
-    try:
+    with _damage_told():
         stored = tiff.samples(data, layout, lambda plain: opened(plain, ["TIFF"], with_pixels=True))
-    except PhotoError:
-        raise
-    except Exception as error:  # as in probe
-        if is_out_of_memory(error):
-            raise
-        raise PhotoError(f"it is truncated or damaged ({reason_of(error)})", remedy=COPY_AGAIN) from error
     mode, shown, alpha = tiff.colours(stored, layout)
     image = Image.frombytes(mode, (shown.shape[1], shown.shape[0]), np.ascontiguousarray(shown).tobytes())
     rgb = inks_in_srgb(image, layout.profile) if mode == "CMYK" else lab_in_srgb(image) if mode == "LAB" else image.convert("RGB")
@@ -310,13 +304,19 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
     colours of a TIFF by their alpha. It rejects some turned AVIFs with alpha and AVIFs with EXIF that libheif writes. It treats
     CMYK as the inverse of RGB, whatever the inks are.
     """
+    with _damage_told(), opened(data, with_pixels=True) as image:
+        if header.has_alpha:
+            return _with_alpha(image, data)
+        image.draft(None, needed if header.orientation < 5 else needed[::-1])
+        image.load()  # here, so that damage is not mistaken for an invalid profile
+        return _without_alpha(image, header)
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """Turn what Pillow and a container say of damage into a PhotoError. A want of memory is none."""
     try:
-        with opened(data, with_pixels=True) as image:
-            if header.has_alpha:
-                return _with_alpha(image, data)
-            image.draft(None, needed if header.orientation < 5 else needed[::-1])
-            image.load()  # here, so that damage is not mistaken for an invalid profile
-            return _without_alpha(image, header)
+        yield
     except PhotoError:
         raise
     except Exception as error:  # as in probe

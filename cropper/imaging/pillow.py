@@ -56,7 +56,7 @@ class _Bounded(io.BytesIO):
 def opened(data: bytes, formats: list[str] = PILLOW_FORMATS, with_pixels: bool = False) -> ImageFile.ImageFile:
     """Open a file with Pillow, as ``Image.open`` does, and read no more than a photo needs.
 
-    Of a PNG, chunks that are broken and not pixels are left out, and so is an animation that Pillow does not understand.
+    This drops broken PNG chunks that hold no pixels, and animations that Pillow does not understand.
 
     Args:
         data: the whole file.

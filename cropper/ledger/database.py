@@ -108,6 +108,11 @@ class Files:
         """The report of an output folder; a shard has none."""
         return self.out / TABLE_NAME
 
+    @property
+    def old_table(self) -> Path:
+        """Where versions before the state kept their rows: in the report or, of a shard, in a table of its own."""
+        return (self.folder if self.folder.parent.name == SHARDS_FOLDER else self.out) / TABLE_NAME
+
 
 def files_of(out: Path) -> Files:
     """Return the files of an output folder's state."""
@@ -181,6 +186,20 @@ def as_system_errors(path: Path | None) -> Iterator[None]:
             remedy = "remove it and run the same command again: cropper knows its own thumbnails by their content"
             raise OutputError("the state is damaged", path=path, remedy=remedy) from error
         raise OutputError(f"the state cannot be used ({text})", path=path, remedy=remedy_for(OSError(), "run again")) from error
+
+
+@contextmanager
+def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+    """Take back what the body changed if it raises."""
+    connection.execute("SAVEPOINT body")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:  # a full disk may have taken back all of it
+            connection.execute("ROLLBACK TO body")
+            connection.execute("RELEASE body")
+        raise
+    connection.execute("RELEASE body")
 
 
 def _number_of_writing(path: Path | None) -> int | None:

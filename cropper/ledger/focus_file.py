@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cropper.errors import PhotoError, UsageError
-from cropper.ledger.database import connect, decoded, encoded, key_of
+from cropper.ledger.database import connect, decoded, encoded, key_of, savepoint
 from cropper.ledger.table import FAILED, SKIPPED
 from cropper.storage.opening import open_below
 
@@ -136,8 +136,7 @@ class Gifts:
                 the last run counts: it does not win again over what a person gave later.
         """
         execute = self._connection.execute
-        execute("SAVEPOINT adding")
-        try:
+        with savepoint(self._connection):
             for path, size, given in rows:
                 key = key_of(path)
                 if are_found and not self._is_news(key, size, given):
@@ -155,11 +154,6 @@ class Gifts:
                     x = excluded.x, y = excluded.y, width = excluded.width, height = excluded.height""",
                     (key, size, encoded(path), given.x, given.y, given.width, given.height, run),
                 )
-        except BaseException:
-            execute("ROLLBACK TO adding")
-            raise
-        finally:
-            execute("RELEASE adding")
 
     def copied(self) -> Gifts:
         """Return a copy in a file of its own, which goes with it: for a run that decides nothing for good."""

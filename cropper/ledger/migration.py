@@ -27,13 +27,15 @@ OLD_FILES = (_SETTINGS, PART, _OUTDATED, OLD_SOURCE, "joined.csv")
 _UNKNOWN = ""
 
 
-def has_old_rows(files: Files, table: Path) -> bool:
-    """Whether there is something to read: the table beside the settings of an old run, or the rows of a killed one.
+def migrate_if_old(files: Files, out: Place) -> None:
+    """Make the state if there is none, and something to make it from: the table beside the settings of an old run, or the rows of
+    a killed one.
 
-    A table alone is a report: somebody removed the state, and with it the word of what is ours.
+    A table alone is a report: somebody removed the state, and with it the word of what is ours. Raises the errors of ``migrate``.
     """
-    is_old = table.exists() and (files.folder / _SETTINGS).exists()
-    return not files.database.exists() and (is_old or (files.folder / PART).exists())
+    is_old = files.old_table.exists() and (files.folder / _SETTINGS).exists()
+    if not files.database.exists() and (is_old or (files.folder / PART).exists()):
+        migrate(files, out, files.old_table)
 
 
 def migrate(files: Files, out: Place, table: Path) -> None:

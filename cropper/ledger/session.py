@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from cropper.errors import RUN_AGAIN, OutputError, UsageError, naming, remedy_for
 from cropper.ledger import lock
 from cropper.ledger.changes import Change
-from cropper.ledger.database import SHARDS_FOLDER, Files, as_system_errors, files_of
+from cropper.ledger.database import SHARDS_FOLDER, Files, as_system_errors, files_of, savepoint
 from cropper.ledger.focus_file import FocusRow
-from cropper.ledger.migration import has_old_rows, migrate
+from cropper.ledger.migration import migrate_if_old
 from cropper.ledger.shards import Shard, begin_shard
 from cropper.ledger.source import is_same_folder
 from cropper.ledger.state import State, rows_of
@@ -97,7 +97,7 @@ class Session:
             UsageError: if none of the known photos is there, and the run may not lose them all.
         """
         state = self.state
-        with self._where_it_was(), self._lost_nothing():
+        with self._where_it_was(), savepoint(state.connection):
             missing = state.drop_missing(self.unlisted) if not self.is_listed else 0
             if missing and not state.found and not self.upkeep.allow_empty:
                 what = f"none of the {missing} photos is there that OUT was made from"
@@ -126,19 +126,6 @@ class Session:
         except UsageError:
             self.state.keep_source()
             raise
-
-    @contextmanager
-    def _lost_nothing(self) -> Iterator[None]:
-        """Take back what the body changed if it raises."""
-        execute = self.state.connection.execute
-        execute("SAVEPOINT losing")
-        try:
-            yield
-        except BaseException:
-            execute("ROLLBACK TO losing")
-            raise
-        finally:
-            execute("RELEASE losing")
 
     def remove_temporaries(self) -> None:
         """Remove half-written thumbnails of this run's killed workers; a bucket has none."""
@@ -230,9 +217,7 @@ def _begin(
 
 
 def _open(files: Files, out: Place, source: Place, settings: str, dry: bool, upkeep: Upkeep, goes_on: bool) -> State:
-    old = files.table if files.folder.name == STATE_FOLDER else files.folder / files.table.name
-    if has_old_rows(files, old):
-        migrate(files, out, old)
+    migrate_if_old(files, out)
     state = State(files, out)
     try:
         earlier = state.source()

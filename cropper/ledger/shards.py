@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from cropper.errors import OutputError, UsageError
 from cropper.ledger import lock
 from cropper.ledger.database import SHARDS_FOLDER, STATE_NAME, Files, as_system_errors, connect, decoded, files_of, uri_of
-from cropper.ledger.migration import has_old_rows, migrate
+from cropper.ledger.migration import migrate_if_old
 from cropper.ledger.state import rows_of
 from cropper.ledger.table import write_table
 from cropper.storage.access import place
@@ -90,9 +90,8 @@ def begin_shard(folder: Path, shard: Shard, out: Place) -> tuple[Files, Callable
         if others:
             raise _in_other_shards(out, others.pop())
         main = files_of(folder)
-        if has_old_rows(main, main.table):
-            with as_system_errors(main.database):
-                migrate(main, out, main.table)
+        with as_system_errors(main.database):
+            migrate_if_old(main, out)
         files.folder.mkdir(parents=True, exist_ok=True)
     return files, lambda: _take_over(main, files, shard)
 
@@ -206,10 +205,8 @@ def _ended(folder: Path, out: Place) -> list[Files]:
             if files.lock.stat().st_size:
                 reason = f"shard {shard.number}/{count} is at work or was killed"
                 raise OutputError(reason, path=out, remedy="let it end, or run it again")
-        old = files.folder / files.table.name
-        if has_old_rows(files, old):
-            with as_system_errors(files.database):
-                migrate(files, out, old)
+        with as_system_errors(files.database):
+            migrate_if_old(files, out)
         if not files.database.exists():
             remedy = f"run it first, with --shard {shard.number}/{count}"
             raise OutputError(f"shard {shard.number}/{count} has not run yet", path=out, remedy=remedy)
@@ -238,7 +235,7 @@ def _locked_briefly(folder: Path, out: Place) -> Iterator[None]:
 
 def _take_over(main: Files, files: Files, shard: Shard) -> None:
     """Copy a new shard's photos from what a run without shards left."""
-    if files.database.exists() or not main.database.exists() or (files.folder / files.table.name).exists():
+    if files.database.exists() or not main.database.exists() or files.old_table.exists():
         return
     # Until it is whole, it has another name: a full disk or a kill must not leave an empty state.
     new = files.database.with_name("taking-over.db")

@@ -19,15 +19,7 @@ OLD_SOURCE = "source"
 def source_of(out: Path) -> Place | None:
     """Return the folder IN of the last run over an output folder, or None if no run left its name there."""
     files = files_of(out)
-    # Only to read, so that this neither disturbs a run nor leaves anything behind.
-    with (
-        suppress(sqlite3.DatabaseError, OSError),
-        closing(sqlite3.connect(f"{uri_of(files.database)}&mode=ro", uri=True)) as connection,
-    ):
-        found = connection.execute("SELECT source FROM run ORDER BY id DESC LIMIT 1").fetchone()
-        if found is not None and found[0]:
-            return place(decoded(found[0]))
-    return _old_source(files)
+    return _source_in(files.database, "1") or _old_source(files)
 
 
 def made_from(out: Place) -> str | None:
@@ -42,17 +34,23 @@ def made_from(out: Place) -> str | None:
     shards = main.folder / SHARDS_FOLDER
     earlier: Place | None = None
     for database in (main.database, *sorted(shards.glob(f"*/{STATE_NAME}"))):
-        with (
-            suppress(sqlite3.DatabaseError, OSError),
-            closing(sqlite3.connect(f"{uri_of(database)}&mode=ro", uri=True)) as connection,
-        ):
-            found = connection.execute("SELECT source FROM run WHERE EXISTS (SELECT 1 FROM photo) ORDER BY id DESC LIMIT 1")
-            for (source,) in found:
-                if source:  # else nobody knew it
-                    earlier = earlier or place(decoded(source))
+        earlier = earlier or _source_in(database, "EXISTS (SELECT 1 FROM photo)")
     if not main.database.exists():
         earlier = earlier or _old_source(main)
     return earlier.full_name() if earlier is not None and earlier.local_path is not None and not earlier.is_gone() else None
+
+
+def _source_in(database: Path, condition: str) -> Place | None:
+    """Return the folder IN of the last run in a state that meets a condition, given as SQL; None if no run knew it."""
+    # Only to read, so that this neither disturbs a run nor leaves anything behind.
+    with (
+        suppress(sqlite3.DatabaseError, OSError),
+        closing(sqlite3.connect(f"{uri_of(database)}&mode=ro", uri=True)) as connection,
+    ):
+        found = connection.execute(f"SELECT source FROM run WHERE {condition} ORDER BY id DESC LIMIT 1").fetchone()
+        if found is not None and found[0]:
+            return place(decoded(found[0]))
+    return None
 
 
 def _old_source(files: Files) -> Place | None:

@@ -175,7 +175,7 @@ class State:
             self._begun.end()
 
     def close(self) -> None:
-        """Close the files. What was not committed is lost, as by a kill."""
+        """Close the files. This loses what is not committed, as a kill does."""
         self.connection.close()
         if self._begun is not None:
             self._begun.close()
@@ -218,7 +218,7 @@ class State:
             last = page[-1][0]
             rows: dict[bytes, list[tuple[list[str], Trace | None]]] = {}
             for photo, is_ours, size, modified_ns, digest, earlier, *values in self.connection.execute(_DECISIONS, (after, last)):
-                known = Trace(size, modified_ns or 0, digest or b"", earlier or b"") if is_ours else None
+                known = _trace_of(size, modified_ns, digest, earlier) if is_ours else None
                 rows.setdefault(photo, []).append((_texts(values), known))
             for key, path, size, modified_ns, changed_ns, version, digest, late, setting, run in page:
                 name = decoded(path)
@@ -335,7 +335,7 @@ class State:
             for path, photo, size, modified_ns, digest, earlier in page:
                 failed = self.connection.execute(_FAILED, (key_of(decoded(photo)), FAILED)).fetchone()
                 if failed is None:
-                    yield decoded(path), Trace(size, modified_ns or 0, digest or b"", earlier or b"")
+                    yield decoded(path), _trace_of(size, modified_ns, digest, earlier)
             after = page[-1][0]
 
     def drop_output(self, output: str) -> None:
@@ -345,7 +345,7 @@ class State:
     def _trace(self, output: str) -> Trace | None:
         find = "SELECT bytes, modified_ns, digest, earlier FROM output WHERE path = ?"
         found = self.connection.execute(find, (encoded(output),)).fetchone()
-        return Trace(found[0], found[1] or 0, found[2] or b"", found[3] or b"") if found is not None else None
+        return _trace_of(*found) if found is not None else None
 
     def _adopt(self, begun: Iterable[str], killed: int = 0) -> None:
         """Keep outputs as ours that were begun and are not recorded, whatever was written of them.
@@ -375,6 +375,10 @@ class State:
             trace = self._trace(output)
             if trace is not None and self.out.find(output, trace, closely=True) is Found.LOST:
                 self.connection.execute(_UNWRITTEN, (encoded(output),))
+
+
+def _trace_of(size: int | None, modified_ns: int | None, digest: bytes | None, earlier: bytes | None) -> Trace:
+    return Trace(size, modified_ns or 0, digest or b"", earlier or b"")
 
 
 def _dry(settings: str) -> str:

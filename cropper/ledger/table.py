@@ -77,7 +77,7 @@ def decided_row(
     message: str = "",
     output_size: tuple[int, int] | None = None,
 ) -> Row:
-    """Return the row of a photo that has its box. ``output`` is empty, and ``output_size`` None, if there is no thumbnail."""
+    """Return the row of a photo whose box is chosen. Without a thumbnail, ``output`` is empty and ``output_size`` is None."""
     width, height = output_size or ("", "")
     return Row(
         path=path,
@@ -107,7 +107,7 @@ def failed_row(path: str, size: str, message: str) -> Row:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Read the rows of a table as a stream; none if there is no file. Leaves out a torn last row.
+    """Read the rows of a table as a stream. A missing file has no rows. A torn last row is left out.
 
     Raises:
         OutputError: if the file is there but is not a table that cropper wrote.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -55,19 +55,19 @@ def sync_all(folder: Path) -> None:
     sync = getattr(ctypes.CDLL(None), "syncfs", None) if os.name == "posix" else None
     if sync is None:
         return
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            sync(descriptor)
-        finally:
-            os.close(descriptor)
+    _with_number_of(folder, sync)
 
 
 def sync_folder(folder: Path) -> None:
     """Write the names in a folder to the disk, on systems that can."""
+    _with_number_of(folder, os.fsync)
+
+
+def _with_number_of(folder: Path, act: Callable[[int], object]) -> None:
+    """Open a folder and call a function with its descriptor, on systems that can."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            act(descriptor)
         finally:
             os.close(descriptor)

@@ -101,7 +101,7 @@ class LocalPlace:
         """Read a whole photo.
 
         Raises:
-            PhotoError: if it cannot be read, is no photo, is too large, is not a regular file, or lies outside its folder.
+            PhotoError: if the file cannot be read, is not a photo or a regular file, is too large, or lies outside its folder.
         """
         with reading(self.path), self._opened() as opened:
             status = os.fstat(opened.fileno())

@@ -44,7 +44,7 @@ def paths_of(targets: tuple[Target, ...], folder: str, name: str) -> tuple[str, 
 
 
 def is_product(name: str) -> bool:
-    """Whether a file has a name that ``cropper show`` or ``cropper sheet`` gives: it is no photo."""
+    """Whether a file has a name that ``cropper show`` or ``cropper sheet`` gives, so that it is not a photo."""
     return name.endswith(SALIENCY_ENDING) or name == SHEET_NAME
 
 
