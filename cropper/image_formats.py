@@ -1,28 +1,32 @@
 """The table of image formats: file extensions, output name, default quality. All other lists of formats come from here.
 
-Loads no numpy.
+Loads no numpy, and no decoder: it looks for the libraries of the extra ``formats`` without importing them.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
 
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """One image format. Photos in every format of the table are read.
+    """One image format. Photos in every format of the table are read, some of them only with the extra ``formats``.
 
     Attributes:
-        pillow: Pillow's name, ``JPEG``. Headers hold it, and ``cropper formats`` prints it.
+        pillow: Pillow's name, ``JPEG``, or one in its style. Headers hold it, and ``cropper formats`` prints it.
         title: the name in texts, ``WebP``.
         extensions: lower case, with the dot. OpenCV picks its encoder by the first one.
         output: the name as an output format, ``jpg``; None where thumbnails are not written in this format.
+        instead: the output format that takes its place if ``output`` is None and photos keep their format.
         quality: the default quality of thumbnails, 1..100, about equal to the eye; None where lossless or not written.
         alpha: whether photos in this format may have transparent pixels that cropper reads with a decoder of their own.
         first: what the first ``FIRST_BYTES`` of a file match, a regular expression of bytes.
+        needs: the module that decodes it and comes with the extra ``formats``; empty where none is needed.
     """
 
     pillow: str
@@ -32,6 +36,13 @@ class ImageFormat:
     quality: int | None = None
     alpha: bool = False
     first: bytes = b""
+    needs: str = ""
+    instead: str = "png"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this installation has what reads the format."""
+        return not self.needs or _is_installed(self.needs)
 
     @property
     def mime(self) -> str:
@@ -39,24 +50,86 @@ class ImageFormat:
         return f"image/{self.pillow.lower()}"
 
 
+@lru_cache
+def _is_installed(module: str) -> bool:
+    return find_spec(module) is not None
+
+
+# The brands of a HEIC: its own, or the general one where the compatible brands name HEVC and not AV1.
+_HEIC = rb"hei[cmsx]|hev[cmsx]|m[is]f1(?!.{0,44}avi[fs]).{4,44}hei[cmsx]"
+# The first bytes of a RAW that are not those of a TIFF. Most cameras write a TIFF; ``raw.is_raw`` tells by its tags.
+_RAW = rb"II\*\0....CR|....ftypcrx |FUJIFILMCCD-RAW|IIR[OS]|MMOR|IIU\0|FOVb|\0MRM|II\x1a\0\0\0HEAPCCDR"
+_RAW_EXTENSIONS = (
+    *(".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".raf", ".orf", ".rw2", ".rwl", ".pef", ".srw"),
+    *(".3fr", ".fff", ".iiq", ".erf", ".mrw", ".mef", ".mos", ".dcr", ".kdc", ".x3f"),
+)
+
 FORMATS = (
     ImageFormat("JPEG", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), output="jpg", quality=85, first=rb"\xff\xd8\xff"),
     ImageFormat("PNG", "PNG", (".png",), output="png", alpha=True, first=rb"\x89PNG\r\n\x1a\n"),
     ImageFormat("WEBP", "WebP", (".webp",), output="webp", quality=80, alpha=True, first=rb"RIFF....WEBP"),
-    ImageFormat("AVIF", "AVIF", (".avif",), output="avif", quality=65, alpha=True, first=rb"....ftyp"),
-    ImageFormat("TIFF", "TIFF", (".tif", ".tiff"), alpha=True, first=rb"II[*+]\0|II\0[*+]|MM\0[*+]|MM[*+]\0"),
+    ImageFormat("AVIF", "AVIF", (".avif",), output="avif", quality=65, alpha=True, first=rb"....ftyp(?!crx |" + _HEIC + rb")"),
+    ImageFormat("TIFF", "TIFF", (".tif", ".tiff"), alpha=True, first=rb"II[*+]\0(?!....CR)|II\0[*+]|MM\0[*+]|MM[*+]\0"),
     ImageFormat("BMP", "BMP", (".bmp",), first=rb"BM"),
     ImageFormat("GIF", "GIF", (".gif",), first=rb"GIF8[79]a"),
+    ImageFormat("PSD", "PSD", (".psd",), first=rb"8BPS\0\x01"),
+    ImageFormat(
+        "HEIF", "HEIC", (".heic", ".heif", ".hif"), first=rb"....ftyp(?:" + _HEIC + rb")", needs="pi_heif", instead="jpg"
+    ),
+    ImageFormat(
+        "JXL",
+        "JPEG XL",
+        (".jxl",),
+        output="jxl",
+        quality=80,
+        alpha=True,
+        first=rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n",
+        needs="pillow_jxl",
+    ),
+    ImageFormat("RAW", "RAW", _RAW_EXTENSIONS, first=_RAW, needs="rawpy", instead="jpg"),
+)
+
+
+@dataclass(frozen=True)
+class UnreadKind:
+    """Files that people keep beside their photos, and that cropper reads with no extra. They are counted by name.
+
+    Attributes:
+        title: the name in texts, ``SVG``.
+        extensions: lower case, with the dot.
+        first: as in ``ImageFormat``; empty where the content is not looked at.
+    """
+
+    title: str
+    extensions: tuple[str, ...]
+    first: bytes = b""
+
+
+UNREAD = (
+    UnreadKind("SVG", (".svg", ".svgz")),
+    UnreadKind("PDF", (".pdf",), rb"%PDF-"),
+    UnreadKind("PSB", (".psb",), rb"8BPS\0\x02"),
+    UnreadKind("EPS", (".eps", ".ai"), rb"%!PS|\xc5\xd0\xd3\xc6"),
+    UnreadKind("JPEG 2000", (".jp2", ".j2k", ".jpx"), rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
+    UnreadKind("OpenEXR", (".exr",), rb"v/1\x01"),
+    UnreadKind("TGA", (".tga",)),
+    UnreadKind("XCF", (".xcf",), rb"gimp xcf"),
+    UnreadKind("video", (".mov", ".mp4", ".m4v", ".avi", ".mts"), rb"....ftyp(?:qt  |isom|mp4[12]|M4V |avc1)"),
 )
 
 # How many bytes at the beginning of a file tell its format.
-FIRST_BYTES = 16
+FIRST_BYTES = 64
+# What brings the formats that need a library of their own.
+INSTALL = "pip install 'cropper[formats]'"
 
 # Everything below is derived from the table.
 
-_FIRST = re.compile(b"|".join(b"(?:" + one.first + b")" for one in FORMATS), re.DOTALL)
+_FIRST_OF = {one: re.compile(one.first, re.DOTALL) for one in (*UNREAD, *FORMATS) if one.first}
 
 EXTENSIONS_OF = {one.pillow: one.extensions for one in FORMATS}
+# The formats that Pillow opens, by its names.
+PILLOW_FORMATS = [one.pillow for one in FORMATS if not one.needs]
+# Of all formats, whether this installation reads them or not; ``extensions_here`` gives those that it reads.
 PHOTO_EXTENSIONS = frozenset(extension for one in FORMATS for extension in one.extensions)
 MIME_OF = {extension: one.mime for one in FORMATS for extension in one.extensions}
 
@@ -69,23 +142,90 @@ QUALITY = {one.output: one.quality or LOSSLESS for one in FORMATS if one.output}
 # The choice of ``--format`` that keeps each photo's own format.
 KEEP_FORMAT = "keep"
 FORMAT_CHOICES = (KEEP_FORMAT, *OUTPUT_FORMATS)
-# What a photo becomes if thumbnails are not written in its own format.
+# What a photo becomes if thumbnails are not written in its own format. A camera's photo would be a very large PNG.
 _FALLBACK = "png"
+_INSTEAD_OF = {extension: one.output or one.instead for one in FORMATS for extension in one.extensions}
+_NEEDED_FOR = {one.output: one for one in FORMATS if one.output and one.needs}
+
+_NAME_OF = {extension: one.title for one in (*UNREAD, *FORMATS) for extension in one.extensions}
+# Which RAWs a folder gives: those without a JPEG or HEIC of the same stem, or all.
+RAW_ALONE, RAW_ALL = "alone", "all"
+RAW_CHOICES = (RAW_ALONE, RAW_ALL)
+_DEVELOPED = frozenset((*EXTENSIONS_OF["JPEG"], *EXTENSIONS_OF["HEIF"]))
 
 
 def output_format(name: str, format: str) -> str:
-    """Return the output format of a photo: for ``keep`` its own, or PNG if thumbnails are not written in that one.
+    """Return the output format of a photo: for ``keep`` its own, or the one that takes its place if that is not written.
 
     Args:
         name: the photo's file name.
         format: one of ``FORMAT_CHOICES``.
     """
-    return format if format != KEEP_FORMAT else FORMAT_OF.get(os.path.splitext(name)[1].lower(), _FALLBACK)
+    return format if format != KEEP_FORMAT else _INSTEAD_OF.get(_extension(name), _FALLBACK)
+
+
+def extensions_here() -> frozenset[str]:
+    """Return the extensions of the photos that this installation reads."""
+    return frozenset(extension for one in FORMATS if one.is_here for extension in one.extensions)
+
+
+def is_written_here(output: str) -> bool:
+    """Tell whether this installation has what writes an output format."""
+    return output not in _NEEDED_FOR or _NEEDED_FOR[output].is_here
+
+
+def format_of(first_bytes: bytes) -> ImageFormat | None:
+    """Return the format of a file by its first ``FIRST_BYTES``; None if it is none of the table."""
+    found = _kind_of(first_bytes)
+    return found if isinstance(found, ImageFormat) else None
 
 
 def is_photo(first_bytes: bytes) -> bool:
     """Tell whether a file may be a photo in one of the formats, by its first bytes."""
-    return _FIRST.match(first_bytes) is not None
+    return format_of(first_bytes) is not None
+
+
+def why_not_read(first_bytes: bytes) -> tuple[str, str] | None:
+    """Return what is wrong with a file and what to do, by its first bytes; None if this installation may read it.
+
+    The content counts, whatever the name: phones and their apps call a HEIC ``.jpg``.
+    """
+    found = _kind_of(first_bytes)
+    if found is None:
+        return NO_PHOTO, CHECK_PHOTO
+    if isinstance(found, UnreadKind):
+        return f"the content is {found.title}, which cropper does not read", f"save it as a {titles(FORMATS[:1], 'or')}"
+    return None if found.is_here else (needs_extra(found.title), INSTALL_IT)
+
+
+def needs_extra(title: str) -> str:
+    """Say of a photo that its content needs the extra."""
+    return f"the content is {title}, which this installation cannot read"
+
+
+def name_of_kind(name: str) -> str:
+    """Return what a file is by its extension, in the words of texts: ``HEIC``, ``video``; empty if no table has it."""
+    return _NAME_OF.get(_extension(name), "")
+
+
+def needs_of(kind: str) -> bool:
+    """Tell whether the extra ``formats`` would read what ``name_of_kind`` names."""
+    return any(one.title == kind and one.needs for one in FORMATS)
+
+
+def beside_developed(names: Iterable[str]) -> frozenset[str]:
+    """Return the RAWs among the photos of a folder that have a JPEG or HEIC of the same stem beside them: the same picture."""
+    split = [(name, *os.path.splitext(name.casefold())) for name in names]
+    developed = {stem for _, stem, extension in split if extension in _DEVELOPED}
+    return frozenset(name for name, stem, extension in split if extension in EXTENSIONS_OF["RAW"] and stem in developed)
+
+
+def _kind_of(first_bytes: bytes) -> ImageFormat | UnreadKind | None:
+    return next((one for one, first in _FIRST_OF.items() if first.match(first_bytes)), None)
+
+
+def _extension(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def titles(formats: Sequence[ImageFormat], word: str) -> str:
@@ -94,6 +234,7 @@ def titles(formats: Sequence[ImageFormat], word: str) -> str:
     return f"{', '.join(first)} {word} {last}" if first else last
 
 
+INSTALL_IT = f"run: {INSTALL}"
 # What is wrong with a file that is not a photo in one of the formats, and what to do.
 NO_PHOTO = "the content is not an image that cropper can read"
 CHECK_PHOTO = f"check that the file is complete and a {titles(FORMATS, 'or')}"

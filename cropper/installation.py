@@ -6,6 +6,7 @@ import hashlib
 import io
 import platform
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cropper._version import __version__
-from cropper.image_formats import FORMATS, ImageFormat
+from cropper.image_formats import FORMATS, INSTALL, ImageFormat
 from cropper.imaging.decode import decode
 from cropper.imaging.encode import encode
+from cropper.imaging.extra.wrapped import unwrapped
 from cropper.imaging.header import Header, probe
 from cropper.imaging.opencv import cv2
 from cropper.imaging.resize import on_white
 from cropper.model.runtime import onnxruntime
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
+from cropper.settings import LIMITS
 
 _SIDE = 16
+# The picture in formats that no library here encodes, made by hand.
+_SAMPLES = Path(__file__).parent / "imaging" / "extra" / "samples"
 # A mean difference of decoded pixels that lossy compression cannot explain.
 _FAR_OFF = 24
 
@@ -38,6 +43,7 @@ class Format:
         reads: whether photos in this format can be read; None if no library here can make one to try.
         writes: whether thumbnails can be written in this format.
         quality: the default quality of thumbnails, 1..100; None where lossless or not written.
+        needs: the command that brings what reads and writes it; empty if it is here.
     """
 
     name: str
@@ -45,6 +51,7 @@ class Format:
     reads: bool | None
     writes: bool
     quality: int | None
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,13 +75,15 @@ def formats() -> tuple[Format, ...]:
     """Try every format of the table on a tiny picture."""
     known = []
     for one in FORMATS:
-        writes = one.output is not None and _writes(one.output)
-        known.append(Format(one.pillow, one.extensions, _reads(one), writes, one.quality if writes else None))
+        writes = one.output is not None and one.is_here and _writes(one.output)
+        needs = "" if one.is_here else INSTALL
+        known.append(Format(one.pillow, one.extensions, _reads(one), writes, one.quality if writes else None, needs))
     return tuple(known)
 
 
 def versions() -> dict[str, str]:
     """Return the versions of cropper, Python and the libraries that decide what thumbnails look like."""
+    extra = {one.needs.replace("_", "-"): _version_of(one.needs) for one in FORMATS if one.needs and one.is_here}
     return {
         "cropper": __version__,
         "python": platform.python_version(),
@@ -82,7 +91,13 @@ def versions() -> dict[str, str]:
         "onnxruntime": onnxruntime.__version__,
         "pillow": PIL.__version__,
         "numpy": np.__version__,
+        **extra,
     }
+
+
+def _version_of(module: str) -> str:
+    names = packages_distributions().get(module, ())
+    return version(names[0]) if names else "?"
 
 
 def model(file: Path = BUNDLED_MODEL) -> Model:
@@ -104,6 +119,8 @@ def _picture(channels: int) -> NDArray[np.uint8]:
 
 def _reads(one: ImageFormat) -> bool | None:
     """Return whether pictures in a format decode to what was encoded; None if none can be encoded."""
+    if not one.is_here:
+        return False
     answers = []
     for channels in (3, 4) if one.alpha else (3,):
         picture = _picture(channels)
@@ -112,20 +129,26 @@ def _reads(one: ImageFormat) -> bool | None:
             return None
         expected = on_white(np.ascontiguousarray(picture[:, :, [2, 1, 0, 3][:channels]]))
         try:
+            data = unwrapped(data, LIMITS)
             header = probe(data)
             seen = on_white(decode(data, header, (_SIDE, _SIDE)))
         except Exception:  # a half-built decoder may raise anything
             answers.append(False)
             continue
         difference = np.abs(seen.astype(int) - expected).mean() if seen.shape == expected.shape else np.inf
-        answers.append(header.format == one.pillow and difference < _FAR_OFF)
+        answers.append(header.format in (one.pillow, "JPEG" if one.pillow == "RAW" else "") and difference < _FAR_OFF)
     return all(answers)
 
 
 def _made(one: ImageFormat, picture: NDArray[np.uint8]) -> bytes | None:
-    """Encode a picture with Pillow, or else with OpenCV; None if neither can."""
+    """Encode a picture with Pillow, or else with OpenCV; None if neither can. What nothing here encodes is a file of ours."""
+    sample = _SAMPLES / f"picture{one.extensions[0]}"
+    if sample.exists():
+        return sample.read_bytes()
     file = io.BytesIO()
     try:
+        if one.needs and one.output:
+            return _encoded(picture, one.output)
         Image.fromarray(picture).save(file, one.pillow)
         return file.getvalue()
     except Exception:  # OSError, KeyError or others: it depends on which parts of the encoder are missing
@@ -139,8 +162,14 @@ def _made(one: ImageFormat, picture: NDArray[np.uint8]) -> bytes | None:
 
 
 def _writes(output: str) -> bool:
-    header = Header("PNG", _SIDE, _SIDE, 1, False, False, False, None)
     try:
-        return bool(encode(_picture(3), header, output))
+        return bool(_encoded(_picture(3), output))
     except Exception:  # as in _reads
         return False
+
+
+def _encoded(picture: NDArray[np.uint8], output: str) -> bytes:
+    """Encode a picture, RGB or RGBA, as a thumbnail."""
+    header = Header("PNG", _SIDE, _SIDE, 1, False, False, False, None)
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR)
+    return encode(np.asarray(bgr, np.uint8), header, output)

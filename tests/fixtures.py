@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cropper.choosing.boxes import best_box
 from cropper.choosing.view import Maps, view_of
 from cropper.geometry import Box
+from cropper.image_formats import FORMATS
 from cropper.ledger.table import Row, write_table
 from cropper.storage.places import Place
 
@@ -34,6 +35,9 @@ def read_table(out: Place) -> str:
     table = out / "boxes.csv"
     return os.fsdecode(table.local_path.read_bytes() if table.local_path is not None else table.read()[0])
 
+
+# The output formats of every installation.
+OUTPUTS = tuple(one.output for one in FORMATS if one.output and not one.needs)
 
 Ended = tuple[str | int | None, str, str]
 Command = Callable[..., Ended]

@@ -17,9 +17,9 @@ def test_no_two_formats_share_an_extension_or_an_output() -> None:
 def test_derived_lists() -> None:
     assert {
         **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "jpg"),
-        **{".png": "png", ".webp": "webp", ".avif": "avif"},
+        **{".png": "png", ".webp": "webp", ".avif": "avif", ".jxl": "jxl"},
     } == FORMAT_OF
-    assert QUALITY == {"jpg": 85, "png": 100, "webp": 80, "avif": 65}
+    assert QUALITY == {"jpg": 85, "png": 100, "webp": 80, "avif": 65, "jxl": 80}
     assert MIME_OF[".jfif"] == "image/jpeg"
     assert MIME_OF[".webp"] == "image/webp"
 
@@ -33,5 +33,5 @@ def test_output_format_of_a_photo(name: str, format: str, output: str) -> None:
 
 
 def test_titles_make_a_sentence() -> None:
-    assert titles(FORMATS, "or") == "JPEG, PNG, WebP, AVIF, TIFF, BMP or GIF"
+    assert titles(FORMATS, "or") == "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, PSD, HEIC, JPEG XL or RAW"
     assert titles(FORMATS[:1], "and") == "JPEG"

@@ -9,14 +9,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import cv2
+import numpy as np
 import pytest
 from fixtures import Command, MakePhoto
 
 from cropper import installation
 from cropper.errors import PhotoError
-from cropper.image_formats import EXTENSIONS_OF, QUALITY
+from cropper.image_formats import EXTENSIONS_OF, FORMATS, INSTALL, QUALITY
+from cropper.imaging.encode import encode
+from cropper.imaging.header import Header
 from cropper.installation import Format, formats, model
 from cropper.model.saliency import BUNDLED_MODEL
+
+HEADER = Header("PNG", 96, 64, 1, False, False, False, None)
 
 
 def test_what_is_said_is_what_batches_do(cropper: Command, make_photo: MakePhoto, tmp_path: Path) -> None:
@@ -24,18 +29,26 @@ def test_what_is_said_is_what_batches_do(cropper: Command, make_photo: MakePhoto
     known = formats()
     assert [one.name for one in known] == list(EXTENSIONS_OF)
     for one in known:
-        if one.reads:
+        if one.name in ("PSD", "HEIF", "RAW", "JXL") and one.reads:
+            data = encode(np.full((64, 96, 3), 90, np.uint8), HEADER, "jxl") if one.name == "JXL" else sample(one)
+            (tmp_path / "in" / f"a{one.extensions[0]}").write_bytes(data)
+        elif one.reads:
             make_photo(tmp_path / "in" / f"a{one.extensions[-1]}" if one.name != "JPEG" else tmp_path / "in" / "a.jpg")
     made = {}
+    (tmp_path / "in" / "a.dng").rename(tmp_path / "in" / "raw.dng") if of("RAW").reads else None  # a.jpg lies beside it
     for output in QUALITY:
         code, _, _ = cropper("batch", "in", output, "--size", "30x20", "--format", output)
-        made[output] = code == 0 and len(list((tmp_path / output).glob("a*"))) == sum(one.reads is True for one in known)
+        made[output] = code == 0 and len(list((tmp_path / output).glob("*[aw].*"))) == sum(one.reads is True for one in known)
     assert made == {one.extensions[0][1:]: one.writes for one in known if one.extensions[0][1:] in QUALITY}
 
 
 def test_what_is_never_written_is_said(cropper: Command) -> None:
     assert {one.name for one in formats() if not one.writes} >= {"TIFF", "BMP", "GIF"}
     assert {one.name: one.quality for one in formats() if one.writes}["PNG"] is None
+
+
+def sample(one: Format) -> bytes:
+    return (installation._SAMPLES / f"picture{one.extensions[0]}").read_bytes()
 
 
 def of(name: str) -> Format:
@@ -98,3 +111,13 @@ def test_the_command_prints_a_table_or_json(cropper: Command, name: str) -> None
     assert all(extension in row for extension in one["extensions"])
     assert ("yes" in row) == (one["reads"] or one["writes"])
     assert str(one["quality"] or "-") in row
+
+
+def test_without_the_extra_it_says_what_brings_it(cropper: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cropper.image_formats._is_installed", lambda module: False)
+    needed = {one.pillow for one in FORMATS if one.needs}
+    assert {one.name for one in formats() if one.needs} == needed
+    assert not any(one.reads or one.writes for one in formats() if one.needs)
+    code, out, _ = cropper("formats")
+    assert code == 0
+    assert f"HEIF, JXL, RAW: {INSTALL}" in out

@@ -22,6 +22,7 @@ from cropper.cli.options import (
     is_given,
     jobs_option,
     log_option,
+    raw_option,
     selection_options,
     upkeep_options,
     verbose_option,
@@ -67,6 +68,7 @@ DEADLINE = 120
     help="Process share I of N, such as 1/4. N runs, one for each I, process all photos.",
 )
 @selection_options
+@raw_option
 @upkeep_options
 @jobs_option
 @settings_options
@@ -108,6 +110,7 @@ def batch(
     engine: str,
     address: str | None,
     dry_run: bool,
+    raw: str,
     upkeep: Upkeep,
     report: Report,
     verbose: bool,
@@ -146,10 +149,10 @@ def batch(
     from cropper.engine.batch import local_threads, run_batch
     from cropper.engine.job import DROPPED
     from cropper.engine.pipeline import WORKERS
-    from cropper.engine.plan import Resume
+    from cropper.engine.plan import Resume, chosen_of
     from cropper.engine.tally import Counts, outcome_in_words, outs_left_out, place_in_walk
     from cropper.engine.tasks import try_alone
-    from cropper.image_formats import PHOTO_EXTENSIONS
+    from cropper.image_formats import extensions_here
     from cropper.imaging.opencv import libraries_muted
     from cropper.ledger.focus_file import FOCUS_FILE, Gifts, read_focus_file
     from cropper.storage.places import join
@@ -160,7 +163,7 @@ def batch(
     def count() -> int | None:
         if source.is_remote:  # a second listing costs money
             return None
-        folders = source.walk(PHOTO_EXTENSIONS, out, selection)
+        folders = (chosen_of(folder, raw)[0] for folder in source.walk(extensions_here(), out, selection))
         return sum(holds(join(folder.path, name)) for folder in folders for name in folder.wanted)
 
     if shard is not None and upkeep.prune:
@@ -210,8 +213,9 @@ def batch(
 
     def outcomes(stop: Callable[[], bool]) -> Generator[Done, None, None]:
         nonlocal ending
+        is_found = found_in is not None
         ending = yield from run_batch(
-            source, out, settings, jobs, given, stop, shard, begin, resume, upkeep, deadline, found_in is not None, selection
+            source, out, settings, jobs, given, stop, shard, begin, resume, upkeep, deadline, is_found, selection, raw
         )
 
     try:

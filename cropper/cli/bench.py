@@ -61,8 +61,9 @@ def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int)
     from tempfile import TemporaryDirectory
 
     from cropper.engine.bench import measure, sample
+    from cropper.engine.plan import chosen_of
     from cropper.engine.tally import outs_left_out
-    from cropper.image_formats import PHOTO_EXTENSIONS
+    from cropper.image_formats import RAW_ALONE, extensions_here
     from cropper.imaging.opencv import libraries_muted
     from cropper.storage.local import LocalPlace
     from cropper.storage.patterns import EVERYTHING
@@ -71,7 +72,8 @@ def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int)
     outs: list[str] = []
 
     def found() -> Iterator[Path]:
-        for folder in walk(source, PHOTO_EXTENSIONS, selection=EVERYTHING.in_folder(LocalPlace(source))):
+        for walked in walk(source, extensions_here(), selection=EVERYTHING.in_folder(LocalPlace(source))):
+            folder, _ = chosen_of(walked, RAW_ALONE)
             if folder.is_out:
                 outs.append(folder.path)
             yield from (source / folder.path / name for name in folder.photos)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from cropper.cli.options import (
     is_outranked,
     jobs_option,
     limits_options,
+    raw_option,
     selection_options,
 )
 from cropper.cli.settings_options import choosing_options
@@ -79,6 +81,7 @@ DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
 )
 @null_option
 @selection_options
+@raw_option
 @limits_options
 @jobs_option
 @device_option
@@ -94,6 +97,7 @@ def boxes(
     format: str,
     template: str | None,
     print0: bool,
+    raw: str,
     unordered: bool,
     device: str,
     jobs: int,
@@ -109,7 +113,7 @@ def boxes(
     find . -name '*.jpg' -print0 | cropper boxes -0 - --format csv
     """
     from cropper.engine.decision_stream import stream
-    from cropper.engine.tally import LeftOutCounts, outs_left_out
+    from cropper.engine.tally import LeftOutCounts, outs_left_out, unread
     from cropper.imaging.opencv import libraries_muted
     from cropper.ledger.focus_file import Gifts
     from cropper.settings import Settings
@@ -125,6 +129,7 @@ def boxes(
     failed = False
     first_out, outs = "", 0
     left_out = LeftOutCounts()
+    kinds: Counter[str] = Counter()
     words = Gifts.of_file(focus_file)
     choosing = replace(choosing, candidates=candidates)
     settings = Settings(targets, device=device, choosing=choosing, limits=limits)
@@ -133,9 +138,10 @@ def boxes(
             put((joined(FIELDS, delimiter) + end).encode())
         with (
             libraries_muted(),
-            closing(stream(given_paths(paths, null), settings, jobs, not unordered, words, selection)) as photos,
+            closing(stream(given_paths(paths, null), settings, jobs, not unordered, words, selection, raw)) as photos,
         ):
             for done in photos:
+                kinds.update(dict(done.kinds))
                 if done.is_out:
                     first_out, outs = first_out or done.path, outs + 1
                 left_out.add(done.left_out)
@@ -149,6 +155,8 @@ def boxes(
                 except PhotoError as error:
                     failed = True
                     say(str(error))
+        for one in unread(kinds):
+            say(one)
         if outs:
             tell(outs_left_out(first_out, outs))
         if parts := left_out.parts():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cropper.cli.help import Heading, command, option
-from cropper.cli.settings_options import settings_options
+from cropper.cli.settings_options import check_is_written, settings_options
 from cropper.cli.terminal import is_stdout, put, reading_stdin, tell
 from cropper.cli.types import LocalPath
 from cropper.errors import OutputError, UsageError, reading
@@ -65,6 +65,7 @@ def crop(image: Path, output: Path, settings: Settings) -> None:
                 *first, last = (one.extensions[0] for one in FORMATS if one.output)
                 remedy = f"end it in {', '.join(first)} or {last}, or give --format"
                 raise UsageError("the name does not say what kind of picture to write", path=output, remedy=remedy)
+            check_is_written(format)
             settings = replace(settings, format=format)
     with libraries_muted(), reading("stdin" if from_stdin else image):
         with reading_stdin() if from_stdin else nullcontext():

@@ -41,10 +41,13 @@ def formats(as_json: bool) -> None:
 def table(formats: tuple[Format, ...], versions: dict[str, str], model: Model) -> str:
     """Format the same as text."""
     answers = {True: "yes", False: "no", None: "?"}
-    lines = [f"{'format':8}{'extensions':24}{'read':6}{'write':7}quality"]
+    lines = [f"{'format':8}{'read':6}{'write':7}{'quality':10}extensions"]
     for one in formats:
         quality = one.quality if one.quality is not None else "lossless" if one.writes else "-"
-        lines.append(f"{one.name:8}{' '.join(one.extensions):24}{answers[one.reads]:6}{answers[one.writes]:7}{quality}")
+        lines.append(f"{one.name:8}{answers[one.reads]:6}{answers[one.writes]:7}{quality!s:10}{' '.join(one.extensions)}")
+    missing = [one for one in formats if one.needs]
+    if missing:
+        lines += ["", f"{', '.join(one.name for one in missing)}: {missing[0].needs}"]
     width = max(map(len, (*versions, *model.metadata))) + 2
     lines += ["", *(f"{name:{width}}{version}" for name, version in versions.items())]
     lines += ["", f"{'model':{width}}{model.file}", f"{'size':{width}}{model.bytes / MEGABYTE:.1f} MB"]

@@ -16,6 +16,7 @@ from cropper.cli.help import Decorator, Function, Heading, add_options, option
 from cropper.cli.terminal import be_heard, begin_log, is_quiet, tell, usable_cores
 from cropper.cli.types import FileOrNone, LocalPath, Pair, Pattern, WholeNumber
 from cropper.errors import UsageError
+from cropper.image_formats import RAW_ALONE, RAW_CHOICES
 from cropper.settings import AUTO, DEVICES, IGNORE_FILE, LIMITS, MEGAPIXEL, Choosing, Limits, Settings, Upkeep
 
 _FOLDER = LocalPath(exists=True, file_okay=False)
@@ -183,6 +184,19 @@ def limits_options(command: Function) -> Function:
             help="Refuse larger photos before decoding them, by the size in their header.",
         ),
     )(with_limits)
+
+
+def raw_option(command: Function) -> Function:
+    """Add ``--raw``, for commands that walk folders."""
+    return option(
+        "--raw",
+        type=click.Choice(RAW_CHOICES),
+        default=RAW_ALONE,
+        show_default=True,
+        heading=Heading.PHOTOS,
+        found=True,
+        help="Read the camera's RAW photos of a folder that have no JPEG or HEIC of the same name beside them (alone), or all.",
+    )(command)
 
 
 def jobs_option(command: Function) -> Function:

@@ -12,7 +12,7 @@ from cropper.cli.help import Function, Heading, add_options, option
 from cropper.cli.options import aspect_option, device_option, is_outranked, limits_options
 from cropper.cli.types import Fill, Margin, Pair, Share, WholeNumber, Zoomed
 from cropper.errors import UsageError
-from cropper.image_formats import FORMAT_CHOICES, FORMATS, KEEP_FORMAT, titles
+from cropper.image_formats import FORMAT_CHOICES, FORMATS, INSTALL_IT, KEEP_FORMAT, is_written_here, titles
 from cropper.settings import (
     DEFAULT_MIN_KEPT,
     DEFAULT_TARGET,
@@ -32,7 +32,8 @@ from cropper.settings import (
 )
 
 _LOSSY = [one for one in FORMATS if one.quality]
-_READ_ONLY = [one for one in FORMATS if not one.output]
+# What thumbnails in the photo's own format become where that is not written.
+_BECOME_PNG, _BECOME_JPEG = ([one for one in FORMATS if not one.output and one.instead == to] for to in ("png", "jpg"))
 
 
 def choosing_options(command: Function) -> Function:
@@ -140,7 +141,8 @@ _thumbnail_options = add_options(
         show_default=True,
         heading=Heading.MAKE,
         found=True,
-        help=f"Write thumbnails in this format. {KEEP_FORMAT}: the photo's own format, or PNG for {titles(_READ_ONLY, 'and')}.",
+        help=f"Write thumbnails in this format. {KEEP_FORMAT}: the photo's own format, JPEG for {titles(_BECOME_JPEG, 'and')}, "
+        f"or PNG for {titles(_BECOME_PNG, 'and')}.",
     ),
     option(
         "--quality",
@@ -207,6 +209,7 @@ def settings_options(command: Function) -> Function:
         device: str,
         **others: Any,
     ) -> Any:
+        check_is_written(format)
         settings = Settings(
             targets,
             format,
@@ -222,6 +225,12 @@ def settings_options(command: Function) -> Function:
         return command(settings=settings, **others)
 
     return add_options(choosing_options, _thumbnail_options, limits_options, device_option)(with_settings)
+
+
+def check_is_written(format: str) -> None:
+    """Refuse an output format that needs an extra which is not installed. Raises UsageError."""
+    if not is_written_here(format):
+        raise UsageError(f"{format} is not written by this installation", remedy=INSTALL_IT)
 
 
 def targets_of(sizes: Sequence[tuple[int, int]], aspects: Sequence[tuple[int, int]]) -> tuple[Target, ...]:

@@ -17,6 +17,7 @@ from cropper.engine.job import Begin, Done, Engine, Finished
 from cropper.engine.pipeline import Pipeline
 from cropper.engine.plan import FROM_THE_START, Plan, Resume, planned
 from cropper.errors import RUN_AGAIN, UsageError
+from cropper.image_formats import RAW_ALONE
 from cropper.ledger.changes import Change
 from cropper.ledger.focus_file import FocusRow
 from cropper.ledger.session import Ending, Session, open_session
@@ -55,6 +56,7 @@ def run_batch(
     deadline: float = 0,
     given_was_found: bool = False,
     selection: Selection = EVERYTHING,
+    raw: str = RAW_ALONE,
 ) -> Generator[Done, None, Ending]:
     """Make the thumbnails and the table of a folder, and yield what became of each photo, in the order of the walk.
 
@@ -80,6 +82,7 @@ def run_batch(
             known to exceed it fails at once.
         given_was_found: whether ``given`` is from a file that every run finds in IN: only what changed in it counts.
         selection: which files of IN to take. Photos that it leaves out count as gone.
+        raw: which RAWs are made, one of ``image_formats.RAW_CHOICES``.
 
     Returns:
         what the run found at its end.
@@ -96,7 +99,7 @@ def run_batch(
     if source.is_inside(out):
         remedy = "choose an OUT beside IN or inside it, so that no photo can be overwritten"
         raise UsageError("OUT is the same folder as IN or contains it", path=out, remedy=remedy)
-    plan = Plan(source, out, settings, shard, resume, deadline, selection)
+    plan = Plan(source, out, settings, shard, resume, deadline, selection, raw)
     given = (row for row in given if shard is None or shard.holds(row[0]))
     if settings.dry_run:
         upkeep = replace(upkeep, prune=False)

@@ -206,6 +206,8 @@ def _centre(file: Path, out: Path, settings: Settings) -> None:
         cut = pixels[y : y + down, x : x + across]
         thumbnail = cv2.resize(cut, target.size, interpolation=cv2.INTER_AREA) if target.size else cut
         format = output_format(file.name, settings.format)
+        if not cv2.haveImageWriter(f".{format}"):
+            return
         done, encoded = cv2.imencode(f".{format}", thumbnail, encoder_parameters(format, settings.quality))
         if done:
             encoded.tofile(out / f"{number}-{file.name}.{format}")

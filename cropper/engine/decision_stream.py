@@ -11,8 +11,9 @@ from threading import Thread
 
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.pipeline import Pipeline
+from cropper.engine.plan import chosen_of
 from cropper.errors import UsageError
-from cropper.image_formats import PHOTO_EXTENSIONS
+from cropper.image_formats import RAW_ALONE, extensions_here
 from cropper.ledger.focus_file import Gifts, given_for
 from cropper.model.saliency import Saliency
 from cropper.settings import Settings
@@ -47,6 +48,7 @@ def stream(
     in_order: bool = True,
     given: Gifts | None = None,
     selection: Selection = EVERYTHING,
+    raw: str = RAW_ALONE,
 ) -> Generator[Done, None, None]:
     """Choose the boxes of photos, and yield what became of each as soon as it is known.
 
@@ -59,6 +61,7 @@ def stream(
         given: what you give by hand, by these paths.
         selection: which files of a folder to take; of a photo that is given by its own path,
             only what the user excludes or does not include.
+        raw: which RAWs of a folder count, one of ``image_formats.RAW_CHOICES``.
 
     Raises:
         DependencyError: if the device cannot be used here.
@@ -68,14 +71,14 @@ def stream(
     settings = replace(settings, dry_run=True)
     pipeline = Pipeline(settings, Path(), Saliency(settings.model, settings.device), jobs, in_order)
     found: Queue[_Found] = Queue(_AHEAD)
-    Thread(target=_find, args=(paths, found, pipeline, selection), daemon=True, name="cropper-paths").start()
+    Thread(target=_find, args=(paths, found, pipeline, selection, raw), daemon=True, name="cropper-paths").start()
     yield from pipeline.run(_jobs(found, settings, given or Gifts.of_file(None)), record=lambda finished: None)
 
 
-def _find(paths: Iterable[str], found: Queue[_Found], pipeline: Pipeline, selection: Selection) -> None:
+def _find(paths: Iterable[str], found: Queue[_Found], pipeline: Pipeline, selection: Selection, raw: str) -> None:
     """On a thread of its own: pass every photo's path to the pipeline, then the end or the error that ended the paths."""
     try:
-        for photo in _photos(paths, selection):
+        for photo in _photos(paths, selection, raw):
             found.put(photo)
             pipeline.wake()
         found.put(_End())
@@ -84,7 +87,7 @@ def _find(paths: Iterable[str], found: Queue[_Found], pipeline: Pipeline, select
     pipeline.wake()
 
 
-def _photos(paths: Iterable[str], selection: Selection) -> Iterator[_Photo]:
+def _photos(paths: Iterable[str], selection: Selection, raw: str) -> Iterator[_Photo]:
     for path in paths:
         given = LocalPlace(Path(path))
         if not os.path.isdir(path):
@@ -96,9 +99,17 @@ def _photos(paths: Iterable[str], selection: Selection) -> Iterator[_Photo]:
         except UsageError as error:  # costs this folder alone
             yield _Photo(path, given, Done(path, error=error))
             continue
-        for folder in given.walk(PHOTO_EXTENSIONS, selection=chosen):
+        for walked in given.walk(extensions_here(), selection=chosen):
+            folder, developed = chosen_of(walked, raw)
             inside = os.path.join(path, folder.path) if folder.path else path
-            report = Done(inside, error=folder.error, is_out=folder.is_out, left_out=folder.left_out)
+            report = Done(
+                inside,
+                error=folder.error,
+                kinds=folder.kinds,
+                developed=developed,
+                is_out=folder.is_out,
+                left_out=folder.left_out,
+            )
             if report != Done(inside):
                 yield _Photo(inside, given, report)
             for name in folder.photos:

@@ -31,6 +31,8 @@ class Done:
         unchanged: whether an earlier run made the photo already.
         error: why the photo failed or the folder could not be listed, or None.
         passed_over: how many files in the folder are not photos.
+        kinds: of these, how many are of a kind that the table of formats knows, by its name there.
+        developed: how many RAWs in the folder were passed over for the JPEG or HEIC beside them.
         fits: how the photo was fitted into each shape that was made.
         is_out: whether the folder is the OUT of a run, and was not walked.
         altered: how many of its thumbnails somebody changed; they are left as they are.
@@ -45,6 +47,8 @@ class Done:
     unchanged: bool = False
     error: CropperError | None = None
     passed_over: int = 0
+    kinds: tuple[tuple[str, int], ...] = ()
+    developed: int = 0
     fits: tuple[Fit, ...] = ()
     is_out: bool = False
     altered: int = 0

@@ -11,7 +11,7 @@ from cropper.choosing.focus import place_of
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.tasks import failed, foci_for
 from cropper.errors import PhotoError, raise_if_for_all
-from cropper.image_formats import PHOTO_EXTENSIONS, output_format
+from cropper.image_formats import RAW_ALL, RAW_ALONE, beside_developed, extensions_here, output_format
 from cropper.ledger.changes import Change, Known
 from cropper.ledger.focus_file import Given, given_for
 from cropper.ledger.session import Session
@@ -21,7 +21,7 @@ from cropper.process.supervisor import took_too_long
 from cropper.settings import Settings, Target
 from cropper.storage.naming import folder_in_out, folders_of, names_of, names_one_by_one, paths_of, temporary_name
 from cropper.storage.patterns import EVERYTHING, Selection
-from cropper.storage.places import Found, Place, Version, Whose, join, order
+from cropper.storage.places import Folder, Found, Place, Version, Whose, join, order
 
 # Photos that are planned at once.
 _AHEAD = 32
@@ -56,6 +56,7 @@ class Plan:
         resume: what a killed process of the same run has left.
         deadline: seconds that the work on one photo may take; 0 for no limit.
         selection: which files of IN to take.
+        raw: which RAWs are made, one of ``image_formats.RAW_CHOICES``.
     """
 
     source: Place
@@ -65,6 +66,7 @@ class Plan:
     resume: Resume = FROM_THE_START
     deadline: float = 0
     selection: Selection = EVERYTHING
+    raw: str = RAW_ALONE
 
 
 def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
@@ -84,11 +86,20 @@ def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
 def _walked(plan: Plan, session: Session) -> Iterator[Job | Finished]:
     numbers = count()
     renamed: dict[str, str] = {}  # folders with another name in OUT
-    for folder in plan.source.walk(PHOTO_EXTENSIONS, plan.out, plan.selection):
+    for folder in plan.source.walk(extensions_here(), plan.out, plan.selection):
         if folder.error is not None:
             raise_if_for_all(folder.error)
             session.unlisted.append(folder.path)
-        report = Done(folder.path, error=folder.error, passed_over=folder.others, is_out=folder.is_out, left_out=folder.left_out)
+        folder, developed = chosen_of(folder, plan.raw)
+        report = Done(
+            folder.path,
+            error=folder.error,
+            passed_over=folder.others,
+            kinds=folder.kinds,
+            developed=developed,
+            is_out=folder.is_out,
+            left_out=folder.left_out,
+        )
         if report != Done(folder.path):
             yield Finished(next(numbers), report)
         here = folder_in_out(folder.path, renamed) if folder.in_out is None else folder.in_out
@@ -102,6 +113,19 @@ def _walked(plan: Plan, session: Session) -> Iterator[Job | Finished]:
             if plan.shard is None or plan.shard.holds(path):
                 outputs = paths_of(plan.settings.targets, here, names[name])
                 yield _planned(plan, session, next(numbers), path, outputs, version)
+
+
+def chosen_of(folder: Folder, raw: str) -> tuple[Folder, int]:
+    """Return a folder without the RAWs that have a JPEG or HEIC beside them, unless all are asked for, and how many these are.
+
+    Photos that the user listed one by one are all asked for.
+    """
+    left_out = beside_developed(folder.photos) if raw != RAW_ALL and folder.listed is None else frozenset()
+    if not left_out:
+        return folder, 0
+    kept = [n for n, name in enumerate(folder.photos) if name not in left_out]
+    versions = tuple(folder.versions[n] for n in kept) if folder.versions else ()
+    return replace(folder, photos=tuple(folder.photos[n] for n in kept), versions=versions), len(left_out)
 
 
 def _planned(

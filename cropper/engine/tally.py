@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from cropper.image_formats import INSTALL, needs_of
 from cropper.ledger.table import SKIPPED
 from cropper.storage.places import order
 
@@ -83,6 +84,8 @@ class Counts:
     failed: int = 0
     folders_failed: int = 0
     passed_over: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    developed: int = 0
     by_hand: int = 0
     outs: int = 0
     first_out: str = ""
@@ -99,6 +102,8 @@ class Counts:
 
         self.passed_over += done.passed_over
         self.left_out.add(done.left_out)
+        self.kinds.update(dict(done.kinds))
+        self.developed += done.developed
         if done.is_out:
             self.first_out = self.first_out or done.path
             self.outs += 1
@@ -130,14 +135,16 @@ class Counts:
         counts, place = json.loads(state)
         fits = Counter({Fit(fit): count for fit, count in counts.pop("fits").items()})
         left_out = LeftOutCounts(**counts.pop("left_out"))
-        return Counts(**counts, fits=fits, left_out=left_out), [(is_folder, name) for is_folder, name in place]
+        kinds = Counter[str](counts.pop("kinds"))
+        counts = Counts(**counts, fits=fits, left_out=left_out, kinds=kinds)
+        return counts, [(is_folder, name) for is_folder, name in place]
 
     @property
     def photos(self) -> int:
         """How many photos there were."""
         return self.made + self.unchanged + self.skipped + self.failed
 
-    def totals(self, ending: Ending | None = None) -> dict[str, int]:
+    def totals(self, ending: Ending | None = None) -> dict[str, int | dict[str, int]]:
         """Return what ``summary`` says as numbers; ``ending`` is what a complete run found at its end."""
         from cropper.settings import DONE, Fit
 
@@ -159,6 +166,8 @@ class Counts:
             "missing": ending.missing if ending is not None else 0,
             "folders_failed": self.folders_failed,
             "passed_over": self.passed_over,
+            "raw_beside_developed": self.developed,
+            "kinds": dict(sorted(self.kinds.items())),
         }
 
     def summary(self, seconds: float, verb: str, ending: Ending | None = None) -> str:
@@ -191,8 +200,12 @@ class Counts:
             line += f"; where no crop is good: {', '.join(no_good)}"
         if self.folders_failed:
             line += f"; {_count(self.folders_failed, 'folder')} not read"
-        if self.passed_over:
-            line += f"; {_count(self.passed_over, 'other file')} passed over"
+        if self.developed:
+            line += f"; {_count(self.developed, 'RAW')} beside a JPEG or HEIC passed over: --raw all"
+        line += "".join(f"; {words}" for words in unread(self.kinds))
+        others = self.passed_over - self.kinds.total()
+        if others:
+            line += f"; {_count(others, 'other file')} passed over"
         line = "; ".join((line, *self.left_out.parts()))
         line += f"; {seconds:.1f} s"
         return f"{line}, {self.made / seconds:.0f} photos/s" if self.made else line
@@ -208,6 +221,26 @@ def outs_left_out(first: str, outs: int) -> str:
     """Say in one line that the walk passed over folders which are the OUT of a run: the first one, and how many there are."""
     others = f", and so are {outs - 1} more such folders" if outs > 2 else ", and so is 1 more such folder" if outs == 2 else ""
     return f"{first}: left out, since it holds what 'cropper batch' made{others}"
+
+
+def unread(kinds: Counter[str]) -> list[str]:
+    """Say what was not read and what would read it: ``512 HEIC photos need pip install 'cropper[formats]'``."""
+    said = []
+    extra = {kind: number for kind, number in kinds.items() if needs_of(kind)}
+    if extra:
+        verb = "needs" if sum(extra.values()) == 1 else "need"
+        said.append(f"{_listed(extra, 'photo')} {verb} {INSTALL}")
+    never = {kind: number for kind, number in kinds.items() if kind not in extra}
+    if never:
+        said.append(f"{_listed(never, 'file')} passed over, which cropper does not read")
+    return said
+
+
+def _listed(kinds: dict[str, int], noun: str) -> str:
+    """List counts of kinds, the most of them first: ``512 HEIC and 3 RAW photos``."""
+    *first, last = (f"{number} {kind}" for kind, number in sorted(kinds.items(), key=lambda one: (-one[1], one[0])))
+    ending = noun if sum(kinds.values()) == 1 else f"{noun}s"
+    return f"{', '.join(first)} and {last} {ending}" if first else f"{last} {ending}"
 
 
 def place_in_walk(done: Done) -> list[tuple[bool, str]]:

@@ -1,4 +1,4 @@
-"""Read the colour tags of files without a profile, or beside one: the ``colr`` box of AVIF and the colour chunks of PNG.
+"""Read the colour tags of files without a profile, or beside one: AVIF's and HEIC's ``colr`` box and PNG's colour chunks.
 
 Neither Pillow nor OpenCV uses them. A file can state any length, so none is trusted and invalid tags are ignored.
 """
@@ -29,8 +29,8 @@ def colours_of(data: bytes, format: str) -> tuple[Colours | None, bool]:
         The colours, or None if the file has no valid tags; and whether the tags override an embedded profile.
     """
     try:
-        if format == "AVIF":
-            return _of_avif(data), False
+        if format in ("AVIF", "HEIF"):
+            return _of_heif(data), False
         if format == "PNG":
             return _of_png(data)
     except (struct.error, IndexError, ZeroDivisionError):  # a truncated or forged file
@@ -67,7 +67,7 @@ def _of_png(data: bytes) -> tuple[Colours | None, bool]:
     return Colours(primaries, power=power), False
 
 
-def _of_avif(data: bytes) -> Colours | None:
+def _of_heif(data: bytes) -> Colours | None:
     """Use the ``colr`` box of the primary picture (ISO/IEC 23008-12, 9.3; 14496-12, 12.1.5)."""
     meta = _find(data, (b"meta",), 0, len(data))
     if meta is None:
@@ -77,7 +77,7 @@ def _of_avif(data: bytes) -> Colours | None:
     if primary is None or properties is None or links is None:
         return None
     item = struct.unpack_from(">I" if data[primary[0]] else ">H", data, primary[0] + 4)[0]
-    boxes = list(_boxes(data, *properties))
+    boxes = list(boxes_of(data, *properties))
     for number in _properties_of(data, links, item):
         name, start, _ = boxes[number - 1] if 0 < number <= len(boxes) else (b"", 0, 0)
         if name == b"colr" and data[start : start + 4] == b"nclx":
@@ -102,14 +102,15 @@ def _properties_of(data: bytes, links: tuple[int, int], item: int) -> Iterator[i
 
 def _find(data: bytes, path: tuple[bytes, ...], start: int, end: int) -> tuple[int, int] | None:
     """Return the start and end of the content of the first box at a path, or None."""
-    for name, inner, after in _boxes(data, start, end):
+    for name, inner, after in boxes_of(data, start, end):
         if name == path[0]:
             return _find(data, path[1:], inner, after) if len(path) > 1 else (inner, after)
     return None
 
 
-def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name and the start and end of the content of each box in a range."""
+def boxes_of(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the name and the start and end of the content of each box in a range; of the file by default."""
+    end = len(data) if end is None else end
     for _ in range(_MOST):
         if start + 8 > end:
             return

@@ -1,7 +1,8 @@
 """Decode a photo: bytes to upright pixels, at the smallest scale that still has enough pixels.
 
-Three libraries share the work. simplejpeg (libjpeg-turbo) decodes JPEGs because OpenCV does not report their damage. Pillow
-decodes photos with transparency and CMYK because OpenCV gets them wrong. OpenCV decodes the rest.
+Three libraries share the work, beside those of the extra ``formats``. simplejpeg (libjpeg-turbo) decodes JPEGs because OpenCV
+does not report their damage. Pillow decodes photos with transparency and CMYK because OpenCV gets them wrong. OpenCV decodes the
+rest.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from PIL import Image
 from cropper.errors import COPY_AGAIN, EXPORT_AGAIN, PhotoError, reason_of
 from cropper.imaging.colour import inks_in_srgb, lab_in_srgb
 from cropper.imaging.containers import bmp, gif, jpeg, png, tiff
+from cropper.imaging.extra import heif, jxl, psd
 from cropper.imaging.header import UPRIGHT, Header, probe
 from cropper.imaging.opencv import cv2, is_out_of_memory
 from cropper.imaging.pillow import first_frame, opened
@@ -26,6 +28,8 @@ from cropper.settings import Limits
 
 # The scale factors of JPEG decoding and OpenCV's flag for each.
 _REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
+# What decodes the formats of the extra. The libraries are imported with the first photo of theirs.
+_BY_EXTRA = {"HEIF": heif.decode, "JXL": jxl.decode}
 # libjpeg-turbo's messages that do not mean damage: the interface does not support the JPEG, or its header is odd.
 _NOT_OF_DAMAGE = (
     "Sorry",
@@ -55,7 +59,7 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
         PhotoError: if the photo is truncated or damaged.
         MemoryError, cv2.error: if there is not enough memory; ``opencv.is_out_of_memory`` tells.
     """
-    pixels = _decoded(data, header, needed)
+    pixels = _BY_EXTRA[header.format](data) if header.format in _BY_EXTRA else _decoded(data, header, needed)
     scale = _decoded_scale(pixels, header)
     if scale is None:
         raise PhotoError("its decoded size does not match its header", remedy=COPY_AGAIN)
@@ -69,7 +73,7 @@ def _decoded(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np
     if header.format == "PNG" and (frame := png.first_frame(png.sound(data))) is not None:
         with suppress(PhotoError):  # the still picture is there too
             return _on_canvas(*frame, _stored_size(header))
-    by_pillow = header.has_alpha or header.is_cmyk
+    by_pillow = header.has_alpha or header.is_cmyk or header.format == "PSD"
     try:
         if header.format == "TIFF" and (layout := tiff.layout_of(data)) is not None and layout.is_rare:
             return _decode_rare_tiff(data, layout)
@@ -177,6 +181,8 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
             pixels = _decode_by_opencv(data.rstrip(b"\xff") + jpeg.END, header, needed)
             return None if pixels.min() == pixels.max() else pixels
         return None
+    if header.format in _BY_EXTRA:
+        return None
     try:
         with opened(data, with_pixels=True) as image:
             image.draft(None, needed if header.orientation < 5 else needed[::-1])
@@ -187,7 +193,8 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
             if not any(high for _, high in _extrema(image)):
                 return None
             if header.has_alpha:
-                return _with_alpha(image, data)
+                pixels = _with_alpha(image, data)
+            return psd.without_matte(pixels) if header.format == "PSD" else pixels
             return _without_alpha(image, header)
     except Exception:  # nothing can be salvaged
         return None

@@ -52,9 +52,13 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
         if header.is_grey and profile[16:20] == GREY_SPACE:
             thumbnail = in_srgb(thumbnail, profile)
         profile = None
-    if srgb and profile is not None:
+    if (srgb or format == "jxl") and profile is not None:  # the library for JPEG XL writes no profile
         thumbnail, profile = in_srgb(thumbnail, profile), None
-    if format == "jpg":
+    if format == "jxl":
+        from cropper.imaging.extra import jxl
+
+        file = jxl.encode(thumbnail, header.metadata, quality)
+    elif format == "jpg":
         file = _encode_jpeg(thumbnail, profile, header.metadata, quality)
     else:
         file = _encode(thumbnail, profile, header.metadata, format, quality)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cropper.errors import COPY_AGAIN, PhotoError, out_of_memory, reason_of
-from cropper.image_formats import CHECK_PHOTO, NO_PHOTO
+from cropper.image_formats import CHECK_PHOTO, FIRST_BYTES, NO_PHOTO, format_of
 from cropper.imaging.colour_tags import colours_of
 from cropper.imaging.containers import bmp, jpeg, png, tiff
+from cropper.imaging.extra import psd
 from cropper.imaging.icc import is_srgb, profile_of
 from cropper.imaging.metadata import NOTHING, Metadata
 from cropper.imaging.pillow import first_frame, opened, webp_size
@@ -45,7 +46,8 @@ class Header:
     Attributes:
         format: Pillow's name of the format: ``JPEG``, ``PNG``, ...
         width, height: in pixels, upright.
-        orientation: EXIF orientation, 1-8, of the pixels that the decoders return. It is 1 for a TIFF because they turn it.
+        orientation: EXIF orientation, 1-8, of the pixels that the decoders return. It is 1 for TIFF, HEIC and JPEG XL, which
+            they turn.
         has_alpha: whether some pixels may be transparent.
         is_grey: whether the photo has only one channel of colour.
         is_cmyk: whether the colours are inks.
@@ -78,6 +80,11 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
     """
     if not data:
         raise PhotoError("the file is empty", remedy=COPY_AGAIN)
+    own = format_of(data[:FIRST_BYTES])
+    if own is not None and own.pillow in ("HEIF", "JXL"):
+        return _of_extra(data, own.pillow, limits)
+    if own is not None and own.pillow == "PSD":
+        psd.check_depth(data)
     data = png.sound(whole := data)
     canvas = webp_size(data)
     if canvas:
@@ -115,6 +122,10 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
         width, height = height, width
     format = "JPEG" if image.format == "MPO" else str(image.format)
     is_grey = image.mode in _GREY_MODES
+    has_alpha = image.mode in _ALPHA_MODES or "transparency" in image.info or _is_clear_around(data, image)
+    if format == "PSD":
+        psd.check_composite(getattr(image, "resources", []))
+        has_alpha = has_alpha and psd.is_transparent(data)
     embedded = image.info.get("icc_profile")
     if format == "PNG" and whole is not data and embedded is None:
         embedded = png.profile(whole)
@@ -125,7 +136,7 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
         width=width,
         height=height,
         orientation=orientation,
-        has_alpha=image.mode in _ALPHA_MODES or "transparency" in image.info or _is_clear_around(data, image),
+        has_alpha=has_alpha,
         is_grey=is_grey,
         is_cmyk=image.mode == "CMYK",
         icc_profile=_profile(data, format, embedded if embedded and isinstance(embedded, bytes) else None, is_grey),
@@ -184,6 +195,22 @@ def _is_open(data: bytes) -> bool:
     except Exception:  # as in probe
         return False
     return True
+
+
+def _of_extra(data: bytes, format: str, limits: Limits) -> Header:
+    """Read the header of a HEIC or a JPEG XL, as ``probe`` does."""
+    from cropper.imaging.extra import heif, jxl  # they import this module
+
+    if format == "JXL":
+        facts = jxl.facts_of(data)
+        _check_pixels(facts.width, facts.height, limits)
+        return Header(format, facts.width, facts.height, 1, facts.extra > 0, False, False, None)
+    image = heif.primary(data)
+    width, height = image.size
+    _check_pixels(width, height, limits)
+    is_grey = image.mode.startswith("L") or "I;16" in image.mode
+    profile = _profile(data, format, image.info.get("icc_profile"), is_grey)
+    return Header(format, width, height, 1, image.has_alpha, is_grey, False, profile)
 
 
 def _check_pixels(width: int, height: int, limits: Limits) -> None:

@@ -69,9 +69,12 @@ def kept_metadata(data: bytes, format: str, keep: str) -> Metadata:
     if keep == KEEP_NOTHING:
         return NOTHING
     try:
-        with opened(data, [format]) as image:
-            block = data if format == "TIFF" else image.info.get("exif", b"")
-            xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+        if format in ("HEIF", "JXL"):
+            block, xmp = _of_extra(data, format)
+        else:
+            with opened(data, [format]) as image:
+                block = data if format == "TIFF" else image.info.get("exif", b"")
+                xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     except Exception:  # Pillow's parsers raise a dozen built-in types
         return NOTHING
     block = block.removeprefix(b"Exif\0\0") if isinstance(block, bytes) else b""
@@ -79,6 +82,16 @@ def kept_metadata(data: bytes, format: str, keep: str) -> Metadata:
         return Metadata(_copyright(block))
     xmp = xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp
     return Metadata(_all(block), _holding(xmp) if isinstance(xmp, bytes) else b"")  # a TIFF's may be a number
+
+
+def _of_extra(data: bytes, format: str) -> tuple[bytes, bytes]:
+    """Return the blocks of EXIF and XMP of a HEIC or a JPEG XL."""
+    from cropper.imaging.extra import heif, jxl  # they import this module
+
+    if format == "JXL":
+        return jxl.metadata_of(data)
+    info = heif.primary(data).info
+    return info.get("exif") or b"", info.get("xmp") or b""
 
 
 def _copyright(block: bytes) -> bytes:

@@ -12,10 +12,9 @@ import struct
 from PIL import Image, ImageFile
 
 from cropper.errors import EXPORT_AGAIN, PhotoError
-from cropper.image_formats import EXTENSIONS_OF
+from cropper.image_formats import PILLOW_FORMATS
 from cropper.imaging.containers import png
 
-PILLOW_FORMATS = list(EXTENSIONS_OF)
 # The most times that Pillow may read to find the pixels. It reads up to four times for each chunk, marker or block, and once for
 # each byte of padding. Headers with much metadata need some hundreds.
 _MOST_READS = 20_000

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from cropper.image_formats import PHOTO_EXTENSIONS, extensions_here
 from cropper.ledger.begun import Begun, names_in
 from cropper.ledger.changes import Change, Known
 from cropper.ledger.database import Files, connect, decoded, encoded, key_of, key_of_folder
@@ -289,7 +290,8 @@ class State:
         """Drop the photos that were not asked for, at the end of a walk; return their number. Their outputs stay ours.
 
         Args:
-            unlisted: folders that could not be listed, whose photos may well be there.
+            unlisted: folders that could not be listed, whose photos may well be there. So may those of formats that this
+                installation does not read and an earlier one did.
         """
         while self._next is not None:
             self._pass()
@@ -297,6 +299,9 @@ class State:
         for folder in unlisted:
             first = key_of_folder(folder)
             execute("DELETE FROM gone WHERE photo >= ? AND photo < ?", (first, first + b"\xff"))
+        if unread := tuple(extension.encode() for extension in sorted(PHOTO_EXTENSIONS - extensions_here())):
+            self.connection.create_function("is_unread", 1, lambda key: key.lower().endswith(unread), deterministic=True)
+            execute("DELETE FROM gone WHERE is_unread(photo)")
         self._forget_decisions("IN (SELECT photo FROM gone)")
         execute("DELETE FROM photo WHERE key IN (SELECT photo FROM gone)")
         ((count,),) = execute("SELECT COUNT(*) FROM gone")

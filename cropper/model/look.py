@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cropper.choosing.view import Maps
 from cropper.errors import out_of_memory
 from cropper.imaging.decode import decode_or_salvage, scale_of
+from cropper.imaging.extra.wrapped import unwrapped
 from cropper.imaging.header import Header, probe
 from cropper.imaging.metadata import kept_metadata
 from cropper.imaging.opencv import cv2, is_out_of_memory
@@ -84,6 +85,7 @@ def open_photo(
     Raises:
         PhotoError: if the file is not a photo that cropper reads, is damaged, exceeds the limits or does not fit into memory.
     """
+    data = unwrapped(data, limits)
     header = read_header(data, limits, keep)
     wanted = needed(header.width, header.height)
     is_large = header.width * header.height > LARGE * scale_of(header, wanted) ** 2

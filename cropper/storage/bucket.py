@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cropper.errors import RUN_AGAIN, CropperError, DependencyError, OutputError, PhotoError, UsageError, reading
-from cropper.image_formats import MIME_OF
+from cropper.image_formats import MIME_OF, name_of_kind
 from cropper.storage.listing import is_one_of, pages_of, version_of
 from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, is_product
 from cropper.storage.patterns import EVERYTHING, Selection
@@ -39,6 +40,7 @@ from cropper.storage.places import (
     leads_elsewhere,
 )
 from cropper.storage.retries import OF_ONE_NAME, KeyRefusedError, as_disk_error, one_line, retried
+from cropper.storage.walk import known_kinds
 
 # A folder with more photos than this comes in pieces: the names of millions are never held at once.
 MAX_PHOTOS = 20_000
@@ -126,6 +128,7 @@ class BucketPlace:
             subfolders: list[str] = []
             photos: list[tuple[str, Version]] = []
             others = files = folders = 0
+            kinds: Counter[str] = Counter()
             of_systems: list[str] = []
             is_of_review = path.rpartition("/")[2] == REVIEW_FOLDER
             in_pieces = is_out = False
@@ -154,12 +157,13 @@ class BucketPlace:
                             photos.append((slash + name, version))
                         else:
                             others += 1
+                            kinds[name_of_kind(name)] += 1
                     if is_out:  # its name sorts before those of nearly all photos
                         break
                     if len(photos) > MAX_PHOTOS:
                         in_pieces = True
-                        yield _folder(path, photos, others, in_pieces)
-                        photos, others = [], 0
+                        yield _folder(path, photos, others, in_pieces, kinds=kinds)
+                        photos, others, kinds = [], 0, Counter()
             except UsageError as refused:
                 if not prefix or not isinstance(refused.__cause__, OF_ONE_NAME):
                     raise
@@ -169,7 +173,8 @@ class BucketPlace:
                 continue
             subfolders = [] if is_of_review else sorted(subfolders)
             left_out = LeftOut(files, folders, 0, tuple(of_systems))
-            yield _folder(path, photos, others, in_pieces, error, tuple(slash + name for name in subfolders), left_out)
+            inside = tuple(slash + name for name in subfolders)
+            yield _folder(path, photos, others, in_pieces, error, inside, left_out, kinds)
             upcoming += [f"{prefix}{name}/" for name in reversed(subfolders)]
 
     def check_stays_in(self, output: str) -> None:
@@ -364,6 +369,8 @@ def _folder(
     error: PhotoError | None = None,
     subfolders: tuple[str, ...] = (),
     left_out: LeftOut = NOTHING_LEFT_OUT,
+    kinds: Counter[str] | None = None,
 ) -> Folder:
     names, versions = tuple(name for name, _ in photos), tuple(version for _, version in photos)
-    return Folder(path, names, others, error, versions, in_pieces, subfolders, left_out=left_out)
+    counted = known_kinds(kinds or Counter())
+    return Folder(path, names, others, error, versions, in_pieces, subfolders, left_out=left_out, kinds=counted)

@@ -8,7 +8,7 @@ import stat
 from typing import BinaryIO
 
 from cropper.errors import PhotoError, in_bytes, out_of_memory
-from cropper.image_formats import CHECK_PHOTO, FIRST_BYTES, NO_PHOTO, is_photo
+from cropper.image_formats import FIRST_BYTES, why_not_read
 
 # OpenCV decodes no more bytes than this. 150 megapixels of 16 bits and four channels have 1.2 GB.
 MOST_BYTES = (1 << 31) - 1
@@ -38,8 +38,9 @@ def read_opened(opened: BinaryIO | io.FileIO) -> bytes:
         head = opened.read(FIRST_BYTES) or b""
         while 0 < len(head) < FIRST_BYTES and (more := opened.read(FIRST_BYTES - len(head))):
             head += more
-        if head and not is_photo(head):
-            raise PhotoError(NO_PHOTO, remedy=CHECK_PHOTO)
+        refused = why_not_read(head) if head else None
+        if refused is not None:
+            raise PhotoError(refused[0], remedy=refused[1])
         check_size(size)
         if size and opened.seekable():
             opened.seek(-len(head), os.SEEK_CUR)

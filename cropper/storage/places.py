@@ -306,6 +306,7 @@ class Folder:
         left_out: what else the walk leaves out, beside hidden files and what lies in an OUT.
         listed: those of the photos that the user listed; None if all count.
         in_out: where its thumbnails go in OUT, if that is not its path: it lies outside of the root, and has an absolute path.
+        kinds: of the others, how many have an extension that the table of formats knows: its name there, and the number.
     """
 
     path: str
@@ -316,6 +317,7 @@ class Folder:
     in_pieces: bool = False
     subfolders: tuple[str, ...] = ()
     is_out: bool = False
+    kinds: tuple[tuple[str, int], ...] = ()
     left_out: LeftOut = NOTHING_LEFT_OUT
     listed: tuple[str, ...] | None = None
     in_out: str | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cropper.errors import PhotoError
+from cropper.image_formats import name_of_kind
 from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, is_product
 from cropper.storage.opening import folder_below, names_below
 from cropper.storage.patterns import EVERYTHING, Selection
@@ -43,6 +45,7 @@ def walk(
         relative, real = upcoming.pop()
         photos: list[str] = []
         others = files = folders = links = 0
+        kinds: Counter[str] = Counter()
         of_systems: list[str] = []
         subfolders: list[tuple[str, str]] = []
         is_out = False
@@ -91,6 +94,8 @@ def walk(
                         photos.append(name)
                     else:
                         others += 1
+                        if is_file and not is_of_review and _extension(name) not in extensions:
+                            kinds[name_of_kind(name)] += 1
         except OSError as error:
             reason = f"the folder cannot be listed ({error.strerror})"
             yield Folder(relative, error=PhotoError(reason, path=root / relative, remedy="check its permissions"))
@@ -103,8 +108,13 @@ def walk(
         subfolders.sort()
         names = tuple(name for name, _ in subfolders)
         left_out = LeftOut(files, folders, links, tuple(sorted(of_systems)))
-        yield Folder(relative, tuple(sorted(photos)), others, subfolders=names, left_out=left_out)
+        yield Folder(relative, tuple(sorted(photos)), others, subfolders=names, left_out=left_out, kinds=known_kinds(kinds))
         upcoming += [(join(relative, name), path) for name, path in reversed(subfolders) if enters(join(relative, name))]
+
+
+def known_kinds(kinds: Counter[str]) -> tuple[tuple[str, int], ...]:
+    """Return the counts of a folder's other files by what they are, without those that no table knows."""
+    return tuple(sorted((kind, number) for kind, number in kinds.items() if kind))
 
 
 def _extension(name: str) -> str:

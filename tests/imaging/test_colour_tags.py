@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from colour import profile_of, sample, tagged_avif, with_chunks
-from fixtures import Command
+from fixtures import OUTPUTS, Command
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cropper.image_formats import QUALITY
 from cropper.imaging.colour_tags import colours_of
 from cropper.imaging.decode import decode
 from cropper.imaging.encode import encode
@@ -85,7 +84,7 @@ def test_embedded_profile_goes_before_all_but_cicp() -> None:
 
 
 @pytest.mark.parametrize("data", [tagged_avif(RGB, 12, 13), with_chunks(RGB, cICP=bytes([12, 13, 0, 1]))], ids=["AVIF", "PNG"])
-@pytest.mark.parametrize("format", QUALITY)
+@pytest.mark.parametrize("format", OUTPUTS)
 def test_colours_by_numbers_go_along_as_a_profile(data: bytes, format: str) -> None:
     header = probe(data)
     file = encode(decode(data, header, (60, 44)), header, format)

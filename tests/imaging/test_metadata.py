@@ -12,13 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fixtures import Command
+from fixtures import OUTPUTS, Command
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from test_photo import BGR, image
 
-from cropper.image_formats import QUALITY
 from cropper.imaging.decode import decode
 from cropper.imaging.encode import encode
 from cropper.imaging.header import Header, probe
@@ -133,7 +132,7 @@ def test_photos_of_this_test_tell_where_they_were_taken(input: str) -> None:
 
 
 @pytest.mark.parametrize("keep", [KEEP_NOTHING, KEEP_COPYRIGHT])
-@pytest.mark.parametrize("output", QUALITY)
+@pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("input", FORMATS)
 def test_no_place_and_no_secret_survives(tmp_path: Path, input: str, output: str, keep: str) -> None:
     made = thumbnail(photo_of(input), keep, output)
@@ -153,7 +152,7 @@ def test_no_place_and_no_secret_survives(tmp_path: Path, input: str, output: str
         assert subprocess.run(command, capture_output=True).stdout == b""
 
 
-@pytest.mark.parametrize("output", QUALITY)
+@pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("input", FORMATS)
 def test_all_is_all_that_holds_of_the_thumbnail(input: str, output: str) -> None:
     made = thumbnail(photo_of(input, 6), KEEP_ALL, output)
@@ -178,7 +177,7 @@ def test_all_is_all_that_holds_of_the_thumbnail(input: str, output: str) -> None
     assert not xmp.endswith(b"\0")
 
 
-@pytest.mark.parametrize("output", QUALITY)
+@pytest.mark.parametrize("output", OUTPUTS)
 def test_metadata_changes_no_pixel(output: str) -> None:
     data = photo_of("JPEG")
     with (
@@ -188,7 +187,7 @@ def test_metadata_changes_no_pixel(output: str) -> None:
         assert np.array_equal(np.asarray(plain), np.asarray(full))
 
 
-@pytest.mark.parametrize("output", QUALITY)
+@pytest.mark.parametrize("output", OUTPUTS)
 def test_photo_without_a_name_has_none_in_its_thumbnail(output: str) -> None:
     file = io.BytesIO()
     image().save(file, "JPEG")

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from colour import SPACES, profile_of
-from fixtures import imread
+from fixtures import OUTPUTS, imread
 from hostile import chunk
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -771,7 +771,7 @@ def reopened(data: bytes) -> Image.Image:
     return opened
 
 
-@pytest.mark.parametrize("format", QUALITY)
+@pytest.mark.parametrize("format", OUTPUTS)
 def test_thumbnail_is_written_in_the_format_asked_for(format: str) -> None:
     opened = reopened(encode(BGR, header_of(), format))
     assert opened.format == {"jpg": "JPEG"}.get(format, format.upper())
@@ -791,7 +791,7 @@ def test_colour_profile_goes_along_byte_by_byte_in_png() -> None:
         assert reopened(encode(pixels, header_of(icc_profile=SRGB), "png")).info["icc_profile"] == SRGB
 
 
-@pytest.mark.parametrize("format", QUALITY)
+@pytest.mark.parametrize("format", OUTPUTS)
 def test_broken_profile_does_not_stop_a_thumbnail(format: str) -> None:
     broken = SRGB[:128] + b"nonsense"
     assert reopened(encode(BGR, header_of(icc_profile=broken), format)).size == (WIDTH, HEIGHT)
@@ -837,7 +837,7 @@ def to_srgb(rgb: np.ndarray, space: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("format", QUALITY)
+@pytest.mark.parametrize("format", OUTPUTS)
 def test_colours_are_converted_to_srgb_where_asked(format: str, space: str) -> None:
     header = header_of(icc_profile=profile_of(space))
     opened = reopened(encode(BGR, header, format, 100, srgb=True))
@@ -861,14 +861,14 @@ def test_transparency_and_grey_are_converted_to_srgb() -> None:
     assert np.abs(np.asarray(grey) - expected).mean() < 1
 
 
-@pytest.mark.parametrize("format", QUALITY)
+@pytest.mark.parametrize("format", OUTPUTS)
 def test_profile_without_sense_converts_nothing(format: str) -> None:
     broken = SRGB[:128] + b"nonsense"
     thumbnail = encode(BGR, header_of(icc_profile=broken), format, srgb=True)
     assert thumbnail == encode(BGR, header_of(), format)
 
 
-@pytest.mark.parametrize("output", QUALITY)
+@pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("input", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
 def test_nothing_but_the_profile_is_told_of_a_photo(input: str, output: str) -> None:
     exif = Image.Exif()

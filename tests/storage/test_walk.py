@@ -55,7 +55,17 @@ def test_extensions_count_in_any_case(tmp_path: Path) -> None:
 def test_other_files_are_counted_not_listed(tmp_path: Path) -> None:
     make(tmp_path, "a.jpg", "notes.txt", "clip.mp4", "jpg", "sub/README")
     os.mkfifo(tmp_path / "pipe.jpg")
-    assert list(walk(tmp_path, PHOTO_EXTENSIONS)) == [Folder("", ("a.jpg",), 4, subfolders=("sub",)), Folder("sub", (), 1)]
+    expected = Folder("", ("a.jpg",), 4, subfolders=("sub",), kinds=(("video", 1),))
+    assert list(walk(tmp_path, PHOTO_EXTENSIONS)) == [expected, Folder("sub", (), 1)]
+
+
+def test_other_files_are_counted_by_what_they_are(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "b.HEIC", "c.heic", "c.mov", "d.svg", "notes.txt", "sheet.jpg", "sub/x.cr3")
+    found = list(walk(tmp_path, frozenset((".jpg",))))
+    assert [(folder.others, folder.kinds) for folder in found] == [
+        (6, (("HEIC", 2), ("SVG", 1), ("video", 1))),
+        (1, (("RAW", 1),)),
+    ]
 
 
 def test_hidden_files_and_folders_are_left_alone(tmp_path: Path) -> None:
