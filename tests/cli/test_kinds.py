@@ -1,0 +1,128 @@
+"""What a batch says and makes of the folders of phones and cameras, with the extra ``formats`` and without."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import cv2
+import pytest
+from extra_files import HEIC, corners, dng, psd
+from fixtures import OUTPUTS, Command
+from PIL import Image
+
+from cropper import PhotoError
+from cropper.image_formats import FORMATS, INSTALL
+from cropper.storage.photo_file import read_opened
+
+EXTRA = pytest.mark.skipif(not all(one.is_here for one in FORMATS), reason=f"needs {INSTALL}")
+
+
+@pytest.fixture
+def phone(tmp_path: Path) -> Path:
+    """A folder with a HEIC and its film, one under a wrong name, a RAW beside a JPEG, one alone, a PSD and what nobody reads."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    heic = (HEIC / "irot.heic").read_bytes()
+    jpeg = cv2.imencode(".jpg", corners())[1].tobytes()
+    raw = dng(jpeg, (96, 64))
+    for name, data in {
+        **{"IMG_1.HEIC": heic, "IMG_1.MOV": b"film", "IMG_2.jpg": heic, "DSC_3.DNG": raw, "DSC_3.JPG": jpeg, "DSC_4.dng": raw},
+        **{"art.psd": psd(corners()[:, :, ::-1].transpose(2, 0, 1)), "logo.svg": b"<svg/>", "notes.txt": b"notes"},
+    }.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.fixture
+def without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cropper.image_formats._is_installed", lambda module: False)
+
+
+def rows(out: Path) -> dict[str, tuple[str, str]]:
+    with (out / "boxes.csv").open(newline="") as table:
+        return {row["path"]: (row["output"], row["message"]) for row in csv.DictReader(table)}
+
+
+@EXTRA
+def test_every_kind_becomes_what_people_expect(cropper: Command, phone: Path, tmp_path: Path) -> None:
+    code, _, err = cropper("batch", phone, "out", "--size", "32x32")
+    assert code == 0
+    assert {path: output for path, (output, _) in rows(tmp_path / "out").items()} == {
+        "DSC_3.JPG": "DSC_3.JPG",
+        "DSC_4.dng": "DSC_4.jpg",
+        "IMG_1.HEIC": "IMG_1.jpg",
+        "IMG_2.jpg": "IMG_2.jpg",
+        "art.psd": "art.png",
+    }
+    assert "5 photos: 5 done" in err
+    assert "; 1 RAW beside a JPEG or HEIC passed over: --raw all" in err
+    assert "; 1 SVG and 1 video files passed over, which cropper does not read; 1 other file passed over;" in err
+    for path in ("IMG_1.jpg", "IMG_2.jpg", "DSC_4.jpg"):
+        with Image.open(tmp_path / "out" / path) as thumbnail:
+            assert (thumbnail.format, thumbnail.size) == ("JPEG", (32, 32))
+    code, _, err = cropper("batch", phone, "out", "--size", "32x32", "--raw", "all")
+    assert code == 0
+    assert rows(tmp_path / "out")["DSC_3.DNG"][0] == "DSC_3.DNG.jpg"
+    assert "6 photos: 1 done, 5 unchanged" in err
+
+
+@EXTRA
+def test_every_kind_goes_into_jxl(cropper: Command, phone: Path, tmp_path: Path) -> None:
+    assert cropper("batch", phone, "out", "--size", "32x32", "--format", "jxl")[0] == 0
+    made = sorted(file.name for file in (tmp_path / "out").glob("*.jxl"))
+    assert made == ["DSC_3.jxl", "DSC_4.jxl", "IMG_1.jxl", "IMG_2.jxl", "art.jxl"]
+    (tmp_path / "again").mkdir()
+    assert cropper("batch", "out", "again", "--size", "16x16", "--force")[0] == 0
+    assert len(list((tmp_path / "again").glob("*.jxl"))) == 5
+
+
+def test_without_the_extra_kinds_counts_and_the_command_are_said(
+    cropper: Command, phone: Path, tmp_path: Path, without_extra: None
+) -> None:
+    code, _, err = cropper("batch", phone, "out", "--size", "32x32")
+    assert code == 1  # a HEIC by the name of a JPEG
+    assert f"; 2 RAW and 1 HEIC photos need {INSTALL}; 1 SVG and 1 video files passed over" in err
+    said = f"the content is HEIC, which this installation cannot read; run: {INSTALL}"
+    assert f"{phone / 'IMG_2.jpg'}: {said}\n" in err
+    assert rows(tmp_path / "out")["IMG_2.jpg"][1] == said
+    assert set(rows(tmp_path / "out")) == {"DSC_3.JPG", "IMG_2.jpg", "art.psd"}
+    code, out, err = cropper("boxes", phone / "DSC_3.JPG", phone)
+    assert out.count("\n") == 4  # that one, and the folder's three
+    assert f"cropper: 2 RAW and 1 HEIC photos need {INSTALL}\n" in err
+
+
+@EXTRA
+def test_thumbnails_of_a_run_with_the_extra_are_not_old_to_one_without(
+    cropper: Command, phone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cropper("batch", phone, "out", "--size", "32x32")[0] == 0
+    before = rows(tmp_path / "out")
+    (phone / "IMG_2.jpg").unlink()
+    (phone / "DSC_3.JPG").unlink()
+    monkeypatch.setattr("cropper.image_formats._is_installed", lambda module: False)
+    code, _, err = cropper("batch", phone, "out", "--size", "32x32", "--prune")
+    assert code == 0
+    assert "2 old thumbnails removed" in err
+    assert (tmp_path / "out" / "IMG_1.jpg").exists()
+    assert {path: before[path] for path in ("IMG_1.HEIC", "DSC_4.dng", "art.psd")} == rows(tmp_path / "out")
+
+
+def test_a_format_that_is_not_written_here_is_refused_at_once(
+    cropper: Command, phone: Path, tmp_path: Path, without_extra: None
+) -> None:
+    said = f"cropper: jxl is not written by this installation; run: {INSTALL}\n"
+    assert cropper("batch", phone, "out", "--format", "jxl")[::2] == (2, said)
+    assert cropper("crop", phone / "DSC_3.JPG", "-o", "a.jxl")[::2] == (2, said)
+    assert not (tmp_path / "out").exists()
+    assert cropper("batch", phone, "out", "--format", OUTPUTS[0], "--quiet")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [(b"8BPS\0\2" + bytes(60), "PSB"), (b"%PDF-1.7\n" + bytes(60), "PDF"), (b"\0\0\0\x14ftypqt  " + bytes(60), "video")],
+)
+def test_what_nobody_reads_is_said_whatever_its_name(data: bytes, kind: str) -> None:
+    with pytest.raises(PhotoError, match=f"the content is {kind}, which cropper does not read; save it as a JPEG"):
+        read_opened(io.BytesIO(data + bytes(60)))
