@@ -111,6 +111,15 @@ def test_a_heic_that_breaks_off_fails_as_a_photo(name: str) -> None:
             opened(data[:length])
 
 
+@without_heif
+def test_a_heic_with_names_that_are_no_text_does_not_crash_the_library() -> None:
+    """Found by changing bytes at random: ``pi_heif`` makes text of an item's type without a look at what comes of it."""
+    data = bytearray((HEIC / "irot.heic").read_bytes())
+    data[data.index(b"infe\2\0\0\1\0\2\0\0Exif") + 13] = 255
+    with pytest.raises(PhotoError, match=r"truncated or damaged \(a name in it is no text\)"):
+        opened(bytes(data))
+
+
 def jxl_of(pixels: NDArray[np.uint8], quality: int = 90) -> bytes:
     data = jxl.encode(pixels, Metadata(), quality)
     assert data is not None

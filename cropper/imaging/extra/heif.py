@@ -6,12 +6,16 @@ not read these, and does not count (ISO/IEC 23008-12, 6.5.10 and A.2).
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cropper.errors import COPY_AGAIN, PhotoError, reason_of
+from cropper.imaging.colour_tags import boxes_of
 from cropper.imaging.extra.library import library_for
 from cropper.imaging.opencv import cv2, is_out_of_memory
 
@@ -23,11 +27,33 @@ def primary(data: bytes) -> Any:
         PhotoError: if the file is damaged, or the library for it is missing.
     """
     pi_heif = library_for("HEIF")
+    _check_names(data)
     try:
         file = pi_heif.open_heif(data, convert_hdr_to_8bit=True, bgr_mode=True)
         return file[file.primary_index]
     except Exception as error:  # libheif's errors come as five built-in types
         raise _damaged(error) from error
+
+
+def _check_names(data: bytes) -> None:
+    """Refuse a HEIC with names of its parts that are no text: the library crashes on them. Raises PhotoError."""
+    for _, start, end in _inside(data, b"meta", 0, len(data), 4):
+        for _, first, last in _inside(data, b"iinf", start, end, 0):
+            # The number of entries has 2 bytes in version 0, and 4 in others.
+            entries = first + (6 if data[first : first + 1] == b"\0" else 8)
+            for _, at, after in _inside(data, b"infe", entries, last, 0):
+                try:
+                    data[at + (8 if data[at : at + 1] < b"\3" else 10) : after].decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise PhotoError("it is truncated or damaged (a name in it is no text)", remedy=COPY_AGAIN) from error
+
+
+def _inside(data: bytes, name: bytes, start: int, end: int, skipped: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the boxes of a name in a range, as ``boxes_of`` does, from so many bytes behind their beginning on."""
+    with suppress(struct.error):  # the file ends within a box
+        for found, inner, after in boxes_of(data, start, end):
+            if found == name:
+                yield found, inner + skipped, after
 
 
 def decode(data: bytes) -> NDArray[np.uint8]:
