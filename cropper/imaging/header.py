@@ -214,7 +214,9 @@ def _of_extra(data: bytes, format: str, limits: Limits) -> Header:
 
 
 def _check_pixels(width: int, height: int, limits: Limits) -> None:
-    """Refuse a photo with more pixels than the limits allow. Raises PhotoError."""
+    """Refuse a photo with more pixels than the limits allow, or with none. Raises PhotoError."""
+    if width < 1 or height < 1:
+        raise PhotoError(f"the header is damaged (a size of {width} x {height})", remedy=COPY_AGAIN)
     if width * height > limits.max_pixels:
         megapixels = f"{width} x {height}, {math.ceil(width * height / 1e6)} megapixels"
         raise PhotoError(f"it has more pixels than is safe to decode ({megapixels})", remedy="allow them with --max-pixels")

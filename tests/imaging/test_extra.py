@@ -120,6 +120,15 @@ def test_a_heic_with_names_that_are_no_text_does_not_crash_the_library() -> None
         opened(bytes(data))
 
 
+@without_heif
+def test_a_heic_of_no_width_is_damaged() -> None:
+    data = bytearray((HEIC / "ten-bit.heic").read_bytes())
+    at = data.index(b"ispe") + 8
+    data[at : at + 4] = bytes(4)
+    with pytest.raises(PhotoError, match="damaged"):
+        opened(bytes(data))
+
+
 def jxl_of(pixels: NDArray[np.uint8], quality: int = 90) -> bytes:
     data = jxl.encode(pixels, Metadata(), quality)
     assert data is not None

@@ -39,9 +39,13 @@ from threading import Timer
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from cropper.image_formats import PHOTO_EXTENSIONS
+from cropper.image_formats import FORMATS, extensions_here, is_written_here
+from cropper.imaging import extra
+from cropper.imaging.extra import jxl
+from cropper.imaging.metadata import Metadata
 from cropper.imaging.opencv import cv2
 from cropper.storage.walk import walk
 
@@ -49,6 +53,7 @@ SAMPLE = Path(__file__).parents[2] / "sample_images" / "cat.jpg"
 SIZE = (160, 120)
 # Half of the flips are among the first bytes, where the structure is.
 HEAD = 600
+SAMPLES_OF_EXTRA = Path(extra.__file__).parent / "samples"
 # What glibc fills fresh memory with in the first run of a group and in the second: a decoder that leaves pixels out shows it.
 FRESH_MEMORY = (85, 170)
 # The command itself, with its supervisor and a clock on the stages that touch a photo's bytes.
@@ -152,7 +157,22 @@ def kinds() -> dict[str, tuple[str, bytes]]:
         "gif": (".gif", saved(palette, "GIF")),
         "gif, transparent": (".gif", saved(palette, "GIF", transparency=3)),
         "gif, animated": (".gif", saved(palette, "GIF", save_all=True, append_images=[turned.quantize(32)])),
+        **extra_kinds(np.asarray(rgba)),
     }
+
+
+def extra_kinds(rgba: NDArray[np.uint8]) -> dict[str, tuple[str, bytes]]:
+    """As ``kinds``: what no library here writes, and JPEG XL, as far as this installation reads them."""
+    found = {}
+    for one in FORMATS:
+        sample = SAMPLES_OF_EXTRA / f"picture{one.extensions[0]}"
+        if one.is_here and sample.exists():
+            found[one.title.lower()] = (one.extensions[0], sample.read_bytes())
+    if is_written_here("jxl"):
+        bgra = np.ascontiguousarray(rgba[:, :, [2, 1, 0, 3]])
+        for name, pixels, quality in (("jxl", bgra[:, :, :3].copy(), 80), ("jxl, alpha", bgra, 100)):
+            found[name] = (".jxl", jxl.encode(pixels, Metadata(), quality) or b"")
+    return found
 
 
 def truncated(kind: str, count: int) -> Files:
@@ -458,7 +478,7 @@ def run(source: Path, out: Path, jobs: int, patience: float, *options: str, fres
         complaints.append(words[words.index("the run died") :][:300])
     if "Traceback" in words:
         complaints.append(f"a traceback: {words[words.index('Traceback') :][:600]}")
-    photos = Counter(f"{f.path}/{name}" if f.path else name for f in walk(source, PHOTO_EXTENSIONS) for name in f.photos)
+    photos = Counter(f"{f.path}/{name}" if f.path else name for f in walk(source, extensions_here()) for name in f.photos)
     rows: Counter[str] = Counter()
     ledger = out / "boxes.csv"
     with suppress(FileNotFoundError), ledger.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -475,7 +495,7 @@ def run(source: Path, out: Path, jobs: int, patience: float, *options: str, fres
         for line in times.read_text().splitlines():
             took, _, path = line.partition(" ")
             longest, longest_path = max((longest, longest_path), (float(took), path))
-    passed_over = sum(f.others for f in walk(source, PHOTO_EXTENSIONS))
+    passed_over = sum(f.others for f in walk(source, extensions_here()))
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return Result(rows, passed_over, process.returncode, seconds, longest, longest_path, peak, tuple(complaints))
 
