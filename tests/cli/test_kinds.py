@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import pytest
 from extra_files import HEIC, corners, dng, psd
-from fixtures import OUTPUTS, Command
+from fixtures import OUTPUTS, Command, MakePhoto
 from PIL import Image
 
 from cropper import PhotoError
@@ -126,3 +128,20 @@ def test_a_format_that_is_not_written_here_is_refused_at_once(
 def test_what_nobody_reads_is_said_whatever_its_name(data: bytes, kind: str) -> None:
     with pytest.raises(PhotoError, match=f"the content is {kind}, which cropper does not read; save it as a JPEG"):
         read_opened(io.BytesIO(data + bytes(60)))
+
+
+def test_a_batch_of_plain_photos_imports_nothing_of_the_extra(make_photo: MakePhoto, tmp_path: Path) -> None:
+    make_photo(tmp_path / "in" / "a.jpg")
+    make_photo(tmp_path / "in" / "b.png")
+    script = (
+        "import sys\n"
+        "from cropper.cli import main\n"
+        "try:\n"
+        "    main(['batch', 'in', 'out', '--quiet'])\n"
+        "except SystemExit as ended:\n"
+        "    assert not ended.code\n"
+        f"assert not {{one for one in {[one.needs for one in FORMATS if one.needs]} if one in sys.modules}}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "a.jpg").exists()

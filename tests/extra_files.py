@@ -1,6 +1,6 @@
 """Files that no library of the tests writes: a PSD's composite, a camera's DNG with its preview, and a turned JPEG XL.
 
-The HEICs in the folder ``heic`` are of our own making, with libheif, from ``corners()``: 96 x 64 pixels of three colours.
+The HEICs in the folder ``imaging/heic`` are of our own making, with libheif, from ``corners()``: 96 x 64 pixels of three colours.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-HEIC = Path(__file__).parent / "heic"
+HEIC = Path(__file__).parent / "imaging" / "heic"
 # BGR.
 TOP_LEFT, BOTTOM_LEFT, RIGHT = (40, 40, 220), (60, 240, 240), (200, 120, 30)
 
