@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import struct
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ from cropper.image_formats import FORMATS, INSTALL, RAW_ALL, RAW_ALONE
 from cropper.imaging.decode import decode
 from cropper.imaging.encode import encode
 from cropper.imaging.extra import jxl, raw
+from cropper.imaging.extra.library import library_for
 from cropper.imaging.extra.wrapped import unwrapped
 from cropper.imaging.header import Header, probe
 from cropper.imaging.metadata import Metadata, kept_metadata
@@ -194,10 +194,8 @@ def test_the_colours_of_a_wide_profile_are_converted_for_jxl() -> None:
 
 @without_jxl
 def test_a_jpeg_packed_as_jxl_comes_out_as_it_was() -> None:
-    import pillow_jxl
-
     jpeg = cv2.imencode(".jpg", corners())[1].tobytes()
-    encoder: Any = pillow_jxl.Encoder(mode="RGB", lossless=True, quality=100, num_threads=0)  # type: ignore[call-arg]
+    encoder = library_for("JXL").Encoder(mode="RGB", lossless=True, quality=100, num_threads=0)
     packed = encoder(jpeg, 96, 64, jpeg_encode=True)
     assert unwrapped(packed, LIMITS) == jpeg
     assert unwrapped(packed, Limits(max_pixels=96 * 64 - 1)) == packed
