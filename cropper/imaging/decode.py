@@ -193,8 +193,7 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
             if not any(high for _, high in _extrema(image)):
                 return None
             if header.has_alpha:
-                pixels = _with_alpha(image, data)
-            return psd.without_matte(pixels) if header.format == "PSD" else pixels
+                return _with_alpha(image, data)
             return _without_alpha(image, header)
     except Exception:  # nothing can be salvaged
         return None
@@ -356,7 +355,7 @@ def _with_alpha(image: Image.Image, data: bytes) -> NDArray[np.uint8]:
     bgra = cv2.cvtColor(rgba, cv2.COLOR_RGBA2BGRA)
     if frame is not None:
         return _clear_around(bgra[frame[1] : frame[3], frame[0] : frame[2]], frame, image.size)  # type: ignore[arg-type]
-    return bgra  # type: ignore[return-value]
+    return psd.without_matte(bgra) if image.format == "PSD" else bgra  # type: ignore[arg-type, return-value]
 
 
 def _edge_to_edge(pixels: NDArray[np.uint8], header: Header, scale: int) -> NDArray[np.uint8]:

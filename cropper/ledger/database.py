@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cropper.errors import OutputError, remedy_for
+from cropper.image_formats import PHOTO_EXTENSIONS, extensions_here
 from cropper.ledger.lock import can_lock
 from cropper.ledger.table import TABLE_NAME
 from cropper.storage.atomic import synced
@@ -243,3 +244,10 @@ def key_of(path: str) -> bytes:
 def key_of_folder(path: str) -> bytes:
     """Return what the keys of all photos in and below a folder begin with; empty for IN itself."""
     return b"".join(b"\2" + encoded(name) + b"\0" for name in path.split("/")) if path else b""
+
+
+def spare_unread(connection: sqlite3.Connection) -> None:
+    """Count no photo as gone whose format this installation does not read: an earlier one with more extras did."""
+    if unread := tuple(extension.encode() for extension in sorted(PHOTO_EXTENSIONS - extensions_here())):
+        connection.create_function("is_unread", 1, lambda key: key.lower().endswith(unread), deterministic=True)
+        connection.execute("DELETE FROM gone WHERE is_unread(photo)")

@@ -16,10 +16,9 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from cropper.image_formats import PHOTO_EXTENSIONS, extensions_here
 from cropper.ledger.begun import Begun, names_in
 from cropper.ledger.changes import Change, Known
-from cropper.ledger.database import Files, connect, decoded, encoded, key_of, key_of_folder
+from cropper.ledger.database import Files, connect, decoded, encoded, key_of, key_of_folder, spare_unread
 from cropper.ledger.focus_file import Gifts
 from cropper.ledger.table import FAILED, HEADER, SHARES, SKIPPED, WHOLE_NUMBERS, Row
 from cropper.storage.atomic import sync_folder
@@ -53,6 +52,8 @@ _DECIDE = f"INSERT INTO decision (photo, number, {', '.join(_COLUMNS)}) VALUES (
 _STALE = f"""SELECT path, photo, bytes, modified_ns, digest, earlier FROM output WHERE stale AND path > ?
     ORDER BY path LIMIT {PAGE}"""
 _FAILED = "SELECT 1 FROM decision WHERE photo = ? AND status = ?"
+# What the settings of a dry run begin with.
+_DRY = "dry "
 _UNWRITTEN = "UPDATE output SET bytes = NULL WHERE path = ?"
 _WRITE = """INSERT INTO output VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (path) DO UPDATE SET photo = excluded.photo,
     bytes = excluded.bytes, modified_ns = excluded.modified_ns, digest = excluded.digest, stale = 0,
@@ -97,7 +98,7 @@ class State:
         self.use(settings)
         self._good = {self.setting}
         if dry:
-            self.use(_dry(settings))
+            self.use(_DRY + settings)
             self._good.add(self.setting)
             self.gifts = self.gifts.copied()
         self._earlier = self.source()
@@ -150,7 +151,7 @@ class State:
         """Whether there are thumbnails that were made with other settings."""
         found = """SELECT 1 FROM decision JOIN photo ON photo = key WHERE output IS NOT NULL
             AND COALESCE(setting, 0) NOT IN (SELECT id FROM setting WHERE text IN (?, ?)) LIMIT 1"""
-        return self.connection.execute(found, (settings, _dry(settings))).fetchone() is not None
+        return self.connection.execute(found, (settings, _DRY + settings)).fetchone() is not None
 
     def commit(self) -> None:
         """Write all changes to the disk."""
@@ -290,8 +291,7 @@ class State:
         """Drop the photos that were not asked for, at the end of a walk; return their number. Their outputs stay ours.
 
         Args:
-            unlisted: folders that could not be listed, whose photos may well be there. So may those of formats that this
-                installation does not read and an earlier one did.
+            unlisted: folders that could not be listed, whose photos may well be there.
         """
         while self._next is not None:
             self._pass()
@@ -299,9 +299,7 @@ class State:
         for folder in unlisted:
             first = key_of_folder(folder)
             execute("DELETE FROM gone WHERE photo >= ? AND photo < ?", (first, first + b"\xff"))
-        if unread := tuple(extension.encode() for extension in sorted(PHOTO_EXTENSIONS - extensions_here())):
-            self.connection.create_function("is_unread", 1, lambda key: key.lower().endswith(unread), deterministic=True)
-            execute("DELETE FROM gone WHERE is_unread(photo)")
+        spare_unread(self.connection)
         self._forget_decisions("IN (SELECT photo FROM gone)")
         execute("DELETE FROM photo WHERE key IN (SELECT photo FROM gone)")
         ((count,),) = execute("SELECT COUNT(*) FROM gone")
@@ -384,11 +382,6 @@ class State:
 
 def _trace_of(size: int | None, modified_ns: int | None, digest: bytes | None, earlier: bytes | None) -> Trace:
     return Trace(size, modified_ns or 0, digest or b"", earlier or b"")
-
-
-def _dry(settings: str) -> str:
-    """Return the text of the settings of a dry run."""
-    return f"dry {settings}"
 
 
 def rows_of(connection: sqlite3.Connection) -> Iterator[list[str]]:

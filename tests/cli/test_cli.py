@@ -192,7 +192,7 @@ WRONG = {
     "size of too many digits": (["batch", "in", "out", "--size", "9" * 5000 + "x1"], "from 1 to 16383"),
     "size in other digits": (["batch", "in", "out", "--size", "٣x٣"], "such as 640x360"),
     "aspect like a size": (["batch", "in", "out", "--aspect", "16x9"], "such as 16:9"),
-    "unknown format": (["batch", "in", "out", "--format", "jxl"], "'jxl' is not one of"),
+    "unknown format": (["batch", "in", "out", "--format", "tga"], "'tga' is not one of"),
     "quality beyond": (["batch", "in", "out", "--quality", "101"], "'101' is not a whole number from 1 to 100."),
     "no jobs": (["batch", "in", "out", "--jobs", "0"], "'0' is not a whole number from 1."),
     "zoom to nothing": (["batch", "in", "out", "--zoom", "0"], "'0' is neither auto nor a number"),
