@@ -13,7 +13,7 @@ import click
 from cropper.cli.exit_codes import SOME_FAILED
 from cropper.cli.given import given_paths, null_option
 from cropper.cli.help import Heading, command, option
-from cropper.cli.lines import FIELDS, as_json, columns, joined
+from cropper.cli.lines import FIELDS, TEMPLATE_FIELDS, as_json, columns, joined
 from cropper.cli.lines import template as line_of
 from cropper.cli.options import (
     candidates_option,
@@ -63,7 +63,7 @@ DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
     metavar="TEXT",
     heading=Heading.MAKE,
     found=True,
-    help=f"Print this text for each box, with its fields filled in: {{{'}, {'.join(FIELDS)}}}.",
+    help=f"Print this text for each box, with its fields filled in: {{{'}, {'.join(TEMPLATE_FIELDS)}}}.",
 )
 @option(
     "--print0",

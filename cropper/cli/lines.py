@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cropper.errors import PhotoError, UsageError
+from cropper.ledger import shares
 from cropper.ledger.table import HEADER, SHARES, WHOLE_NUMBERS, rows_writer
 
 if TYPE_CHECKING:
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
 # The fields of a ledger's row that need no output folder.
 FIELDS = tuple(name for name in HEADER if name != "output")
 TEXTS = tuple(name for name in FIELDS if name not in (*WHOLE_NUMBERS, *SHARES))
+# The fields of a template: these, and where the box lies as the web writes it.
+TEMPLATE_FIELDS = (*FIELDS, *shares.NUMBERS, *shares.TEXTS)
 # The most characters that a field of a template may be made wide, and digits that a number may have.
 WIDEST = 1000
 # What Python's format() takes, but for ``c``, which makes a character of a number.
 _SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?z?#?0?(?P<width>[0-9]*)[_,]?(?:\.(?P<digits>[0-9]+))?[bdeEfFgGnosxX%]?", re.DOTALL)
 
-_REMEDY = f"the fields are {', '.join(FIELDS)}; a format, as in {{kept:.2f}}, makes them at most {WIDEST} characters wide"
+_REMEDY = (
+    f"the fields are {', '.join(TEMPLATE_FIELDS)}; a format, as in {{kept:.2f}}, makes them at most {WIDEST} characters wide"
+)
 
 Value = str | float | int | None
 # Returns the line of a row without its end, or None if the row has none.
@@ -41,6 +46,27 @@ def values_of(row: Row) -> dict[str, Value]:
         else:
             values[name] = None
     return values
+
+
+def template_values_of(row: Row) -> dict[str, Value]:
+    """Return the fields of a template for a row: ``values_of``, the shares, and the size that a thumbnail would have."""
+    values = values_of(row)
+    found = shares.shares_of(row)
+    values.update((name, getattr(found, name) if found is not None else None) for name in TEMPLATE_FIELDS[len(FIELDS) :])
+    if found is not None and values["output_width"] is None:
+        values["output_width"], values["output_height"] = _size_to_make(row)
+    return values
+
+
+def _size_to_make(row: Row) -> tuple[int, int]:
+    """Return the width and height of the thumbnail that a batch makes of a row, unless it enlarges photos."""
+    from cropper.engine.stages import output_size
+    from cropper.geometry import Box
+    from cropper.settings import Target
+
+    image = int(row.image_width), int(row.image_height)
+    box = Box(int(row.x), int(row.y), int(row.width), int(row.height), 0.0, (int(row.focus_x), int(row.focus_y)))
+    return output_size(shares.fit_of(row), box, image, Target(*shares.shape_of(row.size)), enlarge=False)
 
 
 def as_json(row: Row) -> str:
@@ -99,7 +125,9 @@ def template(text: str, one_line: bool) -> Line:
         UsageError: if the template has another field, or a format that does not fit its field.
     """
     parts = _parts(text)
-    trial: dict[str, Value] = {name: "" if name in TEXTS else 1.0 if name in SHARES else 1 for name in FIELDS}
+    trial: dict[str, Value] = dict.fromkeys(TEMPLATE_FIELDS, 1)
+    trial.update(dict.fromkeys((*TEXTS, *shares.TEXTS), ""))
+    trial.update(dict.fromkeys((*SHARES, *shares.NUMBERS), 1.0))
     try:
         for part in parts:
             part.of(trial)
@@ -109,7 +137,7 @@ def template(text: str, one_line: bool) -> Line:
     def line(row: Row) -> str | None:
         if row.status != "ok":
             return None
-        values = values_of(row)
+        values = template_values_of(row)
         made = [part.of(values) for part in parts]
         if one_line:
             for part, filled in zip(parts, made, strict=True):
@@ -131,7 +159,7 @@ def _parts(text: str) -> list[_Part]:
         if name is None:
             parts.append(_Part(before))
             continue
-        if name not in FIELDS:
+        if name not in TEMPLATE_FIELDS:
             raise UsageError(f"the template has an unknown field {{{name}}}", remedy=_REMEDY)
         if not _is_plain(spec or "") or (conversion or "s") not in ("s", "r", "a"):
             whole = f"{name}{f'!{conversion}' if conversion else ''}:{spec}"

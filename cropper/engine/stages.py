@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cropper.choosing.decide import Decision, smallest_box
 from cropper.choosing.focus import Focus
-from cropper.geometry import fitted, largest_size, pixels_of_share, thumbnail_size
+from cropper.geometry import Box, fitted, largest_size, pixels_of_share, thumbnail_size
 from cropper.imaging.header import Header
 from cropper.imaging.pad import canvas_for, padded
 from cropper.imaging.resize import render
@@ -53,13 +53,17 @@ def thumbnail_of(
     pixels: NDArray[np.uint8], header: Header, decision: Decision, target: Target, settings: Settings
 ) -> NDArray[np.uint8]:
     """Make the thumbnail that was decided on from decoded pixels: uint8 [h, w, 3 or 4]."""
-    image = header.width, header.height
+    image, box = (header.width, header.height), decision.box
+    size = output_size(decision.fit, box, image, target, settings.enlarge)
     if decision.fit is Fit.PAD:
-        canvas = canvas_for(*image, target)
-        picture = render(pixels, decision.box, fitted(*image, canvas, settings.enlarge), image)
-        return padded(pixels, picture, canvas, settings.fill)
-    if decision.fit is Fit.KEEP:
-        size = fitted(*image, target.size or image, settings.enlarge)
-    else:
-        size = thumbnail_size(decision.box, target.size, settings.enlarge)
-    return render(pixels, decision.box, size, image)
+        return padded(pixels, render(pixels, box, fitted(*image, size, settings.enlarge), image), size, settings.fill)
+    return render(pixels, box, size, image)
+
+
+def output_size(fit: Fit, box: Box, image: tuple[int, int], target: Target, enlarge: bool) -> tuple[int, int]:
+    """Return the width and height of the thumbnail of a box in a photo of this width and height."""
+    if fit is Fit.PAD:
+        return canvas_for(*image, target)
+    if fit is Fit.KEEP:
+        return fitted(*image, target.size or image, enlarge)
+    return thumbnail_size(box, target.size, enlarge)

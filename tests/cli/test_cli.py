@@ -528,6 +528,37 @@ def test_a_format_of_a_thousand_characters_is_filled_in(cropper: Command, photos
     assert re.fullmatch(r" {900,}\d+\|\*{8}'/.\*{9}\|\d+\n", out)
 
 
+def test_a_template_has_the_numbers_of_the_web(cropper: Command, tmp_path: Path, make_photo: MakePhoto) -> None:
+    make_photo(tmp_path / "a.png", 200, 100)
+    text = "{left} {top} {right:.2f} {bottom:.0%} {object_position} {iiif_region}"
+    given = ["--aspect", "1:1", "--focus", tmp_path / "f.csv", "--template"]
+    (tmp_path / "f.csv").write_text(f"path,x,y,width,height\n{tmp_path / 'a.png'},25,0,100,100\n")
+    assert cropper("boxes", tmp_path / "a.png", *given, text) == (0, "0.125 0.0 0.62 100% 25% 50% pct:12.5,0,50,100\n", "")
+    assert cropper("boxes", tmp_path / "a.png", *given, "{focus_left:.1%} {focus_top:.1%}") == (0, "37.8% 50.5%\n", "")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--size", "64x64"),
+        ("--size", "400x300"),
+        ("--aspect", "3:1"),
+        ("--size", "64x64", "--min-kept", "1", "--otherwise", "pad"),
+        ("--aspect", "1:3", "--min-kept", "1", "--otherwise", "pad"),
+        ("--size", "64x64", "--min-kept", "1", "--otherwise", "keep"),
+        ("--size", "64x64", "--min-kept", "1", "--otherwise", "center"),
+    ],
+)
+def test_a_template_says_the_size_of_the_thumbnail_that_a_batch_makes(
+    cropper: Command, tmp_path: Path, make_photo: MakePhoto, options: tuple[str, ...]
+) -> None:
+    make_photo(tmp_path / "photos" / "a.png", 200, 100)
+    code, printed, _ = cropper("boxes", "photos", *options, "--template", "{output_width} {output_height}")
+    assert (code, cropper("batch", "photos", "out", *options)[0]) == (0, 0)
+    height, width, _ = imread(str(tmp_path / "out" / "a.png")).shape
+    assert printed == f"{width} {height}\n"
+
+
 def test_a_value_that_is_not_known_is_empty_in_a_template() -> None:
     row = failed_row("a.jpg", "1:1", "")
     assert template("{path} {kept:.2f}|{heads_cut:d}|", one_line=True)(replace(row, status="ok")) == "a.jpg ||"

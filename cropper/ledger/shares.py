@@ -1,0 +1,117 @@
+"""The box and the focus of a row as the web writes them: shares of the photo, CSS's ``object-position``, IIIF's region."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from cropper.geometry import largest_size
+from cropper.ledger.table import Row
+from cropper.settings import DONE, Fit
+
+# Digits behind the point: a hundredth of a pixel of a photo of ten thousand.
+_DIGITS = 6
+_SHAPE = re.compile("([0-9]+)([x:])([0-9]+)")
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Where a box lies in its photo, whatever size that is shown at.
+
+    Attributes:
+        left, top, right, bottom: the box, 0..1 of the photo's width or height.
+        focus_left, focus_top: the middle of the focus' pixel, 0..1.
+        object_position: for CSS's ``object-position`` beside ``object-fit: cover``, in an element of the row's shape that shows
+            the photo.
+        iiif_region: the box as a region of the IIIF Image API, ``pct:x,y,w,h``.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    focus_left: float
+    focus_top: float
+    object_position: str
+    iiif_region: str
+
+
+NUMBERS = ("left", "top", "right", "bottom", "focus_left", "focus_top")
+TEXTS = ("object_position", "iiif_region")
+
+
+def shape_of(label: str) -> tuple[tuple[int, int], tuple[int, int] | None]:
+    """Return the aspect and the size that a target's label asks for; the size is None for an aspect alone.
+
+    Raises:
+        ValueError: if the label begins with no shape.
+    """
+    match = _SHAPE.match(label)
+    if match is None:
+        raise ValueError(f"{label!r} is no shape")
+    sides = int(match[1]), int(match[3])
+    return sides, sides if match[2] == "x" else None
+
+
+def fit_of(row: Row) -> Fit:
+    """Return how a photo fills its shape, which the row's message says."""
+    return next((fit for fit, words in DONE.items() if row.message.startswith(f"{words}: ")), Fit.CROP)
+
+
+def shares_of(row: Row) -> Shares | None:
+    """Return the box and the focus of a row as shares; None for a row without a box."""
+    if not (row.width and row.image_width):
+        return None
+    image = int(row.image_width), int(row.image_height)
+    place = int(row.x), int(row.y), int(row.width), int(row.height)
+    focus = int(row.focus_x), int(row.focus_y)
+    left, top, across, down = (Fraction(place[side], image[side % 2]) for side in range(4))
+    region = ",".join(_trimmed(100 * share, _DIGITS) for share in (left, top, across, down))
+    return Shares(
+        left=_rounded(left),
+        top=_rounded(top),
+        right=_rounded(left + across),
+        bottom=_rounded(top + down),
+        focus_left=_rounded(Fraction(2 * focus[0] + 1, 2 * image[0])),
+        focus_top=_rounded(Fraction(2 * focus[1] + 1, 2 * image[1])),
+        object_position=object_position(place, focus, image, shape_of(row.size)[0]),
+        iiif_region=f"pct:{region}",
+    )
+
+
+def object_position(
+    place: tuple[int, int, int, int], focus: tuple[int, int], image: tuple[int, int], aspect: tuple[int, int]
+) -> str:
+    """Return the ``object-position`` with which ``object-fit: cover`` shows a box: ``62.5% 50%``.
+
+    An element of the aspect shows the largest part of the photo that has its shape. A percentage says which share of what does
+    not fit is cut off at the left or the top; 50% where all fits. A box that is smaller than that part lies in its middle, or as
+    near as the photo allows; of a box that is larger, its focus does.
+
+    Args:
+        place: the box ``(x, y, width, height)``, in pixels of the upright original.
+        focus: the point that it is chosen around.
+        image: width and height of the upright original.
+        aspect: of the element.
+    """
+    shown = largest_size(*image, aspect)
+    words = []
+    for axis in (0, 1):
+        spare = image[axis] - shown[axis]
+        middle = Fraction(2 * place[axis] + place[axis + 2], 2)
+        if place[axis + 2] > shown[axis]:
+            middle = focus[axis] + Fraction(1, 2)
+        cut = min(max(middle - Fraction(shown[axis], 2), Fraction(0)), Fraction(spare))
+        words.append(f"{_trimmed(100 * cut / spare if spare else Fraction(50), 2)}%")
+    return " ".join(words)
+
+
+def _rounded(share: Fraction) -> float:
+    return round(float(share), _DIGITS)
+
+
+def _trimmed(number: Fraction, digits: int) -> str:
+    """Return a number with at most so many digits behind the point, and no zeros at the end."""
+    text = f"{float(number):.{digits}f}"
+    return text.rstrip("0").rstrip(".")
