@@ -2,8 +2,8 @@
 
 A focus file is a CSV table with the columns ``path,x,y``, or ``path,x,y,width,height`` for boxes. An optional column ``size``
 holds the label of the size or aspect that a row is for. Columns may come in any order, and other columns are ignored. Pixels are
-those of the upright original. A ledger is therefore a focus file too: it fixes its own boxes. If several rows match a photo and
-size, the last one counts; a row for that size overrides a row for all sizes.
+those of the upright original, and ``ledger.focus_file`` makes them of shares. A ledger is a focus file too: it fixes its own
+boxes. If several rows match a photo and size, the last one counts; a row for that size overrides a row for all sizes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def place_of(
         what = f"the focus {','.join(str(n) for n in (x, y, focus.width, focus.height) if n is not None)} is not inside the photo"
         raise PhotoError(
             f"{what} of {image_width}x{image_height}",
-            remedy="give another one with --focus, or take it back with an empty x and y",
+            remedy="give another one; in a table of --focus, an empty x and y take it back",
         )
     largest = largest_size(image_width, image_height, aspect)
     centre = x + width / 2, y + height / 2

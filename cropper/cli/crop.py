@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cropper.cli.focus import focus_of_one_options
 from cropper.cli.help import Heading, command, option
 from cropper.cli.settings_options import check_is_written, settings_options
 from cropper.cli.terminal import is_stdout, put, reading_stdin, tell
@@ -17,6 +18,9 @@ from cropper.cli.types import LocalPath
 from cropper.errors import OutputError, UsageError, reading
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cropper.ledger.focus_file import Given
     from cropper.settings import Settings
 
 
@@ -37,12 +41,14 @@ if TYPE_CHECKING:
     heading=Heading.MAKE,
     help="Write the thumbnail to this file, in the format of its extension; - writes to stdout.",
 )
+@focus_of_one_options
 @settings_options
-def crop(image: Path, output: Path, settings: Settings) -> None:
+def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Given]) -> None:
     """Make the thumbnail of one photo. Both photo and thumbnail can go through a pipe.
 
     \b
     cropper crop photo.jpg --size 400x400 -o thumbnail.webp
+    cropper crop photo.jpg --size 400x400 --at 50%,25% -o thumbnail.webp
     curl -s https://example.org/photo.jpg | cropper crop - > thumbnail.jpg
     """
     from cropper.engine.job import SALVAGED
@@ -70,7 +76,7 @@ def crop(image: Path, output: Path, settings: Settings) -> None:
     with libraries_muted(), reading("stdin" if from_stdin else image):
         with reading_stdin() if from_stdin else nullcontext():
             data = read_opened(sys.stdin.buffer) if from_stdin else LocalPlace(image).read()[0]
-        made, salvaged = thumbnail(data, settings)
+        made, salvaged = thumbnail(data, settings, given)
     if salvaged:
         tell(f"{image}: {SALVAGED}")
     if to_stdout:

@@ -52,8 +52,9 @@ def focus_option(command: Function) -> Function:
         metavar="FILE|none",
         type=FileOrNone(),
         heading=Heading.CROP,
-        help="Crop around the points or boxes that you give in this CSV table: path,x,y or path,x,y,width,height. A column size "
-        "limits a row to one size. 'none' gives no table; a batch then also forgets what you gave it before.",
+        help="Crop around the points or boxes that you give in this CSV table: path,x,y or path,x,y,width,height. Whole numbers "
+        "are pixels; 0.5 and 50% are shares of the photo. A column size limits a row to one size. 'none' gives no table; a batch "
+        "then also forgets what you gave it before.",
     )(command)
 
 

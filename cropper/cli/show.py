@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cropper.cli.focus import focus_of_one_options
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import candidates_option, limits_options
 from cropper.cli.settings_options import choosing_options
@@ -19,11 +20,15 @@ from cropper.errors import UsageError
 from cropper.storage.naming import SALIENCY_ENDING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cropper.ledger.focus_file import Given
     from cropper.settings import Choosing, Limits, Target
 
 
 @command(short_help="Draw where people look in a photo, and the crop.")
 @click.argument("image", type=LocalPath(exists=True, dir_okay=False), help="Look at this photo.")
+@focus_of_one_options
 @choosing_options
 @candidates_option
 @option(
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
 @limits_options
 def show(
     image: Path,
+    given: Mapping[str, Given],
     targets: tuple[Target, ...],
     choosing: Choosing,
     candidates: int,
@@ -51,6 +57,7 @@ def show(
 
     \b
     cropper show photo.jpg
+    cropper show photo.jpg --aspect 1:1 --at 50%,25%
     cropper show photo.jpg --aspect 1:1 --aspect 9:16 -o heat.jpg --open
     """
     import shutil
@@ -63,7 +70,7 @@ def show(
     if path.exists() and path.samefile(image):
         raise UsageError("the picture would overwrite the photo", path=path, remedy="give another name with -o")
     with libraries_muted():
-        look = look_at(image, targets, replace(choosing, candidates=candidates), limits)
+        look = look_at(image, targets, replace(choosing, candidates=candidates), limits, given)
     if look.salvaged:
         tell(f"{image}: {SALVAGED}")
     save(picture_of(look), path)

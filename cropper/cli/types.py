@@ -17,6 +17,7 @@ from cropper.errors import UsageError
 from cropper.settings import FILLS, MOST_MARGIN
 
 if TYPE_CHECKING:
+    from cropper.ledger.focus_file import Given
     from cropper.ledger.shards import Shard
 
 
@@ -187,6 +188,23 @@ class Pair(click.ParamType[tuple[int, int]]):
         if len(numbers) != 2 or not all(re.fullmatch("[0-9]{1,5}", n) and 1 <= int(n) <= MAX_SIDE for n in numbers):
             self.fail(f"{value!r} is not {self.name} in whole numbers from 1 to {MAX_SIDE}, such as {self.example}.", param, ctx)
         return int(numbers[0]), int(numbers[1])
+
+
+class Point(click.ParamType["Given"]):
+    """A point in a photo, in pixels or shares, ``320,200`` or ``50%,25%``."""
+
+    name = "X,Y"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Given:
+        """Read ``320,200``."""
+        from cropper.ledger.focus_file import Given, point_of
+
+        if isinstance(value, Given):
+            return value
+        try:
+            return point_of(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
 
 
 class Zoomed(click.ParamType[float]):

@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping
 
 from cropper.choosing.decide import decide
+from cropper.choosing.focus import Focus
 from cropper.choosing.view import view_of
 from cropper.engine.stages import pixels_needed, thumbnail_of
+from cropper.engine.tasks import foci_for
 from cropper.errors import PhotoError
 from cropper.image_formats import output_format
 from cropper.imaging.encode import encode
+from cropper.ledger.focus_file import NOTHING, Given, given_for
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import Fit, Settings
 
 
-def thumbnail(data: bytes, settings: Settings) -> tuple[bytes, bool]:
+def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTHING) -> tuple[bytes, bool]:
     """Make the thumbnail of a photo.
 
     Args:
         data: the whole file of the photo.
         settings: what to make, with one target.
+        given: what you give by hand for it, by the labels of sizes.
 
     Returns:
         The file of the thumbnail, and whether the photo is damaged and only part of it is shown. Where the settings keep the
         photo's format and cropper cannot write it, the thumbnail is a PNG.
 
     Raises:
-        PhotoError: if the photo cannot be decoded or the thumbnail cannot be encoded, or if no crop is good and the settings
-            skip such photos.
+        PhotoError: if the photo cannot be decoded or the thumbnail cannot be encoded, if no crop is good and the settings
+            skip such photos, or if what you give is not inside the photo.
         DependencyError: if this machine cannot use the device.
         ModelError: if the model cannot be loaded.
     """
     (target,) = settings.targets
-    photo = open_photo(data, partial(pixels_needed, settings=settings), settings.limits, settings.keep)
+
+    def foci(width: int, height: int) -> tuple[Focus | None, ...]:
+        return foci_for([given_for(given, target.label)], (width, height))
+
+    def needed(width: int, height: int) -> tuple[int, int]:
+        return pixels_needed(width, height, settings, foci(width, height))
+
+    photo = open_photo(data, needed, settings.limits, settings.keep)
     header = photo.header
+    (focus,) = foci(header.width, header.height)
     (maps,) = infer_maps([photo], Saliency(settings.model, settings.device))
-    decision = decide(view_of(maps), header.width, header.height, target, settings.choosing)[0]
+    decision = decide(view_of(maps), header.width, header.height, target, settings.choosing, focus)[0]
     if decision.fit is Fit.SKIP:
         raise PhotoError(decision.note, remedy="change --min-kept or --otherwise")
     format = output_format(f"photo.{header.format.lower()}", settings.format)

@@ -152,9 +152,7 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
 
 def foci_for(given: Sequence[Given | None], image: tuple[int, int]) -> tuple[Focus | None, ...]:
     """Return the focus of each target in a photo of this width and height; None also for what was given for another size."""
-    return tuple(
-        Focus(one.x, one.y, one.width, one.height) if one is not None and one.image in (None, image) else None for one in given
-    )
+    return tuple(Focus(*one.in_pixels(image)) if one is not None and one.image in (None, image) else None for one in given)
 
 
 def _encoded(decoded: Decoded, decision: Decision, target: Target, settings: Settings) -> tuple[bytes, tuple[int, int]]:

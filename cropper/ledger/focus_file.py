@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from cropper.errors import PhotoError, UsageError
 from cropper.ledger.database import connect, decoded, encoded, key_of, savepoint
@@ -18,25 +21,99 @@ from cropper.storage.opening import open_below
 FOCUS_FILE = ".focus.csv"
 
 
+# Whole pixels, or as a float a share of the photo's width or height, 0..1.
+Length = int | float
+
+# What a float lacks at an edge between two pixels: 0.29 of 100.
+_NEARLY = 1e-6
+# How a share stands in the state, whose columns would make a whole number of 1.0.
+_OF_ALL = " of 1"
+_SHARE = re.compile(r"([0-9]*\.[0-9]+|[0-9]+\.)|([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?%")
+
+
 @dataclass(frozen=True)
 class Given:
-    """A point in pixels of the upright original, or a box with ``x, y`` as its corner, given by hand.
+    """A point in the upright original, or a box with ``x, y`` as its corner, given by hand.
 
     Attributes:
         x, y: the point, or the left and top edge.
-        width, height: of the box, at least 1; None for a point.
+        width, height: of the box, above 0; None for a point.
         image: width and height of the photo that it was given for; None until that photo was read.
     """
 
-    x: int
-    y: int
-    width: int | None = None
-    height: int | None = None
+    x: Length
+    y: Length
+    width: Length | None = None
+    height: Length | None = None
     image: tuple[int, int] | None = None
 
+    def in_pixels(self, image: tuple[int, int]) -> tuple[int, int, int | None, int | None]:
+        """Return x, y, width and height in pixels of a photo of this width and height."""
+        (x, width), (y, height) = (
+            _in_pixels(begin, length, side)
+            for begin, length, side in zip((self.x, self.y), (self.width, self.height), image, strict=True)
+        )
+        return x, y, width, height
 
+
+def _in_pixels(begin: Length, length: Length | None, side: int) -> tuple[int, int | None]:
+    """Return where a point or a box lies on one side of a photo, in pixels: the pixel that holds a point, the nearest edges."""
+    if length is None:
+        return (min(int(begin * side + _NEARLY), side - 1) if isinstance(begin, float) else begin), None
+    first = round(begin * side) if isinstance(begin, float) else begin
+    if not isinstance(length, float):
+        return first, length
+    most = side - first if begin + length <= 1 else side  # two halves may be rounded up
+    return first, max(1, min(round(length * side), most))
+
+
+def length_of(text: str) -> Length:
+    """Read a length: whole pixels, ``320``, or a share of the photo with a point or in percent, ``0.25`` or ``25%``.
+
+    Raises:
+        ValueError: if it is neither; the message goes behind the text.
+    """
+    if (share := _SHARE.fullmatch(text)) is not None:
+        length = float(share[1]) if share[1] else float(share[2]) / 100
+        if length > 1:
+            raise ValueError("which is more than all of the photo; pixels are whole numbers, shares are 0.0 to 1.0 or 0% to 100%")
+        return length
+    try:
+        pixels = int(text)
+    except ValueError:
+        raise ValueError("which is not a whole number, nor a share as in 0.5 or 50%") from None
+    if abs(pixels) > 1 << 31:
+        raise ValueError("which no photo reaches")
+    return pixels
+
+
+def _stored(length: Length | None) -> int | str | None:
+    return f"{length!r}{_OF_ALL}" if isinstance(length, float) else length
+
+
+def _restored(length: Any) -> Any:
+    return float(length.removesuffix(_OF_ALL)) if isinstance(length, str) else length
+
+
+# What is given for a photo, by the labels of sizes: nothing.
+NOTHING: Mapping[str, Given] = MappingProxyType({})
 # What a focus file says of a photo, for the label of a size or aspect, or "" for all. None takes back what was given.
 FocusRow = tuple[str, str, Given | None]
+
+
+def point_of(text: str) -> Given:
+    """Read a point, ``320,200`` or ``50%,0.25``. Raises ValueError, which says what is wrong with it."""
+    x, comma, y = text.partition(",")
+    if not comma:
+        raise ValueError(f"{text!r} is not a point, as in 320,200 or 50%,25%")
+
+    def length(number: str) -> Length:
+        try:
+            return length_of(number.strip())
+        except ValueError as error:
+            raise ValueError(f"{text!r} has {number.strip()!r}, {error}") from None
+
+    return Given(length(x), length(y))
 
 
 def read_focus_file(path: Path, copy: Path | None = None, found_in: Path | None = None) -> Iterator[FocusRow]:
@@ -90,15 +167,13 @@ def _given(line: Mapping[str, str | None]) -> Given | None:
         return None
     if bool(texts["width"]) != bool(texts["height"]):
         raise ValueError("has a width or a height alone")
-    numbers: dict[str, int] = {}
+    numbers: dict[str, Length] = {}
     for name in names[: 4 if texts["width"] else 2]:
         try:
-            numbers[name] = int(texts[name])
-        except ValueError:
-            raise ValueError(f"has {texts[name][:20]!r} for {name}, which is not a whole number") from None
-        if abs(numbers[name]) > 1 << 31:
-            raise ValueError(f"has a number for {name} that no photo reaches")
-    if numbers.get("width", 1) < 1 or numbers.get("height", 1) < 1:
+            numbers[name] = length_of(texts[name])
+        except ValueError as error:
+            raise ValueError(f"has {texts[name][:20]!r} for {name}, {error}") from None
+    if min(numbers.get("width", 1), numbers.get("height", 1)) <= 0:
         raise ValueError("has a box without area")
     return Given(numbers["x"], numbers["y"], numbers.get("width"), numbers.get("height"))
 
@@ -152,7 +227,7 @@ class Gifts:
                     (image_width, image_height) = (SELECT image_width, image_height WHERE (x, y, width, height) IS
                         (excluded.x, excluded.y, excluded.width, excluded.height)),
                     x = excluded.x, y = excluded.y, width = excluded.width, height = excluded.height""",
-                    (key, size, encoded(path), given.x, given.y, given.width, given.height, run),
+                    (key, size, encoded(path), *map(_stored, (given.x, given.y, given.width, given.height)), run),
                 )
 
     def copied(self) -> Gifts:
@@ -172,7 +247,13 @@ class Gifts:
             "SELECT size, x, y, width, height, image_width, image_height FROM given WHERE photo = ?", (key_of(path),)
         )
         return {
-            size: Given(x, y, width, height, (image_width, image_height) if image_width else None)
+            size: Given(
+                _restored(x),
+                _restored(y),
+                _restored(width),
+                _restored(height),
+                (image_width, image_height) if image_width else None,
+            )
             for size, x, y, width, height, image_width, image_height in found
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper.choosing.decide import Decision, decide
+from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, view_of
 from cropper.errors import OutputError, UsageError, reading
 from cropper.geometry import Box
+from cropper.imaging.header import Header
 from cropper.imaging.opencv import cv2
 from cropper.imaging.resize import on_white, resized
+from cropper.ledger.focus_file import NOTHING, Given, given_for
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import DONE, LIMITS, Choosing, Limits, Target
@@ -49,6 +53,7 @@ def look_at(
     targets: tuple[Target, ...],
     choosing: Choosing,
     limits: Limits = LIMITS,
+    given: Mapping[str, Given] = NOTHING,
 ) -> DecidedPhoto:
     """Read a photo and choose its boxes as ``cropper batch`` does, from pixels decoded for a screen.
 
@@ -57,22 +62,30 @@ def look_at(
         targets: the shapes to choose boxes for.
         choosing: how to choose them.
         limits: which photos are accepted.
+        given: what you give by hand, by the labels of sizes.
 
     Raises:
-        PhotoError: if the photo cannot be read or decoded.
+        PhotoError: if the photo cannot be read or decoded, or what you give is not inside it.
         ModelError: if the model cannot be loaded.
     """
     with reading(path):
         photo = open_photo(LocalPlace(path).read()[0], _size_to_draw, limits)
-    header = photo.header
-    (maps,) = infer_maps([photo], Saliency())
-    view = view_of(maps)
-    boxes = tuple(
-        (label_of(target, number, decision), decision.box)
-        for target in targets
-        for number, decision in enumerate(decide(view, header.width, header.height, target, choosing))
-    )
+        header = photo.header
+        (maps,) = infer_maps([photo], Saliency())
+        view = view_of(maps)
+        boxes = tuple(
+            (label_of(target, number, decision), decision.box)
+            for target in targets
+            for number, decision in enumerate(
+                decide(view, header.width, header.height, target, choosing, _focus_for(target, given, header))
+            )
+        )
     return DecidedPhoto(on_white(photo.pixels), header.width, header.height, maps, boxes, photo.salvaged)
+
+
+def _focus_for(target: Target, given: Mapping[str, Given], header: Header) -> Focus | None:
+    one = given_for(given, target.label)
+    return Focus(*one.in_pixels((header.width, header.height))) if one is not None else None
 
 
 def label_of(target: Target, number: int, decision: Decision) -> str:

@@ -83,6 +83,9 @@ def test_points_alone_need_three_columns_and_the_last_row_counts(tmp_path: Path)
     [
         ("", "no column path and no column x and no column y; begin it with the line path,x,y"),
         ("path,x\na.jpg,1\n", "no column y"),
+        ("path,x,y\na.jpg,1,1.5\n", "has '1.5' for y, which is more than all of the photo; pixels are whole numbers"),
+        ("path,x,y\na.jpg,-5%,1\n", "has '-5%' for x, which is not a whole number, nor a share as in 0.5 or 50%"),
+        ("path,x,y,width,height\na.jpg,1,2,0.0,5\n", "line 2 of the focus file has a box without area"),
         ("path,x,y\na.jpg,1,two\n", "line 2 of the focus file has 'two' for y, which is not a whole number"),
         ("path,x,y\na.jpg,1,2\n,3,4\n", "line 3 of the focus file names no photo"),
         ("path,x,y\na.jpg,1\n", "line 2 of the focus file has '' for y"),
@@ -95,6 +98,34 @@ def test_what_is_no_focus_file_is_wrong_usage_and_the_line_is_named(tmp_path: Pa
         list(read_focus_file(table(tmp_path, text)))
     assert why in str(caught.value)
     assert "focus.csv" in str(caught.value)
+
+
+def test_shares_and_pixels_stand_beside_each_other_and_last(tmp_path: Path) -> None:
+    text = "path,x,y,width,height\na,0.5,25%,,\nb,1,1,,\nc,1.0,100%,,\nd,.25,10,50 %,20\n"
+    gifts = Gifts.of_file(table(tmp_path, text))
+    assert gifts.of("a") == {"": Given(0.5, 0.25)}
+    assert gifts.of("a")[""].in_pixels((200, 100)) == (100, 25, None, None)
+    assert gifts.of("b")[""].in_pixels((200, 100)) == (1, 1, None, None)
+    assert gifts.of("c")[""].in_pixels((200, 100)) == (199, 99, None, None)
+    assert gifts.of("d")[""].in_pixels((200, 100)) == (50, 10, 100, 20)
+    assert gifts.copied().of("c") == gifts.of("c")
+
+
+@given(st.data(), SIDES, SIDES)
+def test_a_box_in_shares_is_in_the_photo_and_gives_back_its_pixels(data: st.DataObject, width: int, height: int) -> None:
+    left, top = data.draw(st.floats(0, 1)), data.draw(st.floats(0, 1))
+    across, down = data.draw(st.floats(1e-6, max(1e-6, 1 - left))), data.draw(st.floats(1e-6, max(1e-6, 1 - top)))
+    x, y, wide, high = Given(left, top, across, down).in_pixels((width, height))
+    assert wide is not None
+    assert high is not None
+    if left < 1 - 0.5 / width and left + across <= 1:
+        assert 0 <= x < x + wide <= width
+    if top < 1 - 0.5 / height and top + down <= 1:
+        assert 0 <= y < y + high <= height
+    again = Given(x / width, y / height, wide / width, high / height).in_pixels((width, height))
+    assert again == (x, y, wide, high) or left + across > 1 or top + down > 1 or x == width or y == height
+    point = min(x, width - 1), min(y, height - 1)
+    assert Given((point[0] + 0.5) / width, (point[1] + 0.5) / height).in_pixels((width, height))[:2] == point
 
 
 @given(st.data(), SIDES, SIDES, ASPECTS)
