@@ -17,6 +17,7 @@ import click
 from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
 from cropper.cli.given import sources_argument
 from cropper.cli.help import Heading, command, option
+from cropper.cli.manifest import manifest_options
 from cropper.cli.options import (
     focus_option,
     is_given,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from cropper.cli.report import Report
     from cropper.engine.job import Begin, Done
+    from cropper.ledger.manifest import Manifest
     from cropper.ledger.shards import Shard
     from cropper.process.supervisor import Attempt
     from cropper.settings import Settings, Upkeep
@@ -59,6 +61,7 @@ DEADLINE = 120
 @verbose_option
 @log_option
 @supervised
+@manifest_options
 @focus_option
 @option(
     "--shard",
@@ -116,6 +119,7 @@ def batch(
     verbose: bool,
     selection: Selection,
     attempt: Attempt,
+    manifest: Manifest | None,
     focus_copy: Path | None = None,
 ) -> int:
     """Make thumbnails of all photos in IN, in the same folders under OUT.
@@ -213,9 +217,22 @@ def batch(
 
     def outcomes(stop: Callable[[], bool]) -> Generator[Done, None, None]:
         nonlocal ending
-        is_found = found_in is not None
         ending = yield from run_batch(
-            source, out, settings, jobs, given, stop, shard, begin, resume, upkeep, deadline, is_found, selection, raw
+            source,
+            out,
+            settings,
+            jobs,
+            given,
+            stop,
+            shard,
+            begin,
+            resume,
+            upkeep,
+            deadline,
+            given_was_found=found_in is not None,
+            selection=selection,
+            raw=raw,
+            manifest=manifest,
         )
 
     try:

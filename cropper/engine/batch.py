@@ -14,12 +14,14 @@ from pathlib import Path
 
 from cropper._version import __version__
 from cropper.engine.job import Begin, Done, Engine, Finished
+from cropper.engine.manifest import write_manifest
 from cropper.engine.pipeline import Pipeline
 from cropper.engine.plan import FROM_THE_START, Plan, Resume, planned
 from cropper.errors import RUN_AGAIN, UsageError
 from cropper.image_formats import RAW_ALONE
 from cropper.ledger.changes import Change
 from cropper.ledger.focus_file import FocusRow
+from cropper.ledger.manifest import Manifest
 from cropper.ledger.session import Ending, Session, open_session
 from cropper.ledger.shards import Shard
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
@@ -57,6 +59,7 @@ def run_batch(
     given_was_found: bool = False,
     selection: Selection = EVERYTHING,
     raw: str = RAW_ALONE,
+    manifest: Manifest | None = None,
 ) -> Generator[Done, None, Ending]:
     """Make the thumbnails and the table of a folder, and yield what became of each photo, in the order of the walk.
 
@@ -83,6 +86,7 @@ def run_batch(
         given_was_found: whether ``given`` is from a file that every run finds in IN: only what changed in it counts.
         selection: which files of IN to take. Photos that it leaves out count as gone.
         raw: which RAWs are made, one of ``image_formats.RAW_CHOICES``.
+        manifest: the manifest to write at the end, if any; its library is installed.
 
     Returns:
         what the run found at its end.
@@ -119,7 +123,10 @@ def run_batch(
 
         try:
             yield from workers.run(planned(plan, session), record, stop)
-            return session.finish()
+            ending = session.finish()
+            if manifest is not None:
+                write_manifest(manifest, session.state, jobs, stop)
+            return ending
         finally:
             session.abandoned = workers.abandoned
             for left in workers.left():
