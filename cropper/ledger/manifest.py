@@ -43,7 +43,7 @@ class Thumbnail:
     Attributes:
         output: relative to OUT.
         width, height: in pixels; 0 if somebody changed the file and nobody looked at it since.
-        bytes: the size of the file.
+        size: of the file, in bytes.
         digest: of its bytes as cropper wrote them; empty if somebody changed the file.
         color, thumbhash: what stands in for it, ``#rrggbb`` and Base64; None if nobody looked at it yet.
     """
@@ -51,7 +51,7 @@ class Thumbnail:
     output: str
     width: int
     height: int
-    bytes: int
+    size: int
     digest: bytes
     color: str | None = None
     thumbhash: str | None = None
@@ -157,7 +157,7 @@ def unseen(crops: Iterable[Shown]) -> Iterator[Thumbnail]:
 def keep(state: State, file: Thumbnail, color: str, thumbhash: str, width: int, height: int) -> None:
     """Keep in the state what stands in for a thumbnail."""
     insert = "INSERT OR REPLACE INTO placeholder VALUES (?, ?, ?, ?, ?, ?, ?)"
-    state.connection.execute(insert, (encoded(file.output), file.bytes, file.digest, width, height, color, thumbhash))
+    state.connection.execute(insert, (encoded(file.output), file.size, file.digest, width, height, color, thumbhash))
 
 
 def write(manifest: Manifest, state: State) -> None:
@@ -211,7 +211,7 @@ def _crop_entry(manifest: Manifest, out: Place, crop: Shown) -> dict[str, Any]:
                 "url": url,
                 "width": file.width,
                 "height": file.height,
-                "bytes": file.bytes,
+                "bytes": file.size,
                 "type": MIME_OF.get(PurePosixPath(file.output).suffix.lower()),
             }
             for file, url in zip(crop.files, urls, strict=True)

@@ -16,6 +16,7 @@ from cropper.engine import manifest as engine
 from cropper.imaging.placeholder import dominant
 from cropper.ledger.manifest import Thumbnail, crops_of
 from cropper.ledger.table import Row
+from cropper.storage.places import Place
 
 thash = pytest.importorskip("thash", reason="needs the extra `web`")
 BATCH = ("batch", "photos", "out", "--size", "32x18", "--size", "64x36", "--aspect", "1:1")
@@ -65,7 +66,12 @@ def test_a_second_run_reads_no_thumbnail_and_writes_the_same_bytes(
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.jpg")}
     looked: list[str] = []
     look = engine._look
-    monkeypatch.setattr(engine, "_look", lambda out, file: looked.append(file.output) or look(out, file))
+
+    def looking(out: Place, file: Thumbnail) -> tuple[str, str, int, int] | None:
+        looked.append(file.output)
+        return look(out, file)
+
+    monkeypatch.setattr(engine, "_look", looking)
     cropper(*BATCH, "--manifest", "site.json")
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert sorted(looked) == ["1-1/a b, c.jpg", "1-1/trips/é.png", "32x18/a b, c.jpg", "32x18/trips/é.png"]

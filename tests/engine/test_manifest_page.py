@@ -1,0 +1,89 @@
+"""The README's template for a site: filled in, and looked at in a browser at three widths."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cropper.engine.batch import run_batch
+from cropper.ledger.manifest import Manifest
+from cropper.settings import Settings, Target
+
+pytest.importorskip("thash", reason="needs the extra `web`")
+jinja2 = pytest.importorskip("jinja2", reason="jinja2 is not installed")
+
+ROOT = Path(__file__).parents[2]
+PHOTOS = ("dogs.jpg", "wren.jpg", "trips/desert_hikers.jpg")
+TARGETS = tuple(Target(size, size) for size in ((480, 270), (960, 540), (480, 480)))
+STYLE = "<style>body { margin: 0 } img { width: 100%; height: auto; display: block }</style>"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos, thumbnails, the manifest, and the page that the README's template makes of it."""
+    folder = tmp_path_factory.mktemp("site")
+    for name in PHOTOS:
+        (folder / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "sample_images" / name, folder / "photos" / name)
+    list(run_batch(folder / "photos", folder / "thumbs", Settings(TARGETS), 2, manifest=Manifest(folder / "photos.json")))
+    (template,) = re.findall(r"^```jinja\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    photos = json.loads((folder / "photos.json").read_bytes())["photos"]
+    page = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True).from_string(template).render(photos=photos)
+    (folder / "index.html").write_text(f"<!doctype html><meta charset=utf-8>{STYLE}{page}", encoding="utf-8")
+    covers = (
+        f'<img src="photos/{path}" data-aspect="{name}" style="width: 100%; aspect-ratio: {name.replace(":", "/")}; '
+        f'object-fit: cover; object-position: {crop["object_position"]}">'
+        for path, photo in photos.items()
+        for name, crop in photo["aspects"].items()
+    )
+    (folder / "cover.html").write_text(f"<!doctype html>{STYLE.replace('height: auto;', '')}{''.join(covers)}")
+    return folder
+
+
+def test_the_template_names_files_that_are_there(site: Path) -> None:
+    page = (site / "index.html").read_text(encoding="utf-8")
+    assert page.count("<picture>") == len(PHOTOS)
+    named = re.findall(r"thumbs/[^ \",]+", page)
+    assert len(named) == 4 * len(PHOTOS)
+    assert all((site / name).is_file() for name in named)
+
+
+@pytest.mark.parametrize("width", [360, 800, 1400])
+def test_a_browser_loads_the_file_for_its_width(site: Path, width: int) -> None:
+    selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not browser or not driver:
+        pytest.skip("chromium or chromedriver is not installed")
+    options = selenium.ChromeOptions()
+    options.binary_location = browser
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"):
+        options.add_argument(argument)
+    options.add_argument("--disable-background-networking")
+    options.add_argument(f"--user-data-dir={site / f'profile-{width}'}")
+    page = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
+    try:
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        page.get((site / "index.html").as_uri())
+        script = (
+            "for (const i of document.images) i.loading = 'eager'; return Promise.all([...document.images].map(i => i.decode()))"
+        )
+        page.execute_script(script)
+        shown = page.execute_script("return [...document.images].map(i => [i.currentSrc, i.naturalWidth, i.width, i.height])")
+        page.save_screenshot(str(site / f"index-{width}.png"))
+        page.get((site / "cover.html").as_uri())
+        page.execute_script("return Promise.all([...document.images].map(i => i.decode()))")
+        page.save_screenshot(str(site / f"cover-{width}.png"))
+    finally:
+        page.quit()
+    wanted, shape = {360: ("480x480", 1.0), 800: ("960x540", 16 / 9), 1400: ("960x540", 16 / 9)}[width]
+    for source, natural, across, down in shown:
+        assert f"/thumbs/{wanted}/" in source
+        assert natural > 0
+        assert across == width
+        assert abs(across / down - shape) < 0.02
