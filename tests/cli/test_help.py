@@ -92,7 +92,10 @@ def test_batch_shows_the_common_options_first_and_the_rare_ones_last(help_of: Ca
 
 
 # Options that take nearly any text, or a file to write.
-FREE = {"--template", "--address", "--include", "--exclude", "-o", "--output", "--report", "--log-file"}
+FREE = {
+    *("--template", "--address", "--include", "--exclude", "-o", "--output", "--report", "--log-file"),
+    *("--manifest", "--base-url"),
+}
 VALUED = [
     (name, o.opts[0]) for name, (_, c) in COMMANDS.items() for o in options_of(c) if not o.is_flag and o.opts[0] not in FREE
 ]
