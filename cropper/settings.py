@@ -166,6 +166,7 @@ class Settings:
         limits: which photos are accepted.
         srgb: whether to convert colours to sRGB rather than keep their profile.
         keep: what thumbnails keep of the photos' metadata, one of ``KEEP_CHOICES``.
+        one: whether a photo gets one of the targets alone, the one whose box keeps most, and so one output and one row.
     """
 
     targets: tuple[Target, ...]
@@ -180,6 +181,12 @@ class Settings:
     limits: Limits = LIMITS
     srgb: bool = False
     keep: str = KEEP_NOTHING
+    one: bool = False
+
+    @property
+    def rows(self) -> int:
+        """How many outputs, and rows without further candidates, a photo has."""
+        return 1 if self.one else len(self.targets)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from cropper.cli.options import (
     is_given,
     jobs_option,
     log_option,
+    one_option,
     raw_option,
     selection_options,
     upkeep_options,
@@ -75,6 +76,7 @@ DEADLINE = 120
 @upkeep_options
 @jobs_option
 @settings_options
+@one_option
 @option(
     "--dry-run", is_flag=True, heading=Heading.MAKE, found=True, help="Choose boxes and write boxes.csv, but make no thumbnails."
 )
@@ -112,6 +114,7 @@ def batch(
     shard: Shard | None,
     engine: str,
     address: str | None,
+    one: bool,
     dry_run: bool,
     raw: str,
     upkeep: Upkeep,
@@ -137,6 +140,7 @@ def batch(
     cropper batch photos/ thumbnails/ --size 400x400 --format webp
     cropper batch photos/ decisions/ --aspect 1:1 --dry-run
     cropper batch photos/ thumbnails/ --otherwise pad --pad-with white
+    cropper batch photos/ thumbnails/ --aspect 1:1 --aspect 4:3 --aspect 3:4 --one
     cropper batch photos/ thumbnails/ --focus focus.csv
     find photos -newer stamp -print0 | cropper batch -0 - thumbnails/
     cropper batch photos/ thumbnails/ --exclude '*_small.jpg' --exclude drafts/
@@ -184,7 +188,7 @@ def batch(
         # Ray's workers are processes, which have threads of their own where they wait for a storage.
         jobs = jobs if given_jobs else usable_cores()
         begin = partial(ray_cluster, address=address, every_core=not given_jobs, deadline=deadline)
-    settings = replace(settings, dry_run=dry_run)
+    settings = replace(settings, dry_run=dry_run, one=one)
     in_source = source.local_path / FOCUS_FILE if source.local_path is not None else None
     # --focus none gives no file and forgets what the user gave before.
     forgets = focus_file is None and is_given("focus_file")

@@ -22,6 +22,7 @@ from cropper.cli.options import (
     is_outranked,
     jobs_option,
     limits_options,
+    one_option,
     raw_option,
     selection_options,
 )
@@ -48,6 +49,7 @@ DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
 )
 @focus_option
 @choosing_options
+@one_option
 @candidates_option
 @option(
     "--format",
@@ -91,6 +93,7 @@ def boxes(
     choosing: Choosing,
     limits: Limits,
     selection: Selection,
+    one: bool,
     candidates: int,
     focus_file: Path | None,
     null: bool,
@@ -132,7 +135,7 @@ def boxes(
     kinds: Counter[str] = Counter()
     words = Gifts.of_file(focus_file)
     choosing = replace(choosing, candidates=candidates)
-    settings = Settings(targets, device=device, choosing=choosing, limits=limits)
+    settings = Settings(targets, device=device, choosing=choosing, limits=limits, one=one)
     try:
         if delimiter:
             put((joined(FIELDS, delimiter) + end).encode())

@@ -44,6 +44,18 @@ def candidates_option(command: Function) -> Function:
     )(command)
 
 
+def one_option(command: Function) -> Function:
+    """Add ``--one``, for commands that decide on many photos."""
+    return option(
+        "--one",
+        is_flag=True,
+        heading=Heading.CROP,
+        found=True,
+        help="Give each photo one of the sizes and shapes alone: the one whose crop keeps most. A whole subject and whole heads "
+        "come first, then what people look at.",
+    )(command)
+
+
 def focus_option(command: Function) -> Function:
     """Add ``--focus``, for commands that work on many photos. The command receives ``focus_file``, None for ``none`` too."""
     return option(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cropper.engine.job import Done
     from cropper.engine.tally import Counts
     from cropper.ledger.session import Ending
+    from cropper.ledger.table import Row
 
 # How the lines of a report begin. A file that begins otherwise is not replaced: it may be a photo.
 _BEGINNING = re.compile(rb'{"(path|totals)": ')
@@ -103,6 +104,7 @@ class Report:
             "why": done.error.reason if done.error is not None else "; ".join(messages) or None,
             "seconds": round(done.seconds, 4),
             "outputs": [row.output for row in done.rows if row.output and row.status == OK],
+            "boxes": [_box_of(row) for row in done.rows if row.x],
         }
         self._write(line, say)
 
@@ -152,6 +154,14 @@ class Report:
             drop_unwritten(self.text)
             self.counts.reported = -1
             say(f"{unwritable(self.path, error)}; the run goes on without this report")
+
+
+def _box_of(row: Row) -> dict[str, Any]:
+    """Return what the table says of a box, but for what the photo's line says anyway."""
+    from cropper.cli.lines import values_of
+
+    values = {"output": row.output or None, **values_of(row)}
+    return {name: value for name, value in values.items() if name not in ("path", "message")}
 
 
 @contextmanager

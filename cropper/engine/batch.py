@@ -165,6 +165,8 @@ def _fingerprint(settings: Settings) -> str:
     values = asdict(settings)
     del values["dry_run"]
     del values["limits"]["max_pixels"]  # a photo beyond it has no output
+    if not settings.one:  # younger than the state of many users, and as it was without
+        del values["one"]
     values["model"] = hashlib.sha256((settings.model or BUNDLED_MODEL).read_bytes()).hexdigest()
     values["version"] = __version__
     return json.dumps(values, indent=1) + "\n"

@@ -14,7 +14,7 @@ from cropper.engine.pipeline import Pipeline
 from cropper.engine.plan import chosen_of
 from cropper.errors import UsageError
 from cropper.image_formats import RAW_ALONE, extensions_here
-from cropper.ledger.focus_file import Gifts, given_for
+from cropper.ledger.focus_file import Gifts, given_for_all
 from cropper.model.saliency import Saliency
 from cropper.settings import Settings
 from cropper.storage.local import LocalPlace
@@ -132,7 +132,7 @@ def _jobs(found: Queue[_Found], settings: Settings, given: Gifts) -> Iterator[Jo
             yield Finished(number, item.report)
         else:
             for_photo = given.of(item.path)
-            for_targets = tuple(given_for(for_photo, target.label) for target in settings.targets)
-            no_outputs = ("",) * len(settings.targets)
+            no_outputs = ("",) * settings.rows
+            for_targets = given_for_all(for_photo, settings)
             yield Job(number=number, path=item.path, file=item.file, outputs=no_outputs, given=for_targets)
         number += 1

@@ -13,7 +13,7 @@ from cropper.engine.tasks import failed, foci_for
 from cropper.errors import PhotoError, raise_if_for_all
 from cropper.image_formats import RAW_ALL, RAW_ALONE, beside_developed, extensions_here, output_format
 from cropper.ledger.changes import Change, Known
-from cropper.ledger.focus_file import Given, given_for
+from cropper.ledger.focus_file import Given, given_for_all
 from cropper.ledger.session import Session
 from cropper.ledger.shards import Shard
 from cropper.ledger.table import OK, SKIPPED, TABLE_NAME, Row
@@ -104,14 +104,15 @@ def _walked(plan: Plan, session: Session) -> Iterator[Job | Finished]:
             yield Finished(next(numbers), report)
         here = folder_in_out(folder.path, renamed) if folder.in_out is None else folder.in_out
         format = plan.settings.format
-        reserved = (TABLE_NAME,) if paths_of(plan.settings.targets, here, TABLE_NAME) == (TABLE_NAME,) else ()
+        targets, one = plan.settings.targets, plan.settings.one
+        reserved = (TABLE_NAME,) if paths_of(targets, here, TABLE_NAME, one) == (TABLE_NAME,) else ()
         beside = folders_of(folder.subfolders, folder.photos, format, reserved)
         renamed.update((join(folder.path, name), join(here, other)) for name, other in beside.items() if name != other)
         names = names_one_by_one(folder.photos, format) if folder.in_pieces else names_of(folder.photos, format, beside.values())
         for name, version in zip_longest(folder.wanted, folder.versions):
             path = join(folder.path, name)
             if plan.shard is None or plan.shard.holds(path):
-                outputs = paths_of(plan.settings.targets, here, names[name])
+                outputs = paths_of(targets, here, names[name], one)
                 yield _planned(plan, session, next(numbers), path, outputs, version)
 
 
@@ -133,7 +134,7 @@ def _planned(
 ) -> Job | Finished:
     settings, file, state = plan.settings, plan.source / path, session.state
     known, gifts = state.of(path), state.gifts.of(path)
-    given = tuple(given_for(gifts, target.label) for target in settings.targets)
+    given = given_for_all(gifts, settings)
     passed, condemned = plan.resume.passed, plan.resume.condemned.get(path)
     rows = known.change.rows if known is not None else ()
     if known is not None and known.by_this_run and passed is not None and order(path) <= passed:
@@ -206,7 +207,15 @@ def _is_decided(known: Known, outputs: tuple[str, ...], settings: Settings, give
         is_made = row.status == OK and (row.output == output or (settings.dry_run and not row.output))
         if not is_made and not (row.status == SKIPPED and not row.output):
             return False
-    return _as_given(rows, settings.targets, given)
+    if not settings.one:
+        return _as_given(rows, settings.targets, given)
+    (row,) = rows
+    foci = foci_for(given, (int(row.image_width or 0), int(row.image_height or 0)))
+    given_too = any(focus is not None for focus in foci)
+    for number, target in enumerate(settings.targets):
+        if target.label == row.size and (foci[number] is not None or not given_too):
+            return _as_given(rows, (target,), (given[number],))
+    return False
 
 
 def _altered(session: Session, before: Change) -> int | None:

@@ -8,8 +8,10 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.choosing.decide import Decision, smallest_box
+from cropper.choosing.decide import Decision, decide, smallest_box
 from cropper.choosing.focus import Focus
+from cropper.choosing.one import decide_one
+from cropper.choosing.view import View
 from cropper.geometry import Box, fitted, largest_size, pixels_of_share, thumbnail_size
 from cropper.imaging.header import Header
 from cropper.imaging.pad import canvas_for, padded
@@ -36,6 +38,31 @@ def pixels_needed(width: int, height: int, settings: Settings, given: Sequence[F
     for target, focus in zip(settings.targets, given or (None,) * len(settings.targets), strict=True):
         share = max(share, _share_to_fill(smallest_box(width, height, target, settings.choosing, focus), target))
     return pixels_of_share(width, height, share)
+
+
+def decided(
+    number: int, view: View, image: tuple[int, int], settings: Settings, foci: Sequence[Focus | None]
+) -> tuple[Target, tuple[Decision, ...]]:
+    """Decide how a photo fits one of the shapes asked for, or the shape that keeps most of it, if the settings ask for one.
+
+    Args:
+        number: which of the photo's outputs it is for, from 0 and below ``settings.rows``.
+        view: what the photo shows.
+        image: width and height of the upright original.
+        settings: what to make.
+        foci: the focus that you give by hand, or None, one per target.
+
+    Returns:
+        The shape, and its decision, or several candidates, the best first.
+
+    Raises:
+        PhotoError: if the focus is not inside the photo.
+    """
+    if settings.one:
+        number, decisions = decide_one(view, *image, settings.targets, settings.choosing, foci)
+        return settings.targets[number], decisions
+    target = settings.targets[number]
+    return target, decide(view, *image, target, settings.choosing, foci[number])
 
 
 def pixels_to_fill(width: int, height: int, targets: tuple[Target, ...]) -> tuple[int, int]:

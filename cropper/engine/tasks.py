@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cropper.choosing.decide import Decision, decide
+from cropper.choosing.decide import Decision
 from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, view_of
 from cropper.engine.job import DROPPED, SALVAGED, Decoded, Done, Finished, Job
-from cropper.engine.stages import pixels_needed, thumbnail_of
+from cropper.engine.stages import decided, pixels_needed, thumbnail_of
 from cropper.errors import CropperError, LateError, PhotoError, out_of_memory, raise_if_for_all, unexpected
 from cropper.image_formats import output_format
 from cropper.imaging.encode import encode
 from cropper.imaging.opencv import cv2, is_out_of_memory
-from cropper.ledger.focus_file import Given, given_for
+from cropper.ledger.focus_file import Given, given_for_all
 from cropper.ledger.table import OK, SKIPPED, Row, decided_row, failed_row
 from cropper.model.inputs import shape_for
 from cropper.model.look import infer_maps, open_photo
@@ -49,7 +49,7 @@ def try_alone(source: Path | Place, path: str, settings: Settings, given: Mappin
     else:
         data = cv2.imencode(".jpg", np.full((64, 96, 3), 128, np.uint8))[1].tobytes()
     format = output_format(path or "good.jpg", settings.format)
-    for_targets = tuple(given_for(given, target.label) for target in settings.targets)
+    for_targets = given_for_all(given, settings)
     rehearse(Job(number=0, path=path, file=source / path, format=format, given=for_targets), data, settings, model, journal)
 
 
@@ -108,10 +108,10 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
     foci = foci_for(job.given, image)
     dropped = any(given is not None and focus is None for given, focus in zip(job.given, foci, strict=True))
     view = view_of(maps)
-    for number, (target, output, focus) in enumerate(zip(settings.targets, job.outputs, foci, strict=True)):
+    for number, output in enumerate(job.outputs):
         try:
             journal.clock(job.number, True)
-            decisions = decide(view, *image, target, settings.choosing, focus)
+            target, decisions = decided(number, view, image, settings, foci)
             journal.clock(job.number, False)  # a slow disk or bucket is not the photo's fault
             whose = job.whose[number] if job.whose else Whose.OURS
             size: tuple[int, int] | None = None
@@ -179,16 +179,17 @@ def rehearse(job: Job, data: bytes, settings: Settings, model: Saliency, journal
     decoded = _decoded(job, data, Version(len(data)), settings, journal)
     header = decoded.photo.header
     view = view_of(infer_batch([decoded], model, journal).maps[0])
-    for target, focus in zip(settings.targets, foci_for(job.given, (header.width, header.height)), strict=True):
-        decision = decide(view, header.width, header.height, target, settings.choosing, focus)[0]
-        if not settings.dry_run and decision.fit is not Fit.SKIP:
-            _encoded(decoded, decision, target, settings)
+    image = header.width, header.height
+    for number in range(settings.rows):
+        target, decisions = decided(number, view, image, settings, foci_for(job.given, image))
+        if not settings.dry_run and decisions[0].fit is not Fit.SKIP:
+            _encoded(decoded, decisions[0], target, settings)
 
 
 def failed(job: Job, settings: Settings, error: Exception) -> Finished:
     """Finish a photo that failed before it was decoded."""
     explained = _explained(error, job)
-    rows = tuple(_failed_row(job, number, settings, explained) for number in range(len(settings.targets)))
+    rows = tuple(_failed_row(job, number, settings, explained) for number in range(settings.rows))
     done = Done(path=job.path, rows=rows, error=explained)
     if not isinstance(error, LateError):
         return Finished(number=job.number, done=done)
@@ -214,6 +215,7 @@ def _explained(error: Exception, job: Job) -> CropperError:
 
 def _failed_row(job: Job, number: int, settings: Settings, error: CropperError) -> Row:
     """Make the row of a failed target. It names the output of an earlier run, so that later runs know that output as ours."""
-    row = failed_row(job.path, settings.targets[number].label, error.reason)
+    label = settings.targets[number].label if not settings.one else ""  # none is chosen
+    row = failed_row(job.path, label, error.reason)
     output = job.outputs[number]
     return replace(row, output=output) if any(known.output == output for known in job.known) else row

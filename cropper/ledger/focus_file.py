@@ -15,6 +15,7 @@ from typing import Any
 from cropper.errors import PhotoError, UsageError
 from cropper.ledger.database import connect, decoded, encoded, key_of, savepoint
 from cropper.ledger.table import FAILED, SKIPPED
+from cropper.settings import Settings
 from cropper.storage.opening import open_below
 
 # ``cropper batch`` looks for it in IN.
@@ -282,6 +283,16 @@ class Gifts:
             if not is_known(key):
                 count, first = count + 1, first or decoded(path)
         return count, first
+
+
+def given_for_all(gifts: Mapping[str, Given], settings: Settings) -> tuple[Given | None, ...]:
+    """Return what is given for each target, or None.
+
+    Where a photo gets one of the targets, and something is given for the labels of some, it is for these alone.
+    """
+    if settings.one and any(target.label in gifts for target in settings.targets):
+        return tuple(gifts.get(target.label) for target in settings.targets)
+    return tuple(given_for(gifts, target.label) for target in settings.targets)
 
 
 def given_for(gifts: Mapping[str, Given], label: str) -> Given | None:

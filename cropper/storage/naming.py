@@ -33,14 +33,15 @@ REVIEW_FOLDER = "review_files"
 TEMPORARY_NAME = re.compile(r"\.cropper-(?:([0-9]+-of-[0-9]+)\.)?[0-9]+(?:\.[0-9a-f]+)?\.part")
 
 
-def paths_of(targets: tuple[Target, ...], folder: str, name: str) -> tuple[str, ...]:
+def paths_of(targets: tuple[Target, ...], folder: str, name: str, one: bool = False) -> tuple[str, ...]:
     """Return where a photo's thumbnails go, relative to OUT.
 
-    One target: the photo's own path. Several: that path below a folder named after each target.
+    One target, or ``one`` of several for each photo: the photo's own path. Several: that path below a folder named after each
+    target.
     """
     path = join(folder, name)
     # Some file systems allow no colon in a name.
-    return (path,) if len(targets) == 1 else tuple(join(target.label.replace(":", "-"), path) for target in targets)
+    return (path,) if one or len(targets) == 1 else tuple(join(target.label.replace(":", "-"), path) for target in targets)
 
 
 def is_product(name: str) -> bool:

@@ -82,7 +82,7 @@ def draw_sheet(
         UsageError: if the sheet would be wider or higher than image files can be.
     """
     entries = selection.entries
-    labels = list(dict.fromkeys(row.size for entry in entries for row in entry.rows))
+    labels = list(dict.fromkeys(row.size for entry in entries for row in entry.rows if row.size or row.status == OK))
     slots = {label: fitted(*_shape_of(label), SLOT) for label in labels}
     pictures = 1 if model is None else 2
     cell_width = _GAP + pictures * (SLOT[0] + _GAP) + sum(width + _GAP for width, _ in slots.values())

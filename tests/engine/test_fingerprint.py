@@ -126,3 +126,9 @@ def test_the_fingerprint_stays_as_it_is_to_a_byte(tmp_path: Path, case: str) -> 
 def test_the_model_is_the_bundled_one_unless_another_is_given(tmp_path: Path) -> None:
     bundled = batch._fingerprint(Settings((Target((1, 1)),)))
     assert hashlib.sha256(BUNDLED_MODEL.read_bytes()).hexdigest() in bundled
+
+
+def test_one_of_several_targets_is_another_run() -> None:
+    targets = Target((1, 1)), Target((4, 3))
+    assert '"one": true' in batch._fingerprint(Settings(targets, one=True))
+    assert "one" not in batch._fingerprint(Settings(targets))

@@ -83,15 +83,18 @@ def write_page(out: Path, source: Path | None, jobs: int, limits: Limits = LIMIT
     entries: list[tuple[float, str]] = []
     pictures: set[str] = set()
     sizes: dict[str, None] = {}  # a set that keeps its order
+    most_rows = 0  # of a photo
     photos = groupby(read_rows(table), key=lambda row: row.path)
     cv2.setNumThreads(1)  # the threads work on different photos
     waiting: deque[tuple[str, tuple[Row, ...], Future[CropperError | None]]] = deque()
 
     def leave() -> Shown:
+        nonlocal most_rows
         path, rows, future = waiting.popleft()
         error = future.result()
         entries.append(_entry(path, rows, error))
-        sizes.update(dict.fromkeys(row.size for row in rows))
+        sizes.update(dict.fromkeys(row.size for row in rows if row.size))
+        most_rows = max(most_rows, len(rows))
         if error is None:
             pictures.update(pictures_of(path))
         has_box = any(_box(row) for row in rows)
@@ -110,7 +113,7 @@ def write_page(out: Path, source: Path | None, jobs: int, limits: Limits = LIMIT
         finally:
             workers.shutdown(cancel_futures=True)
     entries.sort(key=lambda entry: entry[0])
-    command = _command(out, photos_folder, tuple(sizes))
+    command = _command(out, photos_folder, tuple(sizes), most_rows == 1)
     write_file(out / PAGE, _page(out, command, tuple(sizes), [text for _, text in entries]))
     with suppress(OSError):  # the page is written; old pictures do no harm
         remove_others(out / REVIEW_FOLDER, pictures)
@@ -254,8 +257,9 @@ def _hash_of(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode()}'"
 
 
-def _command(out: Path, source: Path, sizes: tuple[str, ...]) -> str:
-    """Return the shell command that applies the exported file."""
-    wanted = [f"--{'aspect' if ':' in size else 'size'} {shlex.quote(size)}" for size in sizes if size]
+def _command(out: Path, source: Path, sizes: tuple[str, ...], is_one: bool) -> str:
+    """Return the shell command that applies the exported file; ``is_one`` says that no photo has more than one size."""
+    wanted = [f"--{'aspect' if ':' in size else 'size'} {shlex.quote(size)}" for size in sizes]
+    wanted += ["--one"] if is_one and len(sizes) > 1 else []
     folders = [shlex.quote(printable(os.path.abspath(folder))) for folder in (source, out)]
     return " ".join(["cropper batch", *folders, *wanted, "--focus focus.csv"])
