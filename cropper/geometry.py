@@ -5,8 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 from cropper.errors import UsageError
+
+
+class Fractions(NamedTuple):
+    """The edges of a box as fractions of the photo's sides, 0..1: ``right`` and ``bottom`` are 1 at the photo's own edges."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,11 @@ class Box:
     focus: tuple[int, int]
     subject_kept: float | None = None
     heads_cut: int | None = None
+
+    def fractions(self, image_width: int, image_height: int) -> Fractions:
+        """Return the edges as fractions of the sides of the upright original, whose width and height in pixels are given."""
+        right, bottom = (self.x + self.width) / image_width, (self.y + self.height) / image_height
+        return Fractions(self.x / image_width, self.y / image_height, right, bottom)
 
     def scaled(self, across: float, down: float) -> Box:
         """Return the box in the pixels of the photo scaled by these factors, for drawing."""
