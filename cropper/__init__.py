@@ -2,7 +2,7 @@
 
     from cropper import Cropper
     cropper = Cropper()
-    thumbnail = cropper.crop(image_bgr, size=(640, 360))
+    thumbnail = cropper.crop("photo.jpg", size=(640, 360))
 
 The command line, ``cropper --help``, does the same for whole folders.
 """
@@ -15,17 +15,21 @@ from cropper._version import __version__
 from cropper.errors import CropperError, DependencyError, ModelError, OutputError, PhotoError, UsageError
 
 if TYPE_CHECKING:
-    from cropper.api import Cropper
+    from cropper.api.cropper import Choice, Chosen, Cropper
     from cropper.geometry import Box
+    from cropper.model.sources import Photo
 
 
 __all__ = [
     "Box",
+    "Choice",
+    "Chosen",
     "Cropper",
     "CropperError",
     "DependencyError",
     "ModelError",
     "OutputError",
+    "Photo",
     "PhotoError",
     "UsageError",
     "__version__",
@@ -34,10 +38,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # numpy, OpenCV and onnxruntime load on first use, not on import: `cropper --help` needs none of them.
-    if name == "Cropper":
-        from cropper.api import Cropper
+    if name in ("Choice", "Chosen", "Cropper"):
+        from cropper.api import cropper
 
-        return Cropper
+        return getattr(cropper, name)
+    if name == "Photo":
+        from cropper.model.sources import Photo
+
+        return Photo
     if name == "Box":
         from cropper.geometry import Box
 

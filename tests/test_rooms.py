@@ -17,8 +17,8 @@ PACKAGE = Path(cropper.__file__).parent
 # From the top down. A room imports itself and those of lower floors, never up and never sideways.
 FLOORS = (
     {"__main__"},
-    {"cli"},
-    {"engine", "views", "training", "api", "installation"},
+    {"cli", "api"},
+    {"engine", "views", "training", "installation"},
     {"evaluation"},
     {"ledger", "model"},
     {"process", "imaging", "choosing"},

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cropper.choosing.asked import choosing_of
 from cropper.cli.help import Function, Heading, add_options, option
 from cropper.cli.options import aspect_option, device_option, is_outranked, limits_options
 from cropper.cli.types import Fill, Margin, Pair, Share, WholeNumber, Zoomed
@@ -23,7 +24,6 @@ from cropper.settings import (
     OTHERWISE,
     WHOLE_SHARE,
     Choosing,
-    Fit,
     Limits,
     Settings,
     Target,
@@ -55,15 +55,7 @@ def choosing_options(command: Function) -> Function:
         for given, name in ((zoom_keep, "--zoom-keep"), (margin, "--margin")):
             if given is not None and zoom is None:
                 raise UsageError(f"{name} says how to zoom, and nothing asks for zoom", remedy="add --zoom auto")
-        if otherwise is not None and min_kept is None and whole is None:
-            min_kept = DEFAULT_MIN_KEPT
-        share = zoom_keep if min_kept is None else max(zoom_keep or 0.0, min_kept)
-        chosen = Choosing(
-            zoom=None if zoom is None else Zoom(zoom, share, Zoom.margin if margin is None else margin),
-            min_kept=min_kept,
-            otherwise=Fit(otherwise) if otherwise else Choosing.otherwise,
-            whole=Whole(whole) if whole else None,
-        )
+        chosen = choosing_of(zoom, zoom_keep, margin, min_kept, whole, otherwise)
         return command(targets=targets_of(sizes, aspects), choosing=chosen, **others)
 
     return add_options(

@@ -63,7 +63,7 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
     scale = _decoded_scale(pixels, header)
     if scale is None:
         raise PhotoError("its decoded size does not match its header", remedy=COPY_AGAIN)
-    return _upright(_edge_to_edge(pixels, header, scale), header.orientation)
+    return upright(_edge_to_edge(pixels, header, scale), header.orientation)
 
 
 def _decoded(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
@@ -149,7 +149,7 @@ def _decode_rare_tiff(data: bytes, layout: tiff.Layout) -> NDArray[np.uint8]:
     image = Image.frombytes(mode, (shown.shape[1], shown.shape[0]), np.ascontiguousarray(shown).tobytes())
     rgb = inks_in_srgb(image, layout.profile) if mode == "CMYK" else lab_in_srgb(image) if mode == "LAB" else image.convert("RGB")
     bgr = cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)
-    return _upright(bgr if alpha is None else np.dstack([bgr, alpha]), layout.one(274, 1))  # type: ignore[arg-type]
+    return upright(bgr if alpha is None else np.dstack([bgr, alpha]), layout.one(274, 1))  # type: ignore[arg-type]
 
 
 def decode_or_salvage(data: bytes, header: Header, needed: tuple[int, int], limits: Limits) -> tuple[NDArray[np.uint8], bool]:
@@ -169,7 +169,7 @@ def decode_or_salvage(data: bytes, header: Header, needed: tuple[int, int], limi
         pixels = _salvaged(data, header, needed)
         scale = _decoded_scale(pixels, header) if pixels is not None else None
         if pixels is not None and scale is not None:
-            return _upright(_edge_to_edge(pixels, header, scale), header.orientation), True
+            return upright(_edge_to_edge(pixels, header, scale), header.orientation), True
         raise PhotoError(f"{error.what}, and no part of it can be salvaged", remedy=error.remedy) from error
 
 
@@ -375,7 +375,8 @@ def _edge_to_edge(pixels: NDArray[np.uint8], header: Header, scale: int) -> NDAr
     return np.ascontiguousarray(larger[:taller, :wider], np.uint8)
 
 
-def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn pixels, uint8 [h, w, 3 or 4], upright by an EXIF orientation, 1-8."""
     transposed, flip = UPRIGHT[orientation]
     if transposed:
         pixels = cv2.transpose(pixels)  # type: ignore[assignment]

@@ -116,7 +116,7 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
         raise PhotoError("it is truncated, or its header declares more pixels than it can hold", remedy=COPY_AGAIN)
     if image.mode in _DEEP_MODES:
         raise _unreadable(data) or PhotoError("it has 32 bits per channel", remedy="save it with 8 or 16")
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     width, height = image.size
     if orientation >= 5:
         width, height = height, width
@@ -247,7 +247,7 @@ def _png_bytes(data: bytes) -> int:
     return int(height) * ((int(width) * int(depth) * png.CHANNELS.get(colour, 1) + 7) // 8)
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """Return the EXIF orientation; 1 if it is missing or invalid."""
     try:
         # Not image.getexif(). It decodes a PNG to look for tags behind the pixels, and uses XMP's orientation, which browsers

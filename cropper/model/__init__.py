@@ -1,4 +1,5 @@
-"""The ONNX session, its inputs, ``look`` (bytes to pixels and maps), and the model files with their card.
+"""The ONNX session, its inputs, ``look`` (bytes to pixels and maps), ``sources`` (photos as Python has them), and the model files
+with their card.
 
-Imports ``imaging``, ``choosing``, ``settings`` and ``errors``.
+Imports ``imaging``, ``choosing``, ``storage``, ``settings`` and ``errors``.
 """

@@ -91,8 +91,13 @@ def open_photo(
     is_large = header.width * header.height > LARGE * scale_of(header, wanted) ** 2
     with _alone(is_large, clock), _enough_memory(len(data), header, wanted):
         pixels, salvaged = decode_or_salvage(data, header, wanted, limits)
-        model_input = model_input_of(pixels, header)
-        return OpenedPhoto(header, pixels, model_input, salvaged, _opaque_share(pixels, model_input))
+        return photo_of(pixels, header, salvaged)
+
+
+def photo_of(pixels: NDArray[np.uint8], header: Header, salvaged: bool = False) -> OpenedPhoto:
+    """Prepare the model's input for decoded pixels, uint8 [h, w, 3 or 4], the whole upright photo at any scale."""
+    model_input = model_input_of(pixels, header)
+    return OpenedPhoto(header, pixels, model_input, salvaged, _opaque_share(pixels, model_input))
 
 
 def read_header(data: bytes, limits: Limits, keep: str = KEEP_NOTHING) -> Header:

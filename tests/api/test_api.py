@@ -14,7 +14,7 @@ from fixtures import imread
 from numpy.typing import NDArray
 
 import cropper
-from cropper import Box, Cropper, ModelError, UsageError
+from cropper import Box, Cropper, ModelError, PhotoError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -76,18 +76,10 @@ def test_threads_may_share_a_cropper(model: Cropper, samples: Path) -> None:
         assert list(threads.map(lambda photo: model.box(photo, (1, 2)), photos * 3)) == alone * 3
 
 
-@pytest.mark.parametrize(
-    "photo",
-    [
-        np.zeros((10, 10), np.uint8),
-        np.zeros((10, 10, 4), np.uint8),
-        np.zeros((10, 10, 3), np.float32),
-        np.zeros((0, 10, 3), np.uint8),
-    ],
-)
-def test_what_is_no_bgr_photo_is_refused(model: Cropper, photo: NDArray[Any]) -> None:
+@pytest.mark.parametrize("photo", [np.zeros((0, 10, 3), np.uint8), np.zeros((10, 10, 2), np.uint8), np.zeros((4, 4), np.int64)])
+def test_what_is_no_photo_is_refused(model: Cropper, photo: NDArray[Any]) -> None:
     for call in (model.saliency, lambda p: model.box(p, (1, 1)), lambda p: model.crop(p, (8, 8))):
-        with pytest.raises(ValueError, match="uint8"):
+        with pytest.raises(PhotoError):
             call(photo)
 
 

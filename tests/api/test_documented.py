@@ -1,0 +1,34 @@
+"""The Python of the README, run as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def test_the_examples_run_and_give_what_they_say(
+    tmp_path: Path, samples: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(samples / "wren.jpg", tmp_path / "photo.jpg")
+    (tmp_path / "photos").mkdir()
+    shutil.copy(samples / "cat.jpg", tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    first, second = BLOCKS
+    names: dict[str, object] = {}
+    exec(first, names)
+    assert getattr(names["thumbnail"], "shape", None) == (360, 640, 3)
+    assert repr(names["box"]).startswith("Box(x=")
+    exec(second, names)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["photo.jpg", "photos/cat.jpg", "gone.jpg"]
+    assert lines[0].startswith("photo.jpg [Box(")
+    assert lines[2].startswith("gone.jpg gone.jpg: cannot be read")
+    edges = [float(str(names[name])) for name in ("left", "top", "right", "bottom")]
+    assert min(edges) >= 0
+    assert max(edges) == 1
