@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,14 @@ from cropper.settings import CPU, LIMITS, Fit, Limits, Settings, Target
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+
+# What to do in Python where an error names this option of the command line.
+_REMEDIES = {
+    "--focus": "give one that is inside it",
+    "--max-pixels": "allow them with Cropper(max_pixels=...)",
+    "--jobs": "give more memory, or fewer jobs",
+}
 
 
 @dataclass(frozen=True)
@@ -256,7 +265,8 @@ class Cropper:
         return thumbnail_of(opened.pixels, opened.header, decision, target, settings)
 
     def _look(self, photo: Photo, needed: Any) -> tuple[OpenedPhoto, Maps]:
-        opened = open_any(photo, needed, self._limits)
+        with _in_words_of_python():
+            opened = open_any(photo, needed, self._limits)
         (maps,) = infer_maps([opened], self._saliency)
         return opened, maps
 
@@ -295,6 +305,16 @@ def _in_threads(choose: Any, photos: Iterable[Photo], jobs: int) -> Iterator[Cho
             workers.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _in_words_of_python() -> Iterator[None]:
+    """Replace what an error tells users of the command line to do by what to do in Python."""
+    try:
+        yield
+    except PhotoError as error:
+        remedy = next((remedy for option, remedy in _REMEDIES.items() if option in error.remedy), error.remedy)
+        raise PhotoError(error.what, error.path, remedy) from error
+
+
 def _least_needed(width: int, height: int) -> Pair:
     """Return the least width and height to decode for the model to see the same as from all pixels."""
     return pixels_of_share(width, height, share_needed(width, height))
@@ -304,5 +324,6 @@ def _decide(maps: Maps, opened: OpenedPhoto, settings: Settings, focus: Focus | 
     """Decide for each shape, or for the one that keeps most. Raises PhotoError if the focus is not inside the photo."""
     view, image = view_of(maps), (opened.header.width, opened.header.height)
     foci = (focus,) * len(settings.targets)
-    found = (decided(number, view, image, settings, foci) for number in range(settings.rows))
+    with _in_words_of_python():
+        found = [decided(number, view, image, settings, foci) for number in range(settings.rows)]
     return [(target, decisions[0]) for target, decisions in found]

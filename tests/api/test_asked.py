@@ -225,7 +225,7 @@ def test_a_truncated_image_is_refused_and_a_damaged_file_salvaged(model: Cropper
             model.choose(photo)
     chosen = Cropper(salvage=True).choose(data)
     assert chosen.salvaged
-    with pytest.raises(PhotoError, match="more pixels"):
+    with pytest.raises(PhotoError, match=r"more pixels .*max_pixels=\.\.\."):
         Cropper(max_pixels=1000).choose(samples / "dogs.jpg")
 
 
@@ -259,8 +259,9 @@ def test_what_nobody_knows_is_a_type_error_and_a_focus_outside_a_photo_error(mod
     unknown: Any = {"zom": "auto"}
     with pytest.raises(TypeError, match="'zom'"):
         model.box(samples / "cat.jpg", (1, 1), **unknown)
-    with pytest.raises(PhotoError, match="not inside the photo of 451x300"):
-        model.box(samples / "cat.jpg", (1, 1), focus=(900, 1))
+    for photo in (samples / "cat.jpg", imread(str(samples / "cat.jpg"))):
+        with pytest.raises(PhotoError, match=r"not inside the photo of 451x300; give one that is inside it$"):
+            model.box(photo, (1, 1), focus=(900, 1))
     with pytest.raises(UsageError, match="both"):
         model.box(samples / "cat.jpg", (1, 1), (20, 20))
     with pytest.raises(UsageError, match="at least 1"):
