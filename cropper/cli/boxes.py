@@ -158,8 +158,8 @@ def boxes(
                 except PhotoError as error:
                     failed = True
                     say(str(error))
-        for one in unread(kinds):
-            say(one)
+        for needed in unread(kinds):
+            say(needed)
         if outs:
             tell(outs_left_out(first_out, outs))
         if parts := left_out.parts():
