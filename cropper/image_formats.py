@@ -142,6 +142,8 @@ QUALITY = {one.output: one.quality or LOSSLESS for one in FORMATS if one.output}
 # The choice of ``--format`` that keeps each photo's own format.
 KEEP_FORMAT = "keep"
 FORMAT_CHOICES = (KEEP_FORMAT, *OUTPUT_FORMATS)
+# What users also write for them: the extensions, with and without the dot.
+FORMAT_NAMES = {name: output for extension, output in FORMAT_OF.items() for name in (extension, extension[1:])}
 # What a photo becomes if thumbnails are not written in its own format. A camera's photo would be a very large PNG.
 _FALLBACK = "png"
 _INSTEAD_OF = {extension: one.output or one.instead for one in FORMATS for extension in one.extensions}

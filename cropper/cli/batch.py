@@ -34,7 +34,7 @@ from cropper.cli.settings_options import settings_options
 from cropper.cli.signals import end_without, held_back
 from cropper.cli.supervision import STOPPED, supervised
 from cropper.cli.terminal import progress, say, tell, usable_cores
-from cropper.cli.types import Seconds, ShardType, Where
+from cropper.cli.types import Choice, Out, Seconds, ShardType
 from cropper.errors import CropperError, UsageError
 from cropper.settings import ENGINES, LOCAL, RAY
 
@@ -57,7 +57,7 @@ DEADLINE = 120
 
 @command(short_help="Make thumbnails of a folder of photos.")
 @sources_argument
-@click.argument("out", metavar="OUT", type=Where(), help="Write thumbnails and boxes.csv to this folder or URL.")
+@click.argument("out", metavar="OUT", type=Out(), help="Write thumbnails and boxes.csv to this folder or URL.")
 @report_option
 @verbose_option
 @log_option
@@ -82,7 +82,7 @@ DEADLINE = 120
 )
 @option(
     "--engine",
-    type=click.Choice(ENGINES),
+    type=Choice(ENGINES),
     default=LOCAL,
     show_default=True,
     heading=Heading.SPEED,
@@ -179,7 +179,7 @@ def batch(
         raise UsageError("--prune needs a run without --shard: what one shard gave up another may have", remedy=remedy)
     deadline = click.get_current_context().params["deadline"]
     if address is not None and engine != RAY:
-        raise UsageError("--address needs --engine ray", remedy="give both or neither")
+        raise UsageError("--address names a Ray cluster, and this run uses none", remedy="add --engine ray")
     begin: Begin = partial(local_threads, journal=attempt.journal)
     if engine == RAY:
         from cropper.engine.cluster import ray_cluster

@@ -41,7 +41,7 @@ MILLION = 1_000_000
 @option(
     "--rounds",
     metavar="N",
-    type=WholeNumber(1),
+    type=WholeNumber(1, 1000),
     default=3,
     show_default=True,
     found=True,

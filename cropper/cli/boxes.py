@@ -28,6 +28,7 @@ from cropper.cli.options import (
 )
 from cropper.cli.settings_options import choosing_options
 from cropper.cli.terminal import put, say, tell
+from cropper.cli.types import Choice
 from cropper.errors import PhotoError, UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
 @candidates_option
 @option(
     "--format",
-    type=click.Choice(list(DELIMITERS)),
+    type=Choice(list(DELIMITERS), {"json": "jsonl"}),
     default=next(iter(DELIMITERS)),
     show_default=True,
     heading=Heading.MAKE,

@@ -14,7 +14,7 @@ from cropper.cli.focus import focus_of_one_options
 from cropper.cli.help import Heading, command, option
 from cropper.cli.settings_options import check_is_written, settings_options
 from cropper.cli.terminal import is_stdout, put, reading_stdin, tell
-from cropper.cli.types import LocalPath
+from cropper.cli.types import LocalPath, Photo
 from cropper.errors import OutputError, UsageError, reading
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.argument(
     "image",
     metavar="IMAGE|-",
-    type=LocalPath(exists=True, dir_okay=False, allow_dash=True),
+    type=Photo("cropper batch IN OUT", allow_dash=True),
     help="Crop this photo; - reads it from stdin.",
 )
 @option(

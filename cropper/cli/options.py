@@ -13,21 +13,23 @@ import click
 from click.core import ParameterSource
 
 from cropper.cli.help import Decorator, Function, Heading, add_options, option
+from cropper.cli.shapes import Aspect
 from cropper.cli.terminal import be_heard, begin_log, is_quiet, tell, usable_cores
-from cropper.cli.types import FileOrNone, LocalPath, Pair, Pattern, WholeNumber
+from cropper.cli.types import Choice, FileOrNone, Jobs, LocalPath, Megapixels, Pattern, WholeNumber
 from cropper.errors import UsageError
 from cropper.image_formats import RAW_ALONE, RAW_CHOICES
-from cropper.settings import AUTO, DEVICES, IGNORE_FILE, LIMITS, MEGAPIXEL, Choosing, Limits, Settings, Upkeep
+from cropper.settings import AUTO, CUDA, DEVICES, IGNORE_FILE, LIMITS, MEGAPIXEL, Choosing, Limits, Settings, Upkeep
 
 _FOLDER = LocalPath(exists=True, file_okay=False)
 # Workers for each core where they wait for a storage most of the time.
 _JOBS_THAT_WAIT = 4
+_MOST_CANDIDATES = 100
 
 
 def aspect_option(help: str, heading: Heading = Heading.MAKE) -> Decorator:
     """Add ``--aspect`` alone, with the help text and the heading that fit the command."""
-    type = Pair("W:H", ":", "16:9")
-    return option("--aspect", "aspects", type=type, metavar="W:H", multiple=True, heading=heading, found=True, help=help)
+    attributes: dict[str, Any] = {"type": Aspect(), "metavar": Aspect.name, "multiple": True, "found": True}
+    return option("--aspect", "aspects", **attributes, heading=heading, help=help)
 
 
 def candidates_option(command: Function) -> Function:
@@ -35,7 +37,7 @@ def candidates_option(command: Function) -> Function:
     return option(
         "--candidates",
         metavar="N",
-        type=WholeNumber(1),
+        type=WholeNumber(1, _MOST_CANDIDATES),
         default=Choosing.candidates,
         show_default=True,
         heading=Heading.MAKE,
@@ -189,7 +191,7 @@ def limits_options(command: Function) -> Function:
             "--max-pixels",
             "megapixels",
             metavar="MEGAPIXELS",
-            type=WholeNumber(1),
+            type=Megapixels(),
             default=LIMITS.max_pixels // MEGAPIXEL,
             show_default=True,
             heading=Heading.PHOTOS,
@@ -213,17 +215,25 @@ def raw_option(command: Function) -> Function:
 
 
 def jobs_option(command: Function) -> Function:
-    """Add ``--jobs``, for commands that work on many photos."""
+    """Add ``--jobs``, for commands that work on many photos. ``auto`` is as if it were not given."""
+
+    @functools.wraps(command)
+    def with_jobs(*, jobs: int, **others: Any) -> Any:
+        if jobs == Jobs.ALL_CORES:  # only now are all arguments known
+            jobs = _default_jobs()
+            click.get_current_context().set_parameter_source("jobs", ParameterSource.DEFAULT)
+        return command(jobs=jobs, **others)
+
     return option(
         "--jobs",
         "-j",
         metavar="N",
-        type=WholeNumber(1),
+        type=Jobs(),
         default=_default_jobs,
         heading=Heading.SPEED,
         found=lambda jobs: jobs <= usable_cores() * _JOBS_THAT_WAIT,
         help="Run this many workers at once.  [default: one for each core that this process may use; with a URL four for each]",
-    )(command)
+    )(with_jobs)
 
 
 def _default_jobs() -> int:
@@ -251,7 +261,7 @@ def device_option(command: Function) -> Function:
 
     return option(
         "--device",
-        type=click.Choice(DEVICES),
+        type=Choice(DEVICES, {"gpu": CUDA}),
         default=Settings.device,
         show_default=True,
         heading=Heading.SPEED,
@@ -264,6 +274,12 @@ def is_given(name: str) -> bool:
     """Whether the user gave a parameter of the command that runs, in any way: it does not have its default."""
     ctx = click.get_current_context(silent=True)
     return ctx is not None and ctx.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
+
+
+def is_of_this_run(name: str) -> bool:
+    """Whether the user gave a parameter for this run, on the command line or as a variable, and not for all runs in a file."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and ctx.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 def is_outranked(name: str, by: str) -> bool:

@@ -6,14 +6,13 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-import click
-
 from cropper.choosing.asked import choosing_of
 from cropper.cli.help import Function, Heading, add_options, option
-from cropper.cli.options import aspect_option, device_option, is_outranked, limits_options
-from cropper.cli.types import Fill, Margin, Pair, Share, WholeNumber, Zoomed
+from cropper.cli.options import aspect_option, device_option, is_of_this_run, is_outranked, limits_options
+from cropper.cli.shapes import Size
+from cropper.cli.types import Choice, Fill, Margin, Share, WholeNumber, Zoomed
 from cropper.errors import UsageError
-from cropper.image_formats import FORMAT_CHOICES, FORMATS, INSTALL_IT, KEEP_FORMAT, is_written_here, titles
+from cropper.image_formats import FORMAT_CHOICES, FORMAT_NAMES, FORMATS, INSTALL_IT, KEEP_FORMAT, is_written_here, titles
 from cropper.settings import (
     DEFAULT_MIN_KEPT,
     DEFAULT_TARGET,
@@ -24,6 +23,7 @@ from cropper.settings import (
     OTHERWISE,
     WHOLE_SHARE,
     Choosing,
+    Fit,
     Limits,
     Settings,
     Target,
@@ -52,9 +52,13 @@ def choosing_options(command: Function) -> Function:
         otherwise: str | None,
         **others: Any,
     ) -> Any:
-        for given, name in ((zoom_keep, "--zoom-keep"), (margin, "--margin")):
-            if given is not None and zoom is None:
-                raise UsageError(f"{name} says how to zoom, and nothing asks for zoom", remedy="add --zoom auto")
+        # Of this run, these ask for what they describe. In a file they say how it is done, if it is asked for.
+        if zoom is None and (is_of_this_run("zoom_keep") or is_of_this_run("margin")):
+            zoom = Zoom.at_least
+        if otherwise is None and is_of_this_run("fill"):
+            otherwise = Fit.PAD.value
+        elif otherwise is not None and otherwise != Fit.PAD and is_of_this_run("fill") and is_of_this_run("otherwise"):
+            raise UsageError(f"--otherwise {otherwise} leaves nothing for --pad-with to fill", remedy="give one of them")
         chosen = choosing_of(zoom, zoom_keep, margin, min_kept, whole, otherwise)
         return command(targets=targets_of(sizes, aspects), choosing=chosen, **others)
 
@@ -62,8 +66,8 @@ def choosing_options(command: Function) -> Function:
         option(
             "--size",
             "sizes",
-            type=Pair("WxH", "x", "640x360"),
-            metavar="WxH",
+            type=Size(),
+            metavar=Size.name,
             multiple=True,
             heading=Heading.MAKE,
             found=True,
@@ -85,7 +89,7 @@ def choosing_options(command: Function) -> Function:
             type=Margin(),
             heading=Heading.CROP,
             found=True,
-            help=f"Leave this share (0 to {MOST_MARGIN}) of the crop's side free around the subject when zooming.  "
+            help=f"Leave this share (0 to {MOST_MARGIN}) of the crop's side free around the subject. Implies --zoom auto.  "
             f"[default: {Zoom.margin}]",
         ),
         option(
@@ -94,16 +98,16 @@ def choosing_options(command: Function) -> Function:
             type=Share(),
             heading=Heading.CROP,
             found=True,
-            help="Keep at least this share (0 to 1) of what people look at when zooming.  "
+            help="Keep at least this share (0 to 1) of what people look at. Implies --zoom auto.  "
             f"[default: none where a photo has a subject, else {DENSE_SHARE}]",
         ),
         option(
             "--otherwise",
-            type=click.Choice([fit.value for fit in OTHERWISE]),
+            type=Choice([fit.value for fit in OTHERWISE], {"centre": Fit.CENTRE.value}),
             heading=Heading.CROP,
             found=True,
             help="Where no crop is good: pad the photo, crop its centre, keep the whole photo scaled to fit, or skip it.  "
-            f"[default with --min-kept or --whole: {Choosing.otherwise.value}]",
+            f"[default: crop it anyway; with --min-kept or --whole: {Choosing.otherwise.value}]",
         ),
         option(
             "--min-kept",
@@ -116,7 +120,7 @@ def choosing_options(command: Function) -> Function:
         ),
         option(
             "--whole",
-            type=click.Choice([whole.value for whole in Whole]),
+            type=Choice([whole.value for whole in Whole], {"head": Whole.HEADS.value}),
             heading=Heading.CROP,
             found=True,
             help="Call a crop good only if it cuts no head (heads), or neither a head nor the subject (subject). A subject is "
@@ -128,7 +132,7 @@ def choosing_options(command: Function) -> Function:
 _thumbnail_options = add_options(
     option(
         "--format",
-        type=click.Choice(FORMAT_CHOICES),
+        type=Choice(FORMAT_CHOICES, FORMAT_NAMES),
         default=Settings.format,
         show_default=True,
         heading=Heading.MAKE,
@@ -154,7 +158,7 @@ _thumbnail_options = add_options(
     ),
     option(
         "--keep",
-        type=click.Choice(KEEP_CHOICES),
+        type=Choice(KEEP_CHOICES),
         default=Settings.keep,
         show_default=True,
         heading=Heading.MAKE,
@@ -178,7 +182,8 @@ _thumbnail_options = add_options(
         show_default=True,
         heading=Heading.CROP,
         found=True,
-        help="Fill the padding with a blurred copy of the photo, the colour of its edges, or a colour such as white or #336699.",
+        help="Fill the padding with a blurred copy of the photo, its edges' colour, or a colour such as white or '#336699'. "
+        "Implies --otherwise pad.",
     ),
 )
 

@@ -10,7 +10,7 @@ import click
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import limits_options, photos_option
 from cropper.cli.terminal import is_stdout, put, put_path
-from cropper.cli.types import LocalPath, WholeNumber
+from cropper.cli.types import Choice, LocalPath, WholeNumber
 from cropper.errors import UsageError
 from cropper.settings import Order
 from cropper.storage.naming import SHEET_NAME
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 @option(
     "--columns",
     metavar="N",
-    type=WholeNumber(1),
+    type=WholeNumber(1, 100),
     heading=Heading.MAKE,
     found=True,
     help="Put this many photos in a row.  [default: as many as fit a page]",
 )
 @option(
     "--sort",
-    type=click.Choice([order.value for order in Order]),
+    type=Choice([order.value for order in Order]),
     default=Order.LEDGER.value,
     show_default=True,
     heading=Heading.PHOTOS,

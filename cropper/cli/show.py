@@ -15,7 +15,7 @@ from cropper.cli.help import Heading, command, option
 from cropper.cli.options import candidates_option, limits_options
 from cropper.cli.settings_options import choosing_options
 from cropper.cli.terminal import forgiven, is_quiet, is_terminal, put_path, tell
-from cropper.cli.types import LocalPath
+from cropper.cli.types import LocalPath, Photo
 from cropper.errors import UsageError
 from cropper.storage.naming import SALIENCY_ENDING
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @command(short_help="Draw where people look in a photo, and the crop.")
-@click.argument("image", type=LocalPath(exists=True, dir_okay=False), help="Look at this photo.")
+@click.argument("image", type=Photo("cropper batch IN OUT, then cropper sheet OUT --heat"), help="Look at this photo.")
 @focus_of_one_options
 @choosing_options
 @candidates_option

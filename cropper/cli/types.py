@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 import os
 import re
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cropper.errors import UsageError
+from cropper.image_formats import PHOTO_EXTENSIONS
 from cropper.settings import FILLS, MOST_MARGIN
 
 if TYPE_CHECKING:
@@ -21,71 +24,150 @@ if TYPE_CHECKING:
     from cropper.ledger.shards import Shard
 
 
+# The most of what a user may ask for: enough for any use, and few enough that a slip of the hand is refused.
+MOST_OF_ANYTHING = 1_000_000
+MOST_JOBS = 4096
+MOST_MEGAPIXELS = 10_000
+MOST_SECONDS = 86_400
+
+
 class WholeNumber(click.IntRange):
     """A whole number within limits."""
+
+    def __init__(self, min: int, max: int = MOST_OF_ANYTHING) -> None:
+        super().__init__(min, max)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read a whole number."""
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
-            limit = f" to {self.max}" if self.max is not None else ""
-            self.fail(f"{value!r} is not a whole number from {self.min}{limit}.", param, ctx)
+            self.fail(f"{value!r} is not a whole number from {self.min} to {self.max}{self.otherwise(value)}.", param, ctx)
+
+    def otherwise(self, value: Any) -> str:
+        """Return what else is taken, for the message about a wrong value, or what the value may have meant."""
+        return ""
+
+
+class Jobs(WholeNumber):
+    """How many workers run at once: a number, or ``auto`` or ``all``, which give ``ALL_CORES``."""
+
+    ALL_CORES = 0
+
+    def __init__(self) -> None:
+        super().__init__(1, MOST_JOBS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a number or ``auto``."""
+        return self.ALL_CORES if str(value).lower() in ("auto", "all") else super().convert(value, param, ctx)
+
+    def otherwise(self, value: Any) -> str:
+        """Return the word that is taken."""
+        return ", or auto for one for each core"
+
+
+class Megapixels(WholeNumber):
+    """A number of megapixels: ``150``, ``150MP`` or ``150M``."""
+
+    def __init__(self) -> None:
+        super().__init__(1, MOST_MEGAPIXELS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a number with or without its unit."""
+        match = re.fullmatch("([0-9]+) ?(mp|m|mpx|megapixels?)", str(value).lower())
+        return super().convert(match[1] if match else value, param, ctx)
+
+    def otherwise(self, value: Any) -> str:
+        """Return the unit."""
+        return " megapixels, such as 150"
+
+
+def number_of(value: Any) -> float:
+    """Return a number, written as ``0.5``, ``0,5`` or ``50%``; NaN for anything else."""
+    text = str(value).strip()
+    is_percent = text.endswith("%")
+    text = re.sub("^([0-9]*),([0-9]+)$", r"\1.\2", text.removesuffix("%").rstrip())
+    try:
+        return float(text) / (100 if is_percent else 1)
+    except ValueError:
+        return math.nan
+
+
+def _as_percent(value: Any) -> str:
+    """Return what a number of percent without its sign may have meant, for the message about it, or nothing."""
+    number = number_of(value)
+    return (
+        f"; for {number:g} percent write {number:g}%"
+        if 1 < number <= 100 and number.is_integer() and "%" not in str(value)
+        else ""
+    )
 
 
 class Share(click.FloatRange):
-    """A share of a whole: above 0, at most 1."""
+    """A share of a whole: above 0, at most 1. ``60%`` is 0.6."""
 
     def __init__(self) -> None:
         super().__init__(0, 1, min_open=True)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read a share."""
-        try:
-            share = super().convert(value, param, ctx)
-        except click.BadParameter:
-            share = 0.0
-        if not share > 0:  # NaN too, which passes click's own check
-            self.fail(f"{value!r} is not a number above 0 and at most 1.", param, ctx)
+        share = number_of(value)
+        if not 0 < share <= 1:  # NaN too
+            self.fail(f"{value!r} is not a number above 0 and at most 1, such as 0.6 or 60%{_as_percent(value)}.", param, ctx)
         return share
 
 
 class Margin(click.FloatRange):
-    """The room on each side of the subject, as a share of the crop's side."""
+    """The room on each side of the subject, as a share of the crop's side. ``5%`` is 0.05."""
 
     def __init__(self) -> None:
         super().__init__(0, MOST_MARGIN)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read a share."""
-        try:
-            share = super().convert(value, param, ctx)
-        except click.BadParameter:
-            share = -1.0
-        if not share >= 0:  # NaN too, which passes click's own check
-            self.fail(f"{value!r} is not a number from 0 to {MOST_MARGIN}.", param, ctx)
+        share = number_of(value)
+        if not 0 <= share <= MOST_MARGIN:  # NaN too
+            self.fail(f"{value!r} is not a number from 0 to {MOST_MARGIN}, such as 0.1 or 10%{_as_percent(value)}.", param, ctx)
         return share
 
 
+_SECONDS_IN = {"": 1, "s": 1, "sec": 1, "seconds": 1, "m": 60, "min": 60, "minutes": 60, "h": 3600}
+
+
 class Seconds(click.FloatRange):
-    """A time in seconds, 0 or more."""
+    """A time in seconds, 0 or more. ``2m`` is 120."""
 
     def __init__(self) -> None:
-        super().__init__(0)
+        super().__init__(0, MOST_SECONDS)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read a time."""
-        try:
-            seconds = super().convert(value, param, ctx)
-        except click.BadParameter:
-            seconds = math.inf
-        if not math.isfinite(seconds):  # NaN passes click's own check
-            self.fail(f"{value!r} is not a number of seconds from 0.", param, ctx)
+        match = re.fullmatch(f"([0-9]*[.,]?[0-9]+|[0-9]+\\.) ?({'|'.join(_SECONDS_IN)})", str(value).lower())
+        seconds = number_of(match[1]) * _SECONDS_IN[match[2]] if match else math.inf
+        if not seconds <= MOST_SECONDS:
+            self.fail(f"{value!r} is not a number of seconds from 0 to {MOST_SECONDS}, such as 30 or 2m.", param, ctx)
         return seconds
 
 
+class Choice(click.Choice[str]):
+    """One of several words, in any case, or another name for one of them.
+
+    Args:
+        choices: the words, as help shows them.
+        others: further names that users know, each with the word that it stands for.
+    """
+
+    def __init__(self, choices: Sequence[str], others: Mapping[str, str] | None = None) -> None:
+        super().__init__(choices, case_sensitive=False)
+        self._others = dict(others or {})
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read a word."""
+        return super().convert(self._others.get(str(value).lower(), value), param, ctx)
+
+
 class ShardType(click.ParamType["Shard"]):
-    """One of several runs that share the photos, ``1/4``."""
+    """One of several runs that share the photos, ``1/4`` or ``1 of 4``."""
 
     name = "I/N"
 
@@ -95,7 +177,7 @@ class ShardType(click.ParamType["Shard"]):
 
         if isinstance(value, Shard):
             return value
-        match = re.fullmatch("([0-9]{1,6})/([0-9]{1,6})", str(value))
+        match = re.fullmatch("([0-9]{1,6}) ?(?:/|of) ?([0-9]{1,6})", str(value))
         if match is None:
             self.fail(f"{value!r} is not the number of a shard and the number of all shards, as in 1/4.", param, ctx)
         try:
@@ -161,6 +243,34 @@ class Where(click.Path):
         return place(path)
 
 
+class Photo(LocalPath):
+    """One photo of this machine. For a folder, the message names the command that takes one, ``for_folders``."""
+
+    def __init__(self, for_folders: str, allow_dash: bool = False) -> None:
+        super().__init__(exists=True, dir_okay=False, allow_dash=allow_dash)
+        self._for_folders = for_folders
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a path."""
+        if isinstance(value, str) and os.path.isdir(value):
+            self.fail(f"{value!r} is a folder, and this command takes one photo; for a folder: {self._for_folders}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Out(Where):
+    """OUT, a folder that need not be there yet. A new one with a photo's name is refused: the user means a file."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a path or a URL."""
+        from cropper.storage.places import is_url
+
+        is_name = isinstance(value, str) and os.path.splitext(value)[1].lower() in PHOTO_EXTENSIONS
+        if is_name and not is_url(value) and not os.path.lexists(value):
+            example = f"cropper crop PHOTO -o {shlex.quote(value)}"
+            self.fail(f"{value!r} is the name of a photo; for one photo: {example}; for a folder: {value}/.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class FileOrNone(LocalPath):
     """A file that is there, or ``none``, which gives None. ``./none`` is a file of this name."""
 
@@ -171,23 +281,9 @@ class FileOrNone(LocalPath):
         """Read a path, or ``none`` in any case."""
         if isinstance(value, str) and value.lower() == "none":
             return None
+        if isinstance(value, str) and re.fullmatch("[0-9.]+[,:x ][0-9.]+", value) and not os.path.lexists(value):
+            self.fail(f"{value!r} is not a file; a point goes into a CSV table, in a line below path,x,y.", param, ctx)
         return super().convert(value, param, ctx)
-
-
-class Pair(click.ParamType[tuple[int, int]]):
-    """Two whole numbers joined by a sign, ``640x360`` or ``16:9``."""
-
-    def __init__(self, name: str, sign: str, example: str) -> None:
-        self.name, self.sign, self.example = name, sign, example
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """Read ``640x360``."""
-        if isinstance(value, tuple):
-            return value
-        numbers = str(value).lower().split(self.sign)
-        if len(numbers) != 2 or not all(re.fullmatch("[0-9]{1,5}", n) and 1 <= int(n) <= MAX_SIDE for n in numbers):
-            self.fail(f"{value!r} is not {self.name} in whole numbers from 1 to {MAX_SIDE}, such as {self.example}.", param, ctx)
-        return int(numbers[0]), int(numbers[1])
 
 
 class Point(click.ParamType["Given"]):
@@ -208,7 +304,7 @@ class Point(click.ParamType["Given"]):
 
 
 class Zoomed(click.ParamType[float]):
-    """The smallest zoomed box, as a share of the largest box's sides: ``auto``, ``0.5`` or ``0.5..1``."""
+    """The smallest zoomed box, as a share of the largest box's sides: ``auto``, ``0.5``, ``50%`` or ``0.5..1``."""
 
     name = "auto|MIN..1"
 
@@ -219,12 +315,13 @@ class Zoomed(click.ParamType[float]):
         text = str(value).lower()
         if text == "auto":
             return 0.0
-        try:
-            share = float(text.removesuffix("..1"))
-        except ValueError:
-            share = 0.0
+        share = number_of(text.removesuffix("..1"))
         if not 0 < share <= 1:
-            self.fail(f"{value!r} is neither auto nor a number above 0 and up to 1, such as 0.5.", param, ctx)
+            self.fail(
+                f"{value!r} is neither auto nor a number above 0 and up to 1, such as 0.5 for half of the largest crop's sides.",
+                param,
+                ctx,
+            )
         return share
 
 
@@ -257,7 +354,10 @@ class Fill(click.ParamType[str]):
         from PIL import ImageColor
 
         try:
-            red, green, blue = ImageColor.getrgb(text)[:3]
+            red, green, blue, *alpha = ImageColor.getrgb(text)
         except ValueError:
-            self.fail(f"{value!r} is neither {' nor '.join(FILLS)} nor a colour, as in white or #336699.", param, ctx)
+            meant = f"; if you mean #{text}, write '#{text}'" if re.fullmatch("[0-9a-f]{3}|[0-9a-f]{6}", text) else ""
+            self.fail(f"{value!r} is neither {' nor '.join(FILLS)} nor a colour, as in white or '#336699'{meant}.", param, ctx)
+        if alpha and alpha[0] < 255:
+            self.fail(f"{value!r} is transparent, and padding is not; give a colour such as white or '#336699'.", param, ctx)
         return f"#{red:02x}{green:02x}{blue:02x}"

@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 import click
 import cv2
 
-from cropper.cli.types import Pair
+from cropper.cli.shapes import Size
 from cropper.image_formats import PHOTO_EXTENSIONS
 
 FLOOR = """
@@ -153,7 +153,7 @@ def scaled_copies(originals: Sequence[Path], folder: Path, count: int, megapixel
 @click.argument("folder", metavar="PHOTOS", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--photos", "count", default=165, show_default=True)
 @click.option("--jobs", default=2, show_default=True)
-@click.option("--size", type=Pair("WxH", "x", "640x360"), default=(640, 360), metavar="WxH", help="[default: 640x360]")
+@click.option("--size", type=Size(), default=(640, 360), metavar="WxH", help="[default: 640x360]")
 @click.option("--rounds", default=5, show_default=True)
 def main(folder: Path, count: int, jobs: int, size: tuple[int, int], rounds: int) -> None:
     """Time `cropper batch` beside others on copies of the photos in PHOTOS."""

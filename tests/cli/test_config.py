@@ -190,7 +190,7 @@ HARMFUL = {
     "a later deadline": "[batch]\ndeadline = 121\n",
     "the place of a photo": 'keep = "all"\n',
     "larger photos": "max-pixels = 151\n",
-    "a thousand threads": "jobs = 100_000\n",
+    "a thousand threads": "jobs = 4096\n",
     "another's pipe": "[boxes]\nnull = true\n",
 }
 
