@@ -22,7 +22,9 @@ from cropper.cli.crop import crop
 from cropper.cli.evaluate import evaluate
 from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
 from cropper.cli.formats import formats
+from cropper.cli.groups import Group
 from cropper.cli.ledger import ledger
+from cropper.cli.mistakes import in_words
 from cropper.cli.review import review
 from cropper.cli.sheet import sheet
 from cropper.cli.show import show
@@ -34,7 +36,7 @@ from cropper.errors import MORE_MEMORY, CropperError, PhotoError, UsageError, sa
 from cropper.process.memory import keep_memory
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--config",
     "config_file",
@@ -106,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(error, click.BadParameter):
             config.name_source(error)
         command = error.ctx.command_path if error.ctx else "cropper"
-        say(f"{error.format_message()} Try '{command} --help'.")
+        say(f"{in_words(error)} Try '{command} --help'.")
         code = WRONG_USAGE
     except click.ClickException as error:
         say(error.format_message())

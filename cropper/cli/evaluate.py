@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from cropper.cli.groups import Group
 from cropper.cli.help import Command, Function, Heading, add_options, option
 from cropper.cli.options import aspect_option
 from cropper.cli.terminal import draws_progress, put_line, tell
@@ -83,7 +84,7 @@ def gaze_options(command: Function) -> Function:
     )(command)
 
 
-@click.group(short_help="Score maps and crops against where people looked.")
+@click.group(cls=Group, short_help="Score maps and crops against where people looked.")
 def evaluate() -> None:
     """Score maps and crops against where people looked, and crops by the heads they cut.
 

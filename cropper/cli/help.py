@@ -125,6 +125,14 @@ class Command(click.Command):
             Option(("--quiet", "-q"), is_flag=True, expose_value=False, callback=_keep_quiet, found=True, help=help)
         )
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments. Every error knows the command, also those of click's parser that do not."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         file = OptionsFile.of(ctx)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cropper.cli.groups import Group
 from cropper.cli.help import Command, option
 from cropper.cli.terminal import put_path
 from cropper.cli.types import Where
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from cropper.storage.places import Place
 
 
-@click.group(short_help="Merge the ledgers of several runs.")
+@click.group(cls=Group, short_help="Merge the ledgers of several runs.")
 def ledger() -> None:
     """Join the ledgers of several runs.
 
