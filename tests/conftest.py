@@ -110,8 +110,9 @@ def make_photo() -> MakePhoto:
 
 @pytest.fixture
 def cropper(capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run the command in this process, in the test's folder: exit code, stdout, stderr."""
+    """Run the command in this process, in the test's folder, without the developer's own options: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no config"))
 
     def run(*arguments: object) -> Ended:
         with pytest.raises(SystemExit) as ended:

@@ -32,7 +32,7 @@ from cropper.cli.signals import end_as_interrupted
 from cropper.cli.supervision import Caller
 from cropper.cli.terminal import end_log, forgiven, open_closed_streams, say, say_unusable, usable_cores
 from cropper.cli.types import LocalPath
-from cropper.errors import MORE_MEMORY, CropperError, PhotoError, UsageError, says_no_memory
+from cropper.errors import MORE_MEMORY, CropperError, PhotoError, says_no_memory
 from cropper.process.memory import keep_memory
 
 
@@ -44,9 +44,10 @@ from cropper.process.memory import keep_memory
     type=LocalPath(exists=True, dir_okay=False),
     envvar="CROPPER_CONFIG",
     help="Read the values of options from this TOML file.  "
-    f"[default: {config.NAME}, if this folder has one; it may say what to make and how to crop, not more]",
+    f"[default: {config.NAME}, or [tool.cropper] in {config.PYPROJECT}, if this folder has one; such a file may say what to make "
+    "and how to crop, not more]",
 )
-@click.option("--no-config", is_flag=True, help=f"Read no such file, not even this folder's {config.NAME}.")
+@click.option("--no-config", is_flag=True, help="Read no file of options but the one that --config names, not even your own.")
 @click.version_option(__version__, prog_name="cropper", help="Print the version and exit.")
 @click.pass_context
 def cli(ctx: click.Context, config_file: Path | None, no_config: bool) -> None:
@@ -65,12 +66,12 @@ def cli(ctx: click.Context, config_file: Path | None, no_config: bool) -> None:
     cropper formats                           list the formats that work here
 
     You can set an option of a command in three ways. The command line (--size 400x400) wins over an environment variable
-    (CROPPER_BATCH_SIZE=400x400), and the variable wins over the file cropper.toml (size = "400x400" under [batch]).
+    (CROPPER_BATCH_SIZE=400x400), and the variable wins over the file cropper.toml (size = "400x400" under [batch]). What you want
+    everywhere goes into a file of the same form, ~/.config/cropper/config.toml.
     """
-    if not no_config:
-        config.load(ctx, config_file)
-    elif ctx.get_parameter_source("config_file") is ParameterSource.COMMANDLINE:
-        raise UsageError("--config and --no-config contradict each other", remedy="give one of them")
+    if no_config and ctx.get_parameter_source("config_file") is not ParameterSource.COMMANDLINE:
+        config_file = None
+    config.load(ctx, config_file, is_alone=no_config)
 
 
 cli.add_command(batch)

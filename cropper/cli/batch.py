@@ -69,7 +69,7 @@ DEADLINE = 120
     type=ShardType(),
     metavar=ShardType.name,
     heading=Heading.PHOTOS,
-    help="Process share I of N, such as 1/4. N runs, one for each I, process all photos.",
+    help="Process only part I of N of the photos, such as 1/4. Run each I from 1 to N once.",
 )
 @selection_options
 @raw_option
@@ -102,7 +102,7 @@ DEADLINE = 120
     default=DEADLINE,
     show_default=True,
     found=lambda seconds: 0 < seconds <= DEADLINE,
-    help="Give up on a photo after this time, not counting reading and writing; 0 sets no limit. Works on Linux or with "
+    help="Give up on a photo after this time, not counting reading and writing; 0: no limit. Works on Linux or with "
     "--engine ray.",
 )
 def batch(
@@ -127,12 +127,13 @@ def batch(
 ) -> int:
     """Make thumbnails of all photos in IN, in the same folders under OUT.
 
-    A list of photos is a part of the folder that OUT was made from before, or else of the deepest folder that holds them all.
-    Photos that are not listed stay as they are.
-
     OUT/boxes.csv lists the box chosen for each photo and what happened to it. Run the same command again to process only photos
-    that are new, changed or unfinished. With several sizes, OUT has a folder for each. If IN/.focus.csv exists, it is used like
-    --focus, unless you give --focus none.
+    that are new, changed or unfinished. With several sizes, OUT has a folder for each.
+
+    You can list photos instead of a folder. The thumbnails of all other photos stay as they are, and the list belongs to the
+    folder that OUT was made from, or else to the deepest folder that holds them all.
+
+    If IN/.focus.csv exists, it is used like --focus, unless you give --focus none.
 
     \b
     cropper batch photos/ thumbnails/
@@ -146,7 +147,7 @@ def batch(
     cropper batch photos/ thumbnails/ --exclude '*_small.jpg' --exclude drafts/
 
     \b
-    One share of the work for each of four machines; then 'cropper ledger merge':
+    On four machines, each with its own I/4; then 'cropper ledger merge':
     cropper batch photos/ thumbnails/ --shard 1/4
 
     \b

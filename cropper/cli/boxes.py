@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cropper.cli.exit_codes import SOME_FAILED
-from cropper.cli.given import given_paths, null_option
+from cropper.cli.given import STDIN, given_paths, nothing_on_stdin, null_option
 from cropper.cli.help import Heading, command, option
 from cropper.cli.lines import FIELDS, TEMPLATE_FIELDS, as_json, columns, joined
 from cropper.cli.lines import template as line_of
@@ -125,6 +125,8 @@ def boxes(
     if not paths:
         raise UsageError("no photos given", remedy="give photos, folders of photos, or - to read paths from stdin")
 
+    if null and STDIN not in paths:
+        raise nothing_on_stdin()
     if is_outranked("template", by="format"):
         template = None
     delimiter = DELIMITERS[format] if template is None else None

@@ -1,25 +1,30 @@
-"""Read options from ``cropper.toml`` and from environment variables.
+"""Read options from files and from environment variables.
 
-A flag wins over a variable, a variable over the file, the file over the default. The file has a table for each command, with the
-names of its options as keys. Keys above the tables apply to every command that has such an option and accepts the value:
-``format = "webp"`` applies to thumbnails, but not to ``cropper boxes``, which prints CSV or JSON.
+There are two files: the user's own, ``config.toml`` in a folder of their system, and that of the photos: the one that the user
+names, or else ``cropper.toml`` in the working folder, or else the table ``[tool.cropper]`` of a ``pyproject.toml`` there. A flag
+wins over a variable, a variable over the photos' file, that over the user's own, and that over the default.
+
+A file has a table for each command, with the names of its options as keys. Keys above the tables apply to every command that has
+such an option and accepts the value: ``format = "webp"`` applies to thumbnails, but not to ``cropper boxes``, which prints CSV or
+JSON.
 
 Every command checks the whole file. Only paths are checked later, by the command that uses them.
 
 A file that is found in the working folder may come from a stranger. It may set only the options that say so where they are
-declared (``help.Option``). A file that the user names may set all.
+declared (``help.Option``). The user's own file, and one that the user names, may set all.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import re
 import reprlib
 import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 from click.core import ParameterSource
@@ -28,39 +33,117 @@ from cropper.cli.help import Option, OptionsFile
 from cropper.errors import UsageError
 
 NAME = "cropper.toml"
+# Where other tools of Python have their options too, in a table of their own.
+PYPROJECT = "pyproject.toml"
+TABLE = ("tool", "cropper")
 # The largest file that is read, in bytes.
 MOST_BYTES = 1_000_000
 # The most dots in a line. Python's parser takes time that grows with the square of the parts of a name: 33 s for 40,000.
 MOST_DOTS = 32
+# A pyproject.toml may have a long list of versions in a line. 1 MB of such lines takes 3 s.
+MOST_DOTS_OF_OTHERS = 256
 _NUMBERS = (click.types.IntParamType, click.types.FloatParamType)
 
 
-def load(ctx: click.Context, file: Path | None) -> None:
-    """Use the values in a file as the defaults of all commands.
+def load(ctx: click.Context, file: Path | None, is_alone: bool = False) -> None:
+    """Use the values in files as the defaults of all commands.
 
     Args:
         ctx: the context of the group.
-        file: the file; ``cropper.toml`` in the working folder if None, and nothing if that does not exist.
+        file: the file that the user names, in the place of one that lies in the working folder.
+        is_alone: whether only the file that the user names counts.
 
     Raises:
-        UsageError: if the file cannot be read, is not valid TOML, or has a key or a value that no command accepts; or if it was
-            found and sets what only a file that the user names may set.
+        UsageError: if a file cannot be read, is not valid TOML, or has a key or a value that no command accepts; or if it was
+            found in the working folder and sets what only a file of the user's may set.
     """
-    path = file if file is not None else Path(NAME)
-    try:
-        data = _read(path)
-    except FileNotFoundError as error:
-        if file is None:
-            return
-        raise UsageError("there is no such file", path=path) from error
-    except OSError as error:
-        raise UsageError(f"cannot be read ({error.strerror})", path=path) from error
     if not isinstance(ctx.command, click.Group):
         raise TypeError("options are spread over the commands of a group")
-    read = OptionsFile(path, file is None, ctx.get_parameter_source("config_file") is ParameterSource.COMMANDLINE)
-    read.keep(ctx)
     ctx.default_map = {}
-    _fill(ctx.default_map, ctx.command, _parsed(data, path), (), read)
+    own = user_file()
+    if own is not None and not is_alone:
+        data = _read_found(own)
+        if data is not None:
+            _use(ctx, ctx.command, _parsed(data, own), OptionsFile(own, is_found=False, is_silent=True))
+    if file is not None:
+        try:
+            data = _read(file)
+        except FileNotFoundError as error:
+            raise UsageError("there is no such file", path=file) from error
+        except OSError as error:
+            raise UsageError(f"cannot be read ({error.strerror})", path=file) from error
+        is_silent = ctx.get_parameter_source("config_file") is ParameterSource.COMMANDLINE
+        table = _parsed(data, file)
+        if file.name == PYPROJECT:
+            own_table = _table_of(table, file)
+            if own_table is None:
+                raise UsageError("it has no table [tool.cropper]", path=file, remedy="add it, or name a file of options alone")
+            table = own_table
+        _use(ctx, ctx.command, table, OptionsFile(file, is_found=False, is_silent=is_silent))
+    elif not is_alone and (found := _found()) is not None:
+        path, table = found
+        _use(ctx, ctx.command, table, OptionsFile(path, is_found=True, is_silent=False))
+
+
+def user_file() -> Path | None:
+    """Return where the user's own file of options would be, or None if the user has no home."""
+    if sys.platform == "win32":
+        folder = os.environ.get("APPDATA", "")
+    else:
+        folder = os.environ.get("XDG_CONFIG_HOME", "")
+        if not os.path.isabs(folder):  # as the standard asks
+            folder = os.path.expanduser("~/.config")
+    return Path(folder, "cropper", "config.toml") if os.path.isabs(folder) else None
+
+
+def _found() -> tuple[Path, dict[str, Any]] | None:
+    """Return the file of options in the working folder and its options, if there is one."""
+    path = Path(NAME)
+    data = _read_found(path)
+    if data is not None:
+        return path, _parsed(data, path)
+    path = Path(PYPROJECT)
+    try:
+        data = _read(path)
+    except (OSError, UsageError):  # nothing says that it has a table for cropper
+        return None
+    if TABLE[-1].encode() not in data:  # saves to load the parser
+        return None
+    try:
+        parsed = _parsed(data, path)
+    except UsageError:
+        if re.search(rb"(?m)^\s*\[\s*tool\s*\.\s*[\"']?cropper\b", data) is None:
+            return None  # it is broken, but none of ours
+        raise
+    table = _table_of(parsed, path)
+    return (path, table) if table is not None else None
+
+
+def _table_of(data: dict[str, Any], path: Path) -> dict[str, Any] | None:
+    """Return the options in a pyproject.toml, or None if it has none for cropper."""
+    table: Any = data
+    for name in TABLE:
+        table = table.get(name) if isinstance(table, dict) else None
+    if table is not None and not isinstance(table, dict):
+        raise UsageError("[tool.cropper] is not a table", path=path, remedy="write the options below it, a line each")
+    return table
+
+
+def _read_found(path: Path) -> bytes | None:
+    """Read a file that need not be there."""
+    try:
+        return _read(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UsageError(f"cannot be read ({error.strerror})", path=path, remedy="cropper --no-config leaves it out") from error
+
+
+def _use(ctx: click.Context, group: click.Group, table: dict[str, Any], file: OptionsFile) -> None:
+    """Put the options of a file above those of earlier files, and keep where they come from."""
+    file.keep(ctx)
+    assert ctx.default_map is not None
+    _fill(cast("dict[str, Any]", ctx.default_map), group, table, (), file)
 
 
 def name_variables(group: click.Group, prefix: str) -> None:
@@ -81,7 +164,7 @@ def name_source(error: click.BadParameter) -> None:
     source = ctx.get_parameter_source(option.name)
     if source is ParameterSource.ENVIRONMENT and isinstance(option.envvar, str):
         error.param_hint = option.envvar
-    elif source is ParameterSource.DEFAULT_MAP and (file := OptionsFile.of(ctx)) is not None:
+    elif source is ParameterSource.DEFAULT_MAP and (file := OptionsFile.of(ctx, option.name)) is not None:
         error.param_hint = f"'{_key_of(option)}' in {file.path}"
 
 
@@ -103,9 +186,10 @@ def _parsed(data: bytes, path: Path) -> dict[str, Any]:
         import tomllib
     else:
         import tomli as tomllib
+    most_dots = MOST_DOTS_OF_OTHERS if path.name == PYPROJECT else MOST_DOTS
     for number, line in enumerate(data.split(b"\n"), 1):
-        if line.count(b".") > MOST_DOTS and not line.lstrip().startswith(b"#"):
-            raise UsageError(f"line {number} has more than {MOST_DOTS} dots", path=path, remedy="split it into several lines")
+        if line.count(b".") > most_dots and not line.lstrip().startswith(b"#"):
+            raise UsageError(f"line {number} has more than {most_dots} dots", path=path, remedy="split it into several lines")
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -144,6 +228,7 @@ def _fill(
                 reason = f"{name!r}{where} cannot be {reprlib.repr(value)} in a file that is found in the working folder"
                 remedy = f"if you trust the file, name it: cropper --config {path}; or leave it out: cropper --no-config"
                 raise UsageError(reason, path=path, remedy=remedy)
+            file.sets((*names, *below), str(option.name))
             inner = defaults
             for step in below:
                 inner = inner.setdefault(step, {})

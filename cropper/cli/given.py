@@ -49,11 +49,18 @@ def given_paths(paths: Iterable[str], null: bool) -> Iterator[str]:
             yield path
 
 
+def nothing_on_stdin() -> UsageError:
+    """Return the error for ``--null`` without a ``-`` that it is about."""
+    return UsageError("-0 splits the paths on stdin, and no - says to read them", remedy="add - as a path")
+
+
 def sources_argument(command: Function) -> Function:
     """Add IN, a folder or a list of photos and folders, and ``--null``. The command receives ``source``."""
 
     @functools.wraps(command)
     def with_source(*, sources: tuple[Any, ...], null: bool, out: Place, moved: bool, **others: Any) -> Any:
+        if null and STDIN not in sources:
+            raise nothing_on_stdin()
         if not sources:  # the one argument that was given is IN, and not OUT, as it stands last
             raise click.MissingParameter(ctx=click.get_current_context(), param=_parameter("out"))
         return command(source=_source(sources, null, out, moved), out=out, moved=moved, **others)

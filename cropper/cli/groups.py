@@ -16,6 +16,10 @@ class Group(click.Group):
             args = [*args[1:], "--help"]
         return super().parse_args(ctx, self._own_first(ctx, args))
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands in the order in which they are added: the common ones first."""
+        return list(self.commands)
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say what may be meant."""
         if args[0] not in self.commands and not ctx.resilient_parsing and not args[0].startswith("-"):
@@ -47,7 +51,7 @@ class Group(click.Group):
                 own.append(arg)
                 if not option.is_flag and "=" not in arg:
                     value = next(rest, None)
-                    if value is None:
+                    if value is None and not ctx.resilient_parsing:
                         raise click.BadOptionUsage(arg, f"Option {arg!r} requires an argument.", ctx)
-                    own.append(value)
+                    own += [] if value is None else [value]
         return own + others

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,21 +94,33 @@ class OptionsFile:
     Attributes:
         path: the file.
         is_found: whether it was found in the working folder, rather than named.
-        is_silent: whether the command line names it, so that nobody needs to be told.
+        is_silent: whether it is the user's own or the command line names it, so that nobody needs to be told.
+        options: the parameters that it sets, each with the names that lead to its command.
     """
 
     path: Path
     is_found: bool
     is_silent: bool
+    options: set[tuple[tuple[str, ...], str]] = field(default_factory=set)
 
     @staticmethod
-    def of(ctx: click.Context) -> OptionsFile | None:
-        """Return the file that was read for a command, if any."""
-        return ctx.meta.get(_OPTIONS_FILE)
+    def all_of(ctx: click.Context) -> list[OptionsFile]:
+        """Return the files that were read for a command, the nearest last."""
+        return list(ctx.meta.get(_OPTIONS_FILE, ()))
+
+    @staticmethod
+    def of(ctx: click.Context, name: str) -> OptionsFile | None:
+        """Return the file that sets a parameter of a command, the nearest one if several do."""
+        path = tuple(_path_of(ctx))
+        return next((file for file in reversed(OptionsFile.all_of(ctx)) if (path, name) in file.options), None)
 
     def keep(self, ctx: click.Context) -> None:
-        """Keep it for the commands below."""
-        ctx.meta[_OPTIONS_FILE] = self
+        """Keep it for the commands below, nearer than those that were kept before."""
+        ctx.meta[_OPTIONS_FILE] = (*ctx.meta.get(_OPTIONS_FILE, ()), self)
+
+    def sets(self, path: tuple[str, ...], name: str) -> None:
+        """Keep that it sets a parameter of a command, which ``path`` leads to from the group."""
+        self.options.add((path, name))
 
 
 class Command(click.Command):
@@ -135,11 +147,10 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        file = OptionsFile.of(ctx)
-        if file is not None and not file.is_silent:
+        for file in OptionsFile.all_of(ctx):
             # A file that was found has no say in this.
-            by_file = file.is_found and ctx.get_parameter_source("quiet") is ParameterSource.DEFAULT_MAP
-            if by_file or not is_quiet():
+            by_file = ctx.get_parameter_source("quiet") is ParameterSource.DEFAULT_MAP and OptionsFile.of(ctx, "quiet") == file
+            if not file.is_silent and ((file.is_found and by_file) or not is_quiet()):
                 say(f"{file.path}: sets options of this run; --no-config leaves it out")
         return super().invoke(ctx)
 
@@ -156,6 +167,11 @@ class Command(click.Command):
             records[0] = name.ljust(COLUMN), help  # the help texts of all sections begin in one column
             with formatter.section(heading.value if len(used) > 1 else "Options"):
                 formatter.write_dl(records, col_max=COLUMN)
+
+
+def _path_of(ctx: click.Context) -> list[str]:
+    """The names of the commands that lead from the group to a command."""
+    return [*_path_of(ctx.parent), str(ctx.info_name)] if ctx.parent is not None else []
 
 
 def _keep_quiet(ctx: click.Context, param: click.Parameter, quiet: bool) -> None:

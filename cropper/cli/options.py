@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from cropper.cli.help import Decorator, Function, Heading, add_options, option
+from cropper.cli.help import Decorator, Function, Heading, OptionsFile, add_options, option
 from cropper.cli.shapes import Aspect
 from cropper.cli.terminal import be_heard, begin_log, is_quiet, tell, usable_cores
 from cropper.cli.types import Choice, FileOrNone, Jobs, LocalPath, Megapixels, Pattern, WholeNumber
@@ -66,9 +66,9 @@ def focus_option(command: Function) -> Function:
         metavar="FILE|none",
         type=FileOrNone(),
         heading=Heading.CROP,
-        help="Crop around the points or boxes that you give in this CSV table: path,x,y or path,x,y,width,height. Whole numbers "
-        "are pixels; 0.5 and 50% are shares of the photo. A column size limits a row to one size. 'none' gives no table; a batch "
-        "then also forgets what you gave it before.",
+        help="Crop around the points or boxes in this CSV table: path,x,y or path,x,y,width,height. Whole numbers are pixels; "
+        "0.5 and 50% are shares of the photo. A column size limits a row to one size. 'none': use no table, and in a batch "
+        "forget those that you gave before.",
     )(command)
 
 
@@ -80,20 +80,25 @@ def upkeep_options(command: Function) -> Function:
         return command(upkeep=Upkeep(force, checksum, moved, allow_empty, prune), **others)
 
     return add_options(
-        option("--force", is_flag=True, heading=Heading.AGAIN, help="Make all thumbnails again, also those that you changed."),
+        option("--force", is_flag=True, heading=Heading.AGAIN, help="Make all thumbnails again, even those that you edited."),
         option(
             "--checksum",
             is_flag=True,
             heading=Heading.AGAIN,
-            help="Tell changed photos by their content, not by size and times. Reads every photo.",
+            help="Compare the content of photos to see which ones changed, not size and times. Reads every photo.",
         ),
         option(
             "--prune",
             is_flag=True,
             heading=Heading.AGAIN,
-            help="Remove thumbnails that cropper made and no photo has any more: of deleted photos, or of other sizes.",
+            help="Remove thumbnails that are no longer needed: of deleted photos, or of sizes that you do not ask for now.",
         ),
-        option("--moved", is_flag=True, heading=Heading.AGAIN, help="Accept that IN has another path than in the last run."),
+        option(
+            "--moved",
+            is_flag=True,
+            heading=Heading.AGAIN,
+            help="Accept that IN has moved: it has another path than in the last run.",
+        ),
         option("--allow-empty", is_flag=True, heading=Heading.AGAIN, help="Accept that all photos of the last run are gone."),
     )(with_upkeep)
 
@@ -112,7 +117,7 @@ def verbose_option(command: Function) -> Function:
                 raise UsageError("--verbose and --quiet contradict each other", remedy="give one of them")
         return command(verbose=verbose, **others)
 
-    help = "Name each photo on stderr as it is done, and what became of it."
+    help = "Print each photo on stderr as it is done, with the outcome."
     return option("--verbose", "-v", is_flag=True, found=True, help=help)(with_verbose)
 
 
@@ -130,7 +135,7 @@ def log_option(command: Function) -> Function:
         is_eager=True,
         expose_value=False,
         callback=keep,
-        help="Add all messages to this file too, each with the time; also those that --quiet leaves out.",
+        help="Append all messages to this file too, each with the time, even those that --quiet hides.",
     )(command)
 
 
@@ -196,7 +201,7 @@ def limits_options(command: Function) -> Function:
             show_default=True,
             heading=Heading.PHOTOS,
             found=lambda megapixels: megapixels <= LIMITS.max_pixels // MEGAPIXEL,
-            help="Refuse larger photos before decoding them, by the size in their header.",
+            help="Refuse photos with more megapixels than this, before they are decoded.",
         ),
     )(with_limits)
 
@@ -232,7 +237,7 @@ def jobs_option(command: Function) -> Function:
         default=_default_jobs,
         heading=Heading.SPEED,
         found=lambda jobs: jobs <= usable_cores() * _JOBS_THAT_WAIT,
-        help="Run this many workers at once.  [default: one for each core that this process may use; with a URL four for each]",
+        help="Run this many workers at once.  [default: auto, one for each core, or four for each if IN or OUT is a URL]",
     )(with_jobs)
 
 
@@ -291,4 +296,8 @@ def is_outranked(name: str, by: str) -> bool:
     if ctx is None:
         return False
     source, other = ctx.get_parameter_source(name), ctx.get_parameter_source(by)
+    if source is other is ParameterSource.DEFAULT_MAP:
+        files = OptionsFile.all_of(ctx)
+        mine, theirs = OptionsFile.of(ctx, name), OptionsFile.of(ctx, by)
+        return mine is not None and theirs is not None and files.index(mine) < files.index(theirs)
     return source is not None and other is not None and source > other  # click orders sources from near to far

@@ -51,8 +51,8 @@ def report_option(command: Function) -> Function:
         "report_file",
         metavar="FILE|-",
         type=LocalPath(dir_okay=False, allow_dash=True),
-        help="Write what became of each photo to this file while the run goes on, as JSON lines, and the totals as the last "
-        "line; - writes to stdout.",
+        help="Write the outcome of each photo to this file during the run, as JSON lines, and the totals as the last line; "
+        "- writes to stdout.",
     )(with_report)
 
 

@@ -80,8 +80,8 @@ def choosing_options(command: Function) -> Function:
             metavar=Zoomed.name,
             heading=Heading.CROP,
             found=True,
-            help="Tighten the crop around the subject, never below the size asked for. auto: down to the subject and --margin; "
-            "MIN, such as 0.5: no further than this share of the largest crop's sides.",
+            help="Crop closer around the subject, never below the size asked for. auto: as close as the subject and --margin "
+            "allow; MIN, such as 0.5: to no less than this share of the largest crop's sides.",
         ),
         option(
             "--margin",
@@ -106,7 +106,7 @@ def choosing_options(command: Function) -> Function:
             type=Choice([fit.value for fit in OTHERWISE], {"centre": Fit.CENTRE.value}),
             heading=Heading.CROP,
             found=True,
-            help="Where no crop is good: pad the photo, crop its centre, keep the whole photo scaled to fit, or skip it.  "
+            help="If no crop is good: pad the photo, crop its centre, keep the whole photo scaled to fit, or skip it.  "
             f"[default: crop it anyway; with --min-kept or --whole: {Choosing.otherwise.value}]",
         ),
         option(

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     show_default=True,
     heading=Heading.PHOTOS,
     found=True,
-    help="Show photos in the order of boxes.csv (ledger), by what their crops keep, least first (kept), or by the heads "
-    "and the subjects that they cut, most first (cut).",
+    help="Show photos in the order of boxes.csv (ledger), those first whose crops keep least (kept), or those first "
+    "whose crops cut most of heads and subjects (cut).",
 )
 @option(
     "--most",

@@ -201,11 +201,11 @@ class Counts:
         if self.folders_failed:
             line += f"; {_count(self.folders_failed, 'folder')} not read"
         if self.developed:
-            line += f"; {_count(self.developed, 'RAW')} beside a JPEG or HEIC passed over: --raw all"
+            line += f"; {_count(self.developed, 'RAW')} beside a JPEG or HEIC ignored (--raw all takes them)"
         line += "".join(f"; {words}" for words in unread(self.kinds))
         others = self.passed_over - self.kinds.total()
         if others:
-            line += f"; {_count(others, 'other file')} passed over"
+            line += f"; {_count(others, 'other file')} ignored"
         line = "; ".join((line, *self.left_out.parts()))
         line += f"; {seconds:.1f} s"
         return f"{line}, {self.made / seconds:.0f} photos/s" if self.made else line
@@ -232,7 +232,7 @@ def unread(kinds: Counter[str]) -> list[str]:
         said.append(f"{_listed(extra, 'photo')} {verb} {INSTALL}")
     never = {kind: number for kind, number in kinds.items() if kind not in extra}
     if never:
-        said.append(f"{_listed(never, 'file')} passed over, which cropper does not read")
+        said.append(f"{_listed(never, 'file')} ignored, which cropper does not read")
     return said
 
 

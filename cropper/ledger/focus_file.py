@@ -139,9 +139,11 @@ def read_focus_file(path: Path, copy: Path | None = None, found_in: Path | None 
             missing = {"path", "x", "y"} - set(lines.fieldnames or ())
             if missing:
                 remedy = "begin it with the line path,x,y or path,x,y,width,height"
-                raise UsageError(
-                    f"the focus file has no column {' and no column '.join(sorted(missing))}", path=path, remedy=remedy
-                )
+                first = ",".join(lines.fieldnames or ())
+                if ";" in first or "\t" in first:  # as spreadsheets save it in some countries
+                    sign = "semicolons" if ";" in first else "tabs"
+                    raise UsageError(f"the focus file has {sign} between its columns", path=path, remedy="save it with commas")
+                raise UsageError(f"the focus file has no column {_listed(sorted(missing))}", path=path, remedy=remedy)
             for line in lines:
                 if line.get("status") in (SKIPPED, FAILED):
                     continue  # a row of boxes.csv, without a box
@@ -156,6 +158,10 @@ def read_focus_file(path: Path, copy: Path | None = None, found_in: Path | None 
         raise UsageError(error.what, path=path) from error
     except csv.Error as error:
         raise UsageError(f"the focus file is not a table from line {lines.line_num} on ({error})", path=path) from error
+
+
+def _listed(names: list[str]) -> str:
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _given(line: Mapping[str, str | None]) -> Given | None:

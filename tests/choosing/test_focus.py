@@ -81,11 +81,13 @@ def test_points_alone_need_three_columns_and_the_last_row_counts(tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "no column path and no column x and no column y; begin it with the line path,x,y"),
+        ("", "no column path, x or y; begin it with the line path,x,y"),
         ("path,x\na.jpg,1\n", "no column y"),
         ("path,x,y\na.jpg,1,1.5\n", "has '1.5' for y, which is more than all of the photo; pixels are whole numbers"),
         ("path,x,y\na.jpg,-5%,1\n", "has '-5%' for x, which is not a whole number, nor a share as in 0.5 or 50%"),
         ("path,x,y,width,height\na.jpg,1,2,0.0,5\n", "line 2 of the focus file has a box without area"),
+        ("path;x;y\na.jpg;1;1\n", "has semicolons between its columns; save it with commas"),
+        ("path\tx\ty\n", "has tabs between its columns"),
         ("path,x,y\na.jpg,1,two\n", "line 2 of the focus file has 'two' for y, which is not a whole number"),
         ("path,x,y\na.jpg,1,2\n,3,4\n", "line 3 of the focus file names no photo"),
         ("path,x,y\na.jpg,1\n", "line 2 of the focus file has '' for y"),

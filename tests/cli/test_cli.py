@@ -96,7 +96,7 @@ def test_no_command_shows_the_help_and_is_wrong_usage(cropper: Command) -> None:
 def test_a_batch_says_one_line_on_stderr_and_nothing_on_stdout(cropper: Command, photos: Path) -> None:
     code, out, err = cropper("batch", photos, "out", "--size", "64x36")
     assert (code, out) == (0, "")
-    assert err.startswith("cropper: 3 photos: 3 done, 0 unchanged, 0 failed; 1 other file passed over; ")
+    assert err.startswith("cropper: 3 photos: 3 done, 0 unchanged, 0 failed; 1 other file ignored; ")
     assert err.count("\n") == 1
     assert cropper("batch", photos, "out", "--size", "64x36")[2].startswith("cropper: 3 photos: 0 done, 3 unchanged, 0 failed;")
 
@@ -717,7 +717,7 @@ def test_pictures_of_other_commands_are_no_photos(cropper: Command, photos: Path
         assert cropper(*command)[0] == 0
     (tmp_path / "out" / "review_files").rename(photos / "review_files")
     said = cropper("batch", "in", "out", "--size", "32x18")[2]
-    assert said.startswith("cropper: 3 photos: 0 done, 3 unchanged, 0 failed; 15 other files passed over; ")
+    assert said.startswith("cropper: 3 photos: 0 done, 3 unchanged, 0 failed; 15 other files ignored; ")
 
 
 def test_folders_alike_have_an_output_each(cropper: Command, make_photo: MakePhoto, tmp_path: Path) -> None:

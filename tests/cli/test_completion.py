@@ -30,7 +30,7 @@ def completed(cropper: Command, monkeypatch: pytest.MonkeyPatch) -> Complete:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("cropper b", ["plain,batch", "plain,bench", "plain,boxes"]),
+        ("cropper b", ["plain,batch", "plain,boxes", "plain,bench"]),
         ("cropper batch --dr", ["plain,--dry-run"]),
         ("cropper batch --format ", ["plain,keep", "plain,jpg", "plain,png", "plain,webp", "plain,avif", "plain,jxl"]),
         ("cropper boxes --format t", ["plain,tsv"]),

@@ -40,6 +40,8 @@ CASES = {
         ["batch", "in", "out", "--config"],
         "Option '--config' requires an argument.",
     ),
+    "-0 of no list": (["batch", "in", "out", "-0"], "-0 splits the paths on stdin, and no - says to read them; add - as a path"),
+    "-0 of no list in boxes": (["boxes", "in", "-0"], "add - as a path"),
     "help of nothing": (["help", "bach"], "Did you mean one of: 'batch', 'bench'?"),
 }
 

@@ -172,7 +172,7 @@ def test_the_command_takes_urls(photos: Path, tmp_path: Path, s3_files: Any, cro
     code, _, err = cropper("batch", "s3://bucket/photos", "s3://bucket/out", "--size", "64x36")
     assert code == 1
     assert err.splitlines()[0].startswith("cropper: s3://bucket/photos/broken.jpg: ")
-    assert f"{MANY + 4} photos: {MANY + 2} done, 0 unchanged, 2 failed; 1 other file passed over" in err
+    assert f"{MANY + 4} photos: {MANY + 2} done, 0 unchanged, 2 failed; 1 other file ignored" in err
     for source, out, said in (
         ("s3://bucket/nothing", "s3://bucket/other", "there is no such folder"),
         ("s3://nowhere/photos", "s3://bucket/other", "s3://nowhere/photos: "),
@@ -537,7 +537,7 @@ def test_a_decoder_that_dies_costs_its_own_photo_and_leaves_nothing_behind(photo
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert done.returncode == 1
     assert "s3://bucket/photos/a/01.jpg: the decoder crashed on it (SIGSEGV)" in done.stderr
-    assert f"{MANY + 4} photos: {MANY + 1} done, 0 unchanged, 3 failed; 1 other file passed over" in done.stderr
+    assert f"{MANY + 4} photos: {MANY + 1} done, 0 unchanged, 3 failed; 1 other file ignored" in done.stderr
     fsspec.filesystem("s3").invalidate_cache()  # this process has not written it
     expected, found = tree(tmp_path / "undisturbed"), tree(place("s3://bucket/out"))
     assert {name for name in expected if expected[name] != found.get(name)} == {"a/01.jpg", "boxes.csv"}

@@ -1,0 +1,22 @@
+"""Put the manual pages into the sdist, below man/. Packagers install them from there; a wheel has none."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class ManualPages(BuildHookInterface):
+    """Writes the pages from the command line's own help, which needs click and nothing else."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Write them before the sdist is packed."""
+        sys.path.insert(0, self.root)
+        from cropper.cli.man import main
+
+        folder = Path(self.root, "build", "man")
+        main(folder)
+        build_data["force_include"][str(folder)] = "man"
