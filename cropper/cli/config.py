@@ -23,6 +23,7 @@ import reprlib
 import stat
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -207,6 +208,7 @@ def _fill(
     """Put the values of a table into the defaults of a command, or of all commands of a group."""
     path = file.path
     where = f" in [{'.'.join(names)}]" if names else ""
+    line = partial(_line_of, path, names)
     tables = {}
     for name, value in table.items():
         if isinstance(value, dict):
@@ -216,7 +218,7 @@ def _fill(
         options = [(below, option) for below, option in _options(command) if _key_of(option) == key]
         if not options:
             remedy = f"'{' '.join(['cropper', *names])} --help' lists the options"
-            raise UsageError(f"{name!r}{where} is not an option of any command", path=path, remedy=remedy)
+            raise UsageError(f"{line(name)}{name!r}{where} is not an option of any command", path=path, remedy=remedy)
         problems = []
         for below, option in options:
             try:
@@ -225,7 +227,9 @@ def _fill(
                 problems.append(error.message.rstrip("."))
                 continue
             if file.is_found and not option.may_be_found(value):
-                reason = f"{name!r}{where} cannot be {reprlib.repr(value)} in a file that is found in the working folder"
+                reason = (
+                    f"{line(name)}{name!r}{where} cannot be {reprlib.repr(value)} in a file that is found in the working folder"
+                )
                 remedy = f"if you trust the file, name it: cropper --config {path}; or leave it out: cropper --no-config"
                 raise UsageError(reason, path=path, remedy=remedy)
             file.sets((*names, *below), str(option.name))
@@ -234,13 +238,40 @@ def _fill(
                 inner = inner.setdefault(step, {})
             inner[str(option.name)] = [value] if option.multiple and not isinstance(value, list) else value
         if len(problems) == len(options):
-            raise UsageError(f"{name!r}{where} cannot be used: {problems[0]}", path=path)
+            raise UsageError(f"{line(name)}{name!r}{where} cannot be used: {problems[0]}", path=path)
     # After the keys for all commands: a command's own table wins over them.
     for name, inner in tables.items():
         below_it = command.commands.get(name) if isinstance(command, click.Group) else None
         if below_it is None:
             raise UsageError(f"the table [{'.'.join([*names, name])}] does not name a command", path=path)
         _fill(defaults.setdefault(name, {}), below_it, inner, (*names, name), file)
+
+
+def _line_of(path: Path, names: tuple[str, ...], key: str) -> str:
+    """Return ``line 3: `` for a key, where its line can be told, or nothing: the parser does not keep it.
+
+    Args:
+        path: the file. It is read again, as only a message needs this.
+        names: the table that the key is in, as the command sees it.
+        key: its name.
+    """
+    wanted = [*(TABLE if path.name == PYPROJECT else ()), *names, key]
+    table: list[str] = []
+    found = []
+    try:
+        text = _read(path).decode("utf-8-sig")
+    except (OSError, ValueError, UsageError):
+        return ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if (header := re.match(r"\s*\[([^\[\]]+)\]\s*(#.*)?$", line)) is not None:
+            table = _parts(header[1])
+        elif (pair := re.match(r"([^=#]+)=", line)) is not None and table + _parts(pair[1]) == wanted:
+            found.append(number)
+    return f"line {found[0]}: " if len(found) == 1 else ""
+
+
+def _parts(name: str) -> list[str]:
+    return [part.strip(" \t\"'") for part in name.split(".")]
 
 
 def _options(command: click.Command) -> Iterator[tuple[tuple[str, ...], Option]]:

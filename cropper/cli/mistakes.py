@@ -50,7 +50,6 @@ _OTHER_NAMES = {
     "--resize": "--size",
     "--silent": "--quiet",
     "--skip": "--exclude",
-    "--template": "--format",
     "--threads": "--jobs",
     "--timeout": "--deadline",
     "--type": "--format",
@@ -75,6 +74,7 @@ _ALWAYS = {
     **dict.fromkeys(("--mkdir", "--parents", "-p"), "folders are made where they are missing"),
 }
 
+_VERSION = ("-V", "--version", "-version")
 _TO_A_FILE = ("-o", "--output", "--out", "--outdir", "--output-dir", "--out-dir", "--dest", "--destination", "--to", "-d")
 
 # What commands are called elsewhere.
@@ -151,7 +151,11 @@ def _option_meant(flag: str, command: click.Command, ctx: click.Context) -> str:
     own = {name for param in command.params if isinstance(param, click.Option) for name in param.opts}
     arguments = {param.name for param in command.params if isinstance(param, click.Argument)}
     path = ctx.command_path
-    if flag in ("-V", "--version", "-version"):
+    if isinstance(command, click.Group):
+        if ctx.parent is None and (flag in _OTHER_NAMES or flag in _ALWAYS or _is_of_any(command, flag)):
+            return f"Options come after the command, as in cropper batch IN OUT {flag}."
+        return "It is: cropper --version." if flag in _VERSION else ""
+    if flag in _VERSION:
         return "It is: cropper --version."
     if flag in _TO_A_FILE and (flag != "-d" or "out" in arguments):
         if "-o" in own:
@@ -167,6 +171,10 @@ def _option_meant(flag: str, command: click.Command, ctx: click.Context) -> str:
     if meant.split(" ")[0] in own:
         return f"It is {meant}."
     return ""
+
+
+def _is_of_any(group: click.Group, flag: str) -> bool:
+    return any(flag in param.opts for command in group.commands.values() for param in command.params)
 
 
 def _has_no_out(error: click.BadParameter) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -202,7 +203,7 @@ def test_a_file_that_was_found_may_not_say_so_and_one_that_is_named_may(
     (tmp_path / "cropper.toml").write_text(text)
     code, out, err = cropper("formats")
     assert (code, out) == (2, "")
-    assert err.startswith("cropper: cropper.toml: '")
+    assert re.match(r"cropper: cropper\.toml: line [12]: '", err)
     assert "in a file that is found in the working folder; if you trust the file, name it: cropper --config cropper.toml" in err
     assert err.count("\n") == 1
     code, _, err = cropper("--config", "cropper.toml", "formats")

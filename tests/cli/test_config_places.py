@@ -62,7 +62,7 @@ def test_the_users_own_file_may_set_all_and_a_found_table_not(cropper: Command, 
     (tmp_path / "pyproject.toml").write_text('[tool.cropper]\nkeep = "all"\n')
     code, _, err = cropper("formats")
     assert code == 2
-    assert err.startswith("cropper: pyproject.toml: 'keep' cannot be 'all' in a file that is found in the working folder")
+    assert err.startswith("cropper: pyproject.toml: line 2: 'keep' cannot be 'all' in a file that is found in the working folder")
     assert "cropper --config pyproject.toml" in err
     assert cropper("--config", "pyproject.toml", "formats")[::2] == (0, "")
 
@@ -90,7 +90,11 @@ def test_a_pyproject_without_a_table_is_no_configuration(cropper: Command, tmp_p
 
 BROKEN = {
     "no TOML": ("[tool.cropper]\nsize = 64x36\n", "it is not valid TOML (", "line 2"),
-    "no option": ('[tool.cropper.batch]\nsizes = "9x9"\n', "'sizes' in [batch] is not an option", "cropper batch --help"),
+    "no option": (
+        '[tool.cropper.batch]\nsizes = "9x9"\n',
+        "line 2: 'sizes' in [batch] is not an option",
+        "cropper batch --help",
+    ),
     "no table": ('[tool]\ncropper = "9x9"\n', "[tool.cropper] is not a table"),
 }
 
@@ -106,11 +110,27 @@ def test_a_broken_table_is_one_line_that_names_the_file(cropper: Command, tmp_pa
     assert err.count("\n") == 1
 
 
+LINES = {
+    "dotted": ('# size\nbatch.speed = "9x9"\n', "cropper.toml: line 2: 'speed' in [batch]"),
+    "in quotes": ('[ "batch" ] # size\n"speed" = "9x9"\n', "cropper.toml: line 2: 'speed' in [batch]"),
+    "another's too": ('[boxes]\nsize = "9x9"\n\n[bench]\nsize = "9"\n', "cropper.toml: line 5: 'size' in [bench]"),
+    "in one line": ('batch = {speed = "9x9"}\n', "cropper.toml: 'speed' in [batch]"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), LINES.values(), ids=LINES)
+def test_a_wrong_key_is_named_with_its_line(cropper: Command, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "cropper.toml").write_text(text)
+    code, _, err = cropper(*LINE)
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith(f"cropper: {said}")
+
+
 def test_a_broken_file_of_ones_own_is_one_line_that_names_it(cropper: Command, own: Path) -> None:
     own.write_text("[batch]\nquality = 101\n")
     code, out, err = cropper(*LINE)
     assert (code, out) == (2, "")
-    assert err.startswith(f"cropper: {own}: 'quality' in [batch] cannot be used: 101 is not a whole number from 1 to 100")
+    assert err.startswith(f"cropper: {own}: line 2: 'quality' in [batch] cannot be used: 101 is not a whole number from 1 to 100")
     own.write_text('[evaluate.maps]\nmodel = "none.onnx"\n')
     assert f"Invalid value for 'model' in {own}: File 'none.onnx'" in cropper("evaluate", "maps", "in")[2]
 

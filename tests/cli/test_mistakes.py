@@ -42,6 +42,12 @@ CASES = {
     ),
     "-0 of no list": (["batch", "in", "out", "-0"], "-0 splits the paths on stdin, and no - says to read them; add - as a path"),
     "-0 of no list in boxes": (["boxes", "in", "-0"], "add - as a path"),
+    "an option before the command": (
+        ["--size", "9x9", "in", "out"],
+        "as in cropper batch IN OUT --size.",
+    ),
+    "no command but an option": (["-r", "in", "out"], "Options come after the command"),
+    "the version of all": (["-V"], "It is: cropper --version."),
     "help of nothing": (["help", "bach"], "Did you mean one of: 'batch', 'bench'?"),
 }
 
