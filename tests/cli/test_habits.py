@@ -91,7 +91,7 @@ NOT_TAKEN = [
     (Zoomed(), "2", "such as 0.5 for half"),
     (Fill(), "336699", "write '#336699'"),
     (Fill(), "#ffffff00", "is transparent"),
-    (FORMAT, "jxl", "'jxl' is not one of"),
+    (FORMAT, "tga", "'tga' is not one of"),
 ]
 
 

@@ -59,8 +59,8 @@ def test_every_kind_becomes_what_people_expect(cropper: Command, phone: Path, tm
         "art.psd": "art.png",
     }
     assert "5 photos: 5 done" in err
-    assert "; 1 RAW beside a JPEG or HEIC passed over: --raw all" in err
-    assert "; 1 SVG and 1 video files passed over, which cropper does not read; 1 other file passed over;" in err
+    assert "; 1 RAW beside a JPEG or HEIC ignored (--raw all takes them)" in err
+    assert "; 1 SVG and 1 video files ignored, which cropper does not read; 1 other file ignored;" in err
     for path in ("IMG_1.jpg", "IMG_2.jpg", "DSC_4.jpg"):
         with Image.open(tmp_path / "out" / path) as thumbnail:
             assert (thumbnail.format, thumbnail.size) == ("JPEG", (32, 32))
@@ -85,7 +85,7 @@ def test_without_the_extra_kinds_counts_and_the_command_are_said(
 ) -> None:
     code, _, err = cropper("batch", phone, "out", "--size", "32x32")
     assert code == 1  # a HEIC by the name of a JPEG
-    assert f"; 2 RAW and 1 HEIC photos need {INSTALL}; 1 SVG and 1 video files passed over" in err
+    assert f"; 2 RAW and 1 HEIC photos need {INSTALL}; 1 SVG and 1 video files ignored" in err
     said = f"the content is HEIC, which this installation cannot read; run: {INSTALL}"
     assert f"{phone / 'IMG_2.jpg'}: {said}\n" in err
     assert rows(tmp_path / "out")["IMG_2.jpg"][1] == said

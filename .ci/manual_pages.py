@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -17,6 +18,6 @@ class ManualPages(BuildHookInterface):
         sys.path.insert(0, self.root)
         from cropper.cli.man import main
 
-        folder = Path(self.root, "build", "man")
-        main(folder)
-        build_data["force_include"][str(folder)] = "man"
+        self.folder = TemporaryDirectory()  # until the hook is gone
+        main(Path(self.folder.name))
+        build_data["force_include"][self.folder.name] = "man"
