@@ -86,11 +86,11 @@ def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
 def _walked(plan: Plan, session: Session) -> Iterator[Job | Finished]:
     numbers = count()
     renamed: dict[str, str] = {}  # folders with another name in OUT
-    for folder in plan.source.walk(extensions_here(), plan.out, plan.selection):
-        if folder.error is not None:
-            raise_if_for_all(folder.error)
-            session.unlisted.append(folder.path)
-        folder, developed = chosen_of(folder, plan.raw)
+    for walked in plan.source.walk(extensions_here(), plan.out, plan.selection):
+        if walked.error is not None:
+            raise_if_for_all(walked.error)
+            session.unlisted.append(walked.path)
+        folder, developed = chosen_of(walked, plan.raw)
         report = Done(
             folder.path,
             error=folder.error,
@@ -117,16 +117,17 @@ def _walked(plan: Plan, session: Session) -> Iterator[Job | Finished]:
 
 
 def chosen_of(folder: Folder, raw: str) -> tuple[Folder, int]:
-    """Return a folder without the RAWs that have a JPEG or HEIC beside them, unless all are asked for, and how many these are.
+    """Return a folder without the RAWs that have a JPEG or HEIC beside them, and how many of those that count are among them.
 
-    Photos that the user listed one by one are all asked for.
+    They stay where ``raw`` asks for all of them, and those stay that the user listed.
     """
-    left_out = beside_developed(folder.photos) if raw != RAW_ALL and folder.listed is None else frozenset()
+    left_out = beside_developed(folder.photos).difference(folder.named) if raw != RAW_ALL else frozenset[str]()
     if not left_out:
         return folder, 0
     kept = [n for n, name in enumerate(folder.photos) if name not in left_out]
     versions = tuple(folder.versions[n] for n in kept) if folder.versions else ()
-    return replace(folder, photos=tuple(folder.photos[n] for n in kept), versions=versions), len(left_out)
+    developed = len(left_out.intersection(folder.wanted))
+    return replace(folder, photos=tuple(folder.photos[n] for n in kept), versions=versions), developed
 
 
 def _planned(

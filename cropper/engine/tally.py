@@ -166,8 +166,8 @@ class Counts:
             "missing": ending.missing if ending is not None else 0,
             "folders_failed": self.folders_failed,
             "passed_over": self.passed_over,
-            "raw_beside_developed": self.developed,
-            "kinds": dict(sorted(self.kinds.items())),
+            "kinds_passed_over": dict(sorted(self.kinds.items())),
+            "raw_beside_others": self.developed,
         }
 
     def summary(self, seconds: float, verb: str, ending: Ending | None = None) -> str:
@@ -202,7 +202,7 @@ class Counts:
             line += f"; {_count(self.folders_failed, 'folder')} not read"
         if self.developed:
             line += f"; {_count(self.developed, 'RAW')} beside a JPEG or HEIC ignored (--raw all takes them)"
-        line += "".join(f"; {words}" for words in unread(self.kinds))
+        line = "; ".join((line, *unread(self.kinds)))
         others = self.passed_over - self.kinds.total()
         if others:
             line += f"; {_count(others, 'other file')} ignored"

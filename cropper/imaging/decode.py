@@ -59,7 +59,7 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
         PhotoError: if the photo is truncated or damaged.
         MemoryError, cv2.error: if there is not enough memory; ``opencv.is_out_of_memory`` tells.
     """
-    pixels = _BY_EXTRA[header.format](data) if header.format in _BY_EXTRA else _decoded(data, header, needed)
+    pixels = _decoded(data, header, needed)
     scale = _decoded_scale(pixels, header)
     if scale is None:
         raise PhotoError("its decoded size does not match its header", remedy=COPY_AGAIN)
@@ -68,6 +68,8 @@ def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.u
 
 def _decoded(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
     """Decode to BGR or BGRA, not turned, by the decoder that is best for the photo; if it refuses the photo, by another."""
+    if header.format in _BY_EXTRA:
+        return _BY_EXTRA[header.format](data)
     if header.format == "BMP" and (masked := bmp.layout_of(data)) is not None and masked.is_masked:
         return bmp.pixels(data, masked)
     if header.format == "PNG" and (frame := png.first_frame(png.sound(data))) is not None:

@@ -13,7 +13,7 @@ from cropper.errors import COPY_AGAIN, PhotoError, out_of_memory, reason_of
 from cropper.image_formats import CHECK_PHOTO, FIRST_BYTES, NO_PHOTO, format_of
 from cropper.imaging.colour_tags import colours_of
 from cropper.imaging.containers import bmp, jpeg, png, tiff
-from cropper.imaging.extra import psd
+from cropper.imaging.extra import heif, jxl, psd
 from cropper.imaging.icc import is_srgb, profile_of
 from cropper.imaging.metadata import NOTHING, Metadata
 from cropper.imaging.pillow import first_frame, opened, webp_size
@@ -199,8 +199,6 @@ def _is_open(data: bytes) -> bool:
 
 def _of_extra(data: bytes, format: str, limits: Limits) -> Header:
     """Read the header of a HEIC or a JPEG XL, as ``probe`` does."""
-    from cropper.imaging.extra import heif, jxl  # they import this module
-
     if format == "JXL":
         facts = jxl.facts_of(data)
         _check_pixels(facts.width, facts.height, limits)

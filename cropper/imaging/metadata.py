@@ -86,7 +86,7 @@ def kept_metadata(data: bytes, format: str, keep: str) -> Metadata:
 
 def _of_extra(data: bytes, format: str) -> tuple[bytes, bytes]:
     """Return the blocks of EXIF and XMP of a HEIC or a JPEG XL."""
-    from cropper.imaging.extra import heif, jxl  # they import this module
+    from cropper.imaging.extra import heif, jxl  # jxl imports this module
 
     if format == "JXL":
         return jxl.metadata_of(data)

@@ -132,9 +132,12 @@ def _with_listed(folder: Folder, names: list[str], left_out: int, whole: bool) -
     away = folder.path.lstrip("/") if folder.path.startswith("/") else None
     if whole:
         counts = replace(folder.left_out, files=folder.left_out.files + left_out)
-        return replace(folder, photos=photos, left_out=counts, in_out=away)
+        return replace(folder, photos=photos, named=frozenset(names), left_out=counts, in_out=away)
     counts = LeftOut(files=left_out) if left_out else NOTHING_LEFT_OUT
-    return Folder(folder.path, photos, subfolders=folder.subfolders, left_out=counts, listed=tuple(sorted(names)), in_out=away)
+    wanted = tuple(sorted(names))
+    return Folder(
+        folder.path, photos, subfolders=folder.subfolders, left_out=counts, listed=wanted, named=frozenset(names), in_out=away
+    )
 
 
 def listed(paths: Iterable[str], earlier: str | None = None) -> Listed:

@@ -305,6 +305,7 @@ class Folder:
         is_out: whether it is the OUT of a run, and the walk passes over it and all that it holds.
         left_out: what else the walk leaves out, beside hidden files and what lies in an OUT.
         listed: those of the photos that the user listed; None if all count.
+        named: those that the user listed one by one, be they all that count or not.
         in_out: where its thumbnails go in OUT, if that is not its path: it lies outside of the root, and has an absolute path.
         kinds: of the others, how many have an extension that the table of formats knows: its name there, and the number.
     """
@@ -317,10 +318,11 @@ class Folder:
     in_pieces: bool = False
     subfolders: tuple[str, ...] = ()
     is_out: bool = False
-    kinds: tuple[tuple[str, int], ...] = ()
     left_out: LeftOut = NOTHING_LEFT_OUT
     listed: tuple[str, ...] | None = None
+    named: frozenset[str] = frozenset()
     in_out: str | None = None
+    kinds: tuple[tuple[str, int], ...] = ()
 
     @property
     def wanted(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,45 @@ def test_every_kind_becomes_what_people_expect(cropper: Command, phone: Path, tm
 
 
 @EXTRA
+def test_a_raw_that_is_listed_is_taken_beside_its_jpeg(cropper: Command, phone: Path, tmp_path: Path) -> None:
+    code, _, err = cropper("batch", phone / "DSC_3.DNG", phone / "DSC_4.dng", "out", "--size", "32x32")
+    assert (code, set(rows(tmp_path / "out"))) == (0, {"DSC_3.DNG", "DSC_4.dng"})
+    assert rows(tmp_path / "out")["DSC_3.DNG"][0] == "DSC_3.DNG.jpg"  # as in a run over all
+    assert "passed over" not in err
+    code, _, err = cropper("batch", phone, phone / "DSC_3.DNG", "all", "--size", "32x32")
+    assert (code, len(rows(tmp_path / "all"))) == (0, 6)
+    assert "beside a JPEG" not in err
+    code, _, err = cropper("batch", phone / "DSC_3.JPG", "one", "--size", "32x32")
+    assert (code, set(rows(tmp_path / "one"))) == (0, {"DSC_3.JPG"})
+    assert "beside a JPEG" not in err  # nor is anything that is not listed
+
+
+@EXTRA
+def test_a_raw_whose_jpeg_is_excluded_is_alone(cropper: Command, phone: Path, tmp_path: Path) -> None:
+    code, _, err = cropper("batch", phone, "out", "--size", "32x32", "--exclude", "*.JPG", "--exclude", "*.psd")
+    assert (code, set(rows(tmp_path / "out"))) == (0, {"DSC_3.DNG", "DSC_4.dng", "IMG_1.HEIC", "IMG_2.jpg"})
+    assert "; 1 other file ignored; 2 files excluded; " in err
+
+
+@EXTRA
+@pytest.mark.parametrize("salvage", [(), ("--salvage",)])
+def test_what_a_library_of_the_extra_refuses_costs_its_own_row(
+    cropper: Command, phone: Path, tmp_path: Path, salvage: tuple[str, ...]
+) -> None:
+    assert cropper("crop", phone / "DSC_3.JPG", "-o", phone / "half.jxl")[0] == 0
+    for name, whole in (("half.heic", phone / "IMG_1.HEIC"), ("half.jxl", phone / "half.jxl")):
+        data = whole.read_bytes()
+        (phone / name).write_bytes(data[: len(data) * 3 // 4])
+    code, _, err = cropper("batch", phone, "out", "--size", "32x32", *salvage)
+    assert code == 1
+    assert "7 photos: 5 done, 0 unchanged, 2 failed" in err
+    messages = {path: message for path, (output, message) in rows(tmp_path / "out").items() if not output}
+    assert set(messages) == {"half.heic", "half.jxl"}
+    assert all(message.startswith("it is truncated or damaged (") for message in messages.values())
+    assert ("), and no part of it can be salvaged; copy" in messages["half.jxl"]) == bool(salvage)
+
+
+@EXTRA
 def test_every_kind_goes_into_jxl(cropper: Command, phone: Path, tmp_path: Path) -> None:
     assert cropper("batch", phone, "out", "--size", "32x32", "--format", "jxl")[0] == 0
     made = sorted(file.name for file in (tmp_path / "out").glob("*.jxl"))
@@ -93,6 +133,40 @@ def test_without_the_extra_kinds_counts_and_the_command_are_said(
     code, out, err = cropper("boxes", phone / "DSC_3.JPG", phone)
     assert out.count("\n") == 4  # that one, and the folder's three
     assert f"cropper: 2 RAW and 1 HEIC photos need {INSTALL}\n" in err
+
+
+def test_kinds_are_told_in_a_report_and_not_what_is_excluded(
+    cropper: Command, phone: Path, tmp_path: Path, without_extra: None
+) -> None:
+    options = "--size", "32x32", "--exclude", "IMG_2.jpg", "--exclude", "*.dng"
+    code, _, err = cropper("batch", phone, "out", *options, "--report", "report.jsonl")
+    assert code == 0
+    assert f"; 1 HEIC and 1 RAW photos need {INSTALL}; 1 SVG and 1 video files ignored, which cropper does not read; " in err
+    assert "; 1 other file ignored; 2 files excluded; " in err
+    totals = json.loads((tmp_path / "report.jsonl").read_bytes().splitlines()[-1])["totals"]
+    assert totals["kinds_passed_over"] == {"HEIC": 1, "RAW": 1, "SVG": 1, "video": 1}
+    assert (totals["passed_over"], totals["raw_beside_others"]) == (5, 0)
+
+
+def test_a_listed_photo_says_what_would_read_it(cropper: Command, phone: Path, tmp_path: Path, without_extra: None) -> None:
+    code, _, err = cropper("batch", phone / "IMG_1.HEIC", phone / "DSC_3.JPG", "out", "--size", "32x32")
+    assert code == 1
+    assert f"IMG_1.HEIC: the content is HEIC, which this installation cannot read; run: {INSTALL}\n" in err
+    assert rows(tmp_path / "out")["DSC_3.JPG"][0] == "DSC_3.JPG"
+
+
+@EXTRA
+def test_a_folder_that_holds_only_what_the_extra_reads_is_not_empty_without(
+    cropper: Command, phone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in {*phone.iterdir()} - {phone / "IMG_1.HEIC"}:
+        file.unlink()
+    assert cropper("batch", phone, "out", "--size", "32x32")[0] == 0
+    monkeypatch.setattr("cropper.image_formats._is_installed", lambda module: False)
+    code, _, err = cropper("batch", phone, "out", "--size", "32x32")
+    assert code == 0
+    assert err.startswith(f"cropper: 0 photos: 0 done, 0 unchanged, 0 failed; 1 HEIC photo needs {INSTALL}; ")
+    assert set(rows(tmp_path / "out")) == {"IMG_1.HEIC"}
 
 
 @EXTRA

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from cropper.engine.job import Done
 from cropper.engine.tally import Counts
+from cropper.image_formats import INSTALL
 from cropper.storage.places import LeftOut
 
 
 def test_what_was_left_out_is_counted_across_a_killed_process() -> None:
     counts = Counts()
-    done = Done("x", left_out=LeftOut(files=2, folders=1, links=1, of_systems=("@eaDir",)))
+    left_out = LeftOut(files=2, folders=1, links=1, of_systems=("@eaDir",))
+    done = Done("x", passed_over=4, kinds=(("RAW", 1), ("SVG", 2)), developed=1, left_out=left_out)
     counts.add(done)
     later, place = Counts.after(counts.until(done))
     assert (later, place) == (counts, [(True, "x")])
     later.add(Done("y", left_out=LeftOut(of_systems=("#recycle", "@eaDir"))))
     assert later.summary(1.0, "done") == (
-        "0 photos: 0 done, 0 unchanged, 0 failed; 2 files and 1 folder excluded; "
+        "0 photos: 0 done, 0 unchanged, 0 failed; 1 RAW beside a JPEG or HEIC ignored (--raw all takes them); "
+        f"1 RAW photo needs {INSTALL}; 2 SVG files ignored, which cropper does not read; 1 other file ignored; "
+        "2 files and 1 folder excluded; "
         "3 system folders left out (#recycle, @eaDir); 1 link out of the folder not followed; 1.0 s"
     )
