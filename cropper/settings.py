@@ -57,15 +57,22 @@ class Target:
     Attributes:
         aspect: width and height, at least 1 each.
         size: width and height in pixels, or None to keep the crop's own pixels.
+        chosen_for: the size that the box is chosen for, where several widths share one box; None if that is ``size``.
     """
 
     aspect: tuple[int, int]
     size: tuple[int, int] | None = None
+    chosen_for: tuple[int, int] | None = None
 
     @property
     def label(self) -> str:
         """The shape as a user writes it: ``640x360`` or ``16:9``."""
         return f"{self.size[0]}x{self.size[1]}" if self.size else f"{self.aspect[0]}:{self.aspect[1]}"
+
+    @property
+    def shape(self) -> Target:
+        """What the box is chosen for. Targets of equal shapes have one box."""
+        return Target(self.aspect, self.chosen_for or self.size)
 
 
 DEFAULT_TARGET = Target((640, 360), (640, 360))

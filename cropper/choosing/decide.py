@@ -52,12 +52,13 @@ def decide(
         focus: the focus given by hand, which overrides what the photo shows, or None.
 
     Returns:
-        One decision, or several candidates, the best first.
+        One decision, or several candidates, the best first. They depend on the target's shape alone, not on its size beside that.
 
     Raises:
         PhotoError: if the focus is not inside the photo.
         UsageError: if a side of the aspect is below 1.
     """
+    target = target.shape
     if focus is not None:
         return (Decision(around(focus, view, image_width, image_height, target.aspect), note=BY_HAND),)
     boxes = _candidates(view, image_width, image_height, target, choosing)
@@ -98,7 +99,7 @@ def smallest_box(
         (_, _, width, height), _ = place_of(focus, image_width, image_height, target.aspect)
         return width, height
     largest = largest_size(image_width, image_height, target.aspect)
-    return largest if choosing.zoom is None else smallest_size(largest, target.size, choosing.zoom)
+    return largest if choosing.zoom is None else smallest_size(largest, target.shape.size, choosing.zoom)
 
 
 def _instead(best: Box, view: View, image_width: int, image_height: int, target: Target, choosing: Choosing) -> Box:

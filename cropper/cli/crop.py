@@ -59,7 +59,7 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
     from cropper.storage.photo_file import read_opened
 
     if len(settings.targets) != 1:
-        remedy = "give one --size or --aspect, or use 'cropper batch'"
+        remedy = "give one --size, or one --aspect and at most one --width, or use 'cropper batch'"
         raise UsageError("this command makes one thumbnail, but you gave several shapes", remedy=remedy)
     to_stdout, from_stdin = is_stdout(output), str(image) == "-"
     if not to_stdout:

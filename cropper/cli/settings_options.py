@@ -11,6 +11,7 @@ from cropper.cli.help import Function, Heading, add_options, option
 from cropper.cli.options import aspect_option, device_option, is_of_this_run, is_outranked, limits_options
 from cropper.cli.shapes import Size
 from cropper.cli.types import Choice, Fill, Margin, Share, WholeNumber, Zoomed
+from cropper.cli.widths import width_option, with_widths
 from cropper.errors import UsageError
 from cropper.image_formats import FORMAT_CHOICES, FORMAT_NAMES, FORMATS, INSTALL_IT, KEEP_FORMAT, is_written_here, titles
 from cropper.settings import (
@@ -130,6 +131,7 @@ def choosing_options(command: Function) -> Function:
 
 
 _thumbnail_options = add_options(
+    width_option,
     option(
         "--format",
         type=Choice(FORMAT_CHOICES, FORMAT_NAMES),
@@ -195,6 +197,7 @@ def settings_options(command: Function) -> Function:
     def with_settings(
         *,
         targets: tuple[Target, ...],
+        widths: tuple[int, ...],
         choosing: Choosing,
         format: str,
         quality: int | None,
@@ -208,7 +211,7 @@ def settings_options(command: Function) -> Function:
     ) -> Any:
         check_is_written(format)
         settings = Settings(
-            targets,
+            with_widths(targets, widths),
             format,
             quality,
             enlarge,

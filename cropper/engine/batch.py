@@ -164,6 +164,9 @@ def _fingerprint(settings: Settings) -> str:
     """All that decides an output beside its photo, as text: equal texts make equal bytes."""
     values = asdict(settings)
     del values["dry_run"]
+    for target in values["targets"]:
+        if target["chosen_for"] is None:  # as texts were before there were widths
+            del target["chosen_for"]
     del values["limits"]["max_pixels"]  # a photo beyond it has no output
     if not settings.one:  # younger than the state of many users, and as it was without
         del values["one"]

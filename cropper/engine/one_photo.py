@@ -39,7 +39,7 @@ def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTH
     (target,) = settings.targets
 
     def foci(width: int, height: int) -> tuple[Focus | None, ...]:
-        return foci_for([given_for(given, target.label)], (width, height))
+        return foci_for(given_for(given, (target,)), (width, height))
 
     def needed(width: int, height: int) -> tuple[int, int]:
         return pixels_needed(width, height, settings, foci(width, height))

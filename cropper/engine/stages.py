@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +41,17 @@ def pixels_needed(width: int, height: int, settings: Settings, given: Sequence[F
     return pixels_of_share(width, height, share)
 
 
+# What was decided of a photo by the shapes, as ``Target.shape`` has them, and what was given for them.
+Chosen: TypeAlias = dict[tuple[Target, Focus | None], tuple[Decision, ...]]
+
+
 def decided(
-    number: int, view: View, image: tuple[int, int], settings: Settings, foci: Sequence[Focus | None]
+    number: int,
+    view: View,
+    image: tuple[int, int],
+    settings: Settings,
+    foci: Sequence[Focus | None],
+    chosen: Chosen | None = None,
 ) -> tuple[Target, tuple[Decision, ...]]:
     """Decide how a photo fits one of the shapes asked for, or the shape that keeps most of it, if the settings ask for one.
 
@@ -51,6 +61,7 @@ def decided(
         image: width and height of the upright original.
         settings: what to make.
         foci: the focus that you give by hand, or None, one per target.
+        chosen: the decisions of the same photo until now, to which this one is added: widths of one shape share theirs.
 
     Returns:
         The shape, and its decision, or several candidates, the best first.
@@ -61,8 +72,11 @@ def decided(
     if settings.one:
         number, decisions = decide_one(view, *image, settings.targets, settings.choosing, foci)
         return settings.targets[number], decisions
-    target = settings.targets[number]
-    return target, decide(view, *image, target, settings.choosing, foci[number])
+    target, focus = settings.targets[number], foci[number]
+    chosen = {} if chosen is None else chosen
+    if (target.shape, focus) not in chosen:
+        chosen[target.shape, focus] = decide(view, *image, target, settings.choosing, focus)
+    return target, chosen[target.shape, focus]
 
 
 def pixels_to_fill(width: int, height: int, targets: tuple[Target, ...]) -> tuple[int, int]:

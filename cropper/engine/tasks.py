@@ -13,7 +13,7 @@ from cropper.choosing.decide import Decision
 from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, view_of
 from cropper.engine.job import DROPPED, SALVAGED, Decoded, Done, Finished, Job
-from cropper.engine.stages import decided, pixels_needed, thumbnail_of
+from cropper.engine.stages import Chosen, decided, pixels_needed, thumbnail_of
 from cropper.errors import CropperError, LateError, PhotoError, out_of_memory, raise_if_for_all, unexpected
 from cropper.image_formats import output_format
 from cropper.imaging.encode import encode
@@ -108,10 +108,11 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
     foci = foci_for(job.given, image)
     dropped = any(given is not None and focus is None for given, focus in zip(job.given, foci, strict=True))
     view = view_of(maps)
+    chosen: Chosen = {}
     for number, output in enumerate(job.outputs):
         try:
             journal.clock(job.number, True)
-            target, decisions = decided(number, view, image, settings, foci)
+            target, decisions = decided(number, view, image, settings, foci, chosen)
             journal.clock(job.number, False)  # a slow disk or bucket is not the photo's fault
             whose = job.whose[number] if job.whose else Whose.OURS
             size: tuple[int, int] | None = None

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from typing import Any
 from cropper.errors import PhotoError, UsageError
 from cropper.ledger.database import connect, decoded, encoded, key_of, savepoint
 from cropper.ledger.table import FAILED, SKIPPED
-from cropper.settings import Settings
+from cropper.settings import Settings, Target
 from cropper.storage.opening import open_below
 
 # ``cropper batch`` looks for it in IN.
@@ -247,11 +247,11 @@ class Gifts:
         return copy
 
     def of(self, path: str) -> Mapping[str, Given]:
-        """Return what is given for a photo, by the labels of sizes."""
+        """Return what is given for a photo, by the labels of sizes, in the order of the runs that it was given in."""
         if not self._are_some:
             return {}
         found = self._connection.execute(
-            "SELECT size, x, y, width, height, image_width, image_height FROM given WHERE photo = ?", (key_of(path),)
+            "SELECT size, x, y, width, height, image_width, image_height FROM given WHERE photo = ? ORDER BY run", (key_of(path),)
         )
         return {
             size: Given(
@@ -298,9 +298,24 @@ def given_for_all(gifts: Mapping[str, Given], settings: Settings) -> tuple[Given
     """
     if settings.one and any(target.label in gifts for target in settings.targets):
         return tuple(gifts.get(target.label) for target in settings.targets)
-    return tuple(given_for(gifts, target.label) for target in settings.targets)
+    return given_for(gifts, settings.targets)
 
 
-def given_for(gifts: Mapping[str, Given], label: str) -> Given | None:
-    """Return what is given for a target's label, or None."""
-    return gifts.get(label) or gifts.get("")
+def given_for(gifts: Mapping[str, Given], targets: Sequence[Target]) -> tuple[Given | None, ...]:
+    """Return what is given for each target, or None.
+
+    What is given for one of several widths, or for their aspect, is for all of them, since they share a box: the last one counts.
+
+    Args:
+        gifts: what is given for a photo, by the labels of sizes, in the order in which it was given.
+        targets: the targets.
+    """
+    labels: dict[Target, set[str]] = {}
+    for target in targets:
+        of_aspect = {Target(target.aspect).label} if target.chosen_for else set()
+        labels.setdefault(target.shape, of_aspect).add(target.label)
+    found = {
+        shape: next((gifts[label] for label in reversed([*gifts]) if label in ours), gifts.get(""))
+        for shape, ours in labels.items()
+    }
+    return tuple(found[target.shape] for target in targets)

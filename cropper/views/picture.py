@@ -84,7 +84,7 @@ def look_at(
 
 
 def _focus_for(target: Target, given: Mapping[str, Given], header: Header) -> Focus | None:
-    one = given_for(given, target.label)
+    one = given_for(given, (target,))[0]
     return Focus(*one.in_pixels((header.width, header.height))) if one is not None else None
 
 

@@ -17,7 +17,9 @@ from cropper.choosing.view import Maps, view_of
 from cropper.geometry import Box, largest_size
 from cropper.ledger.focus_file import Gifts, Given, given_for, read_focus_file
 from cropper.ledger.table import decided_row, failed_row
+from cropper.settings import Target
 
+SIZE, SQUARE = Target((640, 360), (640, 360)), Target((1, 1))
 EVEN = view_of(Maps(np.ones((3, 4), np.float32)))
 SIDES = st.integers(2, 5000)
 ASPECTS = st.tuples(st.integers(1, 20), st.integers(1, 20))
@@ -36,11 +38,11 @@ def test_points_and_boxes_are_read_by_path_and_size(tmp_path: Path) -> None:
         ',1:1,a.jpg,1,2,30,40\r\n,,"b, ""c"".jpg", 7 ,8,9,10\r\n,,caf\udce9.jpg,0,0,,\r\n'
     )
     gifts = Gifts.of_file(table(tmp_path, text))
-    assert given_for(gifts.of("a.jpg"), "640x360") == Given(10, 20)
-    assert given_for(gifts.of("a.jpg"), "1:1") == Given(1, 2, 30, 40)
-    assert given_for(gifts.of('b, "c".jpg'), "1:1") == Given(7, 8, 9, 10)
-    assert given_for(gifts.of("caf\udce9.jpg"), "1:1") == Given(0, 0)
-    assert given_for(gifts.of("d.jpg"), "1:1") is None
+    assert given_for(gifts.of("a.jpg"), (SIZE,)) == (Given(10, 20),)
+    assert given_for(gifts.of("a.jpg"), (SQUARE,)) == (Given(1, 2, 30, 40),)
+    assert given_for(gifts.of('b, "c".jpg'), (SQUARE,)) == (Given(7, 8, 9, 10),)
+    assert given_for(gifts.of("caf\udce9.jpg"), (SQUARE,)) == (Given(0, 0),)
+    assert given_for(gifts.of("d.jpg"), (SQUARE,)) == (None,)
 
 
 def test_a_row_without_numbers_takes_back_what_was_given(tmp_path: Path) -> None:
