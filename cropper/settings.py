@@ -174,6 +174,7 @@ class Settings:
         srgb: whether to convert colours to sRGB rather than keep their profile.
         keep: what thumbnails keep of the photos' metadata, one of ``KEEP_CHOICES``.
         one: whether a photo gets one of the targets alone, the one whose box keeps most, and so one output and one row.
+        name: the template of where thumbnails go in OUT, as ``storage.templates`` takes it; empty for the default layout.
     """
 
     targets: tuple[Target, ...]
@@ -189,6 +190,7 @@ class Settings:
     srgb: bool = False
     keep: str = KEEP_NOTHING
     one: bool = False
+    name: str = ""
 
     @property
     def rows(self) -> int:

@@ -18,6 +18,7 @@ from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
 from cropper.cli.given import sources_argument
 from cropper.cli.help import Heading, command, option
 from cropper.cli.manifest import manifest_options
+from cropper.cli.names import names_options
 from cropper.cli.options import (
     focus_option,
     is_given,
@@ -76,6 +77,7 @@ DEADLINE = 120
 @upkeep_options
 @jobs_option
 @settings_options
+@names_options
 @one_option
 @option(
     "--dry-run", is_flag=True, heading=Heading.MAKE, found=True, help="Choose boxes and write boxes.csv, but make no thumbnails."
@@ -114,7 +116,6 @@ def batch(
     shard: Shard | None,
     engine: str,
     address: str | None,
-    one: bool,
     dry_run: bool,
     raw: str,
     upkeep: Upkeep,
@@ -139,6 +140,7 @@ def batch(
     cropper batch photos/ thumbnails/
     cropper batch photos/ thumbnails/ --size 640x360 --size 400x400
     cropper batch photos/ thumbnails/ --size 400x400 --format webp
+    cropper batch photos/ web/ --aspect 16:9 --width 320 --width 640 --name '{folder}/{stem}-{width}w.{ext}'
     cropper batch photos/ decisions/ --aspect 1:1 --dry-run
     cropper batch photos/ thumbnails/ --otherwise pad --pad-with white
     cropper batch photos/ thumbnails/ --aspect 1:1 --aspect 4:3 --aspect 3:4 --one
@@ -189,7 +191,7 @@ def batch(
         # Ray's workers are processes, which have threads of their own where they wait for a storage.
         jobs = jobs if given_jobs else usable_cores()
         begin = partial(ray_cluster, address=address, every_core=not given_jobs, deadline=deadline)
-    settings = replace(settings, dry_run=dry_run, one=one)
+    settings = replace(settings, dry_run=dry_run)
     in_source = source.local_path / FOCUS_FILE if source.local_path is not None else None
     # --focus none gives no file and forgets what the user gave before.
     forgets = focus_file is None and is_given("focus_file")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cropper.errors import PhotoError, UsageError
+from cropper.errors import PhotoError
 from cropper.ledger import shares
 from cropper.ledger.table import HEADER, SHARES, WHOLE_NUMBERS, rows_writer
+from cropper.storage.fields import WIDEST, Value, parts_of
 
 if TYPE_CHECKING:
     from cropper.ledger.table import Row
@@ -20,16 +19,11 @@ FIELDS = tuple(name for name in HEADER if name != "output")
 TEXTS = tuple(name for name in FIELDS if name not in (*WHOLE_NUMBERS, *SHARES))
 # The fields of a template: these, and where the box lies as the web writes it.
 TEMPLATE_FIELDS = (*FIELDS, *shares.NUMBERS, *shares.TEXTS)
-# The most characters that a field of a template may be made wide, and digits that a number may have.
-WIDEST = 1000
-# What Python's format() takes, but for ``c``, which makes a character of a number.
-_SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?z?#?0?(?P<width>[0-9]*)[_,]?(?:\.(?P<digits>[0-9]+))?[bdeEfFgGnosxX%]?", re.DOTALL)
 
 _REMEDY = (
     f"the fields are {', '.join(TEMPLATE_FIELDS)}; a format, as in {{kept:.2f}}, makes them at most {WIDEST} characters wide"
 )
 
-Value = str | float | int | None
 # Returns the line of a row without its end, or None if the row has none.
 Line = Callable[["Row"], str | None]
 
@@ -90,31 +84,10 @@ def joined(values: Sequence[str], delimiter: str) -> str:
     return text.getvalue().removesuffix("\n")
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A text of a template, and the field behind it, which is empty at the end."""
-
-    text: str
-    field: str = ""
-    conversion: str = ""
-    spec: str = ""
-
-    def of(self, values: dict[str, Value]) -> str:
-        """Return the part of a line. Raises ValueError if the format does not fit the value."""
-        if not self.field:
-            return self.text
-        value = values[self.field]
-        if value is None:
-            return self.text
-        converted = {"": value, "s": str(value), "r": repr(value), "a": ascii(value)}[self.conversion]
-        return self.text + format(converted, self.spec)
-
-
 def template(text: str, one_line: bool) -> Line:
     """Return a function from a row to a line as a template says, or to None for a photo that failed.
 
-    Fields stand in braces, with a format behind a colon as Python's ``str.format`` takes it. Nothing else of it is taken: no
-    attributes, no fields within a format, and no width beyond ``WIDEST``. A value that is not known is left empty.
+    ``fields.parts_of`` says what it may hold. A value that is not known is left empty.
 
     Args:
         text: the template.
@@ -124,15 +97,10 @@ def template(text: str, one_line: bool) -> Line:
     Raises:
         UsageError: if the template has another field, or a format that does not fit its field.
     """
-    parts = _parts(text)
     trial: dict[str, Value] = dict.fromkeys(TEMPLATE_FIELDS, 1)
     trial.update(dict.fromkeys((*TEXTS, *shares.TEXTS), ""))
     trial.update(dict.fromkeys((*SHARES, *shares.NUMBERS), 1.0))
-    try:
-        for part in parts:
-            part.of(trial)
-    except ValueError as error:
-        raise UsageError(f"the template {text!r} cannot be filled in ({error})", remedy=_REMEDY) from error
+    parts = parts_of(text, TEMPLATE_FIELDS, "the template", _REMEDY, trial)
 
     def line(row: Row) -> str | None:
         if row.status != "ok":
@@ -147,30 +115,3 @@ def template(text: str, one_line: bool) -> Line:
         return "".join(made)
 
     return line
-
-
-def _parts(text: str) -> list[_Part]:
-    try:
-        found = list(string.Formatter().parse(text))
-    except ValueError as error:
-        raise UsageError(f"the template {text!r} is not valid ({error})", remedy="write {{ and }} for braces") from error
-    parts = []
-    for before, name, spec, conversion in found:
-        if name is None:
-            parts.append(_Part(before))
-            continue
-        if name not in TEMPLATE_FIELDS:
-            raise UsageError(f"the template has an unknown field {{{name}}}", remedy=_REMEDY)
-        if not _is_plain(spec or "") or (conversion or "s") not in ("s", "r", "a"):
-            whole = f"{name}{f'!{conversion}' if conversion else ''}:{spec}"
-            raise UsageError(f"the template has a field that cannot be filled in, {{{whole}}}", remedy=_REMEDY)
-        parts.append(_Part(before, name, conversion or "", spec or ""))
-    return parts
-
-
-def _is_plain(spec: str) -> bool:
-    """Whether a format has no fields of its own and makes nothing wider than ``WIDEST``."""
-    found = _SPEC.fullmatch(spec)
-    return found is not None and all(
-        len(size) <= 4 and int(size or 0) <= WIDEST for size in (found["width"], found["digits"] or "")
-    )

@@ -103,7 +103,7 @@ def run_batch(
     if source.is_inside(out):
         remedy = "choose an OUT beside IN or inside it, so that no photo can be overwritten"
         raise UsageError("OUT is the same folder as IN or contains it", path=out, remedy=remedy)
-    plan = Plan(source, out, settings, shard, resume, deadline, selection, raw)
+    plan = Plan(source, out, settings, shard, resume, deadline, selection, raw, stop)
     given = (row for row in given if shard is None or shard.holds(row[0]))
     if settings.dry_run:
         upkeep = replace(upkeep, prune=False)
@@ -164,6 +164,7 @@ def _fingerprint(settings: Settings) -> str:
     """All that decides an output beside its photo, as text: equal texts make equal bytes."""
     values = asdict(settings)
     del values["dry_run"]
+    del values["name"]  # each photo's outputs tell whether they are where they should be
     for target in values["targets"]:
         if target["chosen_for"] is None:  # as texts were before there were widths
             del target["chosen_for"]

@@ -73,6 +73,7 @@ class Job:
         seen: its version in the listing, where the listing gives one.
         unless: the digest of the photo's bytes for which nothing is to be done; None to make it in any case.
         digested: whether the digest of the photo's bytes is asked for.
+        named_for: the digest of the bytes that its outputs are named for; None if their names do not depend on its content.
         temporary: the name of a thumbnail until it is complete, different from that of every other photo under way.
     """
 
@@ -87,6 +88,7 @@ class Job:
     seen: Version | None = None
     unless: bytes | None = None
     digested: bool = False
+    named_for: bytes | None = None
     temporary: str = ""
 
 

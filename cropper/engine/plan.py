@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import count, islice, zip_longest
 
 from cropper.choosing.decide import BY_HAND
 from cropper.choosing.focus import place_of
 from cropper.engine.job import Done, Finished, Job
+from cropper.engine.names import Named, Names
 from cropper.engine.tasks import failed, foci_for
 from cropper.errors import PhotoError, raise_if_for_all
 from cropper.image_formats import RAW_ALL, RAW_ALONE, beside_developed, extensions_here, output_format
@@ -16,15 +18,16 @@ from cropper.ledger.changes import Change, Known
 from cropper.ledger.focus_file import Given, given_for_all
 from cropper.ledger.session import Session
 from cropper.ledger.shards import Shard
-from cropper.ledger.table import OK, SKIPPED, TABLE_NAME, Row
+from cropper.ledger.table import OK, SKIPPED, Row
 from cropper.process.supervisor import took_too_long
 from cropper.settings import Settings, Target
-from cropper.storage.naming import folder_in_out, folders_of, names_of, names_one_by_one, paths_of, temporary_name
+from cropper.storage.naming import temporary_name
 from cropper.storage.patterns import EVERYTHING, Selection
-from cropper.storage.places import Folder, Found, Place, Version, Whose, join, order
+from cropper.storage.places import Folder, Found, Place, Version, Whose, digest_of, join, order
+from cropper.storage.templates import hash_in_names
 
-# Photos that are planned at once.
-_AHEAD = 32
+# Photos that are planned at once, and threads that read them from a storage where their names depend on their content.
+_AHEAD, _READERS = 32, 16
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Plan:
         deadline: seconds that the work on one photo may take; 0 for no limit.
         selection: which files of IN to take.
         raw: which RAWs are made, one of ``image_formats.RAW_CHOICES``.
+        stop: says whether an interrupt has come.
     """
 
     source: Place
@@ -67,6 +71,16 @@ class Plan:
     deadline: float = 0
     selection: Selection = EVERYTHING
     raw: str = RAW_ALONE
+    stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
+class _Photo:
+    """A photo of the walk: its number, what names its thumbnails, and its version in the listing, if there is one."""
+
+    number: int
+    named: Named
+    version: Version | None
 
 
 def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
@@ -75,17 +89,33 @@ def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
     The names of a job's outputs are on the disk by then. They go there for many jobs at once: each time takes the disk a while.
 
     Raises:
+        UsageError: if the template of names cannot be one.
         CropperError: if IN cannot be listed, or a folder in it for a reason that would meet every folder.
+        KeyboardInterrupt: if the plan's ``stop`` says so before the first photo.
     """
-    photos = _walked(plan, session)
-    while ahead := [*islice(photos, _AHEAD)]:
-        session.state.sync_begun()
-        yield from ahead
+    names = Names(plan.source, plan.out, plan.settings, plan.selection, plan.stop, lambda folder: chosen_of(folder, plan.raw)[0])
+    found = _walked(plan, session, names)
+    with ThreadPoolExecutor(_READERS if plan.source.is_remote else 1) as readers:
+        while ahead := [*islice(found, _AHEAD)]:
+            known = {one.number: session.state.of(one.named.path) for one in ahead if isinstance(one, _Photo)}
+            photos = [
+                (one, known[one.number], readers.submit(_read, plan, one, known[one.number], session.upkeep.checksum))
+                if isinstance(one, _Photo) and names.need_content
+                else (one, known.get(one.number), None)
+                for one in ahead
+            ]
+            jobs = [
+                _planned(plan, session, one, before, digest.result() if digest is not None else None)
+                if isinstance(one, _Photo)
+                else one
+                for one, before, digest in photos
+            ]
+            session.state.sync_begun()
+            yield from jobs
 
 
-def _walked(plan: Plan, session: Session) -> Iterator[Job | Finished]:
+def _walked(plan: Plan, session: Session, names: Names) -> Iterator[_Photo | Finished]:
     numbers = count()
-    renamed: dict[str, str] = {}  # folders with another name in OUT
     for walked in plan.source.walk(extensions_here(), plan.out, plan.selection):
         if walked.error is not None:
             raise_if_for_all(walked.error)
@@ -102,18 +132,29 @@ def _walked(plan: Plan, session: Session) -> Iterator[Job | Finished]:
         )
         if report != Done(folder.path):
             yield Finished(next(numbers), report)
-        here = folder_in_out(folder.path, renamed) if folder.in_out is None else folder.in_out
-        format = plan.settings.format
-        targets, one = plan.settings.targets, plan.settings.one
-        reserved = (TABLE_NAME,) if paths_of(targets, here, TABLE_NAME, one) == (TABLE_NAME,) else ()
-        beside = folders_of(folder.subfolders, folder.photos, format, reserved)
-        renamed.update((join(folder.path, name), join(here, other)) for name, other in beside.items() if name != other)
-        names = names_one_by_one(folder.photos, format) if folder.in_pieces else names_of(folder.photos, format, beside.values())
+        name_one = names.of(folder)
         for name, version in zip_longest(folder.wanted, folder.versions):
-            path = join(folder.path, name)
-            if plan.shard is None or plan.shard.holds(path):
-                outputs = paths_of(targets, here, names[name], one)
-                yield _planned(plan, session, next(numbers), path, outputs, version)
+            if plan.shard is None or plan.shard.holds(join(folder.path, name)):
+                yield _Photo(next(numbers), name_one(name), version)
+
+
+def _read(plan: Plan, photo: _Photo, known: Known | None, anew: bool) -> bytes | Exception:
+    """Return the digest of a photo's content, from the state if that knows it, or why it cannot be read.
+
+    Args:
+        plan: of the run.
+        photo: the photo.
+        known: what the state holds of it.
+        anew: whether to read it in any case.
+    """
+    file = plan.source / photo.named.path
+    try:
+        now = photo.version or _version_of(file)
+        if not anew and known is not None and known.change.digest and now is not None and known.change.version.is_still(now):
+            return known.change.digest
+        return digest_of(file.read(photo.version)[0])
+    except Exception as error:
+        return error
 
 
 def chosen_of(folder: Folder, raw: str) -> tuple[Folder, int]:
@@ -131,15 +172,29 @@ def chosen_of(folder: Folder, raw: str) -> tuple[Folder, int]:
 
 
 def _planned(
-    plan: Plan, session: Session, number: int, path: str, outputs: tuple[str, ...], version: Version | None
+    plan: Plan, session: Session, photo: _Photo, known: Known | None, digest: bytes | Exception | None
 ) -> Job | Finished:
-    settings, file, state = plan.settings, plan.source / path, session.state
-    known, gifts = state.of(path), state.gifts.of(path)
+    """Return a photo as a job, or as finished if nothing is to be done.
+
+    Args:
+        plan: of the run.
+        session: its state.
+        photo: the photo.
+        known: what the state holds of it.
+        digest: of its content, or why that cannot be read; None if names do not depend on it.
+    """
+    settings, path, number, version, state = plan.settings, photo.named.path, photo.number, photo.version, session.state
+    file, gifts = plan.source / path, state.gifts.of(path)
     given = given_for_all(gifts, settings)
     passed, condemned = plan.resume.passed, plan.resume.condemned.get(path)
     rows = known.change.rows if known is not None else ()
     if known is not None and known.by_this_run and passed is not None and order(path) <= passed:
         return Finished(number, Done(path, rows, unchanged=True))
+    outputs = photo.named.outputs(hash_in_names(digest) if isinstance(digest, bytes) else "")
+    is_written = not settings.dry_run and not isinstance(digest, Exception)
+    if not is_written and known is not None and known.is_current and len(rows) == len(outputs):
+        # Where they are, whatever the template says.
+        outputs = tuple(row.output or output for row, output in zip(rows, outputs, strict=True))
     now = version or _version_of(file)
     unless: bytes | None = None
     if known is not None and not session.upkeep.force and condemned is None:
@@ -166,11 +221,15 @@ def _planned(
         given=given,
         seen=version,
         unless=unless,
-        digested=session.upkeep.checksum,
+        digested=session.upkeep.checksum or digest is not None,
+        named_for=digest if isinstance(digest, bytes) else None,
         temporary=temporary_name(number, plan.shard.label if plan.shard is not None else ""),
     )
     if condemned is not None:
         return failed(job, settings, condemned)
+    if isinstance(digest, Exception):
+        raise_if_for_all(digest)
+        return failed(job, settings, digest)
     if settings.dry_run:
         return job
     whose = tuple(map(state.whose, outputs))

@@ -14,7 +14,7 @@ from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, view_of
 from cropper.engine.job import DROPPED, SALVAGED, Decoded, Done, Finished, Job
 from cropper.engine.stages import Chosen, decided, pixels_needed, thumbnail_of
-from cropper.errors import CropperError, LateError, PhotoError, out_of_memory, raise_if_for_all, unexpected
+from cropper.errors import RUN_AGAIN, CropperError, LateError, PhotoError, out_of_memory, raise_if_for_all, unexpected
 from cropper.image_formats import output_format
 from cropper.imaging.encode import encode
 from cropper.imaging.opencv import cv2, is_out_of_memory
@@ -68,6 +68,8 @@ def decode_photo(job: Job, settings: Settings, journal: Journal) -> Decoded | Fi
         digest = digest_of(data) if job.digested else b""
         if job.unless is not None and digest == job.unless:
             return Finished(job.number, Done(job.path, job.known, unchanged=True), seen=seen, digest=digest)
+        if job.named_for not in (None, digest):
+            raise PhotoError("the photo changed while the run went on", remedy=RUN_AGAIN)
         return replace(_decoded(job, data, seen, settings, journal), digest=digest)
     except Exception as error:
         raise_if_for_all(error)

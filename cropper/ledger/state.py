@@ -45,8 +45,9 @@ def _as_text(column: str) -> str:
 _ROW = ", ".join(map(_as_text, _COLUMNS))
 _PHOTOS = f"""SELECT key, path, size, modified_ns, changed_ns, version, digest, late, setting, run FROM photo
     WHERE key > ? ORDER BY key LIMIT {PAGE}"""
-_DECISIONS = f"""SELECT d.photo, o.path IS NOT NULL, o.bytes, o.modified_ns, o.digest, o.earlier, {_ROW}
-    FROM decision d LEFT JOIN output o ON o.path = d.output WHERE d.photo > ? AND d.photo <= ? ORDER BY d.photo, d.number"""
+_DECISIONS = f"""SELECT d.photo, o.path IS NOT NULL, o.bytes, o.modified_ns, o.digest, o.earlier, {_ROW} FROM decision d
+    JOIN photo p ON p.key = d.photo LEFT JOIN output o ON o.path = d.output AND o.photo = p.path
+    WHERE d.photo > ? AND d.photo <= ? ORDER BY d.photo, d.number"""
 _TABLE = f"SELECT p.path, {_ROW} FROM photo p JOIN decision d ON d.photo = p.key ORDER BY p.key, d.number"
 _DECIDE = f"INSERT INTO decision (photo, number, {', '.join(_COLUMNS)}) VALUES (?, ?{', ?' * len(_COLUMNS)})"
 _STALE = f"""SELECT path, photo, bytes, modified_ns, digest, earlier FROM output WHERE stale AND path > ?
@@ -302,8 +303,7 @@ class State:
         spare_unread(self.connection)
         self._forget_decisions("IN (SELECT photo FROM gone)")
         execute("DELETE FROM photo WHERE key IN (SELECT photo FROM gone)")
-        ((count,),) = execute("SELECT COUNT(*) FROM gone")
-        return int(count)
+        return int(execute("SELECT COUNT(*) FROM gone").fetchone()[0])
 
     # Outputs -------------------------------------------------------------------------------------------------------------------
 

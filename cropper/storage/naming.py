@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from cropper.settings import Target
 
 # Bytes of a file name that every file system in use allows.
-_LONGEST_NAME = 255
+LONGEST_NAME = 255
 # Hexadecimal digits of the hash in a name that was cut, and a name that may be such a one.
-_DIGITS = 16
-_CUT_NAME = re.compile(rf"~[0-9a-f]{{{_DIGITS}}}\.[^.]+\Z")
+DIGITS = 16
+CUT_NAME = re.compile(rf"~[0-9a-f]{{{DIGITS}}}\.[^.]+\Z")
 
 # In an OUT: the folder with what a second run needs. A walk knows an OUT by it.
 STATE_FOLDER = ".cropper"
@@ -40,8 +40,12 @@ def paths_of(targets: tuple[Target, ...], folder: str, name: str, one: bool = Fa
     target.
     """
     path = join(folder, name)
-    # Some file systems allow no colon in a name.
-    return (path,) if one or len(targets) == 1 else tuple(join(target.label.replace(":", "-"), path) for target in targets)
+    return (path,) if one or len(targets) == 1 else tuple(join(label_in_paths(target), path) for target in targets)
+
+
+def label_in_paths(target: Target) -> str:
+    """Return the label of a target as names have it: some file systems allow no colon."""
+    return target.label.replace(":", "-")
 
 
 def is_product(name: str) -> bool:
@@ -62,16 +66,16 @@ def names_of(photos: tuple[str, ...], format: str, folders: Collection[str] = ()
         folders: the names that the folders beside them have in OUT, by ``folders_of``.
     """
     wanted = {name: _wanted(name, format) for name in photos}
-    taken = {_alike(folder) for folder in folders}
-    times = Counter(_alike(output) for output in wanted.values())
+    taken = {alike(folder) for folder in folders}
+    times = Counter(alike(output) for output in wanted.values())
     times.update(taken)
     free: dict[str, int] = {}
     result = {}
     # Unchanged names go first: no photo that changes format can take them.
     for name in sorted(photos, key=lambda name: (wanted[name] != name, name)):
         output = wanted[name]
-        if output != name and times[_alike(output)] > 1:
-            output = _fitting(name, f".{output_format(name, format)}")
+        if output != name and times[alike(output)] > 1:
+            output = fitting(name, f".{output_format(name, format)}")
         result[name] = _taking(*os.path.splitext(output), taken, free)
     return result
 
@@ -89,17 +93,17 @@ def folders_of(folders: tuple[str, ...], photos: tuple[str, ...], format: str, r
     """
     if not folders:
         return {}
-    kept = {_alike(name) for name in (*reserved, *(name for name in photos if _wanted(name, format) == name))}
+    kept = {alike(name) for name in (*reserved, *(name for name in photos if _wanted(name, format) == name))}
     # A folder that has to change its name does not take that of another.
-    taken = kept.union(_alike(name) for name in folders)
+    taken = kept.union(alike(name) for name in folders)
     free: dict[str, int] = {}
     result = {}
     for name in sorted(folders):
-        if _alike(name) in kept:
+        if alike(name) in kept:
             result[name] = _taking(name, "", taken, free)
         else:
             result[name] = name
-            kept.add(_alike(name))
+            kept.add(alike(name))
     return result
 
 
@@ -121,7 +125,7 @@ def folder_in_out(path: str, renamed: Mapping[str, str]) -> str:
 def _wanted(name: str, format: str) -> str:
     stem, extension = os.path.splitext(name)
     new = output_format(name, format)
-    return name if FORMAT_OF.get(extension.lower()) == new else _fitting(stem, f".{new}")
+    return name if FORMAT_OF.get(extension.lower()) == new else fitting(stem, f".{new}")
 
 
 def names_one_by_one(photos: tuple[str, ...], format: str) -> dict[str, str]:
@@ -141,20 +145,20 @@ def names_one_by_one(photos: tuple[str, ...], format: str) -> dict[str, str]:
             stem = stem.removesuffix(ending)
         extension = os.path.splitext(stem)[1].lower()
         taken = stem != name and extension in PHOTO_EXTENSIONS and FORMAT_OF.get(extension) != new == output_format(stem, format)
-        taken = taken or (len(os.fsencode(name)) > _LONGEST_NAME - 4 and _CUT_NAME.search(name) is not None)
+        taken = taken or (len(os.fsencode(name)) > LONGEST_NAME - 4 and CUT_NAME.search(name) is not None)
         result[name] = name if stays and not taken else _told_apart(name, ending)
     return result
 
 
 def _told_apart(name: str, ending: str) -> str:
     """Return a name with one more ending: as it is if that fits, else cut, with a hash of what it was."""
-    if len(os.fsencode(name + ending)) <= _LONGEST_NAME:
+    if len(os.fsencode(name + ending)) <= LONGEST_NAME:
         return name + ending
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
-    return _fitting(name, f"~{digest}{ending}")
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
+    return fitting(name, f"~{digest}{ending}")
 
 
-def _alike(name: str) -> str:
+def alike(name: str) -> str:
     """Return a key that is equal for names that some file systems take for one: they differ in case or in composed letters."""
     return unicodedata.normalize("NFC", name.casefold())
 
@@ -165,27 +169,28 @@ def _taking(stem: str, extension: str, taken: set[str], free: dict[str, int]) ->
     Args:
         stem: of the name.
         extension: of the name, with the dot, or empty.
-        taken: what ``_alike`` gives for the names that are taken.
+        taken: what ``alike`` gives for the names that are taken.
         free: for what is before the number, the first number that may be free. It spares each name the way of those before.
     """
     output = stem + extension
     digits = 1
-    while _alike(output) in taken:
+    while alike(output) in taken:
         highest = 10**digits - 1
         ending = f"~{highest}{extension}"
-        begins = _alike(_fitting(stem, ending))
+        begins = alike(fitting(stem, ending))
         number = free.get(begins, max(2, 10 ** (digits - 1)))
         if number > highest:
             digits += 1
             continue
         free[begins] = number + 1
-        output = _fitting(stem, f"~{number}{extension}")
-    taken.add(_alike(output))
+        output = fitting(stem, f"~{number}{extension}")
+    taken.add(alike(output))
     return output
 
 
-def _fitting(stem: str, ending: str) -> str:
-    while len(os.fsencode(stem + ending)) > _LONGEST_NAME:
+def fitting(stem: str, ending: str) -> str:
+    """Return a stem and an ending as one name, without the end of the stem if the name would be too long."""
+    while len(os.fsencode(stem + ending)) > LONGEST_NAME:
         stem = stem[:-1]
     return stem + ending
 

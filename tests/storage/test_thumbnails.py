@@ -112,7 +112,7 @@ def test_what_lies_in_a_renamed_folder_goes_with_it() -> None:
 
 @pytest.mark.parametrize("long", [False, True])
 def test_names_alike_take_time_in_proportion_to_their_number(monkeypatch: pytest.MonkeyPatch, long: bool) -> None:
-    alike = naming._alike
+    alike = naming.alike
     calls = itertools.count()
 
     def counted(name: str) -> str:
@@ -127,7 +127,7 @@ def test_names_alike_take_time_in_proportion_to_their_number(monkeypatch: pytest
         assert all(len({output.casefold() for output in outputs.values()}) == len(names) for outputs in both)
         return next(calls) - begun
 
-    monkeypatch.setattr(naming, "_alike", counted)
+    monkeypatch.setattr(naming, "alike", counted)
     assert tries(11) < 16 * tries(8)  # for eight times the names; 64 if each passed all before it
 
 

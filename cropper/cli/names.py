@@ -1,0 +1,63 @@
+"""``--name`` and ``--flat``: where thumbnails go in OUT."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from typing import Any
+
+from cropper.cli.help import Function, Heading, add_options, option
+from cropper.cli.options import is_outranked
+from cropper.errors import UsageError
+from cropper.settings import Settings
+
+
+def names_options(command: Function) -> Function:
+    """Add the options that name thumbnails, below ``settings_options`` and above ``one_option``: the command receives all of them in
+    its ``settings``.
+    """
+
+    @functools.wraps(command)
+    def with_names(*, settings: Settings, name: str | None, flat: bool, one: bool, **others: Any) -> Any:
+        settings = replace(settings, one=one)
+        return command(settings=replace(settings, name=_template(settings, name, flat)), **others)
+
+    return add_options(
+        option(
+            "--name",
+            metavar="TEMPLATE",
+            heading=Heading.MAKE,
+            found=True,
+            help="Name thumbnails so, below OUT: {stem}-{width}w.{ext}. The fields are folder, stem and ext of the photo, width, "
+            "height, aspect and size as you ask for them, and hash, digits that change with the photo's content.  [default: as "
+            "the photo, in a folder for each size if there are several]",
+        ),
+        option(
+            "--flat",
+            is_flag=True,
+            heading=Heading.MAKE,
+            found=True,
+            help="Put the thumbnails of all folders into one. Photos with one name get digits of their paths behind it.",
+        ),
+    )(with_names)
+
+
+def _template(settings: Settings, name: str | None, flat: bool) -> str:
+    """Return the template that was asked for, checked; empty for the default layout."""
+    if name is not None and flat and is_outranked("name", by="flat"):
+        name = None
+    if name is None:
+        if not flat:
+            return ""
+        name = "{stem}.{ext}" if settings.rows == 1 else "{size}/{stem}.{ext}"
+    from cropper.ledger.table import TABLE_NAME
+    from cropper.storage.templates import SHAPE_FIELDS, template_of
+
+    template = template_of(name, settings.targets[: settings.rows], (TABLE_NAME,))
+    if settings.one and (depends := next((part.field for part in template.parts if part.field in SHAPE_FIELDS), "")):
+        raise UsageError(
+            f"--one decides the shape later than {{{depends}}} of --name is filled in", remedy="leave one of them out"
+        )
+    if flat and template.has_folder and not is_outranked("flat", by="name"):
+        raise UsageError("--flat and the {folder} of --name contradict each other", remedy="leave out one of them")
+    return name

@@ -1,0 +1,197 @@
+"""Name the thumbnails of a plan's photos: by the default layout, or as a template says, no two alike.
+
+Where two photos would have one name, none has it: each gets a hash of its path. So a name depends on what lies in IN alone, is
+the same in every shard, and never goes over to another photo while the first is there. A template that leaves photos in their
+folders is looked at folder by folder, as the default layout is; any other needs a walk of its own, before the first photo.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
+
+from cropper.image_formats import extensions_here
+from cropper.ledger.table import TABLE_NAME
+from cropper.settings import Settings
+from cropper.storage.local import LocalPlace
+from cropper.storage.naming import alike, folder_in_out, folders_of, names_of, names_one_by_one, paths_of
+from cropper.storage.patterns import Selection
+from cropper.storage.places import Folder, Place, join
+from cropper.storage.templates import Template, Words, template_of
+
+
+@dataclass(frozen=True)
+class Named:
+    """Where the thumbnails of one photo go.
+
+    Attributes:
+        path: of the photo, relative to IN.
+        fixed: relative to OUT, one a target, where that does not depend on the photo's content; else None.
+        words: what a template says of the photo.
+        template: the template.
+        is_told_apart: whether another photo would have one of its names.
+    """
+
+    path: str
+    fixed: tuple[str, ...] | None = None
+    words: Words | None = None
+    template: Template | None = None
+    is_told_apart: bool = False
+
+    def outputs(self, hash: str) -> tuple[str, ...]:
+        """Return where they go; ``hash`` is what {hash} says of the photo."""
+        if self.fixed is not None:
+            return self.fixed
+        assert self.template is not None
+        assert self.words is not None
+        words = replace(self.words, hash=hash)
+        if self.is_told_apart:
+            return self.template.paths_told_apart(words, self.path)
+        return self.template.paths(words)[0]
+
+
+@dataclass
+class _Layout:
+    """The default layout, folder by folder in the order of a walk."""
+
+    settings: Settings
+    renamed: dict[str, str] = field(default_factory=dict)  # folders with another name in OUT
+
+    def of(self, folder: Folder) -> tuple[str, dict[str, str], Collection[str]]:
+        """Return where a folder goes in OUT, the name of each of its photos there, and those of its subfolders."""
+        settings = self.settings
+        here = folder_in_out(folder.path, self.renamed) if folder.in_out is None else folder.in_out
+        reserved = (TABLE_NAME,) if not here and (settings.name or settings.rows == 1) else ()
+        beside = folders_of(folder.subfolders, folder.photos, settings.format, reserved)
+        self.renamed.update((join(folder.path, name), join(here, other)) for name, other in beside.items() if name != other)
+        if folder.in_pieces:
+            return here, names_one_by_one(folder.photos, settings.format), beside.values()
+        return here, names_of(folder.photos, settings.format, beside.values()), beside.values()
+
+
+class _Claims:
+    """The photo that has a name to itself, for each name: in a file of its own, which goes with it, if there are many."""
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect("", isolation_level=None)
+        self._connection.execute("CREATE TABLE claim (name BLOB PRIMARY KEY, photo BLOB) WITHOUT ROWID")
+        self._connection.execute("BEGIN")
+
+    def add(self, names: Collection[str], photo: str | None) -> None:
+        """Claim names for a photo, or for folders if that is None."""
+        owner = _key(photo) if photo is not None else b""
+        self._connection.executemany(
+            "INSERT INTO claim VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET photo = NULL WHERE photo IS NOT excluded.photo",
+            [(_key(alike(name)), owner) for name in names],
+        )
+
+    def are_of(self, names: Collection[str], photo: str) -> bool:
+        """Whether a photo has all these names to itself."""
+        find, owner = "SELECT 1 FROM claim WHERE name = ? AND photo = ?", _key(photo)
+        return all(self._connection.execute(find, (_key(alike(name)), owner)).fetchone() is not None for name in names)
+
+
+def _key(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+class Names:
+    """Names the thumbnails of a run, folder by folder in the order of the walk.
+
+    Args:
+        source: the folder IN.
+        out: the folder OUT.
+        settings: what to make.
+        selection: which files of IN to take.
+        stop: says whether an interrupt has come.
+        chosen: returns a folder of the walk with the photos alone that a run makes.
+
+    Raises:
+        UsageError: if the template of the settings cannot be one.
+        KeyboardInterrupt: if ``stop`` says so.
+        CropperError: if a bucket cannot be listed.
+    """
+
+    def __init__(
+        self,
+        source: Place,
+        out: Place,
+        settings: Settings,
+        selection: Selection,
+        stop: Callable[[], bool] = lambda: False,
+        chosen: Callable[[Folder], Folder] = lambda folder: folder,
+    ) -> None:
+        self._settings, self._layout, self._claims = settings, _Layout(settings), None
+        targets = settings.targets[: settings.rows]  # where a photo gets one of them, names do not depend on which
+        self.template = template_of(settings.name, targets, (TABLE_NAME,)) if settings.name else None
+        if self.template is not None and not self.template.stays_in_folder:
+            # All of IN, also for a list: its photos have the names that a run over all gives them.
+            whole = LocalPlace(source.local_path) if source.is_listed and source.local_path is not None else source
+            self._claims = self._claimed(self.template, map(chosen, whole.walk(extensions_here(), out, selection)), stop)
+
+    @property
+    def need_content(self) -> bool:
+        """Whether names depend on the photos' content."""
+        return self.template is not None and self.template.has_hash
+
+    def of(self, folder: Folder) -> Callable[[str], Named]:
+        """Return what names the photos of a folder that come in this run."""
+        here, names, beside = self._layout.of(folder)
+        template = self.template
+        if template is None:
+            targets, one = self._settings.targets, self._settings.one
+            return lambda name: Named(join(folder.path, name), paths_of(targets, here, names[name], one))
+        named = {name: _words(here, one) for name, one in names.items()}
+        if self._claims is not None or folder.in_pieces:
+            crowded = None
+        else:
+            all_paths = {name: template.paths(words)[0] for name, words in named.items()}
+            times = Counter(key for paths in all_paths.values() for key in {*map(alike, paths)})
+            folders = {*map(alike, beside)}
+            crowded = {
+                name
+                for name, paths in all_paths.items()
+                if any(times[alike(path)] > 1 or alike(os.path.basename(path)) in folders for path in paths)
+            }
+
+        def name_one(name: str) -> Named:
+            photo, words = join(folder.path, name), named[name]
+            paths, in_any_case = template.paths(words)
+            if self._claims is not None:
+                told_apart = folder.in_out is not None or not self._claims.are_of(paths, photo)
+            else:
+                told_apart = name in crowded if crowded is not None else not template.tells_photos_apart
+            one = Named(photo, None, words, template, told_apart or in_any_case)
+            return one if template.has_hash else replace(one, fixed=one.outputs(""))
+
+        return name_one
+
+    def _claimed(self, template: Template, folders: Iterator[Folder], stop: Callable[[], bool]) -> _Claims:
+        """Walk IN once, and see which photo has which name to itself."""
+        claims, layout = _Claims(), _Layout(self._settings)
+        for folder in folders:
+            if stop():
+                raise KeyboardInterrupt
+            here, names, _ = layout.of(folder)
+            above: set[str] = set()
+            for name, one in names.items():
+                paths, in_any_case = template.paths(_words(here, one))
+                if not in_any_case:
+                    claims.add(paths, join(folder.path, name))
+                above.update(*map(_folders_above, paths))
+            claims.add(above, None)
+        return claims
+
+
+def _words(folder: str, name: str) -> Words:
+    stem, ext = os.path.splitext(name)
+    return Words(folder, stem, ext.removeprefix("."))
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
