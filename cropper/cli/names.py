@@ -13,9 +13,7 @@ from cropper.settings import Settings
 
 
 def names_options(command: Function) -> Function:
-    """Add the options that name thumbnails, below ``settings_options`` and above ``one_option``: the command receives all of them in
-    its ``settings``.
-    """
+    """Add the options that name thumbnails, between ``settings_options`` and ``one_option``: all come in its ``settings``."""
 
     @functools.wraps(command)
     def with_names(*, settings: Settings, name: str | None, flat: bool, one: bool, **others: Any) -> Any:

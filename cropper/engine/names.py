@@ -109,6 +109,7 @@ class Names:
         selection: which files of IN to take.
         stop: says whether an interrupt has come.
         chosen: returns a folder of the walk with the photos alone that a run makes.
+        photo_of: returns the photo that has a thumbnail in OUT already, by its path in IN, or None.
 
     Raises:
         UsageError: if the template of the settings cannot be one.
@@ -124,8 +125,11 @@ class Names:
         selection: Selection,
         stop: Callable[[], bool] = lambda: False,
         chosen: Callable[[Folder], Folder] = lambda folder: folder,
+        photo_of: Callable[[str], str | None] = lambda output: None,
     ) -> None:
         self._settings, self._layout, self._claims = settings, _Layout(settings), None
+        self._photo_of = photo_of
+        self._unlisted: list[str] = []  # folders whose photos nobody has seen
         targets = settings.targets[: settings.rows]  # where a photo gets one of them, names do not depend on which
         self.template = template_of(settings.name, targets, (TABLE_NAME,)) if settings.name else None
         if self.template is not None and not self.template.stays_in_folder:
@@ -162,7 +166,7 @@ class Names:
             photo, words = join(folder.path, name), named[name]
             paths, in_any_case = template.paths(words)
             if self._claims is not None:
-                told_apart = folder.in_out is not None or not self._claims.are_of(paths, photo)
+                told_apart = folder.in_out is not None or not self._claims.are_of(paths, photo) or self._is_of_unlisted(paths)
             else:
                 told_apart = name in crowded if crowded is not None else not template.tells_photos_apart
             one = Named(photo, None, words, template, told_apart or in_any_case)
@@ -170,12 +174,19 @@ class Names:
 
         return name_one
 
+    def _is_of_unlisted(self, paths: Collection[str]) -> bool:
+        """Whether a photo that could not be seen has one of these names, and may still be there."""
+        owners = map(self._photo_of, paths) if self._unlisted else ()
+        return any(owner is not None and owner.startswith(f"{folder}/") for owner in owners for folder in self._unlisted)
+
     def _claimed(self, template: Template, folders: Iterator[Folder], stop: Callable[[], bool]) -> _Claims:
         """Walk IN once, and see which photo has which name to itself."""
         claims, layout = _Claims(), _Layout(self._settings)
         for folder in folders:
             if stop():
                 raise KeyboardInterrupt
+            if folder.error is not None:
+                self._unlisted.append(folder.path)
             here, names, _ = layout.of(folder)
             above: set[str] = set()
             for name, one in names.items():

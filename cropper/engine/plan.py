@@ -93,7 +93,11 @@ def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
         CropperError: if IN cannot be listed, or a folder in it for a reason that would meet every folder.
         KeyboardInterrupt: if the plan's ``stop`` says so before the first photo.
     """
-    names = Names(plan.source, plan.out, plan.settings, plan.selection, plan.stop, lambda folder: chosen_of(folder, plan.raw)[0])
+
+    def chosen(folder: Folder) -> Folder:
+        return chosen_of(folder, plan.raw)[0]
+
+    names = Names(plan.source, plan.out, plan.settings, plan.selection, plan.stop, chosen, session.photo_of)
     found = _walked(plan, session, names)
     with ThreadPoolExecutor(_READERS if plan.source.is_remote else 1) as readers:
         while ahead := [*islice(found, _AHEAD)]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from cropper.errors import RUN_AGAIN, OutputError, UsageError, naming, remedy_for
 from cropper.ledger import lock
 from cropper.ledger.changes import Change
-from cropper.ledger.database import SHARDS_FOLDER, Files, as_system_errors, files_of, savepoint
+from cropper.ledger.database import SHARDS_FOLDER, Files, as_system_errors, decoded, encoded, files_of, savepoint
 from cropper.ledger.focus_file import FocusRow
 from cropper.ledger.migration import migrate_if_old
 from cropper.ledger.shards import Shard, begin_shard
@@ -89,6 +89,12 @@ class Session:
             from cropper.ledger import upload
 
             upload.send_changes(self.mirror, change)
+
+    def photo_of(self, output: str) -> str | None:
+        """Return the photo, by its path in IN, that has a thumbnail of ours; None if none has."""
+        find = "SELECT photo FROM output WHERE path = ? AND NOT stale"
+        found = self.state.connection.execute(find, (encoded(output),)).fetchone()
+        return decoded(found[0]) if found is not None else None
 
     def finish(self) -> Ending:
         """Take leave of photos that are gone, at the end of the walk, and of their thumbnails, if asked to.

@@ -93,7 +93,7 @@ def test_batch_shows_the_common_options_first_and_the_rare_ones_last(help_of: Ca
 
 # Options that take nearly any text, or a file to write.
 FREE = {
-    *("--template", "--address", "--include", "--exclude", "-o", "--output", "--report", "--log-file"),
+    *("--template", "--name", "--address", "--include", "--exclude", "-o", "--output", "--report", "--log-file"),
     *("--manifest", "--base-url"),
 }
 VALUED = [

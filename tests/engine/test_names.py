@@ -15,6 +15,7 @@ from fixtures import Command, MakePhoto, imread
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cropper import PhotoError
 from cropper.engine.batch import run_batch
 from cropper.engine.job import Done
 from cropper.engine.names import Names
@@ -24,7 +25,7 @@ from cropper.storage.access import place
 from cropper.storage.listed import listed
 from cropper.storage.local import LocalPlace
 from cropper.storage.naming import alike
-from cropper.storage.patterns import EVERYTHING
+from cropper.storage.patterns import EVERYTHING, Patterns, Selection
 from cropper.storage.places import Folder, Place
 
 pytestmark = pytest.mark.usefixtures("plain_rule")
@@ -247,21 +248,40 @@ def test_a_name_that_went_over_to_another_photo_and_back_shows_the_right_one(
 ) -> None:
     """A run is killed after it gave a name to another photo, and the old order is back in the next one."""
     source, out = tmp_path / "two", tmp_path / "out"
-    make_photo(source / "b/lake.jpg", seed=1)
-    make_photo(source / "c/wood.jpg", seed=2)
-    process(source, out, FLAT)
+    make_photo(source / "a/lake.jpg", seed=1)
+    make_photo(source / "b/lake.jpg", seed=2)
+    make_photo(source / "c/wood.jpg", seed=3)
+    without_a, without_b = (Selection(exclude=Patterns.of([folder])) for folder in ("a/", "b/"))
+    asked = Settings((SIZE,), name=FLAT)
+    [*run_batch(source, out, asked, 1, selection=without_a)]
     expected = tree(out)
-    os.rename(source / "b/lake.jpg", tmp_path / "lake.jpg")
-    make_photo(source / "a/lake.jpg", seed=3)
-    with closing(run_batch(source, out, Settings((SIZE,), name=FLAT), 1)) as run:
-        next(run)  # and no further
+    with closing(run_batch(source, out, asked, 1, selection=without_b)) as run:
+        assert next(done.path for done in run if done.rows) == "a/lake.jpg"  # and no further
     assert tree(out)["lake-24w.jpg"] != expected["lake-24w.jpg"]
-    (source / "a/lake.jpg").unlink()
-    os.rename(tmp_path / "lake.jpg", source / "b/lake.jpg")
-    process(source, out, FLAT)
-    assert {name: data for name, data in tree(out).items() if name.endswith(".jpg")} == {
-        name: data for name, data in expected.items() if name.endswith(".jpg")
-    }
+    [*run_batch(source, out, asked, 1, selection=without_a)]
+    assert tree(out) == expected
+
+
+def test_a_photo_in_a_folder_that_cannot_be_listed_keeps_its_thumbnail(
+    photos: Path, tmp_path: Path, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, walk = tmp_path / "out", LocalPlace.walk
+
+    def without_b(self: LocalPlace, *words: Any) -> Iterator[Folder]:
+        for folder in walk(self, *words):
+            if not folder.path.startswith("b/c"):
+                yield folder
+            else:
+                yield Folder(folder.path, error=PhotoError("the folder cannot be listed", path=photos / folder.path))
+
+    process(photos, out, FLAT)
+    before = tree(out)
+    make_photo(photos / "a/sea.png", seed=60)
+    monkeypatch.setattr(LocalPlace, "walk", without_b)
+    process(photos, out, FLAT, upkeep={"prune": True})
+    assert tree(out)["sea-24w.png"] == before["sea-24w.png"]
+    assert len(tree(out)) == len(before) + 1
+    outputs(out)
 
 
 def test_a_file_and_a_folder_have_not_one_name(tmp_path: Path, make_photo: MakePhoto) -> None:
@@ -329,7 +349,7 @@ def test_no_two_photos_have_one_name(photos: set[tuple[str, str, str]], name: st
         assert keys.isdisjoint(folders)
 
 
-def test_many_colliding_photos_and_a_stop(photos: Path, tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_walk_for_names(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         Names(LocalPlace(photos), LocalPlace(tmp_path / "out"), Settings((SIZE,), name=FLAT), EVERYTHING, lambda: True)
 
