@@ -157,6 +157,32 @@ LIMITS = Limits()
 
 
 @dataclass(frozen=True)
+class Encoding:
+    """How thumbnails are written, beside their format and quality. A run's fingerprint has only what differs from the default.
+
+    Attributes:
+        max_bytes: the most bytes of a thumbnail's file, at least 1: quality or colours are given up for it, down to a floor.
+            None for any size.
+        progressive: whether JPEGs are progressive, which takes longer and saves about a twentieth.
+        colours: the most colours of a PNG, 2..256, or None for all.
+        sharpen: how much to sharpen thumbnails that are scaled down, 0..``MOST_SHARPEN``; 0 for not at all.
+    """
+
+    max_bytes: int | None = None
+    progressive: bool = False
+    colours: int | None = None
+    sharpen: float = 0.0
+
+
+ENCODING = Encoding()
+MOST_COLOURS = 256
+MOST_SHARPEN = 3.0
+# What ``max_bytes`` never goes below, as thumbnails would be of no use there: a quality, and a number of colours of a PNG.
+LOWEST_QUALITY = 30
+FEWEST_COLOURS = 16
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything besides the photos that decides a batch's outputs.
 
@@ -175,6 +201,7 @@ class Settings:
         keep: what thumbnails keep of the photos' metadata, one of ``KEEP_CHOICES``.
         one: whether a photo gets one of the targets alone, the one whose box keeps most, and so one output and one row.
         name: the template of where thumbnails go in OUT, as ``storage.templates`` takes it; empty for the default layout.
+        encoding: how thumbnails are written, beside format and quality.
     """
 
     targets: tuple[Target, ...]
@@ -191,6 +218,7 @@ class Settings:
     keep: str = KEEP_NOTHING
     one: bool = False
     name: str = ""
+    encoding: Encoding = ENCODING
 
     @property
     def rows(self) -> int:

@@ -13,6 +13,8 @@ from cropper.settings import DONE, WHOLE_SHARE, Choosing, Fit, Target, Whole
 
 # The ledger's message for a box that you give by hand.
 BY_HAND = "focus given"
+# What stands between two notes in one message.
+AND = "; "
 # A further candidate shows at least this share of the density that the earlier candidates do not show.
 NEW_SHARE = 0.05
 # It overlaps each of them by at most this share of its area.
@@ -32,6 +34,11 @@ class Decision:
     box: Box
     fit: Fit = Fit.CROP
     note: str = ""
+
+
+def is_by_hand(message: str) -> bool:
+    """Whether a message of the ledger says that the box is given by hand, alone or before other notes."""
+    return message.partition(AND)[0] == BY_HAND
 
 
 def decide(

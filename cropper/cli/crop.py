@@ -76,9 +76,11 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
     with libraries_muted(), reading("stdin" if from_stdin else image):
         with reading_stdin() if from_stdin else nullcontext():
             data = read_opened(sys.stdin.buffer) if from_stdin else LocalPlace(image).read()[0]
-        made, salvaged = thumbnail(data, settings, given)
+        made, salvaged, too_large = thumbnail(data, settings, given)
     if salvaged:
         tell(f"{image}: {SALVAGED}")
+    if too_large:
+        tell(f"{image}: the thumbnail is {too_large}")
     if to_stdout:
         put(made)
         return

@@ -10,7 +10,7 @@ from cropper.choosing.asked import choosing_of
 from cropper.cli.help import Function, Heading, add_options, option
 from cropper.cli.options import aspect_option, device_option, is_of_this_run, is_outranked, limits_options
 from cropper.cli.shapes import Size
-from cropper.cli.types import Choice, Fill, Margin, Share, WholeNumber, Zoomed
+from cropper.cli.types import Amount, Bytes, Choice, Fill, Margin, Share, WholeNumber, Zoomed
 from cropper.cli.widths import width_option, with_widths
 from cropper.errors import UsageError
 from cropper.image_formats import FORMAT_CHOICES, FORMAT_NAMES, FORMATS, INSTALL_IT, KEEP_FORMAT, is_written_here, titles
@@ -18,12 +18,17 @@ from cropper.settings import (
     DEFAULT_MIN_KEPT,
     DEFAULT_TARGET,
     DENSE_SHARE,
+    FEWEST_COLOURS,
     KEEP_ALL,
     KEEP_CHOICES,
+    LOWEST_QUALITY,
+    MOST_COLOURS,
     MOST_MARGIN,
+    MOST_SHARPEN,
     OTHERWISE,
     WHOLE_SHARE,
     Choosing,
+    Encoding,
     Fit,
     Limits,
     Settings,
@@ -152,6 +157,41 @@ _thumbnail_options = add_options(
         f"[default: {', '.join(str(one.quality) for one in _LOSSY)}]",
     ),
     option(
+        "--max-bytes",
+        type=Bytes(),
+        metavar=Bytes.name,
+        heading=Heading.MAKE,
+        found=True,
+        help="Lower the quality of thumbnails, or the colours of PNGs, until the file is no larger than this: 100kB (of 1000 "
+        f"bytes), 100KiB or 100000. Stops at quality {LOWEST_QUALITY} or {FEWEST_COLOURS} colours, and says so.",
+    ),
+    option(
+        "--progressive",
+        is_flag=True,
+        heading=Heading.MAKE,
+        found=True,
+        help="Write JPEGs that browsers show as a whole from the first bytes on. They are smaller, and take longer to make.",
+    ),
+    option(
+        "--colours",
+        "--colors",
+        "colours",
+        metavar="N",
+        type=WholeNumber(2, MOST_COLOURS),
+        heading=Heading.MAKE,
+        found=True,
+        help=f"Write PNGs of at most N colours, 2 to {MOST_COLOURS}.",
+    ),
+    option(
+        "--sharpen",
+        metavar="AMOUNT",
+        type=Amount(MOST_SHARPEN),
+        default=Encoding.sharpen,
+        heading=Heading.MAKE,
+        found=True,
+        help=f"Sharpen thumbnails that are scaled down, by an amount from 0 to {MOST_SHARPEN:g}; 0.5 shows.",
+    ),
+    option(
         "--enlarge",
         is_flag=True,
         heading=Heading.MAKE,
@@ -201,6 +241,10 @@ def settings_options(command: Function) -> Function:
         choosing: Choosing,
         format: str,
         quality: int | None,
+        max_bytes: int | None,
+        progressive: bool,
+        colours: int | None,
+        sharpen: float,
         enlarge: bool,
         fill: str,
         limits: Limits,
@@ -221,6 +265,7 @@ def settings_options(command: Function) -> Function:
             limits=limits,
             srgb=srgb,
             keep=keep,
+            encoding=Encoding(max_bytes, progressive, colours, sharpen),
         )
         return command(settings=settings, **others)
 

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,42 @@ def _as_percent(value: Any) -> str:
         if 1 < number <= 100 and number.is_integer() and "%" not in str(value)
         else ""
     )
+
+
+_UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1000, "m": 1_000_000, "mb": 1_000_000, "kib": 1 << 10, "mib": 1 << 20}
+_BYTES = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?([a-z]*)", re.IGNORECASE | re.ASCII)
+
+
+class Bytes(click.ParamType[int]):
+    """A number of bytes, at least 1: ``100kB`` of 1000 bytes each, ``100KiB`` of 1024, in any case."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a number of bytes, rounded down."""
+        match = _BYTES.fullmatch(str(value).strip())
+        unit = _UNITS.get(match[2].lower()) if match is not None else None
+        size = int(Fraction(match[1]) * unit) if match is not None and unit is not None else 0
+        if size < 1:
+            self.fail(f"{value!r} is not a number of bytes, as in 100kB, 0.1MB, 100KiB or 100000.", param, ctx)
+        return size
+
+
+class Amount(click.FloatRange):
+    """How much of something, from 0."""
+
+    def __init__(self, most: float) -> None:
+        super().__init__(0, most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read an amount."""
+        try:
+            amount = super().convert(value, param, ctx)
+        except click.BadParameter:
+            amount = -1.0
+        if not amount >= 0:  # NaN too, which passes click's own check
+            self.fail(f"{value!r} is not a number from 0 to {self.max:g}.", param, ctx)
+        return amount
 
 
 class Share(click.FloatRange):

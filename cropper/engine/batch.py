@@ -26,7 +26,7 @@ from cropper.ledger.session import Ending, Session, open_session
 from cropper.ledger.shards import Shard
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.process.journal import Journal
-from cropper.settings import UPKEEP, Settings, Upkeep
+from cropper.settings import ENCODING, UPKEEP, Settings, Upkeep
 from cropper.storage.access import place
 from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.places import UNKNOWN, Place
@@ -171,6 +171,9 @@ def _fingerprint(settings: Settings) -> str:
     del values["limits"]["max_pixels"]  # a photo beyond it has no output
     if not settings.one:  # younger than the state of many users, and as it was without
         del values["one"]
+    encoding = {name: value for name, value in values.pop("encoding").items() if value != getattr(ENCODING, name)}
+    if encoding:  # only what is given, so that an option of a later version makes no thumbnails again
+        values["encoding"] = encoding
     values["model"] = hashlib.sha256((settings.model or BUNDLED_MODEL).read_bytes()).hexdigest()
     values["version"] = __version__
     return json.dumps(values, indent=1) + "\n"

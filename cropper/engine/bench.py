@@ -31,7 +31,8 @@ from cropper.errors import CropperError, PhotoError, UsageError, reading
 from cropper.geometry import largest_size
 from cropper.image_formats import output_format
 from cropper.imaging.decode import decode_or_salvage, reduction
-from cropper.imaging.encode import encode, encoder_parameters
+from cropper.imaging.encode import encoder_parameters
+from cropper.imaging.fitting import thumbnail_file
 from cropper.imaging.header import probe
 from cropper.imaging.opencv import cv2
 from cropper.ledger.changes import Change
@@ -152,7 +153,7 @@ def profile(files: list[Path], out: Path, settings: Settings) -> tuple[dict[str,
             for target, output in zip(settings.targets, paths, strict=True):
                 decision = timed("choose", decide, view, header.width, header.height, target, settings.choosing)[0]
                 thumbnail = timed("render", thumbnail_of, photo.pixels, header, decision, target, settings)
-                data = timed("encode", encode, thumbnail, header, format, settings.quality, settings.srgb)
+                data, _ = timed("encode", thumbnail_file, thumbnail, header, format, settings)
                 trace = timed("write", thumbnails.write, out / output, data, ".part", Whose.OURS)
                 image = header.width, header.height
                 row = decided_row(file.name, output, OK, image, target.label, decision.box)

@@ -11,14 +11,14 @@ from cropper.engine.stages import pixels_needed, thumbnail_of
 from cropper.engine.tasks import foci_for
 from cropper.errors import PhotoError
 from cropper.image_formats import output_format
-from cropper.imaging.encode import encode
+from cropper.imaging.fitting import thumbnail_file
 from cropper.ledger.focus_file import NOTHING, Given, given_for
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import Fit, Settings
 
 
-def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTHING) -> tuple[bytes, bool]:
+def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTHING) -> tuple[bytes, bool, str]:
     """Make the thumbnail of a photo.
 
     Args:
@@ -27,8 +27,8 @@ def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTH
         given: what you give by hand for it, by the labels of sizes.
 
     Returns:
-        The file of the thumbnail, and whether the photo is damaged and only part of it is shown. Where the settings keep the
-        photo's format and cropper cannot write it, the thumbnail is a PNG.
+        The file of the thumbnail, whether the photo is damaged and only part of it is shown, and a message if the file is larger
+        than the settings allow. Where the settings keep the photo's format and cropper cannot write it, the thumbnail is a PNG.
 
     Raises:
         PhotoError: if the photo cannot be decoded or the thumbnail cannot be encoded, if no crop is good and the settings
@@ -53,4 +53,5 @@ def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTH
         raise PhotoError(decision.note, remedy="change --min-kept or --otherwise")
     format = output_format(f"photo.{header.format.lower()}", settings.format)
     made = thumbnail_of(photo.pixels, header, decision, target, settings)
-    return encode(made, header, format, settings.quality, settings.srgb), photo.salvaged
+    file, too_large = thumbnail_file(made, header, format, settings)
+    return file, photo.salvaged, too_large

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import count, islice, zip_longest
 
-from cropper.choosing.decide import BY_HAND
+from cropper.choosing.decide import is_by_hand
 from cropper.choosing.focus import place_of
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.names import Named, Names
@@ -302,7 +302,7 @@ def _as_given(rows: tuple[Row, ...], targets: tuple[Target, ...], given: tuple[G
     for row, target, one in zip(rows, targets, given, strict=True):
         image = int(row.image_width or 0), int(row.image_height or 0)
         (focus,) = foci_for((one,), image)
-        if (row.message == BY_HAND) != (focus is not None):
+        if is_by_hand(row.message) != (focus is not None):
             return False
         if focus is not None:
             try:

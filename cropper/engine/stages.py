@@ -17,6 +17,7 @@ from cropper.geometry import Box, fitted, largest_size, pixels_of_share, thumbna
 from cropper.imaging.header import Header
 from cropper.imaging.pad import canvas_for, padded
 from cropper.imaging.resize import render
+from cropper.imaging.sharpen import sharpened
 from cropper.model.inputs import share_needed
 from cropper.settings import Fit, Settings, Target
 
@@ -97,8 +98,9 @@ def thumbnail_of(
     image, box = (header.width, header.height), decision.box
     size = output_size(decision.fit, box, image, target, settings.enlarge)
     if decision.fit is Fit.PAD:
-        return padded(pixels, render(pixels, box, fitted(*image, size, settings.enlarge), image), size, settings.fill)
-    return render(pixels, box, size, image)
+        picture = _sharp(pixels, decision, fitted(*image, size, settings.enlarge), image, settings)
+        return padded(pixels, picture, size, settings.fill)
+    return _sharp(pixels, decision, size, image, settings)
 
 
 def output_size(fit: Fit, box: Box, image: tuple[int, int], target: Target, enlarge: bool) -> tuple[int, int]:
@@ -108,3 +110,12 @@ def output_size(fit: Fit, box: Box, image: tuple[int, int], target: Target, enla
     if fit is Fit.KEEP:
         return fitted(*image, target.size or image, enlarge)
     return thumbnail_size(box, target.size, enlarge)
+
+
+def _sharp(
+    pixels: NDArray[np.uint8], decision: Decision, size: tuple[int, int], image: tuple[int, int], settings: Settings
+) -> NDArray[np.uint8]:
+    """Cut the box out, scale it, and sharpen it if that made it smaller: pixels that are enlarged or the photo's own are not."""
+    made = render(pixels, decision.box, size, image)
+    is_smaller = size[0] < decision.box.width and size[1] < decision.box.height
+    return sharpened(made, settings.encoding.sharpen) if is_smaller else made

@@ -94,11 +94,13 @@ class Counts:
     smaller: int = 0
     left_out: LeftOutCounts = field(default_factory=LeftOutCounts)
     fits: Counter[Fit] = field(default_factory=Counter)
+    too_large: Counter[str] = field(default_factory=Counter)
     reported: int = 0
 
     def add(self, done: Done) -> None:
         """Count one photo, or the report about a folder."""
-        from cropper.choosing.decide import BY_HAND
+        from cropper.choosing.decide import AND, is_by_hand
+        from cropper.imaging.fitting import TOO_LARGE, without_reason
 
         self.passed_over += done.passed_over
         self.left_out.add(done.left_out)
@@ -108,7 +110,9 @@ class Counts:
             self.first_out = self.first_out or done.path
             self.outs += 1
         self.fits.update(done.fits)
-        self.by_hand += sum(row.message == BY_HAND for row in done.rows)
+        self.by_hand += sum(is_by_hand(row.message) for row in done.rows)
+        notes = (note for row in done.rows for note in row.message.split(AND))
+        self.too_large.update(without_reason(note) for note in notes if note.startswith(TOO_LARGE))
         self.altered += done.altered
         self.smaller += any(map(_is_smaller, done.rows))
         if not done.rows:
@@ -135,8 +139,8 @@ class Counts:
         counts, place = json.loads(state)
         fits = Counter({Fit(fit): count for fit, count in counts.pop("fits").items()})
         left_out = LeftOutCounts(**counts.pop("left_out"))
-        kinds = Counter[str](counts.pop("kinds"))
-        counts = Counts(**counts, fits=fits, left_out=left_out, kinds=kinds)
+        kinds, too_large = Counter[str](counts.pop("kinds")), Counter(counts.pop("too_large"))
+        counts = Counts(**counts, fits=fits, left_out=left_out, kinds=kinds, too_large=too_large)
         return counts, [(is_folder, name) for is_folder, name in place]
 
     @property
@@ -160,6 +164,7 @@ class Counts:
             "by_hand": self.by_hand,
             "altered": self.altered,
             "smaller": self.smaller,
+            "too_large": sum(self.too_large.values()),
             **{words.replace(" ", "_"): self.fits[fit] for fit, words in DONE.items() if fit is not Fit.SKIP},
             "stale": ending.stale if ending is not None else 0,
             "pruned": ending.pruned if ending is not None else 0,
@@ -195,6 +200,8 @@ class Counts:
             line += f"; {_count(ending.stale, 'thumbnail')} {are} not needed any more: --prune removes {them}"
         if self.smaller:
             line += f"; {self.smaller} smaller than asked for (--enlarge enlarges them)"
+        for what, number in sorted(self.too_large.items()):
+            line += f"; {_count(number, 'thumbnail')} {'is' if number == 1 else 'are'} {what}"
         no_good = [f"{self.fits[fit]} {words}" for fit, words in DONE.items() if self.fits[fit] and fit is not Fit.SKIP]
         if no_good:
             line += f"; where no crop is good: {', '.join(no_good)}"

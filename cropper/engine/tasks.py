@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cropper.choosing.decide import Decision
+from cropper.choosing.decide import AND, Decision
 from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, view_of
 from cropper.engine.job import DROPPED, SALVAGED, Decoded, Done, Finished, Job
 from cropper.engine.stages import Chosen, decided, pixels_needed, thumbnail_of
 from cropper.errors import RUN_AGAIN, CropperError, LateError, PhotoError, out_of_memory, raise_if_for_all, unexpected
 from cropper.image_formats import output_format
-from cropper.imaging.encode import encode
+from cropper.imaging.fitting import thumbnail_file
 from cropper.imaging.opencv import cv2, is_out_of_memory
 from cropper.ledger.focus_file import Given, given_for_all
 from cropper.ledger.table import OK, SKIPPED, Row, decided_row, failed_row
@@ -118,6 +118,7 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
             journal.clock(job.number, False)  # a slow disk or bucket is not the photo's fault
             whose = job.whose[number] if job.whose else Whose.OURS
             size: tuple[int, int] | None = None
+            too_large = ""
             if not settings.dry_run:
                 out.check_stays_in(output)
             if settings.dry_run:
@@ -129,12 +130,13 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
                 output = ""
             else:
                 journal.clock(job.number, True)
-                data, size = _encoded(decoded, decisions[0], target, settings)
+                data, size, too_large = _encoded(decoded, decisions[0], target, settings)
                 journal.clock(job.number, False)
                 written.append((output, (out / output).write_thumbnail(data, job.temporary, whose)))
             for decision in decisions:
                 status = SKIPPED if decision.fit is Fit.SKIP else OK
                 note = decision.note or (SALVAGED if photo.salvaged else "") or (DROPPED if dropped else "")
+                note = AND.join(filter(None, (note, too_large)))
                 rows.append(decided_row(job.path, output, status, image, target.label, decision.box, note, size))
                 fits.append(decision.fit)
         except Exception as error:
@@ -158,12 +160,12 @@ def foci_for(given: Sequence[Given | None], image: tuple[int, int]) -> tuple[Foc
     return tuple(Focus(*one.in_pixels(image)) if one is not None and one.image in (None, image) else None for one in given)
 
 
-def _encoded(decoded: Decoded, decision: Decision, target: Target, settings: Settings) -> tuple[bytes, tuple[int, int]]:
-    """Return an encoded thumbnail, and its width and height."""
+def _encoded(decoded: Decoded, decision: Decision, target: Target, settings: Settings) -> tuple[bytes, tuple[int, int], str]:
+    """Return an encoded thumbnail, its width and height, and a message if it is larger than the settings allow."""
     photo = decoded.photo
     thumbnail = thumbnail_of(photo.pixels, photo.header, decision, target, settings)
-    data = encode(thumbnail, photo.header, decoded.job.format, settings.quality, settings.srgb)
-    return data, (thumbnail.shape[1], thumbnail.shape[0])
+    data, too_large = thumbnail_file(thumbnail, photo.header, decoded.job.format, settings)
+    return data, (thumbnail.shape[1], thumbnail.shape[0]), too_large
 
 
 def _output_size(row: Row) -> tuple[int, int] | None:

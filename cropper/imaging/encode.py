@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from cropper.imaging.colour import GREY_SPACE, RGB_SPACE, describes, in_srgb
 from cropper.imaging.header import Header
 from cropper.imaging.metadata import Metadata
 from cropper.imaging.opencv import cv2
+from cropper.imaging.palette import with_colours
 from cropper.imaging.resize import on_white
 
 # The length of a PNG in bytes up to the end of its first chunk.
@@ -38,7 +40,55 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
     Raises:
         PhotoError: if the encoder rejects the thumbnail, for example because it exceeds the size limit of the format.
     """
-    quality = QUALITY[format] if quality is None else quality
+    return prepared(thumbnail, header, format, srgb).file(quality)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A thumbnail as an output format takes it, to be encoded once or several times.
+
+    Attributes:
+        pixels: uint8 [h, w] grey, [h, w, 3] BGR or [h, w, 4] BGRA.
+        profile: the colour profile to write, or None.
+        metadata: what to write beside it.
+        format: a key of ``QUALITY``.
+    """
+
+    pixels: NDArray[np.uint8]
+    profile: bytes | None
+    metadata: Metadata
+    format: str
+
+    def file(self, quality: int | None = None, progressive: bool = False, colours: int | None = None) -> bytes:
+        """Encode the thumbnail.
+
+        Args:
+            quality: 1..100; by default that of the format. PNG is lossless and ignores it.
+            progressive: whether a JPEG is progressive. Other formats ignore it.
+            colours: the most colours of a PNG, 2..256, or None for all. Other formats ignore it.
+
+        Raises:
+            PhotoError: if the encoder rejects the thumbnail.
+        """
+        quality = QUALITY[self.format] if quality is None else quality
+        if self.format == "jxl":
+            from cropper.imaging.extra import jxl
+
+            file = jxl.encode(self.pixels, self.metadata, quality)
+        elif self.format == "jpg":
+            file = _encode_jpeg(self.pixels, self.profile, self.metadata, quality, progressive)
+        elif self.format == "png" and colours is not None:
+            file = _encode_palette(self.pixels, self.profile, self.metadata, colours)
+        else:
+            file = _encode(self.pixels, self.profile, self.metadata, self.format, quality)
+        if file is None:
+            reason = f"the {self.format} encoder rejected the thumbnail"
+            raise PhotoError(reason, remedy="try another --format or a smaller size")
+        return file
+
+
+def prepared(thumbnail: NDArray[np.uint8], header: Header, format: str, srgb: bool = False) -> Prepared:
+    """Bring a thumbnail into the colours that its file has, as ``encode`` does."""
     if format == "jpg":
         thumbnail = on_white(thumbnail)
     profile = header.icc_profile
@@ -54,17 +104,7 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
         profile = None
     if (srgb or format == "jxl") and profile is not None:  # the library for JPEG XL writes no profile
         thumbnail, profile = in_srgb(thumbnail, profile), None
-    if format == "jxl":
-        from cropper.imaging.extra import jxl
-
-        file = jxl.encode(thumbnail, header.metadata, quality)
-    elif format == "jpg":
-        file = _encode_jpeg(thumbnail, profile, header.metadata, quality)
-    else:
-        file = _encode(thumbnail, profile, header.metadata, format, quality)
-    if file is None:
-        raise PhotoError(f"the {format} encoder rejected the thumbnail", remedy="try another --format or a smaller size")
-    return file
+    return Prepared(thumbnail, profile, header.metadata, format)
 
 
 def encoder_parameters(format: str, quality: int | None = None) -> list[int]:
@@ -78,16 +118,29 @@ def encoder_parameters(format: str, quality: int | None = None) -> list[int]:
     }[format]
 
 
-def _encode_jpeg(thumbnail: NDArray[np.uint8], profile: bytes | None, metadata: Metadata, quality: int) -> bytes | None:
+def _encode_jpeg(
+    thumbnail: NDArray[np.uint8], profile: bytes | None, metadata: Metadata, quality: int, progressive: bool
+) -> bytes | None:
     """Encode with Pillow. OpenCV writes the same bytes, but no profile longer than the 64 KB of one marker."""
     rgb = thumbnail if thumbnail.ndim == 2 else cv2.cvtColor(thumbnail, cv2.COLOR_BGR2RGB)
     exif = b"Exif\0\0" + metadata.exif if metadata.exif else b""
+    extra = {"icc_profile": profile, "exif": exif, "xmp": metadata.xmp or None}
     file = io.BytesIO()
     try:
-        Image.fromarray(rgb).save(file, "JPEG", quality=quality, icc_profile=profile, exif=exif, xmp=metadata.xmp or None)
+        Image.fromarray(rgb).save(file, "JPEG", quality=quality, progressive=progressive, **extra)
     except (OSError, ValueError):
         return None
     return file.getvalue()
+
+
+def _encode_palette(thumbnail: NDArray[np.uint8], profile: bytes | None, metadata: Metadata, colours: int) -> bytes | None:
+    """Encode a PNG of few colours with Pillow. OpenCV writes none with a palette."""
+    file = io.BytesIO()
+    try:
+        with_colours(thumbnail, colours).save(file, "PNG", icc_profile=profile, exif=metadata.exif or None)
+    except (OSError, ValueError):
+        return None
+    return _with_xmp(file.getvalue(), metadata.xmp) if metadata.xmp else file.getvalue()
 
 
 def _encode(thumbnail: NDArray[np.uint8], profile: bytes | None, metadata: Metadata, format: str, quality: int) -> bytes | None:

@@ -57,7 +57,7 @@ const picture = (photo, kind) => `${data.folder}/${photo.i}.${kind}`;
 const colourOf = (size) => data.colours[Math.max(0, data.sizes.indexOf(size)) % data.colours.length];
 const statusOf = (photo) => ["failed", "skipped"].find((status) => photo.r.some((row) => row.t === status)) || "ok";
 
-const isByHand = (row) => row.m === data.byHand;
+const isByHand = (row) => row.m === data.byHand || Boolean(row.m?.startsWith(`${data.byHand}; `));
 
 // Returns the current box of a row, and says where the box comes from.
 function now(photo, row) {
