@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cropper.image_formats import FORMAT_OF, FORMATS, MIME_OF, PHOTO_EXTENSIONS, QUALITY, output_format, titles
+from cropper.image_formats import FORMAT_NAMES, FORMAT_OF, FORMATS, MIME_OF, PHOTO_EXTENSIONS, QUALITY, output_format, titles
 
 
 def test_no_two_formats_share_an_extension_or_an_output() -> None:
@@ -20,6 +20,8 @@ def test_derived_lists() -> None:
         **{".png": "png", ".webp": "webp", ".avif": "avif", ".jxl": "jxl"},
     } == FORMAT_OF
     assert QUALITY == {"jpg": 85, "png": 100, "webp": 80, "avif": 65, "jxl": 80}
+    assert (FORMAT_NAMES["jpeg"], FORMAT_NAMES["jpg"], FORMAT_NAMES["webp"]) == ("jpg", "jpg", "webp")
+    assert "gif" not in FORMAT_NAMES
     assert MIME_OF[".jfif"] == "image/jpeg"
     assert MIME_OF[".webp"] == "image/webp"
 

@@ -215,7 +215,7 @@ def _fill(
             tables[name] = value
             continue
         key = name.replace("_", "-")
-        options = [(below, option) for below, option in _options(command) if _key_of(option) == key]
+        options = [(below, option) for below, option in _options(command) if f"--{key}" in option.opts]
         if not options:
             remedy = f"'{' '.join(['cropper', *names])} --help' lists the options"
             raise UsageError(f"{line(name)}{name!r}{where} is not an option of any command", path=path, remedy=remedy)

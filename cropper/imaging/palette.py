@@ -10,7 +10,7 @@ from cropper.imaging.opencv import cv2
 
 # Below this many colours an octree spends them badly. From it on, it is better from afar than median cut, and ten times as fast.
 _OCTREE_FROM = 64
-# About how many pixels the colours are chosen from: for median cut, four times as many take three times as long, and the colours are as good.
+# About how many pixels the colours are chosen from. Four times as many take median cut three times as long, for colours as good.
 _MOST_SAMPLED = 1 << 14
 # Below this many colours none is left for half transparent pixels.
 _PARTS_FROM = 8
@@ -80,9 +80,9 @@ def _weighed(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _chosen(rgba: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    """Choose colours, uint8 [count or less, 4], for half transparent pixels, uint8 [n, 4]. Pillow's octree has few shades of alpha.
+    """Choose colours, uint8 [count or less, 4], for half transparent pixels, uint8 [n, 4].
 
-    Means of pixels of like alpha begin, and a few rounds of k-means make them better.
+    Pillow's octree has few shades of alpha. Means of pixels of like alpha begin, and a few rounds of k-means make them better.
     """
     points = _weighed(rgba)[:: -(-len(rgba) // _MOST_SAMPLED)]
     points = points[np.lexsort((points[:, :3].sum(axis=1), points[:, 3]))]

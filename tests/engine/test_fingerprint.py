@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from cropper._version import __version__
 from cropper.engine import batch
 from cropper.model.saliency import BUNDLED_MODEL
-from cropper.settings import Choosing, Fit, Limits, Settings, Target, Whole, Zoom
+from cropper.settings import Choosing, Encoding, Fit, Limits, Settings, Target, Whole, Zoom
 
 DEFAULT = """\
 {
@@ -121,6 +122,13 @@ def test_the_fingerprint_stays_as_it_is_to_a_byte(tmp_path: Path, case: str) -> 
     }[case]
     expected = text.replace("MODEL", hashlib.sha256(b"a model").hexdigest()).replace("VERSION", __version__)
     assert batch._fingerprint(settings) == expected
+
+
+def test_of_the_encoding_only_what_is_given_counts() -> None:
+    plain = batch._fingerprint(Settings((Target((1, 1)),)))
+    assert batch._fingerprint(Settings((Target((1, 1)),), encoding=Encoding(sharpen=0))) == plain
+    given = json.loads(batch._fingerprint(Settings((Target((1, 1)),), encoding=Encoding(100_000, sharpen=0.5))))
+    assert given == {**json.loads(plain), "encoding": {"max_bytes": 100_000, "sharpen": 0.5}}
 
 
 def test_the_model_is_the_bundled_one_unless_another_is_given(tmp_path: Path) -> None:

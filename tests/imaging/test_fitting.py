@@ -148,7 +148,7 @@ def test_bytes_in_words() -> None:
 
 
 def test_a_progressive_jpeg_has_the_same_pixels_in_fewer_bytes() -> None:
-    large = cv2.resize(picture(), (640, 360))
+    large = np.asarray(cv2.resize(picture(), (640, 360)), np.uint8)
     plain, message = thumbnail_file(large, header(), "jpg", settings())
     assert (plain, message) == (encode(large, header(), "jpg"), "")
     data, _ = thumbnail_file(large, header(), "jpg", settings(progressive=True))
