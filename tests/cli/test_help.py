@@ -81,7 +81,7 @@ def test_options_stand_under_headings_each_once(help_of: Callable[[str], str], n
     below = lines[lines.index(f"{shown[0]}:") :]
     for option in options_of(command):
         flag = max(option.opts, key=len)
-        assert sum(re.match(rf"  (-\w, )?{flag}( |$)", line) is not None for line in below) == 1
+        assert sum(re.match(rf"  (-\w, )?{flag}(,| |$)", line) is not None for line in below) == 1
 
 
 def test_batch_shows_the_common_options_first_and_the_rare_ones_last(help_of: Callable[[str], str]) -> None:
