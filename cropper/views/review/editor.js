@@ -2,7 +2,9 @@
 
 let photo = null; // the photo in the editor, or null while the list shows
 let chosen = 0; // the index of the selected row, which the keys and the pointer change
-let scale = 1; // screen pixels per pixel of the photo
+let together = false; // whether a box that moves takes the boxes of the other sizes along
+let thirds = false; // whether the selected box has lines at its thirds
+let guides = []; // the lines that a drag has snapped to: [axis, place in pixels of the photo]
 let returnTo = 0; // the scroll position of the list
 
 const rowChosen = () => photo.r[chosen];
@@ -12,8 +14,8 @@ function open(number, how = "push") {
   current = clamp(number, 0, shown.length - 1);
   if (!photo) returnTo = scrollY;
   photo = shown[current];
-  // The editor selects the least certain size first, because this size gives the photo its place in the list.
-  chosen = Math.max(0, photo.r.indexOf(leastCertain(rowsShown(photo))));
+  // The editor selects the size first that gives the photo its place in the list.
+  chosen = Math.max(0, photo.r.indexOf(worstOf(rowsShown(photo))));
   at("overview").hidden = true;
   at("editor").hidden = false;
   document.body.classList.add("editing");
@@ -24,16 +26,17 @@ function open(number, how = "push") {
   at("place").textContent = `${(current + 1).toLocaleString("en")} of ${shown.length.toLocaleString("en")}`;
   at("previous").disabled = current === 0;
   at("next").disabled = current === shown.length - 1;
-  const message = photo.e || (photo.n ? "" : photo.r.find((row) => row.m)?.m || "This photo has no box.");
+  const message = photo.e || (photo.n ? "" : reasonOf(photo) || "This photo has no box.");
   stageMessage(message);
   at("photo").setAttribute("aria-label", `${printable(photo.p)}, with its boxes`);
   at("preview").alt = printable(photo.p);
   if (!message) {
     at("preview").src = picture(photo, "preview.jpg");
-    at("preview-heat").src = picture(photo, "heat.png");
-    at("preview-outlines").src = picture(photo, "outlines.svg");
+    showHeat();
   }
+  zoomReset();
   buildTiles(message);
+  fitPhoto();
   draw();
   (message ? at("back") : at("photo")).focus({ preventScroll: true });
   ahead();
@@ -75,77 +78,27 @@ function close(how = "push") {
   list.goTo(current);
 }
 
-function buildTiles(message) {
-  at("tiles").replaceChildren(...photo.r.map((row, number) => {
-    const item = document.createElement("li"), tile = element("button", "tile");
-    tile.type = "button";
-    tile.dataset.row = number;
-    const crop = element("span", "crop"), line = element("span", "line");
-    if (row.b && photo.n && !message) {
-      const thumb = element("span", "thumb");
-      thumb.append(image(picture(photo, "preview.jpg")));
-      crop.append(thumb);
-      tile.append(crop);
-    }
-    const swatch = element("span", "swatch");
-    swatch.style.background = colourOf(row.s);
-    line.append(swatch, element("span", "label", row.s || "all sizes"), element("span", "share"));
-    tile.append(line, element("span", "note"));
-    item.append(tile);
-    return item;
-  }));
-}
-
 // Updates everything in the editor that depends on boxes and marks.
 function draw() {
   const mark = memory.marks[photo.i], editable = canEdit(photo, rowChosen());
   at("good").setAttribute("aria-pressed", mark === "good");
   at("bad").setAttribute("aria-pressed", mark === "bad");
   at("reset").disabled = !isChanged(photo);
+  at("undo").disabled = !past.length;
+  at("redo").disabled = !future.length;
   at("pad").hidden = !editable;
+  at("together").hidden = photo.r.filter((row) => canEdit(photo, row)).length < 2;
+  at("whole-heads").hidden = !photo.d;
   at("photo").classList.toggle("fixed", !editable);
-  photo.r.forEach((row, number) => {
-    const tile = at("tiles").children[number].firstChild;
-    const { box, byHand, edited, undone } = now(photo, row);
-    tile.setAttribute("aria-pressed", number === chosen);
-    const thumb = tile.querySelector(".thumb");
-    if (thumb) showCrop(thumb, box);
-    const share = tile.querySelector(".share");
-    if (edited) share.textContent = undone ? "" : "by hand";
-    else if (row.k === undefined) share.textContent = row.t;
-    else share.replaceChildren(element("span", "verb", "keeps "), [percent(row.k), ...cutBy(row)].join(", "));
-    const note = tile.querySelector(".note");
-    const notes = [box && `${box[2]} × ${box[3]} at ${box[0]}, ${box[1]}`];
-    if (undone) notes.push("the model chooses again when you apply focus.csv");
-    else if (row.m && !edited && row.m !== at("stage-message").textContent) notes.push(row.m);
-    note.textContent = notes.filter(Boolean).join("; ");
-    note.classList.toggle("failed", row.t === "failed");
-    tile.setAttribute("aria-label", `${row.s}, ${byHand ? "by hand" : share.textContent}, ${note.textContent}`);
-  });
-  fitPhoto();
+  photo.r.forEach(drawTile);
+  if (photo.n) drawBoxes(photo.n[0] * scale, photo.n[1] * scale);
 }
 
-// Shows the part of the preview inside a box as a thumbnail of the same shape.
-function showCrop(thumb, [x, y, width, height]) {
-  const side = narrow.matches ? 130 : 146, shape = width / height;
-  thumb.style.aspectRatio = `${width} / ${height}`;
-  thumb.style.width = `min(100%, ${(side * shape).toFixed(2)}px)`;
-  const style = thumb.firstChild.style;
-  style.width = `${(100 * photo.n[0]) / width}%`;
-  style.height = `${(100 * photo.n[1]) / height}%`;
-  style.left = `${(-100 * x) / width}%`;
-  style.top = `${(-100 * y) / height}%`;
-}
-
-function fitPhoto() {
-  if (!photo || !photo.n || at("photo").hidden) return;
-  const stage = at("stage");
-  const margin = 20; // room for the handles at the edge of the photo
-  scale = Math.min((stage.clientWidth - margin) / photo.n[0], (stage.clientHeight - margin) / photo.n[1]);
-  const width = Math.max(1, photo.n[0] * scale), height = Math.max(1, photo.n[1] * scale);
-  at("photo").style.width = `${width}px`;
-  at("photo").style.height = `${height}px`;
-  drawBoxes(width, height);
+// Loads the heat only when it shows.
+function showHeat() {
+  if (!withHeat || !photo || at("photo").hidden) return;
+  at("preview-heat").src = picture(photo, "heat.png");
+  at("preview-outlines").src = picture(photo, "outlines.svg");
 }
 
 function drawBoxes(width, height) {
@@ -159,8 +112,10 @@ function drawBoxes(width, height) {
   const { box, focus } = row ? now(photo, row) : {};
   if (box) {
     const [x, y, w, h] = onScreen(box);
-    const shade = `M0 0H${width}V${height}H0Z M${x} ${y}v${h}h${w}v${-h}Z`;
-    parts.unshift(shape("path", "shade", { d: shade, "fill-rule": "evenodd" }));
+    parts.unshift(shape("path", "shade", { d: around([width, height], [x, y, w, h]), "fill-rule": "evenodd" }));
+    if (thirds) parts.push(...linesOf([1, 2].flatMap((third) => [
+      `M${x + (w * third) / 3} ${y}v${h}`, `M${x} ${y + (h * third) / 3}h${w}`,
+    ]), "third"));
     const [under, line] = outline([x, y, w, h], colourOf(row.s));
     under.style.strokeWidth = 6;
     line.style.strokeWidth = 3.5;
@@ -175,19 +130,29 @@ function drawBoxes(width, height) {
       for (const [cx, cy] of corners([x, y, w, h])) parts.push(shape("rect", "handle", { x: cx - 6, y: cy - 6, width: 12, height: 12, rx: 2 }));
     }
   }
+  parts.push(...linesOf(guides.map(([axis, place]) => (axis ? `M0 ${place * scale}H${width}` : `M${place * scale} 0V${height}`)), "guide"));
   at("boxes").replaceChildren(...parts);
 }
 
+const linesOf = (paths, className) => (paths.length ? ["under thin", className].map((one) => shape("path", one, { d: paths.join("") })) : []);
+
 const corners = ([x, y, width, height]) => [[x, y], [x + width, y], [x, y + height], [x + width, y + height]];
 
-function setBox(box) {
-  const row = rowChosen();
-  if (String(box) === String(now(photo, row).box)) return;
+// Gives the selected size a box. A box of one size leaves the boxes of other sizes unchanged, unless they move together.
+function setBox(box, kind) {
+  const row = rowChosen(), old = now(photo, row).box;
+  if (String(box) === String(old)) return;
+  const centre = [box[0] + box[2] / 2, box[1] + box[3] / 2];
+  const boxes = [[row, box]];
+  const moved = box[2] === old[2] && box[3] === old[3];
+  for (const other of photo.r) {
+    if (!together || !moved || other === row || !canEdit(photo, other)) continue;
+    boxes.push([other, placed(photo, centre, withAspect(photo, other, now(photo, other).box).slice(2))]);
+  }
   edit(photo, (changed) => {
     delete changed.a;
-    // A box of one size leaves the boxes that you set for other sizes unchanged.
-    changed.b[row.s] = box;
-  });
+    for (const [one, to] of boxes) changed.b[one.s] = to;
+  }, kind);
   draw();
 }
 
@@ -219,7 +184,7 @@ function move(across, down, fine) {
     say(stuck ? SPANS : "The box is at the edge of the photo.");
     return;
   }
-  setBox([...to, width, height]);
+  setBox([...to, width, height], `move ${rowChosen().s}`);
   showTotals();
   sayBox();
 }
@@ -235,7 +200,7 @@ function grow(by, fine) {
     say(by > 0 ? "The box cannot get larger." : "The box cannot get smaller.");
     return;
   }
-  setBox(placed(photo, [old[0] + old[2] / 2, old[1] + old[3] / 2], size));
+  setBox(placed(photo, [old[0] + old[2] / 2, old[1] + old[3] / 2], size), `grow ${rowChosen().s}`);
   showTotals();
   sayBox();
 }
@@ -243,6 +208,7 @@ function grow(by, fine) {
 function reset() {
   const byHand = photo.r.some(isByHand), old = memory.edits[photo.i];
   if (old) {
+    remember(photo);
     delete memory.edits[photo.i];
     say("Reset to the boxes from the last batch");
   } else if (byHand) {
@@ -257,16 +223,30 @@ function reset() {
   showTotals();
 }
 
+// Marks a photo of the list, or removes the mark that it has.
 function mark(which, number) {
   const marked = photo || shown[number];
   if (!marked) return;
+  remember(marked);
   if (memory.marks[marked.i] === which) delete memory.marks[marked.i];
   else memory.marks[marked.i] = which;
   save();
-  say(memory.marks[marked.i] ? `Marked ${which}` : "Mark removed");
   showTotals();
   if (photo) draw();
-  else list.redraw(number);
+  else {
+    fillFilters();
+    list.redraw(number);
+  }
+  say(memory.marks[marked.i] ? `Marked ${which}` : "Mark removed");
+}
+
+// Marks the photo in the editor and goes on to the next one.
+function markAndGoOn(which) {
+  if (memory.marks[photo.i] !== which) mark(which, current);
+  if (shown[current + 1]) {
+    open(current + 1, "replace");
+    say(`Marked ${which}: ${nameOf(shown[current - 1])}`);
+  } else say(`Marked ${which}. This is the last photo.`);
 }
 
 function choose(number) {
@@ -278,17 +258,45 @@ function choose(number) {
 }
 
 function turnHeat() {
-  const off = document.body.classList.toggle("no-heat");
-  for (const button of document.querySelectorAll(".heat-switch")) button.setAttribute("aria-pressed", !off);
-  say(off ? "Heat off" : "Heat on");
+  withHeat = !withHeat;
+  document.body.classList.toggle("no-heat", !withHeat);
+  for (const button of document.querySelectorAll(".heat-switch")) button.setAttribute("aria-pressed", withHeat);
+  if (photo) showHeat();
+  else list.renew();
+  say(withHeat ? "Heat on" : "Heat off");
 }
 
-let grip = null; // what the pointer drags: the box or one of its corners, with the position at the start of the drag
-
-function pointOf(event) {
-  const area = at("photo").getBoundingClientRect();
-  return [(event.clientX - area.left) / scale, (event.clientY - area.top) / scale];
+function turnThirds() {
+  thirds = !thirds;
+  at("thirds").setAttribute("aria-pressed", thirds);
+  draw();
+  say(thirds ? "Lines at the thirds of the box" : "No lines at the thirds");
 }
+
+function turnTogether() {
+  if (at("together").hidden) return;
+  together = !together;
+  at("together").setAttribute("aria-pressed", together);
+  say(together ? "All sizes move together" : "Each size moves alone");
+}
+
+// Puts the selected box where a rule says, and says so if it is there already.
+function putBox(rule, there) {
+  if (!canEdit(photo, rowChosen())) return;
+  const old = withAspect(photo, rowChosen(), now(photo, rowChosen()).box);
+  const box = rule(old);
+  if (String(box) === String(old)) {
+    say(there);
+    return;
+  }
+  setBox(box);
+  showTotals();
+  sayBox();
+}
+
+const centreBox = () => putBox((box) => placed(photo, photo.n.map((side) => side / 2), box.slice(2)), "The box is in the centre.");
+const showHeads = () => putBox((box) => withWholeHeads(photo, aspectOf(rowChosen().s), box),
+  photo.d ? "No head is cut that could be whole." : "The model sees no head in this photo.");
 
 function centreAll() {
   if (!canEdit(photo, rowChosen())) return;

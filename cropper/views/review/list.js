@@ -1,71 +1,10 @@
-// The list of photos: its filters, its cards, and the elements that cards and the editor consist of.
+// The list of photos: its cards, and the elements that cards and the editor consist of.
 
 const SVG = "http://www.w3.org/2000/svg";
 const MISSING = "The picture is missing. Run cropper review again.";
-
-let shown = photos; // the photos that the filters let through, in the order of the list
-let current = 0; // the index of the current photo in `shown`
-
-const rowsShown = (photo) => {
-  const size = at("by-size").value;
-  return size ? photo.r.filter((row) => row.s === size) : photo.r;
-};
-const keptOf = (photo) => Math.min(...rowsShown(photo).map((row) => row.k ?? 2));
-// How good a row's box looks: the least share that it keeps of the heat or the subject, less one for each head it cuts.
-const certaintyOf = (row) => (row.k === undefined ? 2 : Math.min(row.k, row.u ?? 1) - (row.h ?? 0));
-const leastCertain = (rows) => rows.reduce((a, b) => (certaintyOf(b) < certaintyOf(a) ? b : a), rows[0]);
-const isWhole = (row) => (row.u ?? 1) >= data.whole;
-const cutBy = (row) => [row.h && `cuts ${count(row.h, "head")}`, !isWhole(row) && `shows ${percent(row.u)} of the subject`].filter(Boolean);
-
-function fillFilters() {
-  const folders = new Map();
-  for (const photo of photos) {
-    for (let folder = folderOf(photo.p); ; folder = folderOf(folder)) {
-      folders.set(folder, (folders.get(folder) || 0) + 1);
-      if (!folder) break;
-    }
-  }
-  const names = [...folders.keys()].filter(Boolean).sort();
-  options("by-folder", [["", "All"], ...names.map((name) => [name, `${printable(name)} (${folders.get(name)})`])]);
-  const statuses = ["ok", "failed", "skipped"].map((status) => [status, photos.filter((photo) => statusOf(photo) === status).length]);
-  options("by-status", [["", "All"], ...statuses.filter(([, number]) => number).map(([status, number]) => [status, `${status} (${number})`])]);
-  options("by-size", [["", "All"], ...data.sizes.map((size) => [size, size])]);
-}
-
-function options(id, choices) {
-  at(id).replaceChildren(...choices.map(([value, words]) => new Option(words, value)));
-}
-
-function filter() {
-  const words = at("by-name").value.toLowerCase(), folder = at("by-folder").value, status = at("by-status").value;
-  const mark = at("by-mark").value, size = at("by-size").value, most = Number(at("by-kept").value) / 100;
-  const cut = at("by-cut").value, isCut = (row) => (cut === "heads" ? row.h : !isWhole(row));
-  at("by-kept-value").textContent = percent(most);
-  const before = shown[current];
-  shown = photos.filter((photo) => {
-    const marked = memory.marks[photo.i];
-    return (!words || photo.p.toLowerCase().includes(words))
-      && (!folder || photo.p.startsWith(`${folder}/`))
-      && (!status || statusOf(photo) === status)
-      && (!mark || (mark === "changed" ? isChanged(photo) : mark === "none" ? !marked : marked === mark))
-      && (!size || photo.r.some((row) => row.s === size))
-      && (!cut || rowsShown(photo).some(isCut))
-      && (most === 1 || keptOf(photo) <= most);
-  });
-  // The data is in order of each photo's least certain size. One size alone needs an order of its own.
-  if (size) {
-    const key = (photo) => (statusOf(photo) === "failed" ? -Infinity : certaintyOf(leastCertain(rowsShown(photo))));
-    shown = shown.map((photo) => [key(photo), photo]).sort((a, b) => a[0] - b[0]).map((pair) => pair[1]);
-  }
-  current = Math.max(0, shown.indexOf(before));
-  const active = [words, folder, status, mark, size, cut, most < 1].filter(Boolean).length;
-  at("clear").hidden = !active;
-  at("filtered-by").textContent = active ? `(${active})` : "";
-  const least = shown.length > 1 ? ", least certain first" : "";
-  at("count").textContent = !photos.length ? "This batch has no photos."
-    : !shown.length ? "No photo matches. Clear a filter to see more." : `${count(shown.length, "photo")}${least}`;
-  list.renew();
-}
+const GAP = 16; // pixels between cards
+let asThumbnails = false; // whether cards show the thumbnails themselves, or the photos with what is cut away dimmed
+let withHeat = false;
 
 // The page contains only the cards in view, so that it stays fast with thousands of photos. The number of a card gives its place.
 const list = {
@@ -78,11 +17,11 @@ const list = {
 
   measure() {
     const whole = at("cards").clientWidth;
-    const wanted = whole < 560 ? 165 : 250;
-    this.columns = Math.max(1, Math.floor((whole + 16) / (wanted + 16)));
-    this.width = Math.floor((whole - 16 * (this.columns - 1)) / this.columns);
+    const wanted = tab === "failed" ? whole : whole < 560 ? 165 : 250;
+    this.columns = Math.max(1, Math.floor((whole + GAP) / (wanted + GAP)));
+    this.width = Math.floor((whole - GAP * (this.columns - 1)) / this.columns);
     this.frame = Math.round(this.width * 0.75);
-    this.rowHeight = this.frame + 66;
+    this.rowHeight = tab === "failed" ? (whole < 560 ? 118 : 82) : this.frame + 66;
     this.top = at("cards").getBoundingClientRect().top + scrollY;
     at("cards").style.height = `${Math.ceil(shown.length / this.columns) * this.rowHeight}px`;
   },
@@ -125,7 +64,7 @@ const list = {
     const photo = shown[number];
     const item = document.createElement("li");
     const row = Math.floor(number / this.columns), column = number % this.columns;
-    item.style.transform = `translate(${column * (this.width + 16)}px, ${row * this.rowHeight}px)`;
+    item.style.transform = `translate(${column * (this.width + GAP)}px, ${row * this.rowHeight}px)`;
     item.style.width = `${this.width + 8}px`;
     item.style.height = `${this.rowHeight - 10}px`;
     item.setAttribute("aria-setsize", shown.length);
@@ -135,48 +74,39 @@ const list = {
     button.tabIndex = number === current ? 0 : -1;
     button.dataset.number = number;
     button.setAttribute("aria-label", this.words(photo));
-    button.append(this.frameOf(photo), captionOf(photo));
+    if (tab === "failed") button.append(...failureOf(photo));
+    else button.append(this.frameOf(photo), captionOf(photo));
+    button.classList.toggle("failure", tab === "failed");
     item.append(button);
     return item;
   },
 
   frameOf(photo) {
-    const frame = element("span", "frame");
+    const frame = element("span", "frame"), badges = element("span", "badges");
     frame.style.height = `${this.frame}px`;
     if (photo.e || !photo.n) {
       frame.append(element("span", "no-picture", photo.e || photo.r.find((row) => row.m)?.m || "No picture"));
     } else {
-      const scale = Math.min(this.width / photo.n[0], this.frame / photo.n[1]);
-      const inner = element("span", "photo");
-      inner.style.width = `${Math.max(1, photo.n[0] * scale)}px`;
-      inner.style.height = `${Math.max(1, photo.n[1] * scale)}px`;
-      const heat = image(picture(photo, "heat.png"), "heat"), outlines = image(picture(photo, "outlines.svg"), "heat");
-      const small = image(picture(photo, "card.jpg"));
-      small.onerror = () => frame.replaceChildren(element("span", "no-picture", MISSING));
-      const svg = document.createElementNS(SVG, "svg");
-      svg.setAttribute("viewBox", `0 0 ${photo.n[0]} ${photo.n[1]}`);
-      svg.setAttribute("preserveAspectRatio", "none");
-      rowsShown(photo).forEach((row) => {
-        const { box } = now(photo, row);
-        if (box) svg.append(...outline(box, colourOf(row.s)));
-      });
-      inner.append(small, heat, outlines, svg);
-      frame.append(inner);
+      frame.append(asThumbnails ? thumbnailsOf(photo, this.width, this.frame) : dimmed(photo, this.width, this.frame));
+      const gone = () => frame.replaceChildren(element("span", "no-picture", MISSING), badges);
+      for (const picture of frame.querySelectorAll("img:not(.heat)")) picture.onerror = gone;
     }
-    const badges = element("span", "badges");
     const mark = memory.marks[photo.i];
     if (mark) badges.append(element("span", `badge ${mark}`, mark === "good" ? "✓ Good" : "✕ Bad"));
+    const worst = worstOf(rowsShown(photo));
     if (isChanged(photo)) badges.append(element("span", "badge", "By hand"));
-    else badges.append(...cutBy(leastCertain(rowsShown(photo))).map((words) => element("span", "badge", words)));
+    else if (worst.t === "skipped") badges.append(element("span", "badge", "Skipped"));
+    else badges.append(...cutBy(worst).map((words) => element("span", "badge", words)));
     frame.append(badges);
     return frame;
   },
 
   words(photo) {
+    if (tab === "failed") return `${printable(photo.p)}, failed: ${reasonOf(photo)}`;
     const wordsOf = (row) => (row.k === undefined ? [`${row.s} ${row.t}`] : [`${row.s} keeps ${percent(row.k)}`, ...cutBy(row)]);
     const kept = rowsShown(photo).flatMap(wordsOf);
     const mark = memory.marks[photo.i];
-    return [printable(photo.p), ...kept, isChanged(photo) && "changed by hand", mark && `marked ${mark}`].filter(Boolean).join(", ");
+    return [printable(photo.p), ...kept, isChanged(photo) && "corrected by hand", mark && `marked ${mark}`].filter(Boolean).join(", ");
   },
 
   // Makes a photo the current one, scrolls to its card and gives the card the focus.
@@ -207,19 +137,84 @@ const list = {
   },
 };
 
+// Returns a photo in which all is dimmed that the size which gives it its place cuts away. Other sizes have outlines.
+function dimmed(photo, width, height) {
+  const scale = Math.min(width / photo.n[0], height / photo.n[1]);
+  const inner = element("span", "photo"), svg = document.createElementNS(SVG, "svg");
+  inner.style.width = `${Math.max(1, photo.n[0] * scale)}px`;
+  inner.style.height = `${Math.max(1, photo.n[1] * scale)}px`;
+  inner.append(image(picture(photo, "card.jpg")));
+  if (withHeat) inner.append(image(picture(photo, "heat.png"), "heat"), image(picture(photo, "outlines.svg"), "heat"));
+  svg.setAttribute("viewBox", `0 0 ${photo.n[0]} ${photo.n[1]}`);
+  svg.setAttribute("preserveAspectRatio", "none");
+  const rows = rowsShown(photo), worst = worstOf(rows);
+  const { box } = now(photo, worst);
+  svg.append(shape("path", "shade", { d: around(photo.n, worst.t === "skipped" ? null : box), "fill-rule": "evenodd" }));
+  for (const row of rows) {
+    const own = now(photo, row).box;
+    if (own) svg.append(...outline(own, colourOf(row.s)));
+  }
+  inner.append(svg);
+  return inner;
+}
+
+// Returns the path of all of an area but a box.
+function around([width, height], box) {
+  const hole = box ? ` M${box[0]} ${box[1]}v${box[3]}h${box[2]}v${-box[3]}Z` : "";
+  return `M0 0H${width}V${height}H0Z${hole}`;
+}
+
+// Returns the thumbnails of a photo as they will be, all sizes in as many lines as makes them largest.
+function thumbnailsOf(photo, width, height) {
+  const boxes = rowsShown(photo).map((row) => now(photo, row).box).filter(Boolean), gap = 4;
+  const shapes = boxes.map((box) => box[2] / box[3]);
+  let best = { side: 0, lines: [] };
+  for (let many = 1; many <= boxes.length; many++) {
+    const each = Math.ceil(boxes.length / many);
+    const lines = Array.from({ length: many }, (_, line) => shapes.slice(line * each, (line + 1) * each)).filter((line) => line.length);
+    const room = lines.map((line) => (width - gap * (line.length - 1)) / line.reduce((a, b) => a + b));
+    const side = Math.min((height - gap * (lines.length - 1)) / lines.length, ...room);
+    if (side > best.side) best = { side, each };
+  }
+  const inner = element("span", "crops");
+  boxes.forEach((box, number) => {
+    if (number && number % best.each === 0) inner.append(element("span", "break"));
+    const thumb = element("span", "thumb"), wide = best.side * shapes[number];
+    // A close crop has too few pixels in the small picture.
+    const pixels = (box[2] / Math.max(...photo.n)) * data.card;
+    thumb.append(image(picture(photo, pixels < 0.75 * wide ? "preview.jpg" : "card.jpg")));
+    thumb.style.height = `${best.side.toFixed(2)}px`;
+    thumb.style.width = `${wide.toFixed(2)}px`;
+    cropTo(thumb.firstChild, photo, box);
+    inner.append(thumb);
+  });
+  return inner;
+}
+
+// Moves and scales a picture of the photo, so that the element around it, in the shape of a box, shows the box and no more. A
+// transform costs no layout, so thumbnails follow a drag.
+function cropTo(picture, { n }, [x, y, width, height]) {
+  picture.style.transform = `scale(${n[0] / width}, ${n[1] / height}) translate(${(-100 * x) / n[0]}%, ${(-100 * y) / n[1]}%)`;
+}
+
+function failureOf(photo) {
+  const name = element("span", "row");
+  name.append(element("span", "name", printable(photo.p)));
+  return [name, element("span", "reason", reasonOf(photo) || "No reason is known.")];
+}
+
 function captionOf(photo) {
   const caption = element("span", "caption"), first = element("span", "row"), second = element("span", "row quiet");
-  const kept = keptOf(photo);
-  const failed = statusOf(photo) === "failed";
+  const rows = rowsShown(photo), worst = worstOf(rows);
+  const byHand = now(photo, worst).edited; // the share belongs to the model's box, which your box replaces
   first.append(element("span", "name", nameOf(photo)));
-  first.append(failed ? element("span", "failed", "failed") : element("span", "share", kept <= 1 ? percent(kept) : ""));
+  first.append(element("span", "share", worst.k === undefined || byHand ? "" : `keeps ${percent(worst.k)}`));
   second.append(element("span", "folder", printable(folderOf(photo.p))));
-  const rows = rowsShown(photo).filter((row) => row.k !== undefined);
-  const worst = leastCertain(rows);
-  if (worst && now(photo, worst).edited) {
-    first.lastChild.textContent = ""; // the share belongs to the model's box, which your box replaces
-  } else if (rows.length > 1) {
-    second.append(element("span", "sizes", `at ${worst.s}`));
+  if (rows.length > 1) {
+    const size = element("span", "sizes"), swatch = element("span", "swatch");
+    swatch.style.background = colourOf(worst.s);
+    size.append(swatch, worst.s);
+    second.append(size);
   }
   caption.append(first, second);
   return caption;

@@ -7,61 +7,6 @@ addEventListener("beforeunload", (event) => {
   if (!remembers && Object.keys(memory.edits).length) event.preventDefault();
 });
 
-// ------------------------------------------------------------ Mouse and touch
-
-// The stage listens, and not the photo, because half of a handle at the edge of the photo is outside the photo.
-at("stage").addEventListener("pointerdown", (event) => {
-  if (event.button || !photo || at("photo").hidden || !canEdit(photo, rowChosen())) return;
-  const point = pointOf(event);
-  const box = withAspect(photo, rowChosen(), now(photo, rowChosen()).box);
-  const [x, y, width, height] = box;
-  const reach = (event.pointerType === "mouse" ? 12 : 26) / scale;
-  const corner = corners(box).findIndex(([cx, cy]) => Math.abs(cx - point[0]) <= reach && Math.abs(cy - point[1]) <= reach);
-  const inside = point[0] >= x && point[0] <= x + width && point[1] >= y && point[1] <= y + height;
-  if (corner < 0 && [0, 1].some((axis) => point[axis] < 0 || point[axis] >= photo.n[axis])) return;
-  event.preventDefault();
-  at("stage").setPointerCapture(event.pointerId);
-  at("photo").focus({ preventScroll: true });
-  grip = { id: event.pointerId, from: point, client: [event.clientX, event.clientY], box, corner, inside, moved: false };
-});
-
-addEventListener("pointermove", (event) => {
-  if (!photo) return;
-  if (!grip || grip.id !== event.pointerId) return;
-  const far = Math.hypot(event.clientX - grip.client[0], event.clientY - grip.client[1]);
-  if (!grip.moved && far < (event.pointerType === "mouse" ? 3 : 8)) return;
-  grip.moved = true;
-  const point = pointOf(event), [x, y, width, height] = grip.box;
-  if (grip.corner >= 0) {
-    // The opposite corner stays in place. The pointer's larger distance from it, across or down, sets the size of the box.
-    const anchor = corners(grip.box)[3 - grip.corner];
-    const [across, down] = aspectOf(rowChosen().s);
-    const toRight = grip.corner % 2 === 1, toBottom = grip.corner >= 2;
-    const room = [toRight ? photo.n[0] - anchor[0] : anchor[0], toBottom ? photo.n[1] - anchor[1] : anchor[1]];
-    const wanted = Math.max(Math.abs(point[0] - anchor[0]), (Math.abs(point[1] - anchor[1]) * across) / down);
-    let size = sizeNear(photo, [across, down], Math.min(wanted, room[0], (room[1] * across) / down));
-    if (size[0] > room[0] || size[1] > room[1]) size = sizeNear(photo, [across, down], size[0] - Math.max(2, 2 * across / down));
-    if (size[0] > room[0] || size[1] > room[1]) return;
-    setBox([toRight ? anchor[0] : anchor[0] - size[0], toBottom ? anchor[1] : anchor[1] - size[1], ...size]);
-  } else if (grip.inside) {
-    const to = [0, 1].map((axis) => clamp(Math.round(grip.box[axis] + point[axis] - grip.from[axis]), 0, photo.n[axis] - grip.box[axis + 2]));
-    setBox([...to, width, height]);
-  }
-});
-
-addEventListener("pointerup", (event) => {
-  if (!grip || grip.id !== event.pointerId) return;
-  const { moved, from, box, inside, corner } = grip;
-  grip = null;
-  if (!moved) setFocus(from);
-  else if (inside && corner < 0 && String(box) === String(now(photo, rowChosen()).box)) say(SPANS);
-  else if (inside || corner >= 0) {
-    showTotals();
-    sayBox();
-  }
-});
-addEventListener("pointercancel", () => { grip = null; });
-
 // ------------------------------------------------------------ Buttons and cards
 
 at("preview").addEventListener("error", () => stageMessage(MISSING));
@@ -89,9 +34,19 @@ at("pad").addEventListener("click", (event) => {
 });
 
 at("centre-all").addEventListener("click", centreAll);
-at("good").addEventListener("click", () => mark("good"));
-at("bad").addEventListener("click", () => mark("bad"));
+for (const which of ["good", "bad"]) {
+  // The button of the mark that a photo has removes it.
+  at(which).addEventListener("click", () => (memory.marks[photo.i] === which ? mark(which) : markAndGoOn(which)));
+}
 at("reset").addEventListener("click", reset);
+at("undo").addEventListener("click", undo);
+at("redo").addEventListener("click", redo);
+at("centre").addEventListener("click", centreBox);
+at("whole-heads").addEventListener("click", showHeads);
+at("together").addEventListener("click", turnTogether);
+at("thirds").addEventListener("click", turnThirds);
+at("zoom").addEventListener("click", zoomOn);
+at("as-thumbnails").addEventListener("click", turnThumbnails);
 for (const button of document.querySelectorAll(".heat-switch")) button.addEventListener("click", turnHeat);
 at("help").addEventListener("click", () => at("help-dialog").showModal());
 at("export").addEventListener("click", exportFocus);
@@ -118,7 +73,16 @@ function step(by) {
 }
 
 function markInHand(which) {
-  if (photo || inHand()) mark(which, current);
+  if (photo) markAndGoOn(which);
+  else if (inHand()) mark(which, current);
+}
+
+function turnThumbnails() {
+  if (photo || tab === "failed") return;
+  asThumbnails = !asThumbnails;
+  at("as-thumbnails").setAttribute("aria-pressed", asThumbnails);
+  list.renew();
+  say(asThumbnails ? "The thumbnails alone" : "Whole photos, with what is cut away dimmed");
 }
 
 const EVERYWHERE = {
@@ -127,6 +91,7 @@ const EVERYWHERE = {
   g: () => markInHand("good"),
   b: () => markInHand("bad"),
   h: turnHeat,
+  v: turnThumbnails,
   e: exportFocus,
   "?": () => at("help-dialog").showModal(),
   "/": () => {
@@ -139,17 +104,29 @@ const IN_EDITOR = {
   Escape: () => close(),
   r: reset,
   f: centreAll,
+  c: centreBox,
+  w: showHeads,
+  a: turnTogether,
+  t: turnThirds,
+  z: zoomOn,
 };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const GROW = { "+": 1, "=": 1, "-": -1, "_": -1 };
 
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches("input, select, textarea")) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (event.ctrlKey || event.metaKey) {
+    if (key !== "z" && key !== "y") return;
+    event.preventDefault();
+    if (key === "y" || event.shiftKey) redo();
+    else undo();
+    return;
+  }
   let action = EVERYWHERE[key];
   if (photo) {
     action = action || IN_EDITOR[key];
@@ -178,6 +155,18 @@ for (const kind of ["input", "change"]) {
 }
 at("filter-form").addEventListener("submit", (event) => event.preventDefault());
 at("filter-form").addEventListener("reset", () => setTimeout(filter));
+at("sort").addEventListener("change", () => {
+  current = 0;
+  shown = [];
+  filter();
+});
+for (const name of ["photos", "failed"]) at(`tab-${name}`).addEventListener("click", () => showTab(name));
+at("tabs").addEventListener("keydown", (event) => {
+  if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
+  event.preventDefault();
+  showTab(tab === "photos" ? "failed" : "photos");
+  at(`tab-${tab}`).focus();
+});
 at("filters").addEventListener("toggle", () => list.renew());
 
 let filling = 0;
@@ -191,10 +180,7 @@ addEventListener("scroll", () => {
 
 let widthBefore = 0;
 new ResizeObserver(() => {
-  if (photo) {
-    draw();
-    return;
-  }
+  if (photo) return; // the stage has an observer of its own
   if (at("cards").clientWidth !== widthBefore) list.renew();
   widthBefore = at("cards").clientWidth;
 }).observe(document.body);
@@ -205,12 +191,9 @@ new ResizeObserver(fitPhoto).observe(at("stage"));
 // Shows the photo that the address names, for a link to a photo and for the browser's back and forward buttons.
 function follow() {
   const name = location.hash.slice(1);
-  let number = shown.findIndex((one) => one.i === name);
-  if (name && number < 0 && photos.some((one) => one.i === name)) {
-    at("filter-form").reset();
-    filter();
-    number = shown.findIndex((one) => one.i === name);
-  }
+  const wanted = photos.find((one) => one.i === name);
+  if (wanted && !shown.includes(wanted)) showTab(isFailed(wanted) ? "failed" : "photos");
+  const number = shown.indexOf(wanted);
   if (number >= 0) open(number, "");
   else close("");
 }
@@ -219,14 +202,13 @@ addEventListener("popstate", follow);
 // ------------------------------------------------------------ Start
 
 at("title").textContent = data.title;
-at("total").textContent = count(photos.length, "photo");
 at("command").append(...data.command.split(/ (?=--)/).map((part, number) => element("span", number ? "whole" : "", `${number ? " " : ""}${part}`)));
 at("memory").textContent = remembers
   ? "This browser keeps your marks and changes until you clear its data."
   : "This browser stores nothing for a page that you open from disk. Export your changes before you close the page.";
 narrow.addEventListener("change", () => { at("filters").open = !narrow.matches; });
 at("filters").open = !narrow.matches;
-fillFilters();
-filter();
+document.body.classList.add("no-heat");
+showTab(photos.length && photos.every(isFailed) ? "failed" : "photos");
 showTotals();
 if (location.hash.length > 1) follow();

@@ -32,7 +32,7 @@ from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.settings import LIMITS, WHOLE_SHARE, Limits
 from cropper.storage.naming import REVIEW_FOLDER
 from cropper.views import heatmap
-from cropper.views.review.pictures import HOW_MADE, make_pictures, name_of, pictures_of, remove_others, write_file
+from cropper.views.review.pictures import CARD_SIDE, HOW_MADE, Heads, heads_of, make_pictures, name_of, pictures_of, remove_others, write_file
 
 PAGE = "review.html"
 # A file in our folder that records how its pictures were made: another model would give another heat.
@@ -41,7 +41,10 @@ _GENERATOR = b'<meta name="generator" content="cropper review">'
 _COLOURS = 5
 # The parts of the page's script, in order. The page runs them as one script, so code that runs at once may only use constants and
 # variables of its own part and of earlier ones.
-_SCRIPTS = ("boxes.js", "state.js", "export.js", "list.js", "editor.js", "page.js")
+_SCRIPTS = (
+    *("boxes.js", "snap.js", "state.js", "undo.js", "export.js", "filters.js", "list.js"),
+    *("tiles.js", "zoom.js", "editor.js", "pointer.js", "page.js"),
+)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def write_page(out: Path, source: Path | None, jobs: int, limits: Limits = LIMIT
         nonlocal most_rows
         path, rows, future = waiting.popleft()
         error = future.result()
-        entries.append(_entry(path, rows, error))
+        entries.append(_entry(path, rows, error, () if error else heads_of(out, path)))
         sizes.update(dict.fromkeys(row.size for row in rows if row.size))
         most_rows = max(most_rows, len(rows))
         if error is None:
@@ -114,7 +117,7 @@ def write_page(out: Path, source: Path | None, jobs: int, limits: Limits = LIMIT
             workers.shutdown(cancel_futures=True)
     entries.sort(key=lambda entry: entry[0])
     command = _command(out, photos_folder, tuple(sizes), most_rows == 1)
-    write_file(out / PAGE, _page(out, command, tuple(sizes), [text for _, text in entries]))
+    write_file(out / PAGE, _page(out, command, tuple(sizes), [text for _, text in entries], photos_folder))
     with suppress(OSError):  # the page is written; old pictures do no harm
         remove_others(out / REVIEW_FOLDER, pictures)
 
@@ -166,14 +169,14 @@ def _whole(*texts: str) -> tuple[int, ...] | None:
         return None
 
 
-def _entry(path: str, rows: tuple[Row, ...], error: CropperError | None) -> tuple[float, str]:
+def _entry(path: str, rows: tuple[Row, ...], error: CropperError | None, heads: Heads = ()) -> tuple[float, str]:
     """Return the sort key of a photo and its entry in the page's data, as JSON.
 
     Failed photos come first, then those whose boxes cut heads, then the rest by the least that a box keeps of the density or of
     the subject.
 
     Its keys are short because there may be many photos: ``p`` path, ``i`` name of the pictures, ``n`` the photo's size, ``e`` why
-    it has no picture, ``r`` rows. In a row: ``s`` size, ``t`` status, ``b`` box, ``f`` focus, ``k`` kept, ``u`` the
+    it has no picture, ``d`` the edges of heads as shares of the photo's sides, ``r`` rows. In a row: ``s`` size, ``t`` status, ``b`` box, ``f`` focus, ``k`` kept, ``u`` the
     share of the subject kept, ``h`` heads cut, ``m`` message.
     """
     image_size = _image_size(rows)
@@ -183,7 +186,7 @@ def _entry(path: str, rows: tuple[Row, ...], error: CropperError | None) -> tupl
         shares = {"k": _share(row.kept), "u": _share(row.subject_kept)}
         heads = (_whole(row.heads_cut) or (None,))[0]
         shown.append(_without_empty({"s": row.size, "t": row.status, **place, **shares, "h": heads or None, "m": row.message}))
-    about = {"p": path, "i": name_of(path), "n": image_size, "r": shown, "e": error.reason if error else ""}
+    about = {"p": path, "i": name_of(path), "n": image_size, "r": shown, "e": error.reason if error else "", "d": heads or None}
     is_failed = any(row.status == FAILED for row in rows)
     return _FAILED if is_failed else min(map(_certainty, shown), default=_UNKNOWN), _json(_without_empty(about))
 
@@ -215,13 +218,14 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str]) -> bytes:
+def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str], source: Path) -> bytes:
     """Fill the template of the page."""
     absolute = os.path.abspath(out)
     about = {
         # The browser's storage key for this page: pages opened from disk may all count as one site.
         "key": hashlib.sha256(os.fsencode(absolute)).hexdigest()[:16],
-        "title": printable(os.path.basename(absolute)),
+        "title": f"Review: {printable(os.path.basename(os.path.abspath(source)) or str(source))}",
+        "card": CARD_SIDE,
         "folder": REVIEW_FOLDER,
         "sizes": sizes,
         "colours": ["#{2:02x}{1:02x}{0:02x}".format(*heatmap.colour_of(number)) for number in range(_COLOURS)],
@@ -237,7 +241,7 @@ def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str]) -
         f"style-src {_hash_of(style)}; script-src {_hash_of(script)}"
     )
     parts = {
-        "title": html.escape(f"{about['title']} \u2013 cropper review"),
+        "title": html.escape(f"{about['title']} \u2013 cropper"),
         "policy": html.escape(policy, quote=False),
         "style": style,
         "script": script,

@@ -5,6 +5,7 @@
 // A photo is {p: path, i: name of its pictures, n: [width, height], e: why it has no pictures, r: rows}.
 // A row is {s: size, t: status, b: box, f: focus, k: share that the box keeps, u: share of the subject that
 // it keeps, h: heads that it cuts, m: message}.
+// A photo's d: the edges of heads, [left, top, right, bottom] as shares of its sides.
 // A box is [x, y, width, height] in pixels of the upright original, as in the ledger.
 // An edit is your change to a photo: {n: [width, height], f: focus of all sizes, b: {size: box}, a: the model chooses again}.
 
@@ -74,7 +75,9 @@ function now(photo, row) {
 
 const isChanged = (photo) => Boolean(memory.edits[photo.i]) || photo.r.some(isByHand);
 
-function edit(photo, change) {
+// Changes a photo's edit. Changes of one kind are one step for undo.
+function edit(photo, change, kind) {
+  remember(photo, kind);
   const old = memory.edits[photo.i] || {};
   memory.edits[photo.i] = { n: photo.n, f: old.f, b: { ...old.b }, a: old.a };
   change(memory.edits[photo.i]);
@@ -85,7 +88,6 @@ let said = 0;
 function say(words) {
   const place = at("said");
   place.textContent = words;
-  place.classList.remove("past");
   clearTimeout(said);
-  said = setTimeout(() => place.classList.add("past"), 3500);
+  said = setTimeout(() => { place.textContent = ""; }, 3000);
 }
