@@ -34,6 +34,7 @@ function open(number, how = "push") {
     at("preview").src = picture(photo, "preview.jpg");
     showHeat();
   }
+  at("stage").style.setProperty("--shape", photo.n ? photo.n[1] / photo.n[0] : 1);
   zoomReset();
   buildTiles(message);
   fitPhoto();

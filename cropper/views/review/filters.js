@@ -16,7 +16,7 @@ const keptOf = (photo) => Math.min(...rowsShown(photo).map((row) => row.k ?? 2))
 // How good a row's box looks: the least share that it keeps of the heat or the subject, less one for each head it cuts.
 const certaintyOf = (row) => (row.k === undefined ? 2 : Math.min(row.k, row.u ?? 1) - (row.h ?? 0));
 const isWhole = (row) => (row.u ?? 1) >= data.whole;
-const cutBy = (row) => [row.h && `cuts ${count(row.h, "head")}`, !isWhole(row) && `shows ${percent(row.u)} of the subject`].filter(Boolean);
+const cutBy = (row) => [row.h && `cuts ${count(row.h, "head")}`, !isWhole(row) && `shows ${percent(row.u)} of subject`].filter(Boolean);
 
 // What the list can be sorted by: small numbers come first.
 const ORDERS = {
@@ -55,7 +55,7 @@ function fillFilters() {
   ], base);
   const sizes = data.sizes.map((size) => [size, size, number((photo) => photo.r.some((row) => row.s === size))]);
   options("by-size", sizes, base);
-  hideUnless("by-size", sizes.filter(([, , many]) => many).length > 1);
+  hideUnless("by-size", tab === "photos" && sizes.filter(([, , many]) => many).length > 1);
   hideUnless("by-kept", base.some((photo) => photo.r.some((row) => row.k !== undefined)));
 }
 
@@ -107,7 +107,7 @@ function filter() {
 function sayCount(corrected, active) {
   at("clear").hidden = !active;
   at("filtered-by").textContent = active ? `(${active})` : "";
-  const last = corrected && corrected < shown.length ? `, the ${corrected.toLocaleString("en")} you corrected last` : "";
+  const last = corrected && corrected < shown.length ? `; ${corrected.toLocaleString("en")} corrected, at the end` : "";
   at("count").textContent = !photos.length ? "This batch has no photos."
     : !shown.length ? "No photo matches. Clear a filter to see more." : `${count(shown.length, "photo")}${last}`;
 }

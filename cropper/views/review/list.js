@@ -21,7 +21,7 @@ const list = {
     this.columns = Math.max(1, Math.floor((whole + GAP) / (wanted + GAP)));
     this.width = Math.floor((whole - GAP * (this.columns - 1)) / this.columns);
     this.frame = Math.round(this.width * 0.75);
-    this.rowHeight = tab === "failed" ? (whole < 560 ? 118 : 82) : this.frame + 66;
+    this.rowHeight = tab === "failed" ? (whole < 560 ? 118 : 82) : this.frame + 85;
     this.top = at("cards").getBoundingClientRect().top + scrollY;
     at("cards").style.height = `${Math.ceil(shown.length / this.columns) * this.rowHeight}px`;
   },
@@ -73,9 +73,8 @@ const list = {
     button.type = "button";
     button.tabIndex = number === current ? 0 : -1;
     button.dataset.number = number;
-    button.setAttribute("aria-label", this.words(photo));
     if (tab === "failed") button.append(...failureOf(photo));
-    else button.append(this.frameOf(photo), captionOf(photo));
+    else button.append(captionOf(photo), element("span", "unseen", this.words(photo)), this.frameOf(photo));
     button.classList.toggle("failure", tab === "failed");
     item.append(button);
     return item;
@@ -93,20 +92,17 @@ const list = {
     }
     const mark = memory.marks[photo.i];
     if (mark) badges.append(element("span", `badge ${mark}`, mark === "good" ? "✓ Good" : "✕ Bad"));
-    const worst = worstOf(rowsShown(photo));
     if (isChanged(photo)) badges.append(element("span", "badge", "By hand"));
-    else if (worst.t === "skipped") badges.append(element("span", "badge", "Skipped"));
-    else badges.append(...cutBy(worst).map((words) => element("span", "badge", words)));
+    else if (worstOf(rowsShown(photo)).t === "skipped") badges.append(element("span", "badge", "Skipped"));
     frame.append(badges);
     return frame;
   },
 
+  // What a screen reader says of all sizes, between what the card shows.
   words(photo) {
-    if (tab === "failed") return `${printable(photo.p)}, failed: ${reasonOf(photo)}`;
     const wordsOf = (row) => (row.k === undefined ? [`${row.s} ${row.t}`] : [`${row.s} keeps ${percent(row.k)}`, ...cutBy(row)]);
     const kept = rowsShown(photo).flatMap(wordsOf);
-    const mark = memory.marks[photo.i];
-    return [printable(photo.p), ...kept, isChanged(photo) && "corrected by hand", mark && `marked ${mark}`].filter(Boolean).join(", ");
+    return kept.join(", ");
   },
 
   // Makes a photo the current one, scrolls to its card and gives the card the focus.
@@ -152,7 +148,9 @@ function dimmed(photo, width, height) {
   svg.append(shape("path", "shade", { d: around(photo.n, worst.t === "skipped" ? null : box), "fill-rule": "evenodd" }));
   for (const row of rows) {
     const own = now(photo, row).box;
-    if (own) svg.append(...outline(own, colourOf(row.s)));
+    const lines = own ? outline(own, colourOf(row.s)) : [];
+    if (row !== worst) for (const line of lines) line.classList.add("faint");
+    svg.append(...lines);
   }
   inner.append(svg);
   return inner;
@@ -168,7 +166,7 @@ function around([width, height], box) {
 function thumbnailsOf(photo, width, height) {
   const boxes = rowsShown(photo).map((row) => now(photo, row).box).filter(Boolean), gap = 4;
   const shapes = boxes.map((box) => box[2] / box[3]);
-  let best = { side: 0, lines: [] };
+  let best = { side: 0, each: 1 };
   for (let many = 1; many <= boxes.length; many++) {
     const each = Math.ceil(boxes.length / many);
     const lines = Array.from({ length: many }, (_, line) => shapes.slice(line * each, (line + 1) * each)).filter((line) => line.length);
@@ -178,7 +176,7 @@ function thumbnailsOf(photo, width, height) {
   }
   const inner = element("span", "crops");
   boxes.forEach((box, number) => {
-    if (number && number % best.each === 0) inner.append(element("span", "break"));
+    if (number % best.each === 0) inner.append(element("span", "shelf"));
     const thumb = element("span", "thumb"), wide = best.side * shapes[number];
     // A close crop has too few pixels in the small picture.
     const pixels = (box[2] / Math.max(...photo.n)) * data.card;
@@ -186,7 +184,7 @@ function thumbnailsOf(photo, width, height) {
     thumb.style.height = `${best.side.toFixed(2)}px`;
     thumb.style.width = `${wide.toFixed(2)}px`;
     cropTo(thumb.firstChild, photo, box);
-    inner.append(thumb);
+    inner.lastChild.append(thumb);
   });
   return inner;
 }
@@ -216,7 +214,8 @@ function captionOf(photo) {
     size.append(swatch, worst.s);
     second.append(size);
   }
-  caption.append(first, second);
+  const cut = byHand ? "" : cutBy(worst).join(", ");
+  caption.append(first, second, element("span", "row cut", cut));
   return caption;
 }
 

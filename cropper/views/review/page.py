@@ -32,7 +32,17 @@ from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.settings import LIMITS, WHOLE_SHARE, Limits
 from cropper.storage.naming import REVIEW_FOLDER
 from cropper.views import heatmap
-from cropper.views.review.pictures import CARD_SIDE, HOW_MADE, Heads, heads_of, make_pictures, name_of, pictures_of, remove_others, write_file
+from cropper.views.review.pictures import (
+    CARD_SIDE,
+    HOW_MADE,
+    Heads,
+    heads_of,
+    make_pictures,
+    name_of,
+    pictures_of,
+    remove_others,
+    write_file,
+)
 
 PAGE = "review.html"
 # A file in our folder that records how its pictures were made: another model would give another heat.
@@ -176,16 +186,16 @@ def _entry(path: str, rows: tuple[Row, ...], error: CropperError | None, heads: 
     the subject.
 
     Its keys are short because there may be many photos: ``p`` path, ``i`` name of the pictures, ``n`` the photo's size, ``e`` why
-    it has no picture, ``d`` the edges of heads as shares of the photo's sides, ``r`` rows. In a row: ``s`` size, ``t`` status, ``b`` box, ``f`` focus, ``k`` kept, ``u`` the
-    share of the subject kept, ``h`` heads cut, ``m`` message.
+    it has no picture, ``d`` the edges of heads as shares of the photo's sides, ``r`` rows. In a row: ``s`` size, ``t`` status,
+    ``b`` box, ``f`` focus, ``k`` kept, ``u`` the share of the subject kept, ``h`` heads cut, ``m`` message.
     """
     image_size = _image_size(rows)
     shown: list[dict[str, Any]] = []
     for row in rows:
         place = {"b": _box(row), "f": _whole(row.focus_x, row.focus_y)}
         shares = {"k": _share(row.kept), "u": _share(row.subject_kept)}
-        heads = (_whole(row.heads_cut) or (None,))[0]
-        shown.append(_without_empty({"s": row.size, "t": row.status, **place, **shares, "h": heads or None, "m": row.message}))
+        cut = (_whole(row.heads_cut) or (None,))[0]
+        shown.append(_without_empty({"s": row.size, "t": row.status, **place, **shares, "h": cut or None, "m": row.message}))
     about = {"p": path, "i": name_of(path), "n": image_size, "r": shown, "e": error.reason if error else "", "d": heads or None}
     is_failed = any(row.status == FAILED for row in rows)
     return _FAILED if is_failed else min(map(_certainty, shown), default=_UNKNOWN), _json(_without_empty(about))

@@ -24,7 +24,7 @@ function buildTiles(message) {
 
 function drawTile(row, number) {
   const tile = at("tiles").children[number].firstChild;
-  const { box, byHand, edited, undone } = now(photo, row);
+  const { box, edited, undone } = now(photo, row);
   tile.setAttribute("aria-pressed", number === chosen);
   const thumb = tile.querySelector(".thumb");
   if (thumb) {
@@ -32,7 +32,7 @@ function drawTile(row, number) {
     if (tile.dataset.sides !== sides) {
       tile.dataset.sides = sides;
       thumb.style.aspectRatio = sides;
-      thumb.style.width = `min(100%, calc(var(--tile) * ${(box[2] / box[3]).toFixed(4)}))`;
+      thumb.style.setProperty("--wide", `calc(var(--tile) * ${(box[2] / box[3]).toFixed(4)})`);
     }
     cropTo(thumb.firstChild, photo, box);
   }
@@ -46,5 +46,4 @@ function drawTile(row, number) {
   else if (row.m && !edited && row.m !== at("stage-message").textContent) notes.push(row.m);
   note.textContent = notes.filter(Boolean).join("; ");
   note.classList.toggle("failed", row.t === "failed");
-  tile.setAttribute("aria-label", `${row.s}, ${byHand ? "by hand" : share.textContent}, ${note.textContent}`);
 }

@@ -503,7 +503,7 @@ def test_five_thousand_photos_are_no_more_than_fifty_in_the_page(chromium: webdr
     out = tmp_path / "out"
     out.mkdir()
     (out / "review_files").symlink_to(made / "out" / "review_files")
-    (out / PAGE).write_bytes(_page(out, "cropper batch", tuple(SIZES), entries))
+    (out / PAGE).write_bytes(_page(out, "cropper batch", tuple(SIZES), entries, made / "in"))
     page = Page(chromium, tmp_path, tmp_path)
     assert page.find("#count").text == "5,000 photos, least certain first"
     tops = "return [...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().top)"
