@@ -93,12 +93,12 @@ def test_each_photo_has_pictures_of_its_shape(batch: MakeBatch, samples: Path, t
     (tmp_path / "in" / "wide.jpg").write_bytes((samples / "trips" / "skyline_panorama.jpg").read_bytes())
     _, out = batch("small.png")
     write(out)
-    for path, width, height in (("wide.jpg", 640, 160), ("small.png", 96, 64)):
+    for path, width, height in (("wide.jpg", 1280, 320), ("small.png", 96, 64)):
         name = by_path(out)[path]["i"]
         preview, card = (imread(str(out / "review_files" / f"{name}.{kind}.jpg")) for kind in ("preview", "card"))
         heat = imread(str(out / "review_files" / f"{name}.heat.png"), cv2.IMREAD_UNCHANGED)
         assert preview.shape == (height, width, 3)
-        assert card.shape == (min(height, height * 320 // width), min(width, 320), 3)
+        assert card.shape == (min(height, height * 480 // width), min(width, 480), 3)
         assert heat.shape[2] == 4
         assert 0 < heat[:, :, 3].max() < 255
 
