@@ -1,7 +1,7 @@
 // Where a box lines up: with the photo's centre, and with whole heads. Nothing here reads or changes the page.
 
 // The data has the edges of heads as shares of the photo's sides. Returns them as [left, top, right, bottom] in pixels.
-const headsOf = (photo) => (photo.d || []).map((head) => head.map((share, side) => share * photo.n[side % 2]));
+const headsOf = (photo) => (photo.d || []).map((head) => head.map((share, side) => Math.round(100 * share * photo.n[side % 2]) / 100));
 const overlap = (box, head, axis) => Math.min(head[axis + 2], box[axis] + box[axis + 2]) - Math.max(head[axis], box[axis]);
 const shareInside = (box, head) => Math.min(...[0, 1].map((axis) => overlap(box, head, axis) / Math.max(head[axis + 2] - head[axis], 1e-9)));
 
@@ -33,8 +33,7 @@ function snappedWidth(photo, anchor, [across, down], [toRight, toBottom], wanted
       const length = forwards ? place - anchor[axis] : anchor[axis] - place;
       if (length > 0) widths.push([Math.ceil(length * perPixel), [axis, place]]);
     };
-    const middle = 2 * (photo.n[axis] / 2 - anchor[axis]) + anchor[axis]; // the far edge of a box in the centre of the photo
-    add(middle);
+    add(photo.n[axis] - anchor[axis]); // the far edge of a box in the centre of the photo
     for (const head of headsOf(photo)) add(head[forwards ? axis + 2 : axis]);
   }
   const near = widths.filter(([width]) => Math.abs(width - wanted) <= reach);
@@ -56,11 +55,12 @@ function withWholeHeads(photo, aspect, box) {
   const most = largest(photo, aspect);
   let all = null;
   for (const [, head] of seen.sort((a, b) => b[0] - a[0])) {
-    const grown = all ? [0, 1, 2, 3].map((side) => (side < 2 ? Math.min : Math.max)(all[side], head[side])) : head;
-    if ([0, 1].every((axis) => grown[axis + 2] - grown[axis] <= most[axis] - 2)) all = grown;
+    const edges = head.map((edge, side) => (side < 2 ? Math.floor : Math.ceil)(edge));
+    const grown = all ? edges.map((edge, side) => (side < 2 ? Math.min : Math.max)(all[side], edge)) : edges;
+    if ([0, 1].every((axis) => grown[axis + 2] - grown[axis] <= most[axis])) all = grown;
   }
   if (!all) return box;
-  const [left, top, right, bottom] = [Math.floor(all[0]), Math.floor(all[1]), Math.ceil(all[2]), Math.ceil(all[3])];
+  const [left, top, right, bottom] = all;
   let size = box.slice(2);
   if (size[0] < right - left || size[1] < bottom - top) {
     size = sizeNear(photo, aspect, Math.max(right - left + 1, Math.ceil(((bottom - top + 1) * aspect[0]) / aspect[1])));
