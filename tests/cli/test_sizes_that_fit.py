@@ -12,7 +12,8 @@ import pytest
 from fixtures import Command, MakePhoto
 from PIL import Image
 
-from cropper.cli.types import Bytes, OutputFormat
+from cropper.cli.types import Bytes, Choice
+from cropper.image_formats import FORMAT_CHOICES, FORMAT_NAMES
 
 SMALL = ("--size", "64x36")
 
@@ -68,12 +69,12 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     ],
 )
 def test_a_format_has_all_its_names_in_any_case(name: str, format: str) -> None:
-    assert OutputFormat().convert(name, None, None) == format
+    assert Choice(FORMAT_CHOICES, FORMAT_NAMES).convert(name, None, None) == format
 
 
 def test_a_format_that_is_only_read_is_none_of_them() -> None:
     with pytest.raises(click.BadParameter, match="'TIFF' is not one of 'keep', 'jpg'"):
-        OutputFormat().convert("TIFF", None, None)
+        Choice(FORMAT_CHOICES, FORMAT_NAMES).convert("TIFF", None, None)
 
 
 def test_format_names_work_in_a_file_and_a_variable_and_change_nothing(
