@@ -21,7 +21,7 @@ const list = {
     this.columns = Math.max(1, Math.floor((whole + GAP) / (wanted + GAP)));
     this.width = Math.floor((whole - GAP * (this.columns - 1)) / this.columns);
     this.frame = Math.round(this.width * 0.75);
-    this.rowHeight = tab === "failed" ? (whole < 560 ? 118 : 82) : this.frame + 85;
+    this.rowHeight = tab === "failed" ? (whole < 560 ? 128 : 82) : this.frame + 85;
     this.top = at("cards").getBoundingClientRect().top + scrollY;
     at("cards").style.height = `${Math.ceil(shown.length / this.columns) * this.rowHeight}px`;
   },

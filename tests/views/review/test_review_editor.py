@@ -13,7 +13,7 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from test_review_page import SIZES, Page, chromium, made, page  # noqa: F401  # fixtures
+from test_review_page import SIZES, Page, chromium, made, page  # type: ignore[import-not-found]  # noqa: F401
 
 from cropper.errors import printable
 from cropper.ledger.table import TABLE_NAME, read_rows
