@@ -35,8 +35,8 @@ from cropper.views.outlines import outlines_svg
 
 # Pixels of the long side: a preview fills most of a screen, a card stands in the list.
 PREVIEW_SIDE, CARD_SIDE = 1280, 480
-# At 1280 pixels 72 cannot be told from 78, and takes a seventh less. WebP would take half as much, and twenty times as long.
-# All pictures of 1,000 photos of 1280 pixels or more take about 110 MB.
+# Of nine photos a preview takes 85 KB on average, 98 KB with 78. WebP takes about half as much, and twenty times as long. With
+# card, heat and outlines that makes about 110 MB for 1,000 photos of 1280 pixels or more.
 _QUALITY = 72
 # Pixels of the heat per cell of the density, along each side. Browsers interpolate linearly, which looks rough from one pixel.
 _HEAT_SCALE = 2
