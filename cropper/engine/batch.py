@@ -21,6 +21,7 @@ from cropper.errors import RUN_AGAIN, UsageError
 from cropper.image_formats import RAW_ALONE
 from cropper.ledger.changes import Change
 from cropper.ledger.focus_file import FocusRow
+from cropper.ledger.last_run import LastRun, keep_last_run
 from cropper.ledger.manifest import Manifest
 from cropper.ledger.session import Ending, Session, open_session
 from cropper.ledger.shards import Shard
@@ -115,6 +116,8 @@ def run_batch(
         ) as session,
     ):
         session.is_narrow = selection.is_narrow
+        if not settings.dry_run:
+            keep_last_run(session.state.connection, LastRun.of(settings, raw, selection))
 
         def record(finished: Finished) -> None:
             if finished.done.error is not None:

@@ -112,6 +112,19 @@ class Listed(LocalPlace):
         return any(above in self.folders for above in (path, *_with_those_above(path)))
 
 
+@dataclass(frozen=True)
+class Part(Listed):
+    """Photos of a folder that a program names, and not the user: a link that leads out of the folder is not followed."""
+
+    def __truediv__(self, name: str) -> LocalPlace:
+        return LocalPlace(self.path / name, self.root or self.path)
+
+
+def part_of(folder: Path, paths: Iterable[str]) -> Part:
+    """Return the part of a folder that these photos are, which are given by their paths in it, ``/``-separated."""
+    return Part(folder, None, {path: os.path.join(folder, path) for path in paths})
+
+
 def _with_those_above(path: str) -> Iterator[str]:
     """Yield a folder of a walk and those above it, up to IN for those that lie in it."""
     lies_in_it = not path.startswith("/")

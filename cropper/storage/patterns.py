@@ -78,9 +78,15 @@ class _Rule:
 
 @dataclass(frozen=True)
 class Patterns:
-    """Patterns in the order in which they were written. The last one that matches a path decides."""
+    """Patterns in the order in which they were written. The last one that matches a path decides.
+
+    Attributes:
+        rules: what they say of a path.
+        lines: as they were written.
+    """
 
     rules: tuple[_Rule, ...] = ()
+    lines: tuple[str, ...] = ()
 
     @staticmethod
     def of(lines: Iterable[str], file: Path | None = None) -> Patterns:
@@ -93,7 +99,7 @@ class Patterns:
         Raises:
             UsageError: if one can match no path.
         """
-        rules = []
+        rules, lines = [], tuple(lines)
         for number, line in enumerate(lines, 1):
             try:
                 rule = _rule_of(line)
@@ -103,7 +109,7 @@ class Patterns:
                 raise UsageError(f"{where}the pattern {line!r} matches nothing: it {error}", path=file, remedy=remedy) from None
             if rule is not None:
                 rules.append(rule)
-        return Patterns(tuple(rules))
+        return Patterns(tuple(rules), lines)
 
     def decide(self, path: str, is_folder: bool) -> bool | None:
         """Say whether a path is matched (True), matched by a pattern after ``!`` (False), or not at all (None)."""
