@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from cropper.ledger.last_run import last_run_of
 from cropper.model.saliency import Saliency
 from cropper.settings import CPU, Settings
 from cropper.storage.listed import part_of
+from cropper.storage.patterns import Patterns, Selection
 from cropper.storage.places import Place
 
 NOT_KNOWN = "cropper does not know with which options this folder was made"
@@ -38,15 +39,12 @@ class Again:
         """Whether the options of the last run over OUT are known."""
         return last_run_of(self.out) is not None
 
-    def make(
-        self, paths: Collection[str], given: Iterable[FocusRow], stop: Callable[[], bool] = lambda: False
-    ) -> dict[str, Done]:
+    def make(self, paths: Collection[str], given: Iterable[FocusRow]) -> dict[str, Done]:
         """Remember what is given by hand for some photos, and make their thumbnails again. OUT is locked for that long.
 
         Args:
             paths: the photos, relative to IN.
             given: what is given for them.
-            stop: as in ``run_batch``.
 
         Returns:
             What became of each photo that is still to be made; not of one that is excluded since.
@@ -54,16 +52,16 @@ class Again:
         Raises:
             UsageError: if the options of the last run are not known, or those of ``run_batch``.
             CropperError: as ``run_batch``; a run that is at work in OUT among them.
-            KeyboardInterrupt: if ``stop`` returned True.
         """
         last = last_run_of(self.out)
         if last is None:
             raise UsageError(NOT_KNOWN, path=self.out, remedy="run 'cropper batch IN OUT' once with the options that you want")
         part = part_of(self.source, paths)
-        selection = last.selection.in_folder(part)
-        run = run_batch(
-            part, self.out, last.settings, self.jobs, given, stop, engine=self._engine, selection=selection, raw=last.raw
-        )
+        found = last.selection.in_folder(part)
+        # What the folder's own patterns leave out stays out, though the photo is named.
+        exclude = Patterns(found.ignored.rules + found.exclude.rules, found.exclude.lines)
+        selection = Selection(found.include, exclude)
+        run = run_batch(part, self.out, last.settings, self.jobs, given, engine=self._engine, selection=selection, raw=last.raw)
         return {done.path: done for done in run if done.rows or done.error is not None}
 
     def _engine(self, source: Place, out: Place, settings: Settings, jobs: int) -> AbstractContextManager[Engine]:

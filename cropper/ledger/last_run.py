@@ -73,7 +73,7 @@ def last_run_of(out: Path) -> LastRun | None:
     ):
         found = connection.execute("SELECT text FROM last_run").fetchone()
         with suppress(ValueError, TypeError, KeyError, UsageError):
-            return _restored(LastRun, json.loads(found[0])) if found is not None else None  # type: ignore[no-any-return]
+            return _restored(LastRun, json.loads(found[0])) if found is not None else None
     return None
 
 

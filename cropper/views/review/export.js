@@ -1,10 +1,11 @@
 // The files that the page exports: focus.csv and bad.txt.
 
-// The focus file also contains the boxes that earlier batches set by hand, because the model chooses every box that the file omits.
+// The focus file also contains the boxes that earlier batches set by hand, so that it says all that you decided.
 function focusRows() {
   const lines = [];
   for (const photo of photos) {
     const edited = memory.edits[photo.i] || {};
+    if (edited.a) lines.push([photo.p, "", "", "", "", ""]); // takes back what was given by hand
     if (edited.f) lines.push([photo.p, "", ...edited.f, "", ""]);
     for (const row of photo.r) {
       if (edited.b?.[row.s]) lines.push([photo.p, row.s, ...edited.b[row.s]]);
@@ -64,6 +65,7 @@ function exportBad() {
 function showTotals() {
   const changed = new Set(focusRows().map((line) => line[0])).size;
   const bad = badPhotos().length;
+  showSaves();
   at("export-number").textContent = changed ? `(${changed})` : "";
   at("export-bad").hidden = !bad;
   at("export-bad").textContent = `Bad list (${bad})`;

@@ -93,6 +93,7 @@ const EVERYWHERE = {
   h: turnHeat,
   v: turnThumbnails,
   e: exportFocus,
+  s: () => { if (data.saves) saveChanges(); },
   "?": () => at("help-dialog").showModal(),
   "/": () => {
     close();

@@ -17,10 +17,10 @@ from collections import deque
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from cropper.choosing.decide import BY_HAND
@@ -53,7 +53,7 @@ _COLOURS = 5
 # variables of its own part and of earlier ones.
 _SCRIPTS = (
     *("boxes.js", "snap.js", "state.js", "undo.js", "export.js", "filters.js", "list.js"),
-    *("tiles.js", "zoom.js", "editor.js", "pointer.js", "page.js"),
+    *("tiles.js", "zoom.js", "editor.js", "pointer.js", "save.js", "page.js"),
 )
 
 
@@ -70,7 +70,77 @@ class Shown:
     error: CropperError | None = None
 
 
-def write_page(out: Path, source: Path | None, jobs: int, limits: Limits = LIMITS) -> Generator[Shown, None, None]:
+@dataclass
+class Contents:
+    """What a page shows.
+
+    Attributes:
+        out: the output folder of the batch.
+        source: the folder of its photos.
+        folder: the folder of the page and its pictures.
+        saliency: the bundled model.
+        limits: which photos are accepted.
+        full_paths: whether the page may name folders by their full paths.
+        entries: for each photo by the name of its pictures: its key in the page's order, and its entry in the page's data.
+        paths: the photos by these names.
+        sizes: all sizes, in the order of the ledger.
+        is_one: whether no photo has more than one size.
+    """
+
+    out: Path
+    source: Path
+    folder: Path
+    saliency: Saliency
+    limits: Limits = LIMITS
+    full_paths: bool = False
+    entries: dict[str, tuple[float, str]] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
+    sizes: tuple[str, ...] = ()
+    is_one: bool = False
+
+    def add(self, path: str, rows: tuple[Row, ...], error: CropperError | None) -> None:
+        """Add a photo, or show it anew. The error says why it has no picture."""
+        if not self.full_paths and PurePath(path).is_absolute():
+            return  # it was listed from elsewhere, and its name would say where
+        self.entries[name_of(path)] = _entry(path, rows, error, () if error else heads_of(self.folder, path))
+        self.paths[name_of(path)] = path
+
+    def draw_again(self, path: str, rows: tuple[Row, ...]) -> None:
+        """Show a photo anew after a batch has made it again."""
+        self.add(path, rows, make_pictures(self.source, self.folder, path, _image_size(rows), self.saliency, self.limits))
+
+    def write(self) -> None:
+        """Write the page as a file."""
+        write_file(self.folder / PAGE, self.page())
+
+    def page(self, saves: bool | None = None) -> bytes:
+        """Return the page: the file, or one for a server, with full paths, that can save (True) or not (False)."""
+        named = full_name if self.full_paths or saves is not None else name_from_here
+        folders = named(self.source) or "IN", named(self.out) or "OUT"
+        command = _command(*folders, self.sizes, self.is_one)
+        ordered = sorted(self.entries.values(), key=lambda entry: entry[0])
+        return _page(self.out, command, self.sizes, [text for _, text in ordered], self.source, saves)
+
+
+def full_name(folder: Path) -> str:
+    """The full path of a folder."""
+    return os.path.abspath(folder)
+
+
+def name_from_here(folder: Path) -> str:
+    """The path of a folder from the working folder, or nothing if it lies elsewhere, which is nobody's business."""
+    name = os.path.relpath(folder) if os.path.splitdrive(full_name(folder))[0] == os.path.splitdrive(os.getcwd())[0] else ".."
+    return "" if name.split(os.sep)[0] == os.pardir else name
+
+
+def write_page(
+    out: Path,
+    source: Path | None,
+    jobs: int,
+    limits: Limits = LIMITS,
+    folder: Path | None = None,
+    full_paths: bool = False,
+) -> Generator[Shown, None, Contents]:
     """Write the page for the ledger of an output folder, and yield the outcome of each photo, in the ledger's order.
 
     The page is written last. If the run ends early, the next one uses the pictures made so far.
@@ -80,6 +150,12 @@ def write_page(out: Path, source: Path | None, jobs: int, limits: Limits = LIMIT
         source: the folder of the photos; None for the folder that the batch took them from.
         jobs: worker threads, at least 1.
         limits: which photos are accepted.
+        folder: the folder of the page and its pictures, made if it is not there; None for ``out``.
+        full_paths: whether the page may name folders by their full paths. A photo that was listed from outside of the folder
+            of the photos has no other name, and is not on the page without.
+
+    Returns:
+        what the page shows.
 
     Raises:
         UsageError: if there is no ledger, or it does not say where the photos are.
@@ -91,9 +167,9 @@ def write_page(out: Path, source: Path | None, jobs: int, limits: Limits = LIMIT
         raise UsageError(f"there is no {TABLE_NAME} in it", path=out, remedy="run 'cropper batch IN OUT' first")
     photos_folder = photos_of(out, source)
     next(read_rows(table), None)  # raises on a foreign file before anything is written
-    _take_over(out)
-    saliency = Saliency()
-    entries: list[tuple[float, str]] = []
+    folder = folder or out
+    _take_over(folder)
+    contents = Contents(out, photos_folder, folder, Saliency(), limits, full_paths)
     pictures: set[str] = set()
     sizes: dict[str, None] = {}  # a set that keeps its order
     most_rows = 0  # of a photo
@@ -105,7 +181,7 @@ def write_page(out: Path, source: Path | None, jobs: int, limits: Limits = LIMIT
         nonlocal most_rows
         path, rows, future = waiting.popleft()
         error = future.result()
-        entries.append(_entry(path, rows, error, () if error else heads_of(out, path)))
+        contents.add(path, rows, error)
         sizes.update(dict.fromkeys(row.size for row in rows if row.size))
         most_rows = max(most_rows, len(rows))
         if error is None:
@@ -117,7 +193,8 @@ def write_page(out: Path, source: Path | None, jobs: int, limits: Limits = LIMIT
         try:
             for path, group in photos:
                 rows = tuple(group)
-                future = workers.submit(make_pictures, photos_folder, out, path, _image_size(rows), saliency, limits)
+                size = _image_size(rows)
+                future = workers.submit(make_pictures, photos_folder, folder, path, size, contents.saliency, limits)
                 waiting.append((path, rows, future))
                 if len(waiting) >= 4 * jobs:
                     yield leave()
@@ -125,17 +202,18 @@ def write_page(out: Path, source: Path | None, jobs: int, limits: Limits = LIMIT
                 yield leave()
         finally:
             workers.shutdown(cancel_futures=True)
-    entries.sort(key=lambda entry: entry[0])
-    command = _command(out, photos_folder, tuple(sizes), most_rows == 1)
-    write_file(out / PAGE, _page(out, command, tuple(sizes), [text for _, text in entries], photos_folder))
+    contents.sizes, contents.is_one = tuple(sizes), most_rows == 1
+    contents.write()
     with suppress(OSError):  # the page is written; old pictures do no harm
-        remove_others(out / REVIEW_FOLDER, pictures)
+        remove_others(folder / REVIEW_FOLDER, pictures)
+    return contents
 
 
 def _take_over(out: Path) -> None:
     """Check that the page and its folder are ours or missing, and remove pictures that were made in another way."""
     page, folder = out / PAGE, out / REVIEW_FOLDER
     try:
+        out.mkdir(parents=True, exist_ok=True)
         if page.exists() and not (page.is_file() and _is_ours(page)):
             raise OutputError("it is not a page that cropper wrote", path=page, remedy="move it away")
         folder.mkdir(exist_ok=True)
@@ -228,8 +306,8 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str], source: Path) -> bytes:
-    """Fill the template of the page."""
+def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str], source: Path, saves: bool | None = None) -> bytes:
+    """Fill the template of the page. ``saves`` says of one from a server whether that can save."""
     absolute = os.path.abspath(out)
     about = {
         # The browser's storage key for this page: pages opened from disk may all count as one site.
@@ -242,13 +320,16 @@ def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str], s
         "byHand": BY_HAND,
         "whole": WHOLE_SHARE,
         "command": command,
+        "saves": saves,
     }
     data = f'{_json(about)[:-1]},"photos":[\n' + ",\n".join(entries) + "\n]}"
     page, style, script = _text_of("page.html"), _text_of("page.css"), "".join(map(_text_of, _SCRIPTS))
+    # A page from a server loads its pictures from there, and asks it to save.
+    sources, asks = ("'self' file: data:", "") if saves is None else ("'self' data:", "connect-src 'self'; ")
     policy = (
         # Chromium takes 'self' for the files of a page opened from disk, Firefox takes file:.
-        "default-src 'none'; img-src 'self' file: data:; base-uri 'none'; form-action 'none'; "
-        f"style-src {_hash_of(style)}; script-src {_hash_of(script)}"
+        f"default-src 'none'; img-src {sources}; base-uri 'none'; form-action 'none'; "
+        f"{asks}style-src {_hash_of(style)}; script-src {_hash_of(script)}"
     )
     parts = {
         "title": html.escape(f"{about['title']} \u2013 cropper"),
@@ -271,9 +352,9 @@ def _hash_of(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode()}'"
 
 
-def _command(out: Path, source: Path, sizes: tuple[str, ...], is_one: bool) -> str:
+def _command(source: str, out: str, sizes: tuple[str, ...], is_one: bool) -> str:
     """Return the shell command that applies the exported file; ``is_one`` says that no photo has more than one size."""
     wanted = [f"--{'aspect' if ':' in size else 'size'} {shlex.quote(size)}" for size in sizes]
     wanted += ["--one"] if is_one and len(sizes) > 1 else []
-    folders = [shlex.quote(printable(os.path.abspath(folder))) for folder in (source, out)]
+    folders = [shlex.quote(printable(folder)) for folder in (source, out)]
     return " ".join(["cropper batch", *folders, *wanted, "--focus focus.csv"])

@@ -40,7 +40,14 @@ PREVIEW_SIDE, CARD_SIDE = 1280, 480
 _QUALITY = 72
 # Pixels of the heat per cell of the density, along each side. Browsers interpolate linearly, which looks rough from one pixel.
 _HEAT_SCALE = 2
-_PICTURES = ("preview.jpg", "card.jpg", "heat.png", "outlines.svg")
+# The kinds of pictures of a photo, and their media types.
+MIME_OF_PICTURE = {
+    "preview.jpg": "image/jpeg",
+    "card.jpg": "image/jpeg",
+    "heat.png": "image/png",
+    "outlines.svg": "image/svg+xml",
+}
+_PICTURES = tuple(MIME_OF_PICTURE)
 # The edges of a photo's heads, each left, top, right and bottom as shares of the photo's sides, 0..1.
 Heads = Sequence[tuple[float, ...]]
 _HEADS = re.compile(rb"<!-- heads([-+.e0-9 ]*) -->")

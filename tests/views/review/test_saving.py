@@ -1,0 +1,122 @@
+"""From a correction to its thumbnail, in a real browser: ``cropper review --serve`` as a user meets it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("selenium", reason="selenium is not installed")
+
+import test_review_page as browsing
+from selenium import webdriver
+from selenium.webdriver.common.keys import Keys
+
+from cropper.engine.batch import run_batch
+from cropper.ledger import lock
+from cropper.ledger.database import files_of
+from cropper.settings import Settings
+
+chromium = browsing.chromium
+
+
+class ServedPage(browsing.Page):
+    """The page at an address."""
+
+    address = ""
+
+    def load(self) -> None:
+        self.driver.get("about:blank")
+        self.driver.get(self.address)
+
+
+@pytest.fixture
+def process(tmp_path: Path, samples: Path) -> Iterator[subprocess.Popen[bytes]]:
+    (tmp_path / "in").mkdir()
+    for name in ("cat.jpg", "wren.jpg", "drum.jpg"):
+        (tmp_path / "in" / name).write_bytes((samples / name).read_bytes())
+    list(run_batch(tmp_path / "in", tmp_path / "out", Settings(browsing.TARGETS), 2))
+    command = [sys.executable, "-m", "cropper", "review", "out", "--serve", "--jobs", "1"]
+    started = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    yield started
+    started.kill()
+    started.communicate()
+
+
+def test_a_correction_is_a_thumbnail_one_step_later(
+    chromium: webdriver.Chrome, process: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    assert process.stdout is not None
+    ServedPage.address = os.fsdecode(process.stdout.readline()).strip()
+    page = ServedPage(chromium, tmp_path, tmp_path)
+    assert not page.find("#save").is_enabled()
+    page.open("cat.jpg")
+    page.choose("1:1")
+    page.keys("-", "-", Keys.ARROW_LEFT)
+    wanted = page.box("1:1")
+    assert page.find("#save").text == "Save (1)"
+    page.find("#save").click()
+    page.wait(lambda: page.find("#saved").is_displayed())
+    assert page.find("#saved-title").text == "Saved 1 photo."
+    page.wait(lambda: page.run("return [...document.querySelectorAll('#saved img')].every((i) => i.complete)"))
+    assert page.run("return [...document.querySelectorAll('#saved img')].map((i) => i.naturalWidth)")[1] == wanted[2]
+    row = browsing.rows_of(tmp_path)["cat.jpg", "1:1"]
+    assert [int(one) for one in (row.x, row.y, row.width, row.height)] == wanted == page.box("1:1")
+    assert not page.find("#save").is_enabled()
+    if folder := os.environ.get("CROPPER_SCREENSHOTS"):
+        page.driver.save_screenshot(f"{folder}/saved.png")
+
+    # Another run is at work: the page says so, and keeps the change.
+    taken = lock.take(files_of(tmp_path / "out").lock)
+    page.keys("s")  # nothing to save
+    assert "nothing to save" in page.said()
+    page.keys("-", "s")
+    page.wait(lambda: page.find("#saved-title").text == "Not saved")
+    assert "another run" in page.find("#saved-problem").text
+    assert page.find("#save").text == "Save (1)"
+    if folder:
+        page.driver.save_screenshot(f"{folder}/not-saved.png")
+    lock.release(taken, tidy=True)
+    page.keys("s")
+    page.wait(lambda: page.find("#saved-title").text == "Saved 1 photo.")
+
+    # A reset lets the model choose again.
+    page.keys("r", "s")
+    page.wait(lambda: page.find("#saved-title").text == "Saved 1 photo." and not page.find("#save").is_enabled())
+    assert browsing.rows_of(tmp_path)["cat.jpg", "1:1"].message == ""
+    page.find("#saved-close").click()
+    assert not page.find("#saved").is_displayed()
+    page.load()
+    page.open("cat.jpg")
+    row = browsing.rows_of(tmp_path)["cat.jpg", "1:1"]
+    assert page.box("1:1") == [int(one) for one in (row.x, row.y, row.width, row.height)]
+
+    page.keys(Keys.ARROW_LEFT, "-")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    page.keys("s")
+    page.wait(lambda: "does not answer" in page.find("#saved-problem").text)
+    page.driver.get_log("browser")  # type: ignore[no-untyped-call]  # that it does not answer
+    assert process.stdout.read() == b""
+    assert process.stderr is not None
+    assert process.stderr.read() == b"cropper: press Ctrl-C to end; the address is for you alone\n"
+
+
+def test_it_fits_a_phone(chromium: webdriver.Chrome, process: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    assert process.stdout is not None
+    ServedPage.address = os.fsdecode(process.stdout.readline()).strip()
+    page = ServedPage(chromium, tmp_path, tmp_path)
+    page.size(390, 844, touch=True)
+    page.load()
+    page.run("open(0); setFocus([90, 90]); close()")
+    page.find("#save").click()
+    page.wait(lambda: page.find("#saved").is_displayed())
+    assert page.run("return document.documentElement.scrollWidth") == 390
+    if folder := os.environ.get("CROPPER_SCREENSHOTS"):
+        page.driver.save_screenshot(f"{folder}/phone.png")
+    page.size(1280, 900)
