@@ -9,9 +9,10 @@ from pathlib import Path
 from cropper.engine.batch import run_batch
 from cropper.engine.job import Done, Engine
 from cropper.engine.pipeline import Pipeline
-from cropper.errors import UsageError
+from cropper.errors import OutputError, UsageError
 from cropper.ledger.focus_file import FocusRow
 from cropper.ledger.last_run import last_run_of
+from cropper.ledger.lock import AT_WORK
 from cropper.model.saliency import Saliency
 from cropper.settings import CPU, Settings
 from cropper.storage.listed import part_of
@@ -62,7 +63,12 @@ class Again:
         exclude = Patterns(found.ignored.rules + found.exclude.rules, found.exclude.lines)
         selection = Selection(found.include, exclude)
         run = run_batch(part, self.out, last.settings, self.jobs, given, engine=self._engine, selection=selection, raw=last.raw)
-        return {done.path: done for done in run if done.rows or done.error is not None}
+        try:
+            return {done.path: done for done in run if done.rows or done.error is not None}
+        except OutputError as error:
+            if not error.what.endswith(AT_WORK):
+                raise
+            raise OutputError(error.what, path=self.out, remedy="save again when it has ended") from error
 
     def _engine(self, source: Place, out: Place, settings: Settings, jobs: int) -> AbstractContextManager[Engine]:
         """Return the engine of this machine, with a model that is loaded once."""

@@ -27,6 +27,8 @@ _FAR = 1 << 30
 # Errors of file systems without locks, such as some networked ones. There a run goes on without a lock.
 _NO_LOCKS = {getattr(errno, name, -1) for name in ("ENOLCK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP")}
 _ATTEMPTS = 20
+# What the error of ``take`` says where another run has the lock.
+AT_WORK = "is at work there"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def take(path: Path, out: os.PathLike[str] | None = None) -> Lock:
                 process = file.read(20).decode("ascii", "replace").strip()
                 who = f"another run (process {process})" if process.isdigit() else "another run"
                 remedy = "wait for it to end, stop it, or choose another OUT"
-                raise OutputError(f"{who} is at work there", path=out or path.parent.parent, remedy=remedy)
+                raise OutputError(f"{who} {AT_WORK}", path=out or path.parent.parent, remedy=remedy)
             if _is_still_there(path, file.fileno()):
                 was_left = os.fstat(file.fileno()).st_size > 0
                 file.truncate(0)

@@ -52,10 +52,12 @@ async function saveChanges() {
   at("saved-title").textContent = problem ? "Not saved" : `Saved ${count(done, "photo")}.${failures}`;
   at("saved-problem").textContent = problem;
   at("saved").hidden = false;
-  say(problem ? `Not saved: ${problem}` : at("saved-title").textContent);
-  if (photo) {
-    const edited = photo; // its tiles show the new rows
-    open(shown.indexOf(edited), "");
+  say(at("saved-title").textContent);
+  if (photo) { // its tiles show the new rows
+    const before = chosen;
+    open(shown.indexOf(photo), "");
+    chosen = Math.min(before, photo.r.length - 1);
+    draw();
   } else filter();
   showTotals();
 }

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 
-import test_review_page as browsing
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
@@ -22,10 +23,11 @@ from cropper.ledger import lock
 from cropper.ledger.database import files_of
 from cropper.settings import Settings
 
+browsing: Any = import_module("test_review_page")  # which keeps the browser and what a user does with the page
 chromium = browsing.chromium
 
 
-class ServedPage(browsing.Page):
+class ServedPage(browsing.Page):  # type: ignore[misc]
     """The page at an address."""
 
     address = ""
@@ -77,7 +79,8 @@ def test_a_correction_is_a_thumbnail_one_step_later(
     assert "nothing to save" in page.said()
     page.keys("-", "s")
     page.wait(lambda: page.find("#saved-title").text == "Not saved")
-    assert "another run" in page.find("#saved-problem").text
+    assert "is at work there; save again when it has ended" in page.find("#saved-problem").text
+    assert page.run("return photo.r[chosen].s") == "1:1"
     assert page.find("#save").text == "Save (1)"
     if folder:
         page.driver.save_screenshot(f"{folder}/not-saved.png")
@@ -87,7 +90,8 @@ def test_a_correction_is_a_thumbnail_one_step_later(
 
     # A reset lets the model choose again.
     page.keys("r", "s")
-    page.wait(lambda: page.find("#saved-title").text == "Saved 1 photo." and not page.find("#save").is_enabled())
+    page.wait(lambda: page.run("return !saves && !changedPhotos().length"))
+    assert page.find("#saved-title").text == "Saved 1 photo."
     assert browsing.rows_of(tmp_path)["cat.jpg", "1:1"].message == ""
     page.find("#saved-close").click()
     assert not page.find("#saved").is_displayed()
@@ -101,7 +105,7 @@ def test_a_correction_is_a_thumbnail_one_step_later(
     assert process.wait(20) == 0
     page.keys("s")
     page.wait(lambda: "does not answer" in page.find("#saved-problem").text)
-    page.driver.get_log("browser")  # type: ignore[no-untyped-call]  # that it does not answer
+    page.driver.get_log("browser")  # that it does not answer
     assert process.stdout.read() == b""
     assert process.stderr is not None
     assert process.stderr.read() == b"cropper: press Ctrl-C to end; the address is for you alone\n"
