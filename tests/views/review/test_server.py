@@ -52,10 +52,10 @@ class Asks:
         connection.close()
         return answer.status, dict(answer.getheaders()), data
 
-    def page(self, name: str, **headers: str | None) -> Answer:
+    def page(self, name: str, **headers: Any) -> Answer:
         return self(f"/{self.token}/{name}", **headers)
 
-    def post(self, rows: Any, name: str = "save", **headers: str | None) -> Answer:
+    def post(self, rows: Any, name: str = "save", **headers: Any) -> Answer:
         data = rows if isinstance(rows, bytes) else json.dumps(rows).encode()
         headers = {"Origin": self.server.origin, "Content_Type": "application/json", **headers}
         return self(f"/{self.token}/{name}", method="POST", body=data, **headers)
