@@ -76,7 +76,7 @@ def test_a_box_is_chosen_once_for_all_widths(
         asked.append(target)
         return decide(view, width, height, target, *others)
 
-    monkeypatch.setattr("cropper.engine.tasks.decide", counted)
+    monkeypatch.setattr("cropper.engine.stages.decide", counted)
     cropper("batch", "in", "out", "--aspect", "1:1", "--aspect", "3:2", *WIDTHS)
     assert len(asked) == 4  # two aspects of two photos
 
