@@ -21,6 +21,8 @@ LabelledBox = tuple[str, Box]
 _COLOUR_MAP = cv2.COLORMAP_INFERNO
 # The opacity of the heat at the densest place. Elsewhere the heat fades with the density, so that the photo stays readable.
 _MOST_HEAT = 0.6
+# Pixels outside all boxes keep this share of their brightness.
+_OUTSIDE = 0.45
 PAPER: Colour = (24, 24, 24)
 _INK, _GREY = (255, 255, 255), (80, 80, 80)
 # Safe for colour-blind people, and different from the colours of the heat. After the last, the first comes again.
@@ -51,7 +53,7 @@ def cut_by(box: Box) -> list[str]:
 
 
 def draw(bgr: NDArray[np.uint8], maps: Maps, boxes: Sequence[LabelledBox]) -> NDArray[np.uint8]:
-    """Draw the maps of a photo, the boxes chosen by them, and their focus on it.
+    """Draw the maps of a photo, the boxes chosen by them, and their focus on it. What no box shows is dimmed.
 
     Args:
         bgr: uint8 [H, W, 3], the upright photo at the size to draw it.
@@ -65,10 +67,21 @@ def draw(bgr: NDArray[np.uint8], maps: Maps, boxes: Sequence[LabelledBox]) -> ND
     # With half its colour, the photo is still recognisable, and no blue sky or red dress looks like heat.
     grey = cv2.cvtColor(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     picture = _tinted(cv2.addWeighted(bgr, 0.5, grey, 0.5, 0), relative_heat(maps.density, width, height))
+    if boxes:
+        picture = dimmed_outside(picture, [box for _, box in boxes])
     thick = max(1, round(max(height, width) / 500))
     draw_outlines(picture, maps, max(1, thick // 2))
     draw_boxes(picture, [box for _, box in boxes], thick)
     return picture
+
+
+def dimmed_outside(picture: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:
+    """Return a picture, uint8 [H, W, 3], with what none of the boxes shows darkened."""
+    drawn = np.asarray((picture * _OUTSIDE).round(), np.uint8)
+    for box in boxes:
+        inside = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
+        drawn[inside] = picture[inside]
+    return drawn
 
 
 def draw_boxes(picture: NDArray[np.uint8], boxes: Sequence[Box], thick: int) -> None:
@@ -144,7 +157,7 @@ def _heat_legend(width: int, peak: float, size: int) -> NDArray[np.uint8]:
     """Draw a strip with the colours as they look on grey, and how many times denser than the mean each one is."""
     line = _line_height(size)
     strip = np.full((5 * line // 2, width, 3), PAPER, np.uint8)
-    words = "gaze, times the average"
+    words = "times as much as average"
     start, stop = 2 * line + _text_width(words, size), width - 2 * line
     _write(strip, words, line // 2, 5 * line // 4 + line // 3, size)
     heat = np.linspace(0, 1, stop - start)[None].repeat(2 * line // 3, axis=0)

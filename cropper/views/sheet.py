@@ -43,8 +43,6 @@ _LINE = 2  # thickness of the boxes
 # BGR. The paper is that of the legend of ``cropper show``.
 _CELL, _EMPTY = (40, 40, 40), (62, 62, 62)
 _INK, _FAINT, _BAD = (235, 235, 235), (160, 160, 160), (130, 150, 255)
-# Pixels outside all boxes keep this share of their brightness.
-_OUTSIDE = 0.45
 
 
 @dataclass
@@ -186,10 +184,7 @@ def _read_original(
 
 def _with_boxes(picture: Pixels, boxes: list[Box]) -> Pixels:
     """Draw boxes on a picture, and darken it outside them."""
-    drawn = np.asarray((picture * _OUTSIDE).round(), np.uint8)
-    for box in boxes:
-        inside = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
-        drawn[inside] = picture[inside]
+    drawn = heatmap.dimmed_outside(picture, boxes)
     heatmap.draw_boxes(drawn, boxes, _LINE)
     return drawn
 

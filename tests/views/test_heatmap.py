@@ -146,7 +146,7 @@ def test_the_legend_lies_below_the_photo_whatever_its_shape(width: int, height: 
 def test_the_legend_has_the_heats_colours_in_order() -> None:
     picture = with_legend(np.zeros((10, 900, 3), np.uint8), only(peaked()), [])[10:]
     bar = max(picture, key=lambda line: int(np.ptp(line.astype(int), axis=1).sum()))  # the most colourful row
-    coloured = bar[np.argmax(bar[:, 2] == 80) :][:640].astype(int)
+    coloured = bar[np.argmax(bar[:, 2] == 80) :][:600].astype(int)
     redness = coloured[:, 2] - coloured[:, 0]
     assert redness[:10].max() < 10
     assert redness[300] < redness[-40]
@@ -229,3 +229,11 @@ def test_outlines_as_an_svg_stretch_over_the_photo() -> None:
     points = re.findall(r"([\d.]+),([\d.]+)", root.findall("{*}path")[1].get("d") or "")
     xs, ys = ([float(point[axis]) for point in points] for axis in (0, 1))
     assert (min(xs), max(xs), min(ys), max(ys)) == pytest.approx((2, 8, 3, 6), abs=0.4)
+
+
+def test_what_no_box_shows_is_darker(photo: NDArray[np.uint8]) -> None:
+    box = Box(120, 60, 90, 90, 0.5, (160, 100))
+    without, drawn = draw(photo, only(FLAT), []).astype(int), draw(photo, only(FLAT), [("1:1", box)]).astype(int)
+    assert drawn[:40].mean() < 0.5 * without[:40].mean()
+    inside = np.s_[120:140, 180:200]  # clear of the lines
+    np.testing.assert_array_equal(drawn[inside], without[inside])
