@@ -460,7 +460,7 @@ def test_a_cluster_that_is_not_there_is_an_error_in_one_line(
 
 def test_an_address_without_the_engine_is_refused(cropper: Command, samples: Path) -> None:
     code, _, err = cropper("batch", samples, "out", "--address", "auto")
-    assert (code, err) == (2, "cropper: --address needs --engine ray; give both or neither\n")
+    assert (code, err) == (2, "cropper: --address names a Ray cluster, and this run uses none; add --engine ray\n")
 
 
 def test_no_card_for_cuda_is_an_error(photos: Path, tmp_path: Path, address: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from fixtures import OUTPUTS
 from PIL import Image, ImageCms
 
 from cropper.image_formats import QUALITY
@@ -69,7 +70,7 @@ def test_the_quality_is_the_highest_that_fits_or_nearly_so(encodes: list[object]
     assert thumbnail_file(picture(), header(), format, settings(max_bytes=limit))[0] == data
 
 
-@pytest.mark.parametrize("format", QUALITY)
+@pytest.mark.parametrize("format", OUTPUTS)
 def test_what_fits_is_as_without_a_limit_and_encoded_once(encodes: list[object], format: str) -> None:
     whole = encode(picture(), header(), format)
     encodes.clear()
@@ -107,7 +108,7 @@ def test_a_png_that_cannot_be_so_small_says_so(colours: int | None, floor: int) 
     assert len(np.unique(np.asarray(Image.open(io.BytesIO(data))))) <= floor
 
 
-@pytest.mark.parametrize("format", QUALITY)
+@pytest.mark.parametrize("format", OUTPUTS)
 def test_profile_and_metadata_count_and_are_named_where_they_are_too_much(format: str) -> None:
     kept = header(icc_profile=PROFILE, metadata=Metadata(b"II*\0\x08\0\0\0" + bytes(6) + np.random.default_rng(0).bytes(9000)))
     bare, _ = thumbnail_file(picture(), header(), format, settings(max_bytes=1))

@@ -89,5 +89,5 @@ def test_options_of_another_version_are_not_guessed(folder: Path, change: dict[s
 def test_what_a_plan_asks_for_is_kept_or_has_no_part_in_making_a_photo_again() -> None:
     """A new field of a plan that decides an output or its name belongs into ``LastRun``."""
     kept = {"settings", "selection", "raw"}
-    not_needed = {"source", "out", "shard", "resume", "deadline"}
+    not_needed = {"source", "out", "shard", "resume", "deadline", "stop"}
     assert {field.name for field in dataclasses.fields(Plan)} == kept | not_needed
