@@ -31,6 +31,7 @@ import click
 from click.core import ParameterSource
 
 from cropper.cli.help import Option, OptionsFile
+from cropper.cli.types import Bytes
 from cropper.errors import UsageError
 
 NAME = "cropper.toml"
@@ -305,6 +306,9 @@ def _check_one(option: click.Option, value: Any) -> None:
         whole = isinstance(option.type, click.types.IntParamType)
         expected = "a whole number" if whole else "a finite number"
         fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool) and (whole or _is_finite(value))
+    elif isinstance(option.type, Bytes):
+        expected = "a whole number, or a size in quotes"
+        fits = isinstance(value, (int, str)) and not isinstance(value, bool)
     else:
         expected, fits = "text in quotes", isinstance(value, str)
         if option.multiple:

@@ -77,6 +77,16 @@ def test_a_format_that_is_only_read_is_none_of_them() -> None:
         Choice(FORMAT_CHOICES, FORMAT_NAMES).convert("TIFF", None, None)
 
 
+def test_a_number_of_bytes_in_a_file_needs_no_quotes(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "cropper.toml").write_text("max-bytes = 1500\n")
+    assert cropper("batch", photos, "out", *SMALL)[0] == 0
+    assert all(file.stat().st_size <= 1500 for file in (tmp_path / "out").glob("*.jpg"))
+    (tmp_path / "cropper.toml").write_text("max-bytes = true\n")
+    code, _, err = cropper("batch", photos, "out", *SMALL)
+    assert code == 2
+    assert "it must be a whole number, or a size in quotes" in err
+
+
 def test_format_names_work_in_a_file_and_a_variable_and_change_nothing(
     cropper: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
