@@ -129,7 +129,7 @@ _FIRST_OF = {one: re.compile(one.first, re.DOTALL) for one in (*UNREAD, *FORMATS
 EXTENSIONS_OF = {one.pillow: one.extensions for one in FORMATS}
 # The formats that Pillow opens, by its names.
 PILLOW_FORMATS = [one.pillow for one in FORMATS if not one.needs]
-# Of all formats, whether this installation reads them or not; ``extensions_here`` gives those that it reads.
+# The extensions of all formats. ``extensions_here`` returns those that this installation reads.
 PHOTO_EXTENSIONS = frozenset(extension for one in FORMATS for extension in one.extensions)
 MIME_OF = {extension: one.mime for one in FORMATS for extension in one.extensions}
 

@@ -55,12 +55,10 @@ def template_values_of(row: Row) -> dict[str, Value]:
 def _size_to_make(row: Row) -> tuple[int, int]:
     """Return the width and height of the thumbnail that a batch makes of a row, unless it enlarges photos."""
     from cropper.engine.stages import output_size
-    from cropper.geometry import Box
     from cropper.settings import Target
 
     image = int(row.image_width), int(row.image_height)
-    box = Box(int(row.x), int(row.y), int(row.width), int(row.height), 0.0, (int(row.focus_x), int(row.focus_y)))
-    return output_size(shares.fit_of(row), box, image, Target(*shares.shape_of(row.size)), enlarge=False)
+    return output_size(shares.fit_of(row), shares.box_of(row), image, Target(*shares.shape_of(row.size)), enlarge=False)
 
 
 def as_json(row: Row) -> str:

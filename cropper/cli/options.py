@@ -210,7 +210,7 @@ def raw_option(command: Function) -> Function:
     """Add ``--raw``, for commands that walk folders."""
     return option(
         "--raw",
-        type=click.Choice(RAW_CHOICES),
+        type=Choice(RAW_CHOICES),
         default=RAW_ALONE,
         show_default=True,
         heading=Heading.PHOTOS,

@@ -196,7 +196,7 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
                 return None
             if header.has_alpha:
                 return _with_alpha(image, data)
-            return _without_alpha(image, header)
+            return without_alpha(image, header.icc_profile)
     except Exception:  # nothing can be salvaged
         return None
 
@@ -317,7 +317,7 @@ def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> N
             return _with_alpha(image, data)
         image.draft(None, needed if header.orientation < 5 else needed[::-1])
         image.load()  # here, so that damage is not mistaken for an invalid profile
-        return _without_alpha(image, header)
+        return without_alpha(image, header.icc_profile)
 
 
 @contextmanager
@@ -333,13 +333,19 @@ def _damage_told() -> Iterator[None]:
         raise PhotoError(f"it is truncated or damaged ({reason_of(error)})", remedy=COPY_AGAIN) from error
 
 
-def _without_alpha(image: Image.Image, header: Header) -> NDArray[np.uint8]:
-    """Return a photo without transparency as BGR."""
+def without_alpha(image: Image.Image, profile: bytes | None) -> NDArray[np.uint8]:
+    """Return a loaded image without transparency as uint8 [h, w, 3] BGR, inks by their profile, not turned."""
     if image.mode.startswith("I;16"):  # Pillow cuts these off at 255
         grey = (np.asarray(image) >> 8).astype(np.uint8)
         return cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
-    rgb = inks_in_srgb(image, header.icc_profile) if header.is_cmyk else image.convert("RGB")
+    rgb = inks_in_srgb(image, profile) if image.mode == "CMYK" else image.convert("RGB")
     return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]
+
+
+def with_shade(bgr: NDArray[np.uint8], image: Image.Image) -> NDArray[np.uint8]:
+    """Give the pixels of a grey image of 16 bits its alpha: what has the transparent shade is clear. uint8 [h, w, 4] BGRA."""
+    clear = np.asarray(image) == image.info.get("transparency")
+    return np.dstack([bgr, np.where(clear, 0, 255).astype(np.uint8)])
 
 
 def _with_alpha(image: Image.Image, data: bytes) -> NDArray[np.uint8]:
@@ -347,9 +353,7 @@ def _with_alpha(image: Image.Image, data: bytes) -> NDArray[np.uint8]:
     frame = first_frame(data, image)
     shade = image.info.get("transparency")
     if image.mode.startswith("I;16"):  # Pillow reads the transparent shade of this mode but does not apply it
-        deep = np.asarray(image)
-        alpha = np.where(deep == shade, 0, 255).astype(np.uint8)
-        return np.dstack([(deep >> 8).astype(np.uint8)] * 3 + [alpha])
+        return with_shade(without_alpha(image, None), image)
     if image.format == "PNG" and image.mode == "L" and isinstance(shade, int):
         # Pillow spreads 2 and 4 bits over 8, but not the transparent shade.
         image.info["transparency"] = shade * 255 // ((1 << min(data[24], 8)) - 1)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cropper.errors import COPY_AGAIN, PhotoError, reason_of
-from cropper.imaging.colour import inks_in_srgb, lab_in_srgb
-from cropper.imaging.decode import upright
+from cropper.imaging.colour import lab_in_srgb
+from cropper.imaging.decode import upright, with_shade, without_alpha
 from cropper.imaging.header import orientation_of
 from cropper.imaging.opencv import cv2, is_out_of_memory
 
@@ -73,7 +73,7 @@ def pixels_of_image(image: Image.Image) -> NDArray[np.uint8]:
 
     Args:
         image: of any mode that Pillow converts to RGB, inks by their profile; of ``I;16``, where 65535 is white, and of ``F``,
-            where 1 is white. Of an animation, the frame that is current. It may be open and not loaded; then it is loaded.
+            where 1 is white. An animation gives its current frame. An image that is open but not loaded is loaded.
 
     Returns:
         uint8 [H, W, 3] BGR, or [H, W, 4] BGRA if the image may have transparent pixels.
@@ -96,11 +96,8 @@ def _converted(image: Image.Image) -> NDArray[np.uint8]:
     """Return a loaded image as BGR or BGRA, not turned."""
     shade = image.info.get("transparency")
     if image.mode.startswith("I;16"):
-        deep = np.asarray(image)
-        pixels = pixels_of_array(deep)
-        if not isinstance(shade, int):
-            return pixels
-        return np.dstack([pixels, np.where(deep == shade, 0, 255).astype(np.uint8)])
+        pixels = without_alpha(image, None)
+        return with_shade(pixels, image) if isinstance(shade, int) else pixels
     if image.mode == "F":
         return pixels_of_array(np.asarray(image))
     if image.mode == "I":
@@ -109,11 +106,8 @@ def _converted(image: Image.Image) -> NDArray[np.uint8]:
         if image.mode in _ALPHA_MODES or shade is not None:
             plain = image.convert("LA") if image.mode == "La" else image
             return cv2.cvtColor(np.asarray(plain.convert("RGBA")), cv2.COLOR_RGBA2BGRA)  # type: ignore[return-value]
-        if image.mode == "CMYK":
-            profile = image.info.get("icc_profile")
-            rgb = inks_in_srgb(image, profile if isinstance(profile, bytes) else None)
-        else:
-            rgb = lab_in_srgb(image) if image.mode == "LAB" else image.convert("RGB")
+        profile = image.info.get("icc_profile")
+        plain = lab_in_srgb(image) if image.mode == "LAB" else image
+        return without_alpha(plain, profile if isinstance(profile, bytes) else None)
     except ValueError as error:
         raise PhotoError(f"an image of mode {image.mode} has no colours", remedy="convert it to RGB") from error
-    return cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR)  # type: ignore[return-value]

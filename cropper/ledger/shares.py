@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cropper.geometry import largest_size
+from cropper.geometry import Box, largest_size
 from cropper.ledger.table import Row
 from cropper.settings import DONE, Fit
 
@@ -59,23 +59,29 @@ def fit_of(row: Row) -> Fit:
     return next((fit for fit, words in DONE.items() if row.message.startswith(f"{words}: ")), Fit.CROP)
 
 
+def box_of(row: Row) -> Box:
+    """Return the box of a row that has one, whether its share is known or not."""
+    place = int(row.x), int(row.y), int(row.width), int(row.height)
+    return Box(*place, float(row.kept or 0), (int(row.focus_x), int(row.focus_y)))
+
+
 def shares_of(row: Row) -> Shares | None:
     """Return the box and the focus of a row as shares; None for a row without a box."""
     if not (row.width and row.image_width):
         return None
-    image = int(row.image_width), int(row.image_height)
-    place = int(row.x), int(row.y), int(row.width), int(row.height)
-    focus = int(row.focus_x), int(row.focus_y)
-    left, top, across, down = (Fraction(place[side], image[side % 2]) for side in range(4))
-    region = ",".join(_trimmed(100 * share, _DIGITS) for share in (left, top, across, down))
+    box, image = box_of(row), (int(row.image_width), int(row.image_height))
+    place = box.x, box.y, box.width, box.height
+    region = ",".join(_trimmed(Fraction(100 * side, image[number % 2]), _DIGITS) for number, side in enumerate(place))
+    left, top, right, bottom = (round(edge, _DIGITS) for edge in box.fractions(*image))
+    focus_left, focus_top = (round((2 * box.focus[axis] + 1) / (2 * image[axis]), _DIGITS) for axis in (0, 1))
     return Shares(
-        left=_rounded(left),
-        top=_rounded(top),
-        right=_rounded(left + across),
-        bottom=_rounded(top + down),
-        focus_left=_rounded(Fraction(2 * focus[0] + 1, 2 * image[0])),
-        focus_top=_rounded(Fraction(2 * focus[1] + 1, 2 * image[1])),
-        object_position=object_position(place, focus, image, shape_of(row.size)[0]),
+        left=left,
+        top=top,
+        right=right,
+        bottom=bottom,
+        focus_left=focus_left,
+        focus_top=focus_top,
+        object_position=object_position(place, box.focus, image, shape_of(row.size)[0]),
         iiif_region=f"pct:{region}",
     )
 
@@ -105,10 +111,6 @@ def object_position(
         cut = min(max(middle - Fraction(shown[axis], 2), Fraction(0)), Fraction(spare))
         words.append(f"{_trimmed(100 * cut / spare if spare else Fraction(50), 2)}%")
     return " ".join(words)
-
-
-def _rounded(share: Fraction) -> float:
-    return round(float(share), _DIGITS)
 
 
 def _trimmed(number: Fraction, digits: int) -> str:

@@ -276,7 +276,7 @@ def save(site: Site, given: Mapping[str, Sequence[FocusRow]]) -> dict[str, Any]:
 def _given_in(data: bytes, paths: Mapping[str, str]) -> dict[str, list[FocusRow]]:
     """Read what a page sends: ``[[name of the pictures, size, x, y, width, height]]``. Raises RefusedError if it is not that.
 
-    Of a point, width and height are null; of a row that takes back what was given, all four.
+    A point has null for width and height. A row that takes back what you gave has null for all four.
     """
     given: dict[str, list[FocusRow]] = {}
     try:
