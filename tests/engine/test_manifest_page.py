@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import browser
 import pytest
 
 from cropper.engine.batch import run_batch
@@ -54,18 +55,7 @@ def test_the_template_names_files_that_are_there(site: Path) -> None:
 
 @pytest.mark.parametrize("width", [360, 800, 1400])
 def test_a_browser_loads_the_file_for_its_width(site: Path, width: int) -> None:
-    selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not browser or not driver:
-        pytest.skip("chromium or chromedriver is not installed")
-    options = selenium.ChromeOptions()
-    options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"):
-        options.add_argument(argument)
-    options.add_argument("--disable-background-networking")
-    options.add_argument(f"--user-data-dir={site / f'profile-{width}'}")
-    page = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
+    page = browser.started(site / f"profile-{width}")
     try:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
