@@ -58,7 +58,7 @@ def place_of(
         what = f"the focus {','.join(str(n) for n in (x, y, focus.width, focus.height) if n is not None)} is not inside the photo"
         raise PhotoError(
             f"{what} of {image_width}x{image_height}",
-            remedy="give another one; in a table of --focus, an empty x and y take it back",
+            remedy="give another one; if it came from --focus, a row with empty x and y takes it back",
         )
     largest = largest_size(image_width, image_height, aspect)
     centre = x + width / 2, y + height / 2

@@ -192,6 +192,8 @@ def batch(
         # Ray's workers are processes, which have threads of their own where they wait for a storage.
         jobs = jobs if given_jobs else usable_cores()
         begin = partial(ray_cluster, address=address, every_core=not given_jobs, deadline=deadline)
+    if manifest is not None and report.is_file and os.path.samefile(report.path, manifest.path):
+        raise UsageError("--report and --manifest name one file", path=manifest.path, remedy="give each its own")
     settings = replace(settings, dry_run=dry_run)
     in_source = source.local_path / FOCUS_FILE if source.local_path is not None else None
     # --focus none gives no file and forgets what the user gave before.

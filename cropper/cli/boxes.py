@@ -66,7 +66,8 @@ DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
     metavar="TEXT",
     heading=Heading.MAKE,
     found=True,
-    help=f"Print this text for each box, with its fields filled in: {{{'}, {'.join(TEMPLATE_FIELDS)}}}.",
+    help=f"Print this text for each box, with its fields filled in: {{{'}, {'.join(TEMPLATE_FIELDS)}}}. Write {{{{ and "
+    "}} for braces of your own, as in JSON.",
 )
 @option(
     "--print0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ def manifest_options(command: Function) -> Function:
     def with_manifest(*, out: Place, shard: Any, manifest_file: Path | None, base_url: str | None, **others: Any) -> Any:
         if base_url is not None and manifest_file is None:
             raise UsageError("--base-url is for the URLs of a manifest", remedy="add --manifest FILE.json")
+        if base_url is not None and re.search(r"\s|^,", base_url):
+            what = f"--base-url {base_url!r} has a space or begins with a comma, which ends a URL in a srcset"
+            raise UsageError(what, remedy="write %20 for a space, and %2C for a comma")
         if manifest_file is None:
             return command(out=out, shard=shard, manifest=None, **others)
         from cropper.imaging.placeholder import check_library

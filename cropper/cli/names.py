@@ -18,6 +18,8 @@ def names_options(command: Function) -> Function:
     @functools.wraps(command)
     def with_names(*, settings: Settings, name: str | None, flat: bool, one: bool, **others: Any) -> Any:
         settings = replace(settings, one=one)
+        if one and len({target.shape for target in settings.targets}) < len(settings.targets):
+            raise UsageError("--one makes one file a photo, and you ask for several widths of a shape", remedy="give one --width")
         return command(settings=replace(settings, name=_template(settings, name, flat)), **others)
 
     return add_options(
@@ -26,9 +28,9 @@ def names_options(command: Function) -> Function:
             metavar="TEMPLATE",
             heading=Heading.MAKE,
             found=True,
-            help="Name thumbnails so, below OUT: {stem}-{width}w.{ext}. The fields are folder, stem and ext of the photo, width, "
-            "height, aspect and size as you ask for them, and hash, digits that change with the photo's content.  [default: as "
-            "the photo, in a folder for each size if there are several]",
+            help="Name thumbnails so, below OUT: {folder}/{stem}-{width}w.{ext}. The fields are folder, stem and ext of a photo, "
+            "width, height, aspect and size as you ask for them, and hash, digits that change with the photo's content.  "
+            "[default: as the photo, in a folder for each size if there are several]",
         ),
         option(
             "--flat",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
@@ -18,17 +19,19 @@ from cropper.engine.manifest import write_manifest
 from cropper.engine.pipeline import Pipeline
 from cropper.engine.plan import FROM_THE_START, Plan, Resume, planned
 from cropper.errors import RUN_AGAIN, UsageError
-from cropper.image_formats import RAW_ALONE
+from cropper.image_formats import RAW_ALONE, extensions_here
 from cropper.ledger.changes import Change
 from cropper.ledger.focus_file import FocusRow
 from cropper.ledger.last_run import LastRun, keep_last_run
 from cropper.ledger.manifest import Manifest
 from cropper.ledger.session import Ending, Session, open_session
 from cropper.ledger.shards import Shard
+from cropper.ledger.table import TABLE_NAME
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.process.journal import Journal
 from cropper.settings import ENCODING, UPKEEP, Settings, Upkeep
 from cropper.storage.access import place
+from cropper.storage.naming import STATE_FOLDER
 from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.places import UNKNOWN, Place
 
@@ -93,7 +96,8 @@ def run_batch(
         what the run found at its end.
 
     Raises:
-        UsageError: if OUT is IN or holds it, was made from another folder, or IN goes away or holds no known photo any more.
+        UsageError: if OUT is IN or holds it, is a folder of IN with photos in it, was made from another folder, or IN goes away
+            or holds no known photo any more.
         OutputError: if OUT or the state cannot be written, or another run is at work there.
         DependencyError: if a library for a storage is not installed, or the device cannot be used here.
         CropperError: if the system lets us open no more files.
@@ -104,6 +108,9 @@ def run_batch(
     if source.is_inside(out):
         remedy = "choose an OUT beside IN or inside it, so that no photo can be overwritten"
         raise UsageError("OUT is the same folder as IN or contains it", path=out, remedy=remedy)
+    if out.is_inside(source) and _holds_photos(out):
+        remedy = "choose a folder without photos: a folder of thumbnails is left out when its photos are looked for"
+        raise UsageError("OUT is inside IN and holds photos of its own", path=out, remedy=remedy)
     plan = Plan(source, out, settings, shard, resume, deadline, selection, raw, stop)
     given = (row for row in given if shard is None or shard.holds(row[0]))
     if settings.dry_run:
@@ -161,6 +168,13 @@ def _check_still_there(source: Place) -> None:
     """End the run if IN is gone: else every photo would fail and lose its row."""
     if source.is_gone():
         raise UsageError("the folder is gone", path=source, remedy=f"when it is back, {RUN_AGAIN}")
+
+
+def _holds_photos(out: Place) -> bool:
+    """Whether a folder on this machine that no run has made anything in has photos in it. They may be originals."""
+    if out.local_path is None or any(os.path.lexists(out.local_path / name) for name in (STATE_FOLDER, TABLE_NAME)):
+        return False
+    return any(folder.photos for folder in out.walk(extensions_here()))
 
 
 def _fingerprint(settings: Settings) -> str:

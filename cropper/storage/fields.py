@@ -70,6 +70,7 @@ def parts_of(text: str, fields: Collection[str], name: str, remedy: str, trial: 
             parts.append(Part(before))
             continue
         if field not in fields:
+            remedy = remedy if re.fullmatch(r"\w*", field) else f"write {{{{ and }}}} for braces of your own; {remedy}"
             raise UsageError(f"{name} has an unknown field {{{field}}}", remedy=remedy)
         if not _is_safe(spec or "") or (conversion or "s") not in ("s", "r", "a"):
             whole = f"{field}{f'!{conversion}' if conversion else ''}{f':{spec}' if spec else ''}"

@@ -531,6 +531,13 @@ def test_a_format_of_a_thousand_characters_is_filled_in(cropper: Command, photos
     assert re.fullmatch(r" {900,}\d+\|\*{8}'/.\*{9}\|\d+\n", out)
 
 
+def test_a_template_of_json_is_told_to_double_its_braces(cropper: Command, photos: Path) -> None:
+    err = cropper("boxes", photos / "0.jpg", "--template", '{"path": "{path}"}')[2]
+    assert "write {{ and }} for braces of your own" in err
+    out = cropper("boxes", photos / "0.jpg", "--template", '{{"path": "{path}"}}')[1]
+    assert json.loads(out) == {"path": str(photos / "0.jpg")}
+
+
 def test_a_template_has_the_numbers_of_the_web(cropper: Command, tmp_path: Path, make_photo: MakePhoto) -> None:
     make_photo(tmp_path / "a.png", 200, 100)
     text = "{left} {top} {right:.2f} {bottom:.0%} {object_position} {iiif_region}"

@@ -57,6 +57,7 @@ def test_a_point_that_is_wrong_is_said_in_one_line(cropper: Command, photo: Path
         assert code != 0
         assert why in err
         assert err.count("\n") == 1
+        assert "table" not in err
 
 
 def test_a_point_and_a_table_contradict_each_other(cropper: Command, photo: Path, tmp_path: Path) -> None:

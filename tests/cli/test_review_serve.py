@@ -33,6 +33,15 @@ def test_the_page_goes_where_nobody_publishes_it(made: Path, cropper: Command) -
     assert err == "cropper: out: has an older review.html and review_files; remove them if nobody else may see them\n"
 
 
+@pytest.mark.parametrize(("folder", "why"), [("in", "your photos are in it"), ("out/.cropper/page", "cropper keeps there")])
+def test_the_page_goes_neither_among_originals_nor_into_the_state(made: Path, cropper: Command, folder: str, why: str) -> None:
+    before = sorted(made.rglob("*"))
+    code, out, err = cropper("review", "out", "-o", folder)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"cropper: {folder}: {why}")
+    assert sorted(made.rglob("*")) == before
+
+
 def test_nothing_on_the_page_says_where_folders_are_unless_asked(
     made: Path, cropper: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, make_photo: MakePhoto
 ) -> None:

@@ -127,3 +127,13 @@ def test_sizes_on_the_command_line_replace_the_widths_of_a_file(photos: Path, cr
     assert [row["size"] for row in rows(tmp_path / "out")[:2]] == ["20x20", "40x40"]
     cropper("batch", "in", "other", "--size", "30x20")
     assert {row["size"] for row in rows(tmp_path / "other")} == {"30x20"}
+
+
+def test_one_file_a_photo_has_one_width(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    asked = ("--aspect", "1:1", "--aspect", "16:9", "--one", "--width", "20")
+    code, _, err = cropper("batch", "in", "out", *asked, "--width", "40")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--one makes one file a photo, and you ask for several widths of a shape; give one --width" in err
+    assert not (tmp_path / "out").exists()
+    assert cropper("batch", "in", "out", *asked)[0] == 0
+    assert len(rows(tmp_path / "out")) == 2

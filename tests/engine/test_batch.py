@@ -312,6 +312,15 @@ def test_an_out_inside_in_is_not_walked(photos: Path) -> None:
     assert len(process(photos, photos / "trips" / "out")) == 5
 
 
+def test_a_folder_of_originals_is_no_out(photos: Path) -> None:
+    before = files_of(photos)
+    with pytest.raises(UsageError, match="OUT is inside IN and holds photos of its own"):
+        process(photos, photos / "trips")
+    assert files_of(photos) == before
+    process(photos, photos / "out")
+    assert len(process(photos, photos / "out")) == 5  # its thumbnails are its own
+
+
 @pytest.mark.parametrize("where", [".", "..", "trips/.."])
 def test_an_out_that_is_in_or_holds_it_is_refused(photos: Path, where: str) -> None:
     before = files_of(photos)

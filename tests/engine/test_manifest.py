@@ -119,6 +119,9 @@ def test_a_dry_run_tells_where_boxes_lie(cropper: Command, tmp_path: Path, photo
         (("--manifest", "no/site.json"), "no/site.json: the folder of the manifest is not there; make it, or give another name"),
         (("--manifest", "site.json", "--shard", "1/2"), "--manifest needs a run without --shard"),
         (("--base-url", "x"), "--base-url is for the URLs of a manifest; add --manifest FILE.json"),
+        (("--manifest", "m.json", "--base-url", "https://x/a b"), "--base-url 'https://x/a b' has a space"),
+        (("--manifest", "m.json", "--base-url", ",x"), "--base-url ',x' has a space or begins with a comma"),
+        (("--manifest", "m.json", "--report", "m.json"), "m.json: --report and --manifest name one file; give each its own"),
     ],
 )
 def test_what_cannot_be_is_said_before_the_run(

@@ -30,7 +30,8 @@ from cropper.ledger.source import photos_of
 from cropper.ledger.table import FAILED, TABLE_NAME, Row, read_rows
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.settings import LIMITS, WHOLE_SHARE, Limits
-from cropper.storage.naming import REVIEW_FOLDER
+from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER
+from cropper.storage.places import is_inside
 from cropper.views import heatmap
 from cropper.views.review.pictures import (
     CARD_SIDE,
@@ -168,6 +169,7 @@ def write_page(
     photos_folder = photos_of(out, source)
     next(read_rows(table), None)  # raises on a foreign file before anything is written
     folder = folder or out
+    _check_place(folder, out, photos_folder)
     _take_over(folder)
     contents = Contents(out, photos_folder, folder, Saliency(), limits, full_paths)
     pictures: set[str] = set()
@@ -207,6 +209,15 @@ def write_page(
     with suppress(OSError):  # the page is written; old pictures do no harm
         remove_others(folder / REVIEW_FOLDER, pictures)
     return contents
+
+
+def _check_place(folder: Path, out: Path, photos: Path) -> None:
+    """Raise UsageError if a page would lie among the originals, or where OUT keeps what it remembers."""
+    own = os.path.realpath(folder)
+    if own == os.path.realpath(photos) != os.path.realpath(out):
+        raise UsageError("your photos are in it", path=folder, remedy="write the page to a folder of its own")
+    if is_inside(own, os.path.realpath(out / STATE_FOLDER)):
+        raise UsageError("cropper keeps there what it knows of OUT", path=folder, remedy="write the page to another folder")
 
 
 def _take_over(out: Path) -> None:
