@@ -191,6 +191,16 @@ def _of_inks() -> Iterator[Kind]:
         yield Kind(f"TIFF, CMYK {words}", ".tif", file(inks, "TIFF", **options))
 
 
+_BY_VIPS = (
+    ("AVIF of libheif, with EXIF", "rgb.png", ".avif", ""),
+    ("HEIC", "rgb.png", ".heic", ",compression=hevc"),
+    ("HEIC, 10 bits", "rgb.png", ".heic", ",compression=hevc,bitdepth=10"),
+    ("HEIC, Display P3", "p3.png", ".heic", ",compression=hevc"),
+    ("JPEG XL", "rgb.png", ".jxl", ""),
+    ("JPEG XL, Display P3", "p3.png", ".jxl", ""),
+)
+
+
 def _by_commands(rgb: Image.Image) -> Iterator[Kind]:
     """What only other encoders write, where they are installed."""
     with tempfile.TemporaryDirectory() as name:
@@ -203,9 +213,11 @@ def _by_commands(rgb: Image.Image) -> Iterator[Kind]:
             if not subprocess.run(command, capture_output=True).returncode:
                 yield Kind("JPEG, arithmetic coding", ".jpg", (folder / "a.jpg").read_bytes())
         if shutil.which("vips"):
-            with suppress(OSError):  # one without AVIF
-                _vips("copy", folder / "rgb.png", f"{folder}/a.avif[Q=95]")
-                yield Kind("AVIF of libheif, with EXIF", ".avif", (folder / "a.avif").read_bytes())
+            (folder / "p3.png").write_bytes(file(rgb, "PNG", icc_profile=profile_of("Display P3")))
+            for kind, source, extension, options in _BY_VIPS:
+                with suppress(OSError):  # one without that format
+                    _vips("copy", folder / source, f"{folder}/a{extension}[Q=95{options}]")
+                    yield Kind(kind, extension, (folder / f"a{extension}").read_bytes())
         if shutil.which("avifenc"):
             for depth in ("10", "12"):
                 command = ["avifenc", "--min", "0", "--max", "4", "-d", depth, folder / "rgb.png", folder / "a.avif"]
@@ -293,8 +305,8 @@ def by_vips(data: bytes, extension: str, folder: Path, profile: bytes | None = N
     """
     photo_file, made, profile_file = folder / f"photo{extension}", folder / "vips.png", folder / "given.icc"
     photo_file.write_bytes(data)
-    with Image.open(io.BytesIO(data)) as opened:
-        has_profile = bool(opened.info.get("icc_profile"))
+    # By libvips, since Pillow does not open each of the formats. It names the field on stderr where there is none.
+    has_profile = "not found" not in _asked("vipsheader", "-f", "icc-profile-data", photo_file)
     if profile is not None:
         profile_file.write_bytes(profile)
         _vips("icc_transform", photo_file, made, "srgb", "--input-profile", profile_file, "--intent", "relative")
@@ -305,6 +317,10 @@ def by_vips(data: bytes, extension: str, folder: Path, profile: bytes | None = N
     with Image.open(made) as opened:
         opened.load()
         return on_white(opened)
+
+
+def _asked(*command: object) -> str:
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True).stderr
 
 
 def _vips(*arguments: object) -> None:
