@@ -1,10 +1,11 @@
-"""Times `cropper batch` beside the floor, vipsthumbnail and sharp, on copies of a folder's photos.
+"""Times `cropper batch` beside the floor, vipsthumbnail, sharp and croppers in Python, on copies of a folder's photos.
 
-    python tests/bench/compare.py PHOTOS [--photos 165] [--jobs 2] [--size 640x360] [--rounds 5]
+    python tests/bench/compare.py PHOTOS [--photos 165] [--jobs 2] [--size 640x360] [--rounds 7] [--peers PYTHON]
 
 All in turn, several rounds, whole commands with their start. The floor is a bare OpenCV loop: it decodes at the smallest scale
 that fills the size, cuts the centre out, scales, encodes and writes, and looks at nothing. vipsthumbnail comes with Debian's
-libvips-tools, sharp from npm (`npm install sharp`, and NODE_PATH=.../node_modules); what is not installed is skipped.
+libvips-tools, sharp from npm (`npm install sharp`, and NODE_PATH=.../node_modules); peers.py says how to get the croppers in
+Python. What is not installed is skipped.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from statistics import median
@@ -23,6 +25,7 @@ from tempfile import TemporaryDirectory
 
 import click
 import cv2
+from peers import PROGRAMS
 
 from cropper.cli.shapes import Size
 from cropper.image_formats import PHOTO_EXTENSIONS
@@ -84,8 +87,8 @@ class Run:
 Contender = Callable[[Path, Path], Run]
 
 
-def contenders(size: tuple[int, int], jobs: int) -> dict[str, Contender]:
-    """Who can run here, by name; each takes a folder of photos and one for its thumbnails."""
+def contenders(size: tuple[int, int], jobs: int, peers: str) -> dict[str, Contender]:
+    """Who can run here, by name; each takes a folder of photos and one for its thumbnails. ``peers`` is an interpreter."""
     width, height = size
     label = f"{width}x{height}"
 
@@ -111,7 +114,16 @@ def contenders(size: tuple[int, int], jobs: int) -> dict[str, Contender]:
         found["sharp"] = sharp
     else:
         click.echo("sharp is not installed: skipped", err=True)
+    for name, program in PROGRAMS.items():
+        if subprocess.run([peers, "-c", f"import {name}"], capture_output=True).returncode:
+            click.echo(f"{name} is not installed for {peers}: skipped", err=True)
+        else:
+            found[name] = partial(_by_program, peers, program, (width, height, jobs))
     return found
+
+
+def _by_program(python: str, program: str, numbers: tuple[int, int, int], source: Path, out: Path) -> Run:
+    return run([python, "-c", program, source, out, *numbers])
 
 
 def run(command: list[object]) -> Run:
@@ -154,8 +166,9 @@ def scaled_copies(originals: Sequence[Path], folder: Path, count: int, megapixel
 @click.option("--photos", "count", default=165, show_default=True)
 @click.option("--jobs", default=2, show_default=True)
 @click.option("--size", type=Size(), default=(640, 360), metavar="WxH", help="[default: 640x360]")
-@click.option("--rounds", default=5, show_default=True)
-def main(folder: Path, count: int, jobs: int, size: tuple[int, int], rounds: int) -> None:
+@click.option("--rounds", default=7, show_default=True)
+@click.option("--peers", default=sys.executable, metavar="PYTHON", help="The interpreter that has the croppers in Python.")
+def main(folder: Path, count: int, jobs: int, size: tuple[int, int], rounds: int, peers: str) -> None:
     """Time `cropper batch` beside others on copies of the photos in PHOTOS."""
     originals = sorted(file for file in folder.iterdir() if file.suffix.lower() in PHOTO_EXTENSIONS)
     if not originals:
@@ -166,7 +179,7 @@ def main(folder: Path, count: int, jobs: int, size: tuple[int, int], rounds: int
         fill(source, originals, count)
         bytes_ = sum(file.stat().st_size for file in source.iterdir())
         click.echo(f"{count} photos, {bytes_ / 1e6:.0f} MB, to {size[0]}x{size[1]} with {jobs} jobs, {rounds} rounds")
-        all_of_them = contenders(size, jobs)
+        all_of_them = contenders(size, jobs, peers)
         runs: dict[str, list[Run]] = {name: [] for name in all_of_them}
         for _ in range(rounds):
             for name, contender in all_of_them.items():
