@@ -22,9 +22,11 @@ class ImageFormat:
         title: the name in texts, ``WebP``.
         extensions: lower case, with the dot. OpenCV picks its encoder by the first one.
         output: the name as an output format, ``jpg``; None where thumbnails are not written in this format.
-        instead: the output format that takes its place if ``output`` is None and photos keep their format.
+        instead: the output format that takes its place where photos keep their format, and this one is not kept.
         quality: the default quality of thumbnails, 1..100, about equal to the eye; None where lossless or not written.
         alpha: whether photos in this format may have transparent pixels that cropper reads with a decoder of their own.
+        animates: whether thumbnails of several frames are written in this format.
+        stays: whether a photo of one frame keeps this format, if thumbnails are written in it.
         first: what the first ``FIRST_BYTES`` of a file match, a regular expression of bytes.
         needs: the module that decodes it and comes with the extra ``formats``; empty where none is needed.
     """
@@ -35,6 +37,8 @@ class ImageFormat:
     output: str | None = None
     quality: int | None = None
     alpha: bool = False
+    animates: bool = False
+    stays: bool = True
     first: bytes = b""
     needs: str = ""
     instead: str = "png"
@@ -43,6 +47,11 @@ class ImageFormat:
     def is_here(self) -> bool:
         """Whether this installation has what reads the format."""
         return not self.needs or _is_installed(self.needs)
+
+    @property
+    def kept_as(self) -> str:
+        """The output format of a photo that keeps its format."""
+        return self.output if self.output and self.stays else self.instead
 
     @property
     def mime(self) -> str:
@@ -66,12 +75,22 @@ _RAW_EXTENSIONS = (
 
 FORMATS = (
     ImageFormat("JPEG", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), output="jpg", quality=85, first=rb"\xff\xd8\xff"),
-    ImageFormat("PNG", "PNG", (".png",), output="png", alpha=True, first=rb"\x89PNG\r\n\x1a\n"),
-    ImageFormat("WEBP", "WebP", (".webp",), output="webp", quality=80, alpha=True, first=rb"RIFF....WEBP"),
-    ImageFormat("AVIF", "AVIF", (".avif",), output="avif", quality=65, alpha=True, first=rb"....ftyp(?!crx |" + _HEIC + rb")"),
+    ImageFormat("PNG", "PNG", (".png",), output="png", alpha=True, animates=True, first=rb"\x89PNG\r\n\x1a\n"),
+    ImageFormat("WEBP", "WebP", (".webp",), output="webp", quality=80, alpha=True, animates=True, first=rb"RIFF....WEBP"),
+    ImageFormat(
+        "AVIF",
+        "AVIF",
+        (".avif",),
+        output="avif",
+        quality=65,
+        alpha=True,
+        animates=True,
+        first=rb"....ftyp(?!crx |" + _HEIC + rb")",
+    ),
     ImageFormat("TIFF", "TIFF", (".tif", ".tiff"), alpha=True, first=rb"II[*+]\0(?!....CR)|II\0[*+]|MM\0[*+]|MM[*+]\0"),
     ImageFormat("BMP", "BMP", (".bmp",), first=rb"BM"),
-    ImageFormat("GIF", "GIF", (".gif",), first=rb"GIF8[79]a"),
+    # One frame alone is not worth so few colours.
+    ImageFormat("GIF", "GIF", (".gif",), output="gif", animates=True, stays=False, first=rb"GIF8[79]a"),
     ImageFormat("PSD", "PSD", (".psd",), first=rb"8BPS\0\x01"),
     ImageFormat(
         "HEIF", "HEIC", (".heic", ".heif", ".hif"), first=rb"....ftyp(?:" + _HEIC + rb")", needs="pi_heif", instead="jpg"
@@ -139,14 +158,18 @@ OUTPUT_FORMATS = tuple(one.output for one in FORMATS if one.output)
 LOSSLESS = 100
 QUALITY = {one.output: one.quality or LOSSLESS for one in FORMATS if one.output}
 
+ANIMATED = tuple(one.output for one in FORMATS if one.output and one.animates)
+
 # The choice of ``--format`` that keeps each photo's own format.
 KEEP_FORMAT = "keep"
 FORMAT_CHOICES = (KEEP_FORMAT, *OUTPUT_FORMATS)
 # What users also write for them: the extensions, with and without the dot.
 FORMAT_NAMES = {name: output for extension, output in FORMAT_OF.items() for name in (extension, extension[1:])}
+# What ``keep`` means where all frames of animations are written: a GIF stays one.
+KEEP_FRAMES = "keep-frames"
 # What a photo becomes if thumbnails are not written in its own format. A camera's photo would be a very large PNG.
 _FALLBACK = "png"
-_INSTEAD_OF = {extension: one.output or one.instead for one in FORMATS for extension in one.extensions}
+_KEPT_AS = {extension: one.kept_as for one in FORMATS for extension in one.extensions}
 _NEEDED_FOR = {one.output: one for one in FORMATS if one.output and one.needs}
 
 _NAME_OF = {extension: one.title for one in (*UNREAD, *FORMATS) for extension in one.extensions}
@@ -157,13 +180,15 @@ _DEVELOPED = frozenset((*EXTENSIONS_OF["JPEG"], *EXTENSIONS_OF["HEIF"]))
 
 
 def output_format(name: str, format: str) -> str:
-    """Return the output format of a photo: for ``keep`` its own, or the one that takes its place if that is not written.
+    """Return the output format of a photo: for ``keep`` its own, or the one that takes its place if that is not kept.
 
     Args:
         name: the photo's file name.
-        format: one of ``FORMAT_CHOICES``.
+        format: one of ``FORMAT_CHOICES``, or ``KEEP_FRAMES``.
     """
-    return format if format != KEEP_FORMAT else _INSTEAD_OF.get(_extension(name), _FALLBACK)
+    if format == KEEP_FRAMES:
+        return FORMAT_OF.get(_extension(name)) or output_format(name, KEEP_FORMAT)
+    return format if format != KEEP_FORMAT else _KEPT_AS.get(_extension(name), _FALLBACK)
 
 
 def extensions_here() -> frozenset[str]:

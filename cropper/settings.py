@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from cropper.image_formats import KEEP_FORMAT
+from cropper.image_formats import ANIMATED, KEEP_FORMAT, KEEP_FRAMES
 
 # Devices that the model runs on. The command line turns ``auto`` into one of the other two.
 CPU, CUDA, AUTO = "cpu", "cuda", "auto"
@@ -30,6 +30,10 @@ KEEP_CHOICES = (KEEP_NOTHING, KEEP_COPYRIGHT, KEEP_ALL)
 # What padding is filled with, unless it is a colour: a blurred copy of the photo, or the mean colour of its edges.
 BLUR, EDGE = "blur", "edge"
 FILLS = (BLUR, EDGE)
+
+# What is made of an animation: its first frame, or all of them.
+FIRST_FRAME, ALL_FRAMES = "first", "all"
+FRAME_CHOICES = (FIRST_FRAME, ALL_FRAMES)
 
 
 class Fit(str, Enum):
@@ -202,6 +206,7 @@ class Settings:
         one: whether a photo gets one of the targets alone, the one whose box keeps most, and so one output and one row.
         name: the template of where thumbnails go in OUT, as ``storage.templates`` takes it; empty for the default layout.
         encoding: how thumbnails are written, beside format and quality.
+        animated: what is made of an animation, one of ``FRAME_CHOICES``.
     """
 
     targets: tuple[Target, ...]
@@ -224,6 +229,17 @@ class Settings:
     def rows(self) -> int:
         """How many outputs, and rows without further candidates, a photo has."""
         return 1 if self.one else len(self.targets)
+
+    animated: str = FIRST_FRAME
+
+    @property
+    def format_for_names(self) -> str:
+        """The format as ``image_formats.output_format`` takes it."""
+        return KEEP_FRAMES if self.format == KEEP_FORMAT and self.animated == ALL_FRAMES else self.format
+
+    def takes_all_frames(self, format: str) -> bool:
+        """Whether all frames of an animation decide on the box, and are written: in this output format, or in none if empty."""
+        return self.animated == ALL_FRAMES and format in ("", *ANIMATED)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from cropper.cli.options import (
     verbose_option,
 )
 from cropper.cli.report import report_option
-from cropper.cli.settings_options import settings_options
+from cropper.cli.settings_options import animated_option, settings_options
 from cropper.cli.signals import end_without, held_back
 from cropper.cli.supervision import STOPPED, supervised
 from cropper.cli.terminal import progress, say, tell, usable_cores
@@ -79,6 +79,7 @@ DEADLINE = 120
 @settings_options
 @names_options
 @one_option
+@animated_option
 @option(
     "--dry-run", is_flag=True, heading=Heading.MAKE, found=True, help="Choose boxes and write boxes.csv, but make no thumbnails."
 )
@@ -111,6 +112,7 @@ def batch(
     source: Place,
     out: Place,
     settings: Settings,
+    animated: str,
     focus_file: Path | None,
     jobs: int,
     shard: Shard | None,
@@ -194,7 +196,7 @@ def batch(
         begin = partial(ray_cluster, address=address, every_core=not given_jobs, deadline=deadline)
     if manifest is not None and report.is_file and os.path.samefile(report.path, manifest.path):
         raise UsageError("--report and --manifest name one file", path=manifest.path, remedy="give each its own")
-    settings = replace(settings, dry_run=dry_run)
+    settings = replace(settings, dry_run=dry_run, animated=animated)
     in_source = source.local_path / FOCUS_FILE if source.local_path is not None else None
     # --focus none gives no file and forgets what the user gave before.
     forgets = focus_file is None and is_given("focus_file")

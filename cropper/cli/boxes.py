@@ -26,7 +26,7 @@ from cropper.cli.options import (
     raw_option,
     selection_options,
 )
-from cropper.cli.settings_options import choosing_options
+from cropper.cli.settings_options import animated_option, choosing_options
 from cropper.cli.terminal import put, say, tell
 from cropper.cli.types import Choice
 from cropper.errors import PhotoError, UsageError
@@ -52,6 +52,7 @@ DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
 @choosing_options
 @one_option
 @candidates_option
+@animated_option
 @option(
     "--format",
     type=Choice(list(DELIMITERS), {"json": "jsonl"}),
@@ -97,6 +98,7 @@ def boxes(
     selection: Selection,
     one: bool,
     candidates: int,
+    animated: str,
     focus_file: Path | None,
     null: bool,
     format: str,
@@ -139,7 +141,7 @@ def boxes(
     kinds: Counter[str] = Counter()
     words = Gifts.of_file(focus_file)
     choosing = replace(choosing, candidates=candidates)
-    settings = Settings(targets, device=device, choosing=choosing, limits=limits, one=one)
+    settings = Settings(targets, device=device, choosing=choosing, limits=limits, one=one, animated=animated)
     try:
         if delimiter:
             put((joined(FIELDS, delimiter) + end).encode())

@@ -12,7 +12,7 @@ import click
 
 from cropper.cli.focus import focus_of_one_options
 from cropper.cli.help import Heading, command, option
-from cropper.cli.settings_options import check_is_written, settings_options
+from cropper.cli.settings_options import animated_option, check_is_written, settings_options
 from cropper.cli.terminal import is_stdout, put, reading_stdin, tell
 from cropper.cli.types import LocalPath, Photo
 from cropper.errors import OutputError, UsageError, reading
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 )
 @focus_of_one_options
 @settings_options
-def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Given]) -> None:
+@animated_option
+def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Given], animated: str) -> None:
     """Make the thumbnail of one photo. Both photo and thumbnail can go through a pipe.
 
     \b
@@ -53,11 +54,13 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
     """
     from cropper.engine.job import SALVAGED
     from cropper.engine.one_photo import thumbnail
+    from cropper.engine.tally import KEEPS_FRAMES
     from cropper.image_formats import FORMAT_OF, FORMATS, KEEP_FORMAT
     from cropper.imaging.opencv import libraries_muted
     from cropper.storage.local import LocalPlace
     from cropper.storage.photo_file import read_opened
 
+    settings = replace(settings, animated=animated)
     if len(settings.targets) != 1:
         remedy = "give one --size, or one --aspect and at most one --width, or use 'cropper batch'"
         raise UsageError("this command makes one thumbnail, but you gave several shapes", remedy=remedy)
@@ -76,15 +79,17 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
     with libraries_muted(), reading("stdin" if from_stdin else image):
         with reading_stdin() if from_stdin else nullcontext():
             data = read_opened(sys.stdin.buffer) if from_stdin else LocalPlace(image).read()[0]
-        made, salvaged, too_large = thumbnail(data, settings, given)
-    if salvaged:
+        made = thumbnail(data, settings, given)
+    if made.salvaged:
         tell(f"{image}: {SALVAGED}")
-    if too_large:
-        tell(f"{image}: the thumbnail is {too_large}")
+    if made.too_large:
+        tell(f"{image}: the thumbnail is {made.too_large}")
+    if made.first_frame_alone:
+        tell(f"{image}: only the first frame of an animation ({KEEPS_FRAMES})")
     if to_stdout:
-        put(made)
+        put(made.file)
         return
     try:
-        output.write_bytes(made)
+        output.write_bytes(made.file)
     except OSError as error:
         raise OutputError(f"the thumbnail cannot be written ({error.strerror})", path=output) from error

@@ -15,10 +15,12 @@ from cropper.cli.widths import width_option, with_widths
 from cropper.errors import UsageError
 from cropper.image_formats import FORMAT_CHOICES, FORMAT_NAMES, FORMATS, INSTALL_IT, KEEP_FORMAT, is_written_here, titles
 from cropper.settings import (
+    ALL_FRAMES,
     DEFAULT_MIN_KEPT,
     DEFAULT_TARGET,
     DENSE_SHARE,
     FEWEST_COLOURS,
+    FRAME_CHOICES,
     KEEP_ALL,
     KEEP_CHOICES,
     LOWEST_QUALITY,
@@ -39,7 +41,7 @@ from cropper.settings import (
 
 _LOSSY = [one for one in FORMATS if one.quality]
 # What thumbnails in the photo's own format become where that is not written.
-_BECOME_PNG, _BECOME_JPEG = ([one for one in FORMATS if not one.output and one.instead == to] for to in ("png", "jpg"))
+_BECOME_PNG, _BECOME_JPEG = ([one for one in FORMATS if one.kept_as == to != one.output] for to in ("png", "jpg"))
 
 
 def choosing_options(command: Function) -> Function:
@@ -135,6 +137,20 @@ def choosing_options(command: Function) -> Function:
     )(with_choosing)
 
 
+def animated_option(command: Function) -> Function:
+    """Add ``--animated``, for commands that cut photos or say where. The command receives one of ``FRAME_CHOICES``."""
+    return option(
+        "--animated",
+        type=Choice(FRAME_CHOICES),
+        default=Settings.animated,
+        show_default=True,
+        heading=Heading.MAKE,
+        found=True,
+        help="Of an animation, take the first frame, or all of them with one box for all. "
+        f"{titles([one for one in FORMATS if one.animates], 'and')} stay animated.",
+    )(command)
+
+
 _thumbnail_options = add_options(
     width_option,
     option(
@@ -145,7 +161,7 @@ _thumbnail_options = add_options(
         heading=Heading.MAKE,
         found=True,
         help=f"Write thumbnails in this format. {KEEP_FORMAT}: the photo's own format, JPEG for {titles(_BECOME_JPEG, 'and')}, "
-        f"or PNG for {titles(_BECOME_PNG, 'and')}.",
+        f"or PNG for {titles(_BECOME_PNG, 'and')}; with --animated {ALL_FRAMES} a GIF stays one.",
     ),
     option(
         "--quality",

@@ -29,7 +29,7 @@ from cropper.ledger.shards import Shard
 from cropper.ledger.table import TABLE_NAME
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.process.journal import Journal
-from cropper.settings import ENCODING, UPKEEP, Settings, Upkeep
+from cropper.settings import ENCODING, FIRST_FRAME, UPKEEP, Settings, Upkeep
 from cropper.storage.access import place
 from cropper.storage.naming import STATE_FOLDER
 from cropper.storage.patterns import EVERYTHING, Selection
@@ -191,6 +191,8 @@ def _fingerprint(settings: Settings) -> str:
     encoding = {name: value for name, value in values.pop("encoding").items() if value != getattr(ENCODING, name)}
     if encoding:  # only what is given, so that an option of a later version makes no thumbnails again
         values["encoding"] = encoding
+    if settings.animated == FIRST_FRAME:  # as before there was a choice
+        del values["animated"]
     values["model"] = hashlib.sha256((settings.model or BUNDLED_MODEL).read_bytes()).hexdigest()
     values["version"] = __version__
     return json.dumps(values, indent=1) + "\n"

@@ -40,6 +40,7 @@ class Done:
         seconds: how long workers were at it, reading and writing included, waiting for their turn not. A batch's time in the
             model is shared out evenly. 0 if nothing was done.
         left_out: what the walk leaves out of the folder.
+        first_frame_alone: whether the photo is an animation of which the first frame alone was made.
     """
 
     path: str
@@ -55,6 +56,7 @@ class Done:
     dropped: bool = False
     seconds: float = 0.0
     left_out: LeftOut = NOTHING_LEFT_OUT
+    first_frame_alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class Finished:
         number: its place among all photos.
         done: the outcome.
         was_decoded: whether the photo was decoded.
-        decoded_bytes: the size of its decoded pixels.
+        decoded_bytes: what it took of memory, decoded.
         written: its thumbnails by their paths in OUT, each as it was when it had been written.
         seen: the version of the photo that the thumbnails are from.
         digest: of the photo's bytes, if that was asked for.

@@ -63,14 +63,14 @@ class _Layout:
 
     def of(self, folder: Folder) -> tuple[str, dict[str, str], Collection[str]]:
         """Return where a folder goes in OUT, the name of each of its photos there, and those of its subfolders."""
-        settings = self.settings
+        settings, format = self.settings, self.settings.format_for_names
         here = folder_in_out(folder.path, self.renamed) if folder.in_out is None else folder.in_out
         reserved = (TABLE_NAME,) if not here and (settings.name or settings.rows == 1) else ()
-        beside = folders_of(folder.subfolders, folder.photos, settings.format, reserved)
+        beside = folders_of(folder.subfolders, folder.photos, format, reserved)
         self.renamed.update((join(folder.path, name), join(here, other)) for name, other in beside.items() if name != other)
         if folder.in_pieces:
-            return here, names_one_by_one(folder.photos, settings.format), beside.values()
-        return here, names_of(folder.photos, settings.format, beside.values()), beside.values()
+            return here, names_one_by_one(folder.photos, format), beside.values()
+        return here, names_of(folder.photos, format, beside.values()), beside.values()
 
 
 class _Claims:

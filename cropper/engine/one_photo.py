@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from cropper.choosing.decide import decide
 from cropper.choosing.focus import Focus
 from cropper.choosing.view import view_of
-from cropper.engine.stages import pixels_needed, thumbnail_of
+from cropper.engine.stages import animated_thumbnail, pixels_needed, thumbnail_of
 from cropper.engine.tasks import foci_for
 from cropper.errors import PhotoError
-from cropper.image_formats import output_format
+from cropper.image_formats import KEEP_FORMAT, output_format
 from cropper.imaging.fitting import thumbnail_file
 from cropper.ledger.focus_file import NOTHING, Given, given_for
 from cropper.model.look import infer_maps, open_photo
@@ -18,7 +19,24 @@ from cropper.model.saliency import Saliency
 from cropper.settings import Fit, Settings
 
 
-def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTHING) -> tuple[bytes, bool, str]:
+@dataclass(frozen=True)
+class Made:
+    """The thumbnail of one photo.
+
+    Attributes:
+        file: the bytes of the thumbnail's file.
+        salvaged: whether the photo is damaged and only part of it is shown.
+        too_large: a message if the file is larger than the settings allow; else empty.
+        first_frame_alone: whether the photo is an animation, and its first frame alone is shown.
+    """
+
+    file: bytes
+    salvaged: bool
+    too_large: str
+    first_frame_alone: bool
+
+
+def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTHING) -> Made:
     """Make the thumbnail of a photo.
 
     Args:
@@ -27,8 +45,7 @@ def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTH
         given: what you give by hand for it, by the labels of sizes.
 
     Returns:
-        The file of the thumbnail, whether the photo is damaged and only part of it is shown, and a message if the file is larger
-        than the settings allow. Where the settings keep the photo's format and cropper cannot write it, the thumbnail is a PNG.
+        The thumbnail. Where the settings keep the photo's format and cropper cannot write it, it is a PNG.
 
     Raises:
         PhotoError: if the photo cannot be decoded or the thumbnail cannot be encoded, if no crop is good and the settings
@@ -44,14 +61,19 @@ def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTH
     def needed(width: int, height: int) -> tuple[int, int]:
         return pixels_needed(width, height, settings, foci(width, height))
 
-    photo = open_photo(data, needed, settings.limits, settings.keep)
+    # Every kind of photo that has several frames can be written with them.
+    all_frames = settings.takes_all_frames("" if settings.format == KEEP_FORMAT else settings.format)
+    photo = open_photo(data, needed, settings.limits, settings.keep, all_frames=all_frames)
     header = photo.header
     (focus,) = foci(header.width, header.height)
     (maps,) = infer_maps([photo], Saliency(settings.model, settings.device))
     decision = decide(view_of(maps), header.width, header.height, target, settings.choosing, focus)[0]
     if decision.fit is Fit.SKIP:
         raise PhotoError(decision.note, remedy="change --min-kept or --otherwise")
-    format = output_format(f"photo.{header.format.lower()}", settings.format)
+    format = output_format(f"photo.{header.format.lower()}", settings.format_for_names)
+    if photo.animation is not None:
+        file, _ = animated_thumbnail(photo.animation, header, decision, target, settings, format)
+        return Made(file, photo.salvaged, "", False)
     made = thumbnail_of(photo.pixels, header, decision, target, settings)
     file, too_large = thumbnail_file(made, header, format, settings)
-    return file, photo.salvaged, too_large
+    return Made(file, photo.salvaged, too_large, photo.has_more)

@@ -223,7 +223,7 @@ class Pipeline:
             raise event.error
         if isinstance(event, Decoded):
             self.decoding -= 1
-            self.bytes += event.photo.pixels.nbytes
+            self.bytes += event.photo.nbytes
             shape = event.photo.model_input.shape[:2]
             self.filling[shape].append(event)
             if len(self.filling[shape]) == BATCH_SIZE:

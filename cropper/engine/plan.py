@@ -219,7 +219,7 @@ def _planned(
         number=number,
         path=path,
         file=file,
-        format=output_format(path, settings.format),
+        format=output_format(path, settings.format_for_names),
         outputs=outputs,
         known=rows,
         given=given,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -14,11 +15,13 @@ from cropper.choosing.focus import Focus
 from cropper.choosing.one import decide_one
 from cropper.choosing.view import View
 from cropper.geometry import Box, fitted, largest_size, pixels_of_share, thumbnail_size
+from cropper.imaging.animation.write import encode_animation
 from cropper.imaging.header import Header
 from cropper.imaging.pad import canvas_for, padded
 from cropper.imaging.resize import render
 from cropper.imaging.sharpen import sharpened
 from cropper.model.inputs import share_needed
+from cropper.model.look import Animation, frames_again
 from cropper.settings import Fit, Settings, Target
 
 
@@ -119,3 +122,21 @@ def _sharp(
     made = render(pixels, decision.box, size, image)
     is_smaller = size[0] < decision.box.width and size[1] < decision.box.height
     return sharpened(made, settings.encoding.sharpen) if is_smaller else made
+
+
+def animated_thumbnail(
+    animation: Animation, header: Header, decision: Decision, target: Target, settings: Settings, format: str
+) -> tuple[bytes, tuple[int, int]]:
+    """Cut all frames of an animation as was decided: an encoded thumbnail of as many frames, and its width and height."""
+    size = 0, 0
+
+    def cut(frames: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+        nonlocal size
+        for pixels in frames:
+            made = thumbnail_of(pixels, header, decision, target, settings)
+            size = made.shape[1], made.shape[0]
+            yield made
+
+    with closing(frames_again(animation, header)) as frames:
+        made = encode_animation(cut(frames), animation.timing, header, format, settings.quality, settings.srgb)
+    return made, size

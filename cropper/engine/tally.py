@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from cropper.image_formats import INSTALL, needs_of
+from cropper.image_formats import FORMATS, INSTALL, needs_of, titles
 from cropper.ledger.table import SKIPPED
+from cropper.settings import ALL_FRAMES
 from cropper.storage.places import order
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from cropper.ledger.table import Row
     from cropper.settings import Fit
     from cropper.storage.places import LeftOut
+
+# What to do for an animation of which the first frame alone was made.
+KEEPS_FRAMES = f"--animated {ALL_FRAMES} keeps all frames, in {titles([one for one in FORMATS if one.animates], 'and')}"
 
 
 @dataclass
@@ -92,6 +96,7 @@ class Counts:
     altered: int = 0
     skipped: int = 0
     smaller: int = 0
+    first_frames: int = 0
     left_out: LeftOutCounts = field(default_factory=LeftOutCounts)
     fits: Counter[Fit] = field(default_factory=Counter)
     too_large: Counter[str] = field(default_factory=Counter)
@@ -115,6 +120,7 @@ class Counts:
         self.too_large.update(without_reason(note) for note in notes if note.startswith(TOO_LARGE))
         self.altered += done.altered
         self.smaller += any(map(_is_smaller, done.rows))
+        self.first_frames += done.first_frame_alone
         if not done.rows:
             self.folders_failed += done.error is not None
             return
@@ -165,6 +171,7 @@ class Counts:
             "altered": self.altered,
             "smaller": self.smaller,
             "too_large": sum(self.too_large.values()),
+            "first_frames": self.first_frames,
             **{words.replace(" ", "_"): self.fits[fit] for fit, words in DONE.items() if fit is not Fit.SKIP},
             "stale": ending.stale if ending is not None else 0,
             "pruned": ending.pruned if ending is not None else 0,
@@ -202,6 +209,8 @@ class Counts:
             line += f"; {self.smaller} smaller than asked for (--enlarge enlarges them)"
         for what, number in sorted(self.too_large.items()):
             line += f"; {_count(number, 'thumbnail')} {'is' if number == 1 else 'are'} {what}"
+        if self.first_frames:
+            line += f"; only the first frame of {_count(self.first_frames, 'animation')} ({KEEPS_FRAMES})"
         no_good = [f"{self.fits[fit]} {words}" for fit, words in DONE.items() if self.fits[fit] and fit is not Fit.SKIP]
         if no_good:
             line += f"; where no crop is good: {', '.join(no_good)}"

@@ -13,7 +13,7 @@ from cropper.choosing.decide import AND, Decision
 from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, view_of
 from cropper.engine.job import DROPPED, SALVAGED, Decoded, Done, Finished, Job
-from cropper.engine.stages import Chosen, decided, pixels_needed, thumbnail_of
+from cropper.engine.stages import Chosen, animated_thumbnail, decided, pixels_needed, thumbnail_of
 from cropper.errors import RUN_AGAIN, CropperError, LateError, PhotoError, out_of_memory, raise_if_for_all, unexpected
 from cropper.image_formats import output_format
 from cropper.imaging.fitting import thumbnail_file
@@ -48,7 +48,7 @@ def try_alone(source: Path | Place, path: str, settings: Settings, given: Mappin
         data, _ = place(source / path).read()
     else:
         data = cv2.imencode(".jpg", np.full((64, 96, 3), 128, np.uint8))[1].tobytes()
-    format = output_format(path or "good.jpg", settings.format)
+    format = output_format(path or "good.jpg", settings.format_for_names)
     for_targets = given_for_all(given, settings)
     rehearse(Job(number=0, path=path, file=source / path, format=format, given=for_targets), data, settings, model, journal)
 
@@ -85,10 +85,10 @@ def _decoded(job: Job, data: bytes, seen: Version, settings: Settings, journal: 
     def needed(width: int, height: int) -> tuple[int, int]:
         return pixels_needed(width, height, settings, foci_for(job.given, (width, height)))
 
-    photo = open_photo(data, needed, settings.limits, settings.keep, clock)
+    photo = open_photo(data, needed, settings.limits, settings.keep, clock, settings.takes_all_frames(job.format))
     if settings.dry_run:
         # Nothing needs the pixels any more; a slice would keep them all in memory.
-        photo = replace(photo, pixels=np.empty((0, 0, 3), np.uint8))
+        photo = replace(photo, pixels=np.empty((0, 0, 3), np.uint8), animation=None)
     return Decoded(job=job, seen=seen, photo=photo)
 
 
@@ -146,9 +146,16 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
             first_error = first_error or explained
     return Finished(
         number=job.number,
-        done=Done(path=job.path, rows=tuple(rows), error=first_error, fits=tuple(fits), dropped=dropped),
+        done=Done(
+            path=job.path,
+            rows=tuple(rows),
+            error=first_error,
+            fits=tuple(fits),
+            dropped=dropped,
+            first_frame_alone=photo.has_more,
+        ),
         was_decoded=True,
-        decoded_bytes=photo.pixels.nbytes,
+        decoded_bytes=photo.nbytes,
         written=tuple(written),
         seen=decoded.seen,
         digest=decoded.digest,
@@ -163,6 +170,8 @@ def foci_for(given: Sequence[Given | None], image: tuple[int, int]) -> tuple[Foc
 def _encoded(decoded: Decoded, decision: Decision, target: Target, settings: Settings) -> tuple[bytes, tuple[int, int], str]:
     """Return an encoded thumbnail, its width and height, and a message if it is larger than the settings allow."""
     photo = decoded.photo
+    if photo.animation is not None:
+        return (*animated_thumbnail(photo.animation, photo.header, decision, target, settings, decoded.job.format), "")
     thumbnail = thumbnail_of(photo.pixels, photo.header, decision, target, settings)
     data, too_large = thumbnail_file(thumbnail, photo.header, decoded.job.format, settings)
     return data, (thumbnail.shape[1], thumbnail.shape[0]), too_large

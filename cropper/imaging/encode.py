@@ -13,6 +13,7 @@ from PIL import Image
 
 from cropper.errors import PhotoError
 from cropper.image_formats import QUALITY
+from cropper.imaging.animation.gif_file import gif_file
 from cropper.imaging.colour import GREY_SPACE, RGB_SPACE, describes, in_srgb
 from cropper.imaging.header import Header
 from cropper.imaging.metadata import Metadata
@@ -20,6 +21,8 @@ from cropper.imaging.opencv import cv2
 from cropper.imaging.palette import with_colours
 from cropper.imaging.resize import on_white
 
+# How fast AVIF is encoded, 0..10. Lower takes longer and packs a little better.
+AVIF_SPEED = 8
 # The length of a PNG in bytes up to the end of its first chunk.
 _PNG_HEADER = 33
 
@@ -28,10 +31,11 @@ def encode(thumbnail: NDArray[np.uint8], header: Header, format: str, quality: i
     """Encode a thumbnail in an output format, with the photo's colour profile and only the metadata of the header.
 
     Args:
-        thumbnail: uint8 [h, w, 3] BGR or [h, w, 4] BGRA; a format without transparency gets a white background.
+        thumbnail: uint8 [h, w, 3] BGR or [h, w, 4] BGRA; a format without transparency gets a white background. A GIF
+            has up to 255 colours, and pixels that are seen or not.
         header: the photo's header: its profile, the metadata to write, and whether the photo is grey.
         format: a key of ``QUALITY``.
-        quality: 1..100; by default that of the format. PNG is lossless and ignores it.
+        quality: 1..100; by default that of the format. PNG and GIF ignore it.
         srgb: whether to convert the colours to sRGB and write no profile. Viewers take colours without a profile for sRGB.
 
     Returns:
@@ -77,6 +81,8 @@ class Prepared:
             file = jxl.encode(self.pixels, self.metadata, quality)
         elif self.format == "jpg":
             file = _encode_jpeg(self.pixels, self.profile, self.metadata, quality, progressive)
+        elif self.format == "gif":
+            file = gif_file([(self.pixels, 0.0)])
         elif self.format == "png" and colours is not None:
             file = _encode_palette(self.pixels, self.profile, self.metadata, colours)
         else:
@@ -102,7 +108,9 @@ def prepared(thumbnail: NDArray[np.uint8], header: Header, format: str, srgb: bo
         if header.is_grey and profile[16:20] == GREY_SPACE:
             thumbnail = in_srgb(thumbnail, profile)
         profile = None
-    if (srgb or format == "jxl") and profile is not None:  # the library for JPEG XL writes no profile
+    if (
+        srgb or format in ("gif", "jxl")
+    ) and profile is not None:  # a GIF has no place for one, the library for JPEG XL writes none
         thumbnail, profile = in_srgb(thumbnail, profile), None
     return Prepared(thumbnail, profile, header.metadata, format)
 
@@ -113,8 +121,9 @@ def encoder_parameters(format: str, quality: int | None = None) -> list[int]:
     return {
         "jpg": [cv2.IMWRITE_JPEG_QUALITY, quality],
         "png": [],
+        "gif": [],
         "webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
-        "avif": [cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, 8],
+        "avif": [cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, AVIF_SPEED],
     }[format]
 
 

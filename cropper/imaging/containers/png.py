@@ -102,8 +102,8 @@ def first_frame(png: bytes) -> tuple[bytes, tuple[int, int, int, int]] | None:
     canvas = struct.unpack_from(">II", png, 16)
     if not width or not height or x + width > canvas[0] or y + height > canvas[1]:
         return None
-    parts = _chunk(b"IHDR", struct.pack(">II", width, height) + png[24:29]), _joined(png, before)[8:], _chunk(b"IDAT", *pixels)
-    return b"".join([SIGNATURE, *parts, _chunk(b"IEND")]), (x, y, x + width, y + height)
+    parts = chunk(b"IHDR", struct.pack(">II", width, height) + png[24:29]), _joined(png, before)[8:], chunk(b"IDAT", *pixels)
+    return b"".join([SIGNATURE, *parts, chunk(b"IEND")]), (x, y, x + width, y + height)
 
 
 def sound(png: bytes) -> bytes:
@@ -173,7 +173,7 @@ def revived(png: bytes) -> bytes | None:
             before.append((start, length))
     if not _is_whole(packed, _unpacked_size(png)):
         return None
-    return b"".join([_joined(png, before), _chunk(b"IDAT", *packed), _chunk(b"IEND")])
+    return b"".join([_joined(png, before), chunk(b"IDAT", *packed), chunk(b"IEND")])
 
 
 def _is_whole(packed: Sequence[memoryview], size: int) -> bool:
@@ -203,7 +203,7 @@ def _unpacked_size(png: bytes) -> int:
     return int(total)
 
 
-def _chunk(name: bytes, *content: bytes | memoryview) -> bytes:
+def chunk(name: bytes, *content: bytes | memoryview) -> bytes:
     """Return a chunk with its length and check sum."""
     body = b"".join([name, *content])
     return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))

@@ -1,0 +1,236 @@
+"""Write an animation: WebP, PNG, GIF or AVIF, frame by frame as the frames come. Only the packed frames stay in memory.
+
+WebP and PNG are made of still pictures that ``encode`` writes, each of what changes. They replace what is below them, so that
+they need no disposal.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cropper.errors import PhotoError
+from cropper.image_formats import QUALITY
+from cropper.imaging.animation.changes import changed_box
+from cropper.imaging.animation.film import shown_ms
+from cropper.imaging.animation.gif_file import gif_file
+from cropper.imaging.colour import GREY_SPACE, RGB_SPACE, in_srgb
+from cropper.imaging.containers import png
+from cropper.imaging.encode import AVIF_SPEED, encode
+from cropper.imaging.header import Header
+from cropper.imaging.metadata import NOTHING
+from cropper.imaging.opencv import cv2
+
+_MOST_PLAYS, _MOST_MS = 65535, (1 << 24) - 1
+# The bytes of a chunk of PNG that are not its content, and where the first chunk ends.
+_AROUND, _BEHIND_HEADER = 12, 33
+# What VP8X says that a WebP has.
+_PROFILE, _ALPHA, _EXIF, _XMP, _ANIMATION = 0x20, 0x10, 0x08, 0x04, 0x02
+_FRAME_REPLACES = 2
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How an animation is shown.
+
+    Attributes:
+        durations: of each frame, in milliseconds; at least two.
+        plays: how often all of them are shown; 0 for without end.
+        has_alpha: whether a frame is transparent anywhere.
+    """
+
+    durations: tuple[float, ...]
+    plays: int
+    has_alpha: bool
+
+
+def encode_animation(
+    frames: Iterable[NDArray[np.uint8]],
+    timing: Timing,
+    header: Header,
+    format: str,
+    quality: int | None = None,
+    srgb: bool = False,
+) -> bytes:
+    """Encode an animation in an output format, with the photo's colour profile and the metadata of the header.
+
+    Args:
+        frames: as many as there are durations, all of one size, uint8 [h, w, 3] BGR or [h, w, 4] BGRA. They are taken one after
+            the other.
+        timing: how they are shown. AVIF has no number of plays here: it plays without end.
+        header: the header of the photo.
+        format: one of ``image_formats.ANIMATED``.
+        quality: 1..100; by default that of the format. PNG and GIF ignore it.
+        srgb: whether to convert the colours to sRGB and write no profile.
+
+    Raises:
+        PhotoError: if the encoder rejects a frame.
+    """
+    profile = header.icc_profile
+    if profile is not None and (srgb or format == "gif" or profile[16:20] == GREY_SPACE):
+        frames, header = (in_srgb(frame, profile) for frame in frames), replace(header, icc_profile=None)
+    elif profile is not None and profile[16:20] != RGB_SPACE:  # of inks
+        header = replace(header, icc_profile=None)
+    header = replace(header, is_grey=False)
+    frames = (_with_alpha(frame) for frame in frames) if timing.has_alpha else frames
+    timed = zip(frames, timing.durations, strict=True)
+    if format == "gif":
+        return gif_file(timed, timing.plays)
+    if format == "avif":
+        return _avif(frames, timing, header, quality)
+    write = {"png": _png, "webp": _webp}[format]
+    return write(_stills(timed, header, format, quality), timing)
+
+
+@dataclass(frozen=True)
+class _Still:
+    """What changes in a frame: where it lies, a file of its own, and how long the frame is shown, in milliseconds."""
+
+    box: tuple[int, int, int, int]
+    file: bytes
+    ms: float
+
+
+def _with_alpha(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return frame if frame.shape[2] == 4 else np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2BGRA), np.uint8)
+
+
+def _stills(
+    frames: Iterable[tuple[NDArray[np.uint8], float]], header: Header, format: str, quality: int | None
+) -> Iterator[_Still]:
+    before: NDArray[np.uint8] | None = None
+    for frame, ms in frames:
+        left, upper, right, lower = changed_box(before, frame, even=format == "webp")
+        cut = np.ascontiguousarray(frame[upper:lower, left:right])
+        yield _Still((left, upper, right, lower), encode(cut, header, format, quality), ms)
+        header, before = replace(header, icc_profile=None, metadata=NOTHING), frame
+
+
+def _whole_ms(durations: Iterable[float]) -> Iterator[int]:
+    """Round times to milliseconds so that their errors do not add up."""
+    end, told = 0.0, 0
+    for ms in durations:
+        end += ms
+        yield min(round(end) - told, _MOST_MS)
+        told = round(end)
+
+
+def _png(stills: Iterator[_Still], timing: Timing) -> bytes:
+    written = bytearray()
+    number = 0
+    for still in stills:
+        left, upper, right, lower = still.box
+        is_first = not written
+        control = struct.pack(">4I", right - left, lower - upper, left, upper) + struct.pack(">HHBB", *_share(still.ms), 0, 0)
+        if is_first:
+            played = struct.pack(">II", len(timing.durations), timing.plays)
+            written += still.file[:_BEHIND_HEADER] + png.chunk(b"acTL", played)
+        is_begun = False
+        for name, start, length in png.chunks_of(still.file):
+            if name != b"IDAT":
+                if is_first and not is_begun and name != b"IHDR":  # the profile, and what else goes along
+                    written += still.file[start - 8 : start - 8 + length + _AROUND]
+                continue
+            if not is_begun:
+                written += png.chunk(b"fcTL", struct.pack(">I", number), control)
+                number, is_begun = number + 1, True
+            if is_first:
+                written += still.file[start - 8 : start - 8 + length + _AROUND]
+            else:
+                written += png.chunk(b"fdAT", struct.pack(">I", number), still.file[start : start + length])
+                number += 1
+    return bytes(written + png.chunk(b"IEND"))
+
+
+def _share(ms: float) -> tuple[int, int]:
+    """Return a time as two numbers of 16 bits, above and below a line: of a second."""
+    share = Fraction(ms / 1000).limit_denominator(1000)
+    most = 65535
+    return (share.numerator, share.denominator) if share.numerator <= most else (min(round(ms / 1000), most), 1)
+
+
+def _webp(stills: Iterator[_Still], timing: Timing) -> bytes:
+    before, behind, framed = bytearray(), bytearray(), bytearray()
+    flags = _ANIMATION | (_ALPHA if timing.has_alpha else 0)
+    size = b""
+    for still, ms in zip(stills, _whole_ms(timing.durations), strict=True):
+        left, upper, right, lower = still.box
+        sides = _three(right - left - 1) + _three(lower - upper - 1)
+        size = size or sides
+        content = _three(left // 2) + _three(upper // 2) + sides + _three(ms) + bytes([_FRAME_REPLACES])
+        at = 12
+        while at + 8 <= len(still.file):
+            name, length = still.file[at : at + 4], int.from_bytes(still.file[at + 4 : at + 8], "little")
+            chunk = still.file[at : at + 8 + length] + b"\0" * (length & 1)
+            at += len(chunk)
+            if name in (b"ALPH", b"VP8 ", b"VP8L"):
+                content += chunk
+            elif name == b"ICCP":
+                before, flags = before + chunk, flags | _PROFILE
+            elif name in (b"EXIF", b"XMP "):
+                behind, flags = behind + chunk, flags | (_EXIF if name == b"EXIF" else _XMP)
+        framed += _riff_chunk(b"ANMF", content)
+    head = _riff_chunk(b"VP8X", bytes([flags, 0, 0, 0]) + size)
+    played = _riff_chunk(b"ANIM", struct.pack("<IH", 0, min(timing.plays, _MOST_PLAYS)))
+    body = b"".join([b"WEBP", head, before, played, framed, behind])
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _three(number: int) -> bytes:
+    return number.to_bytes(3, "little")
+
+
+def _riff_chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) & 1)
+
+
+class _Reel(Image.Image):
+    """An image of several frames, as Pillow's encoders walk through one, which takes each frame as it is asked for."""
+
+    is_animated = True
+
+    def __init__(self, frames: Iterator[NDArray[np.uint8]], count: int) -> None:
+        super().__init__()
+        self._frames, self._at, self.n_frames = frames, -1, count
+        self.seek(0)
+
+    def seek(self, frame: int) -> None:
+        if frame >= self.n_frames:
+            raise EOFError
+        if frame <= self._at:  # Pillow goes back to the first one at the end, and does not look at it
+            return
+        bgr = next(self._frames)
+        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGRA2RGBA if bgr.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+        image = Image.fromarray(np.asarray(rgb, np.uint8))
+        self.im, self._mode, self._size, self._at = image.im, image.mode, image.size, frame
+
+    def tell(self) -> int:
+        return self._at
+
+
+def _avif(frames: Iterable[NDArray[np.uint8]], timing: Timing, header: Header, quality: int | None) -> bytes:
+    reel = _Reel(iter(frames), len(timing.durations))
+    file = io.BytesIO()
+    try:
+        reel.save(
+            file,
+            "AVIF",
+            save_all=True,
+            quality=QUALITY["avif"] if quality is None else quality,
+            speed=AVIF_SPEED,
+            max_threads=1,  # the same bytes, whatever the machine
+            duration=[*_whole_ms(map(shown_ms, timing.durations))],
+            icc_profile=header.icc_profile,
+            exif=header.metadata.exif or None,
+            xmp=header.metadata.xmp or None,
+        )
+    except (OSError, ValueError) as error:
+        raise PhotoError("the avif encoder rejected the animation", remedy="try another --format or a smaller size") from error
+    return file.getvalue()
