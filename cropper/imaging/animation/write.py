@@ -225,6 +225,7 @@ def _avif(frames: Iterable[NDArray[np.uint8]], timing: Timing, header: Header, q
             save_all=True,
             quality=QUALITY["avif"] if quality is None else quality,
             speed=AVIF_SPEED,
+            range="limited",  # Chromium takes all sequences for such, and shows others with too much contrast
             max_threads=1,  # the same bytes, whatever the machine
             duration=[*_whole_ms(map(shown_ms, timing.durations))],
             icc_profile=header.icc_profile,
