@@ -54,7 +54,7 @@ def shown(canvas: tuple[int, int], frames: Sequence[Drawn]) -> list[NDArray[np.u
 
 def saved(pixels: NDArray[np.uint8], format: str, **options: object) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format, **options)  # type: ignore[arg-type]
+    Image.fromarray(pixels).save(file, format, **options)
     return file.getvalue()
 
 
@@ -113,7 +113,7 @@ def webp_film(canvas: tuple[int, int], frames: Sequence[Drawn], plays: int = 0, 
 
 def gif_film(canvas: tuple[int, int], frames: Sequence[Drawn], plays: int = 0, background: int = 1) -> bytes:
     """A GIF whose frames are opaque or clear, with one palette for all, which has a background that nobody shows."""
-    colours = [(0, 0, 0), (255, 0, 255)]
+    colours = [(1, 2, 3), (255, 0, 255)]  # of what is clear, and of the background
     indexed = []
     for frame in frames:
         pixels = frame.pixels
@@ -174,7 +174,11 @@ FILMS: dict[str, list[Drawn]] = {
         Drawn(GREEN, (0, 0, 4, 4)),
     ],
     "first restored": [Drawn(RED, WHOLE, disposal=RESTORE), Drawn(GREEN, (10, 4, 20, 12)), Drawn(BLUE, (16, 8, 40, 30))],
-    "clear inside": [Drawn(ring(CANVAS, RED), WHOLE), Drawn(ring((20, 20), GREEN), (10, 4, 30, 24)), Drawn(BLUE, (16, 8, 20, 12))],
+    "clear inside": [
+        Drawn(ring(CANVAS, RED), WHOLE),
+        Drawn(ring((20, 20), GREEN), (10, 4, 30, 24)),
+        Drawn(BLUE, (16, 8, 20, 12)),
+    ],
     "in its place": [
         Drawn(RED, WHOLE),
         Drawn(ring((20, 20), GREEN), (10, 4, 30, 24), over=False),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from cropper.image_formats import FORMAT_NAMES, FORMAT_OF, FORMATS, MIME_OF, PHOTO_EXTENSIONS, QUALITY, output_format, titles
+from cropper.image_formats import (
+    ANIMATED,
+    FORMAT_NAMES,
+    FORMAT_OF,
+    FORMATS,
+    KEEP_FRAMES,
+    MIME_OF,
+    PHOTO_EXTENSIONS,
+    QUALITY,
+    output_format,
+    titles,
+)
 
 
 def test_no_two_formats_share_an_extension_or_an_output() -> None:
@@ -17,18 +28,25 @@ def test_no_two_formats_share_an_extension_or_an_output() -> None:
 def test_derived_lists() -> None:
     assert {
         **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "jpg"),
-        **{".png": "png", ".webp": "webp", ".avif": "avif", ".jxl": "jxl"},
+        **{".png": "png", ".webp": "webp", ".avif": "avif", ".gif": "gif", ".jxl": "jxl"},
     } == FORMAT_OF
-    assert QUALITY == {"jpg": 85, "png": 100, "webp": 80, "avif": 65, "jxl": 80}
+    assert QUALITY == {"jpg": 85, "png": 100, "webp": 80, "avif": 65, "gif": 100, "jxl": 80}
+    assert ANIMATED == ("png", "webp", "avif", "gif")
     assert (FORMAT_NAMES["jpeg"], FORMAT_NAMES["jpg"], FORMAT_NAMES["webp"]) == ("jpg", "jpg", "webp")
-    assert "gif" not in FORMAT_NAMES
+    assert "tiff" not in FORMAT_NAMES
     assert MIME_OF[".jfif"] == "image/jpeg"
     assert MIME_OF[".webp"] == "image/webp"
 
 
 @pytest.mark.parametrize(
     ("name", "format", "output"),
-    [("a.JPG", "keep", "jpg"), ("a.gif", "keep", "png"), ("a", "keep", "png"), ("a.jpg", "webp", "webp")],
+    [
+        ("a.JPG", "keep", "jpg"),
+        ("a.gif", "keep", "png"),
+        ("a", "keep", "png"),
+        ("a.jpg", "webp", "webp"),
+        ("a.GIF", KEEP_FRAMES, "gif"),
+    ],
 )
 def test_output_format_of_a_photo(name: str, format: str, output: str) -> None:
     assert output_format(name, format) == output

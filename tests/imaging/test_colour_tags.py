@@ -84,7 +84,7 @@ def test_embedded_profile_goes_before_all_but_cicp() -> None:
 
 
 @pytest.mark.parametrize("data", [tagged_avif(RGB, 12, 13), with_chunks(RGB, cICP=bytes([12, 13, 0, 1]))], ids=["AVIF", "PNG"])
-@pytest.mark.parametrize("format", OUTPUTS)
+@pytest.mark.parametrize("format", [format for format in OUTPUTS if format != "gif"])
 def test_colours_by_numbers_go_along_as_a_profile(data: bytes, format: str) -> None:
     header = probe(data)
     file = encode(decode(data, header, (60, 44)), header, format)

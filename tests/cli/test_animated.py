@@ -1,0 +1,166 @@
+"""``--animated``: what becomes of animations, from the command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from films import CANVAS, FILMS, Drawn, film, gif_film
+from fixtures import Command, MakePhoto
+from PIL import Image
+
+from cropper.choosing.view import Maps
+from cropper.engine.batch import _fingerprint
+from cropper.model.look import infer_maps, open_photo
+from cropper.settings import ALL_FRAMES, DEFAULT_TARGET, Limits, Settings
+
+SMALL = ("--size", "20x20")
+KINDS = ("gif", "webp", "png", "avif")
+
+
+def animation(kind: str) -> bytes:
+    if kind != "avif":
+        data = film(kind, "smaller frames")
+        assert data is not None
+        return data
+    pictures = [Image.new("RGB", CANVAS, colour) for colour in ("red", "green", "blue")]
+    file = io.BytesIO()
+    pictures[0].save(file, "AVIF", save_all=True, append_images=pictures[1:], duration=100, speed=10)
+    return file.getvalue()
+
+
+@pytest.fixture
+def photos(tmp_path: Path, make_photo: MakePhoto, plain_rule: None) -> Path:
+    """Four animations, one a folder, and a photo."""
+    for kind in KINDS:
+        (tmp_path / "in" / kind).mkdir(parents=True)
+        (tmp_path / "in" / kind / f"a.{kind}").write_bytes(animation(kind))
+    make_photo(tmp_path / "in" / "photo.jpg")
+    return tmp_path / "in"
+
+
+def counts_of(folder: Path) -> dict[str, int]:
+    """The thumbnails and how many frames each has."""
+    counts = {}
+    for file in sorted(folder.rglob("*.*")):
+        if file.suffix[1:] in (*KINDS, "jpg"):
+            with Image.open(file) as image:
+                counts[file.relative_to(folder).as_posix()] = getattr(image, "n_frames", 1)
+    return counts
+
+
+def test_first_frame_alone_is_said(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    code, out, err = cropper("batch", photos, "out", *SMALL, "--report", "-")
+    assert code == 0
+    assert "; only the first frame of 4 animations (--animated all keeps all frames, in PNG, WebP, AVIF and GIF)" in err
+    assert json.loads(out.splitlines()[-1])["totals"]["first_frames"] == 4
+    made = {"avif/a.avif": 1, "gif/a.png": 1, "photo.jpg": 1, "png/a.png": 1, "webp/a.webp": 1}
+    assert counts_of(tmp_path / "out") == made
+
+
+def test_all_frames_are_kept_in_their_formats(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    code, out, err = cropper("batch", photos, "out", *SMALL, "--animated", "all", "--report", "-")
+    assert code == 0
+    assert "first frame" not in err
+    assert json.loads(out.splitlines()[-1])["totals"]["first_frames"] == 0
+    assert counts_of(tmp_path / "out") == {"avif/a.avif": 3, "gif/a.gif": 3, "photo.jpg": 1, "png/a.png": 3, "webp/a.webp": 3}
+    with (tmp_path / "out" / "boxes.csv").open() as table:
+        assert [(row["path"], row["output_width"]) for row in csv.DictReader(table)] == [
+            *((path, "20") for path in ("photo.jpg", "avif/a.avif", "gif/a.gif", "png/a.png", "webp/a.webp"))
+        ]
+    assert "5 unchanged" in cropper("batch", photos, "out", *SMALL, "--animated", "all")[2]
+    assert "1 unchanged" not in cropper("batch", photos, "out", *SMALL)[2]  # another choice makes others
+
+
+@pytest.mark.parametrize(("format", "count"), [("webp", 3), ("gif", 3), ("png", 3), ("avif", 3), ("jpg", 1)])
+def test_one_format_for_all(cropper: Command, photos: Path, tmp_path: Path, format: str, count: int) -> None:
+    options = (*SMALL, "--size", "16x9", "--animated", "all", "--format", format)
+    code, _, err = cropper("batch", photos, "out", *options)
+    assert code == 0
+    assert ("only the first frame of 4 animations" in err) == (format == "jpg")
+    made = counts_of(tmp_path / "out")
+    assert {name for name in made if "photo" not in name} == {
+        f"{size}/{kind}/a.{format}" for size in ("20x20", "16x9") for kind in KINDS
+    }
+    assert {number for name, number in made.items() if "photo" not in name} == {count}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_animation(cropper: Command, photos: Path, tmp_path: Path, kind: str) -> None:
+    photo = photos / kind / f"a.{kind}"
+    code, _, err = cropper("crop", photo, *SMALL, "-o", "first.gif")
+    said = f"{photo}: only the first frame of an animation (--animated all keeps all frames, in PNG, WebP, AVIF and GIF)"
+    assert (code, err) == (0, f"cropper: {said}\n")
+    assert cropper("crop", photo, *SMALL, "--animated", "all", "-o", "all.gif")[::2] == (0, "")
+    assert "first frame" in cropper("crop", photo, *SMALL, "--animated", "all", "-o", "all.jpg")[2]
+    for name, count in (("first.gif", 1), ("all.gif", 3)):
+        with Image.open(tmp_path / name) as image:
+            assert (image.format, getattr(image, "n_frames", 1), image.size) == ("GIF", count, (20, 20))
+
+
+def test_boxes_are_those_of_all_frames_where_asked(cropper: Command, photos: Path) -> None:
+    for choice in ("first", "all"):
+        code, out, _ = cropper("boxes", photos, "--aspect", "1:1", "--animated", choice)
+        assert (code, len(out.splitlines())) == (0, 5)
+
+
+def test_a_damaged_frame_costs_the_photo_unless_it_is_salvaged(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    data = animation("gif")
+    (photos / "gif" / "a.gif").write_bytes(data[:-12])
+    code, _, err = cropper("batch", photos, "out", *SMALL, "--animated", "all")
+    assert code == 1
+    assert "a.gif: it is truncated or damaged (in frame 3); copy it again" in err
+    code, _, err = cropper("batch", photos, "salvaged", *SMALL, "--animated", "all", "--salvage")
+    assert code == 0
+    assert counts_of(tmp_path / "salvaged")["gif/a.gif"] == 2
+    assert "salvaged: part of the photo is missing" in (tmp_path / "salvaged" / "boxes.csv").read_text()
+    (photos / "gif" / "a.gif").write_bytes(data[: data.rindex(b"\x21\xf9", 0, data.rindex(b"\x21\xf9")) + 30])
+    assert cropper("batch", photos, "salvaged", *SMALL, "--animated", "all", "--salvage")[0] == 0
+    assert counts_of(tmp_path / "salvaged")["gif/a.gif"] == 1
+
+
+def test_too_many_frames_fail_with_what_to_do(cropper: Command, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    frames = [Drawn((9, 9, 9, 255), (0, 0, 1, 1))] * 12
+    (tmp_path / "in" / "a.gif").write_bytes(gif_film((1000, 1000), frames))
+    code, _, err = cropper("batch", "in", "out", "--animated", "all", "--max-pixels", "1")
+    assert code == 1
+    assert "it has more frames than is safe to decode (12 of 1000 x 1000, 12 megapixels); use --animated first, or allow" in err
+
+
+def test_several_frames_decide() -> None:
+    """The model looks at frames over all of the time, and what it sees of each counts the same."""
+
+    class Model:
+        def infer(self, batch: np.ndarray, /) -> list[Maps]:
+            bright = batch.mean(axis=(1, 2, 3))
+            return [Maps(np.full((4, 4), one, np.float32)) for one in bright]
+
+    data = film("png", "whole frames")
+    assert data is not None
+    photo = open_photo(data, lambda width, height: (width, height), all_frames=True)
+    assert len(photo.others) == 2
+    means = [np.mean(frame.pixels[0, 0, :3]) for frame in FILMS["whole frames"]]
+    (maps,) = infer_maps([photo], Model())
+    assert maps.density[0, 0] == pytest.approx(np.mean(means), abs=1)
+    first = open_photo(data, lambda width, height: (width, height))
+    assert first.has_more
+    assert infer_maps([first], Model())[0].density[0, 0] == pytest.approx(means[0], abs=1)
+
+
+def test_other_photos_are_opened_as_ever(make_photo: MakePhoto, tmp_path: Path) -> None:
+    data = make_photo(tmp_path / "a.jpg").read_bytes()
+    plain, with_frames = (open_photo(data, lambda w, h: (w, h), Limits(), all_frames=choice) for choice in (False, True))
+    assert np.array_equal(plain.pixels, with_frames.pixels)
+    assert with_frames.animation is None
+    assert not plain.has_more
+
+
+def test_the_choice_counts_for_a_second_run() -> None:
+    first = Settings((DEFAULT_TARGET,))
+    assert '"animated"' not in _fingerprint(first)
+    assert '"animated": "all"' in _fingerprint(Settings((DEFAULT_TARGET,), animated=ALL_FRAMES))
