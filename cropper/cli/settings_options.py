@@ -146,8 +146,7 @@ def animated_option(command: Function) -> Function:
         show_default=True,
         heading=Heading.MAKE,
         found=True,
-        help="Of an animation, take the first frame, or all of them with one box for all. "
-        f"{titles([one for one in FORMATS if one.animates], 'and')} stay animated.",
+        help="Of an animation, take the first frame alone, or all frames with one box for all of them.",
     )(command)
 
 

@@ -1,4 +1,4 @@
-"""Turn bytes into pixels and back: header, decode, colour, metadata, resize, pad, encode.
+"""Turn bytes into pixels and back: header, decode, colour, metadata, resize, pad, encode, and animations.
 
 Imports ``geometry``, ``settings``, ``image_formats`` and ``errors``.
 """

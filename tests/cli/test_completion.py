@@ -32,7 +32,10 @@ def completed(cropper: Command, monkeypatch: pytest.MonkeyPatch) -> Complete:
     [
         ("cropper b", ["plain,batch", "plain,boxes", "plain,bench"]),
         ("cropper batch --dr", ["plain,--dry-run"]),
-        ("cropper batch --format ", ["plain,keep", "plain,jpg", "plain,png", "plain,webp", "plain,avif", "plain,jxl"]),
+        (
+            "cropper batch --format ",
+            ["plain,keep", "plain,jpg", "plain,png", "plain,webp", "plain,avif", "plain,gif", "plain,jxl"],
+        ),
         ("cropper boxes --format t", ["plain,tsv"]),
         ("cropper sheet out --sort k", ["plain,kept"]),
         ("cropper evaluate m", ["plain,maps"]),

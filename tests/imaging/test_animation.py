@@ -128,6 +128,19 @@ def test_wrong_check_sum_ends_an_animated_png() -> None:
     assert (len(found.parts), found.is_whole) == (2, False)
 
 
+@pytest.mark.parametrize("format", ["webp", "png"])
+def test_frames_are_turned_upright(format: str) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    header = replace(HEADER, metadata=Metadata(tags.tobytes().removeprefix(b"Exif\0\0")))
+    data = encode_animation(iter(bgra_of("smaller frames")), Timing((50.0,) * 3, 0, True), header, format, 100)
+    seen = played(data, format)
+    assert {one.pixels.shape[:2] for one in seen} == {(CANVAS[0], CANVAS[1])}
+    for one, other in zip(seen, shown(CANVAS, FILMS["smaller frames"]), strict=True):
+        turned = np.rot90(other, -1)
+        assert np.abs(looks(rgba(one.pixels)) - looks(turned)).mean() < (8 if format == "webp" else 1e-9)
+
+
 def test_garbage_is_no_animation() -> None:
     rng = np.random.default_rng(0)
     for kind in (*KINDS, "avif"):

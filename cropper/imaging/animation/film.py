@@ -20,6 +20,8 @@ from cropper.imaging.pillow import opened
 MOST_FRAMES = 20_000
 # Browsers show frames of up to this many milliseconds as long as the next figure says.
 _TOO_SHORT, _SHOWN_INSTEAD = 10.0, 100.0
+# What the pixels of a PNG's frame need. Its EXIF would turn the frame, before the canvas is turned.
+_OF_PIXELS = (b"PLTE", b"tRNS")
 
 
 class Disposal(Enum):
@@ -239,7 +241,7 @@ def _png_parts(data: bytes) -> _Parts:
             if control and pixels:
                 yield _png_part(data, control, before, pixels)
             return
-        elif not is_behind and name not in (b"acTL", b"IHDR") and end + 4 <= len(data):
+        elif not is_behind and name in _OF_PIXELS and end + 4 <= len(data):
             before.append((start - 8, end + 4))
     yield None
 

@@ -88,7 +88,7 @@ def _composed(film: Film, header: Header) -> Iterator[Shown]:
         if inside.size:
             _draw(inside, _pixels_of(part)[: inside.shape[0], : inside.shape[1]], part.is_over)
         is_opaque = canvas[:, :, 3].min() == 255
-        yield Shown(np.ascontiguousarray(canvas[:, :, :3]) if is_opaque else canvas.copy(), part.ms)
+        yield Shown(np.asarray(cv2.cvtColor(canvas, cv2.COLOR_BGRA2BGR) if is_opaque else canvas.copy(), np.uint8), part.ms)
         if before is not None:
             inside[:] = before
         elif part.disposal is Disposal.CLEAR:
@@ -109,14 +109,14 @@ def _pixels_of(part: Part) -> NDArray[np.uint8]:
 def _draw(below: NDArray[np.uint8], frame: NDArray[np.uint8], is_over: bool) -> None:
     """Draw a frame, uint8 [h, w, 3 or 4], on a part of the canvas, uint8 [h, w, 4]."""
     if frame.shape[2] == 3:
-        below[:, :, :3], below[:, :, 3] = frame, 255
-        return
-    if not is_over:
-        below[:] = frame
+        below[:] = cv2.cvtColor(frame, cv2.COLOR_BGR2BGRA)
         return
     alpha = frame[:, :, 3]
+    if not is_over or alpha.min() == 255:
+        below[:] = frame
+        return
     opaque = (alpha == 255) | ((alpha > 0) & (below[:, :, 3] == 0))
-    below[opaque] = frame[opaque]
+    np.copyto(below, frame, where=opaque[:, :, None])
     mixed = (alpha > 0) & ~opaque
     if mixed.any():
         # Colours are not weighed by their alpha in these files.
