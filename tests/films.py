@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from cropper.imaging.animation.write import Timing, prepared_animation
+from cropper.imaging.header import Header
 
 LEAVE, CLEAR, RESTORE = "leave", "clear", "restore"
 RGBA = tuple[int, int, int, int]
@@ -207,3 +210,19 @@ def film(kind: str, name: str, plays: int = 0) -> bytes | None:
     # A first frame that is smaller than the canvas is not the still picture.
     hidden = None if frames[0].box == WHOLE else np.full((*CANVAS[::-1], 4), GREEN, np.uint8)
     return png_film(CANVAS, frames, plays, hidden)
+
+
+def encoded(
+    frames: Iterable[NDArray[np.uint8]],
+    timing: Timing,
+    header: Header,
+    format: str,
+    quality: int | None = None,
+    colours: int | None = None,
+) -> bytes:
+    """The file of an animation of these frames, uint8 [h, w, 3] BGR or [h, w, 4] BGRA."""
+
+    def each() -> Generator[NDArray[np.uint8], None, None]:
+        yield from frames
+
+    return prepared_animation(each, timing, header, format).file(quality, colours=colours)

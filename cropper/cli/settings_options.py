@@ -177,7 +177,7 @@ _thumbnail_options = add_options(
         metavar=Bytes.name,
         heading=Heading.MAKE,
         found=True,
-        help="Lower the quality of thumbnails, or the colours of PNGs, until the file is no larger than this: 100kB (of 1000 "
+        help="Lower the quality of thumbnails, or the colours of PNGs and GIFs, until the file is no larger than this: 100kB (of 1000 "
         f"bytes), 100KiB or 100000. Stops at quality {LOWEST_QUALITY} or {FEWEST_COLOURS} colours, and says so.",
     ),
     option(
@@ -195,7 +195,7 @@ _thumbnail_options = add_options(
         type=WholeNumber(2, MOST_COLOURS),
         heading=Heading.MAKE,
         found=True,
-        help=f"Write PNGs of at most N colours, 2 to {MOST_COLOURS}.",
+        help=f"Write PNGs of at most N colours, 2 to {MOST_COLOURS}, and frames of GIFs.",
     ),
     option(
         "--sharpen",

@@ -72,8 +72,8 @@ def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTH
         raise PhotoError(decision.note, remedy="change --min-kept or --otherwise")
     format = output_format(f"photo.{header.format.lower()}", settings.format_for_names)
     if photo.animation is not None:
-        file, _ = animated_thumbnail(photo.animation, header, decision, target, settings, format)
-        return Made(file, photo.salvaged, "", False)
+        file, _, too_large = animated_thumbnail(photo.animation, header, decision, target, settings, format)
+        return Made(file, photo.salvaged, too_large, False)
     made = thumbnail_of(photo.pixels, header, decision, target, settings)
     file, too_large = thumbnail_file(made, header, format, settings)
     return Made(file, photo.salvaged, too_large, photo.has_more)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from fractions import Fraction
 from typing import TypeAlias
@@ -15,7 +15,8 @@ from cropper.choosing.focus import Focus
 from cropper.choosing.one import decide_one
 from cropper.choosing.view import View
 from cropper.geometry import Box, fitted, largest_size, pixels_of_share, thumbnail_size
-from cropper.imaging.animation.write import encode_animation
+from cropper.imaging.animation.write import prepared_animation
+from cropper.imaging.fitting import fitted_file
 from cropper.imaging.header import Header
 from cropper.imaging.pad import canvas_for, padded
 from cropper.imaging.resize import render
@@ -126,17 +127,19 @@ def _sharp(
 
 def animated_thumbnail(
     animation: Animation, header: Header, decision: Decision, target: Target, settings: Settings, format: str
-) -> tuple[bytes, tuple[int, int]]:
-    """Cut all frames of an animation as was decided: an encoded thumbnail of as many frames, and its width and height."""
-    size = 0, 0
+) -> tuple[bytes, tuple[int, int], str]:
+    """Cut all frames of an animation as was decided.
 
-    def cut(frames: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-        nonlocal size
-        for pixels in frames:
-            made = thumbnail_of(pixels, header, decision, target, settings)
-            size = made.shape[1], made.shape[0]
-            yield made
+    They are decoded anew each time that they are encoded: memory would not hold them.
 
-    with closing(frames_again(animation, header)) as frames:
-        made = encode_animation(cut(frames), animation.timing, header, format, settings.quality, settings.srgb)
-    return made, size
+    Returns:
+        An encoded thumbnail of as many frames, its width and height, and a message if it is larger than the settings allow.
+    """
+
+    def cut() -> Generator[NDArray[np.uint8], None, None]:
+        with closing(frames_again(animation, header)) as frames:
+            for pixels in frames:
+                yield thumbnail_of(pixels, header, decision, target, settings)
+
+    file, too_large = fitted_file(prepared_animation(cut, animation.timing, header, format, settings.srgb), settings)
+    return file, output_size(decision.fit, decision.box, (header.width, header.height), target, settings.enlarge), too_large

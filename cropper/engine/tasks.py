@@ -171,7 +171,7 @@ def _encoded(decoded: Decoded, decision: Decision, target: Target, settings: Set
     """Return an encoded thumbnail, its width and height, and a message if it is larger than the settings allow."""
     photo = decoded.photo
     if photo.animation is not None:
-        return (*animated_thumbnail(photo.animation, photo.header, decision, target, settings, decoded.job.format), "")
+        return animated_thumbnail(photo.animation, photo.header, decision, target, settings, decoded.job.format)
     thumbnail = thumbnail_of(photo.pixels, photo.header, decision, target, settings)
     data, too_large = thumbnail_file(thumbnail, photo.header, decoded.job.format, settings)
     return data, (thumbnail.shape[1], thumbnail.shape[0]), too_large

@@ -16,9 +16,9 @@ from cropper.image_formats import QUALITY
 from cropper.imaging.animation.gif_file import gif_file
 from cropper.imaging.colour import GREY_SPACE, RGB_SPACE, describes, in_srgb
 from cropper.imaging.header import Header
-from cropper.imaging.metadata import Metadata
+from cropper.imaging.metadata import NOTHING, Metadata
 from cropper.imaging.opencv import cv2
-from cropper.imaging.palette import with_colours
+from cropper.imaging.palette import with_colours, with_palette
 from cropper.imaging.resize import on_white
 
 # How fast AVIF is encoded, 0..10. Lower takes longer and packs a little better.
@@ -63,13 +63,20 @@ class Prepared:
     metadata: Metadata
     format: str
 
-    def file(self, quality: int | None = None, progressive: bool = False, colours: int | None = None) -> bytes:
+    def file(
+        self,
+        quality: int | None = None,
+        progressive: bool = False,
+        colours: int | None = None,
+        palette: NDArray[np.uint8] | None = None,
+    ) -> bytes:
         """Encode the thumbnail.
 
         Args:
             quality: 1..100; by default that of the format. PNG is lossless and ignores it.
             progressive: whether a JPEG is progressive. Other formats ignore it.
-            colours: the most colours of a PNG, 2..256, or None for all. Other formats ignore it.
+            colours: the most colours of a PNG or GIF, 2..256, or None for all. Other formats ignore it.
+            palette: the colours of a PNG, uint8 [n, 4] RGBA, of a picture that is not grey; None to choose them.
 
         Raises:
             PhotoError: if the encoder rejects the thumbnail.
@@ -82,9 +89,11 @@ class Prepared:
         elif self.format == "jpg":
             file = _encode_jpeg(self.pixels, self.profile, self.metadata, quality, progressive)
         elif self.format == "gif":
-            file = gif_file([(self.pixels, 0.0)])
+            file = gif_file([(self.pixels, 0.0)], colours=colours)
+        elif self.format == "png" and palette is not None:
+            file = _encode_palette(with_palette(self.pixels, palette), self.profile, self.metadata)
         elif self.format == "png" and colours is not None:
-            file = _encode_palette(self.pixels, self.profile, self.metadata, colours)
+            file = _encode_palette(with_colours(self.pixels, colours), self.profile, self.metadata)
         else:
             file = _encode(self.pixels, self.profile, self.metadata, self.format, quality)
         if file is None:
@@ -108,11 +117,10 @@ def prepared(thumbnail: NDArray[np.uint8], header: Header, format: str, srgb: bo
         if header.is_grey and profile[16:20] == GREY_SPACE:
             thumbnail = in_srgb(thumbnail, profile)
         profile = None
-    if (
-        srgb or format in ("gif", "jxl")
-    ) and profile is not None:  # a GIF has no place for one, the library for JPEG XL writes none
+    # A GIF has no place for a profile, and the library for JPEG XL writes none.
+    if (srgb or format in ("gif", "jxl")) and profile is not None:
         thumbnail, profile = in_srgb(thumbnail, profile), None
-    return Prepared(thumbnail, profile, header.metadata, format)
+    return Prepared(thumbnail, profile, header.metadata if format != "gif" else NOTHING, format)
 
 
 def encoder_parameters(format: str, quality: int | None = None) -> list[int]:
@@ -142,11 +150,11 @@ def _encode_jpeg(
     return file.getvalue()
 
 
-def _encode_palette(thumbnail: NDArray[np.uint8], profile: bytes | None, metadata: Metadata, colours: int) -> bytes | None:
+def _encode_palette(picture: Image.Image, profile: bytes | None, metadata: Metadata) -> bytes | None:
     """Encode a PNG of few colours with Pillow. OpenCV writes none with a palette."""
     file = io.BytesIO()
     try:
-        with_colours(thumbnail, colours).save(file, "PNG", icc_profile=profile, exif=metadata.exif or None)
+        picture.save(file, "PNG", icc_profile=profile, exif=metadata.exif or None)
     except (OSError, ValueError):
         return None
     return _with_xmp(file.getvalue(), metadata.xmp) if metadata.xmp else file.getvalue()

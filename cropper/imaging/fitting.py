@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper.image_formats import LOSSLESS, QUALITY
+from cropper.imaging.animation.write import PreparedAnimation
 from cropper.imaging.encode import Prepared, prepared
 from cropper.imaging.header import Header
 from cropper.settings import FEWEST_COLOURS, LOWEST_QUALITY, MOST_COLOURS, Settings
@@ -36,8 +37,12 @@ def thumbnail_file(thumbnail: NDArray[np.uint8], header: Header, format: str, se
     Raises:
         PhotoError: if the encoder rejects the thumbnail.
     """
-    encoding = settings.encoding
-    picture = prepared(thumbnail, header, format, settings.srgb)
+    return fitted_file(prepared(thumbnail, header, format, settings.srgb), settings)
+
+
+def fitted_file(picture: Prepared | PreparedAnimation, settings: Settings) -> tuple[bytes, str]:
+    """Encode a thumbnail that is brought into the colours of its file, as ``thumbnail_file`` does. Raises PhotoError."""
+    encoding, format = settings.encoding, picture.format
     if QUALITY[format] == LOSSLESS:
         choices, words = _choices_of_colours(encoding.colours), "with {} colours"
 
@@ -101,7 +106,7 @@ def _choices_of_colours(most: int | None) -> list[int | None]:
     return [*steps, most]
 
 
-def _beside_the_pixels(picture: Prepared) -> int:
+def _beside_the_pixels(picture: Prepared | PreparedAnimation) -> int:
     """Return about how many bytes of a file are its profile and metadata."""
     profile = picture.profile or b""
     if picture.format == "png":

@@ -8,7 +8,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from films import BLUE, CANVAS, CLEAR, FILMS, GREEN, NONE, PALE, RED, WHOLE, Drawn, film, gif_film, png_film, shown, webp_film
+from films import (
+    BLUE,
+    CANVAS,
+    CLEAR,
+    FILMS,
+    GREEN,
+    NONE,
+    PALE,
+    RED,
+    WHOLE,
+    Drawn,
+    encoded,
+    film,
+    gif_film,
+    png_film,
+    shown,
+    webp_film,
+)
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageSequence
 
@@ -17,7 +34,7 @@ from cropper.image_formats import ANIMATED
 from cropper.imaging.animation.film import MOST_FRAMES, film_of, has_several, moments
 from cropper.imaging.animation.gif_file import gif_file
 from cropper.imaging.animation.play import Shown, check_frames, frames
-from cropper.imaging.animation.write import Timing, encode_animation
+from cropper.imaging.animation.write import Timing
 from cropper.imaging.decode import decode
 from cropper.imaging.header import Header, probe
 from cropper.imaging.metadata import Metadata
@@ -133,7 +150,7 @@ def test_frames_are_turned_upright(format: str) -> None:
     tags = Image.Exif()
     tags[0x0112] = 6
     header = replace(HEADER, metadata=Metadata(tags.tobytes().removeprefix(b"Exif\0\0")))
-    data = encode_animation(iter(bgra_of("smaller frames")), Timing((50.0,) * 3, 0, True), header, format, 100)
+    data = encoded(bgra_of("smaller frames"), Timing((50.0,) * 3, 0, True), header, format, 100)
     seen = played(data, format)
     assert {one.pixels.shape[:2] for one in seen} == {(CANVAS[0], CANVAS[1])}
     for one, other in zip(seen, shown(CANVAS, FILMS["smaller frames"]), strict=True):
@@ -194,7 +211,7 @@ def test_what_is_written_shows_the_same(format: str, name: str) -> None:
     timing = Timing(tuple(float(frame.ms) for frame in FILMS[name]), 3, any(one[:, :, 3].min() < 255 for one in written))
     if not timing.has_alpha:
         written = [np.ascontiguousarray(one[:, :, :3]) for one in written]
-    data = encode_animation(iter(written), timing, HEADER, format, 100)
+    data = encoded(written, timing, HEADER, format, 100)
     seen = reread(data, format)
     assert len(seen) == len(written)
     for one, other in zip(seen, written, strict=True):
@@ -213,7 +230,7 @@ def test_what_is_written_shows_the_same(format: str, name: str) -> None:
 @pytest.mark.parametrize("plays", [0, 1, 4])
 @pytest.mark.parametrize("format", ["gif", "webp", "png"])
 def test_plays_are_written(format: str, plays: int) -> None:
-    data = encode_animation(iter(bgra_of("whole frames")), Timing((50.0,) * 3, plays, True), HEADER, format)
+    data = encoded(bgra_of("whole frames"), Timing((50.0,) * 3, plays, True), HEADER, format)
     found = film_of(data, format.upper())
     assert found is not None
     assert found.plays == plays
@@ -221,13 +238,13 @@ def test_plays_are_written(format: str, plays: int) -> None:
 
 @pytest.mark.parametrize(("format", "rounded"), [("gif", [30, 40, 30]), ("webp", [33, 34, 33]), ("png", [100 / 3] * 3)])
 def test_errors_of_rounded_times_do_not_add_up(format: str, rounded: list[float]) -> None:
-    data = encode_animation(iter(bgra_of("whole frames")), Timing((100 / 3,) * 3, 0, True), HEADER, format)
+    data = encoded(bgra_of("whole frames"), Timing((100 / 3,) * 3, 0, True), HEADER, format)
     assert [one.ms for one in played(data, format)] == pytest.approx(rounded)
 
 
 def test_times_that_browsers_honour_are_not_written_as_such_that_they_do_not() -> None:
     """Browsers show a frame of a hundredth of a second for a tenth, but one of 12 milliseconds for 12."""
-    data = encode_animation(iter(bgra_of("whole frames")), Timing((12.0, 5.0, 10.0), 0, True), HEADER, "gif")
+    data = encoded(bgra_of("whole frames"), Timing((12.0, 5.0, 10.0), 0, True), HEADER, "gif")
     times = [one.ms for one in played(data, "gif")]
     assert times[0] == 20
     assert max(times[1:]) <= 10
@@ -241,9 +258,7 @@ def test_only_what_changes_is_packed() -> None:
         one[10:14, 10 + number : 14 + number] = 0
     for format in ("png", "webp", "gif"):
         header = replace(HEADER, width=160, height=120)
-        sizes = [
-            len(encode_animation(iter(moved[:count]), Timing((50.0,) * count, 0, False), header, format)) for count in (2, 8)
-        ]
+        sizes = [len(encoded(moved[:count], Timing((50.0,) * count, 0, False), header, format)) for count in (2, 8)]
         assert sizes[1] < 1.2 * sizes[0]
 
 
@@ -254,7 +269,7 @@ def test_profile_and_metadata_go_along_once(format: str) -> None:
     tags[0x8298] = "somebody"
     header = replace(HEADER, icc_profile=profile, metadata=Metadata(tags.tobytes().removeprefix(b"Exif\0\0")))
     pixels = [one[:, :, :3].copy() for one in bgra_of("whole frames")]
-    data = encode_animation(iter(pixels), Timing((50.0,) * 3, 0, False), header, format)
+    data = encoded(pixels, Timing((50.0,) * 3, 0, False), header, format)
     with Image.open(io.BytesIO(data)) as image:
         assert image.info["icc_profile"] == profile
         assert image.getexif()[0x8298] == "somebody"
@@ -279,7 +294,7 @@ def test_frames_are_taken_one_after_the_other(format: str) -> None:
             yield one
             del one
 
-    encode_animation(each(), Timing((50.0,) * 12, 0, False), HEADER, format)
+    encoded(each(), Timing((50.0,) * 12, 0, False), HEADER, format)
     assert most <= 4
 
 

@@ -108,7 +108,7 @@ def test_a_png_that_cannot_be_so_small_says_so(colours: int | None, floor: int) 
     assert len(np.unique(np.asarray(Image.open(io.BytesIO(data))))) <= floor
 
 
-@pytest.mark.parametrize("format", OUTPUTS)
+@pytest.mark.parametrize("format", [format for format in OUTPUTS if format != "gif"])  # it has neither
 def test_profile_and_metadata_count_and_are_named_where_they_are_too_much(format: str) -> None:
     kept = header(icc_profile=PROFILE, metadata=Metadata(b"II*\0\x08\0\0\0" + bytes(6) + np.random.default_rng(0).bytes(9000)))
     bare, _ = thumbnail_file(picture(), header(), format, settings(max_bytes=1))

@@ -29,7 +29,7 @@ import films
 from cropper.image_formats import ANIMATED
 from cropper.imaging.animation.film import film_of, shown_ms
 from cropper.imaging.animation.play import frames
-from cropper.imaging.animation.write import Timing, encode_animation
+from cropper.imaging.animation.write import Timing
 from cropper.imaging.header import probe
 
 SCRIPT = """
@@ -135,7 +135,7 @@ def compare(driver: webdriver.Chrome, name: str, data: bytes, kind: str) -> int:
         bgra = [one.pixels for one in frames(data, film, header)]
         timing = Timing(tuple(ours[1]), film.plays, any(one.shape[2] == 4 for one in bgra))
         for format in ANIMATED:
-            made = by_chromium(driver, encode_animation(iter(bgra), timing, header, format, 100), format)
+            made = by_chromium(driver, films.encoded(bgra, timing, header, format, 100), format)
             if format == "gif":  # it has no translucent pixels
                 pairs = [(a, b) for a, b in zip(made[0], ours[0], strict=True) if set(np.unique(b[:, :, 3])) <= {0, 255}]
                 off = far([a for a, _ in pairs], [b for _, b in pairs])

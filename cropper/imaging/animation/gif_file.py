@@ -14,9 +14,10 @@ from PIL import Image
 from cropper.imaging.animation.changes import changed_box
 from cropper.imaging.containers import gif
 from cropper.imaging.opencv import cv2
+from cropper.settings import MOST_COLOURS
 
-# The index that stands for transparent pixels, and from what alpha on a pixel is seen. A GIF knows nothing between.
-_CLEAR, _OPAQUE = 255, 128
+# From what alpha on a pixel is seen. A GIF knows nothing between.
+_OPAQUE = 128
 _LEAVE, _CLEARED = 1, 2
 _MOST_PLAYS, _MOST_HUNDREDTHS = 65535, 65535
 
@@ -30,15 +31,17 @@ class _Drawn:
     hundredths: int
 
 
-def gif_file(frames: Iterable[tuple[NDArray[np.uint8], float]], plays: int = 1) -> bytes:
+def gif_file(frames: Iterable[tuple[NDArray[np.uint8], float]], plays: int = 1, colours: int | None = None) -> bytes:
     """Write a GIF.
 
     Args:
         frames: at least one, all of one size: uint8 [h, w], [h, w, 3] BGR or [h, w, 4] BGRA in sRGB; and how long each is shown,
             in milliseconds. They are taken one after the other.
         plays: how often all of them are shown; 0 for without end.
+        colours: the most colours of a frame, at least 2, with one for what is clear; None for as many as there can be.
     """
     written = bytearray()
+    most = MOST_COLOURS if colours is None else colours
     for drawn, is_cleared in _disposed(_timed(frames)):
         if not written:
             height, width = drawn.pixels.shape[:2]
@@ -46,7 +49,7 @@ def gif_file(frames: Iterable[tuple[NDArray[np.uint8], float]], plays: int = 1) 
             if plays != 1:
                 again = max(0, min(plays, _MOST_PLAYS) - 1)
                 written += b"\x21\xff\x0bNETSCAPE2.0" + struct.pack("<BBHB", 3, 1, again, 0)
-        written += _frame(drawn, is_cleared)
+        written += _frame(drawn, is_cleared, most)
     return bytes(written + b"\x3b")
 
 
@@ -83,37 +86,39 @@ def _disposed(frames: Iterator[tuple[NDArray[np.uint8], int]]) -> Iterator[tuple
         yield held, False
 
 
-def _frame(drawn: _Drawn, is_cleared: bool) -> bytes:
+def _frame(drawn: _Drawn, is_cleared: bool, colours: int) -> bytes:
     """Return the blocks of one frame. One that is cleared covers the whole canvas, so that nothing older stays."""
     height, width = drawn.pixels.shape[:2]
     left, upper, right, lower = (0, 0, width, height) if is_cleared else changed_box(drawn.before, drawn.pixels)
     cut = drawn.pixels[upper:lower, left:right]
     unseen = cut[:, :, 3] == 0
+    is_clear = bool((drawn.pixels[:, :, 3] == 0).any())
+    colours = min(colours - is_clear, MOST_COLOURS - 1)  # what does not change takes an index too
     if drawn.before is not None:
         # What has not changed is left out: long runs of one index pack well.
         unseen = unseen | (cut == drawn.before[upper:lower, left:right]).all(axis=2)
-    file = _packed(np.asarray(cv2.cvtColor(np.ascontiguousarray(cut), cv2.COLOR_BGRA2RGB), np.uint8), unseen)
+    file = _packed(np.asarray(cv2.cvtColor(np.ascontiguousarray(cut), cv2.COLOR_BGRA2RGB), np.uint8), unseen, colours)
     frame = next(gif.frames_of(file))
     assert frame is not None  # we wrote it
     disposal = _CLEARED if is_cleared else _LEAVE
-    control = struct.pack("<BBBBHBB", 0x21, 0xF9, 4, disposal << 2 | bool(unseen.any()), drawn.hundredths, _CLEAR, 0)
+    control = struct.pack("<BBBBHBB", 0x21, 0xF9, 4, disposal << 2 | bool(unseen.any()), drawn.hundredths, colours, 0)
     return control + _with_palette(file, frame, left, upper)
 
 
-def _packed(rgb: NDArray[np.uint8], unseen: NDArray[np.bool_]) -> bytes:
-    """Return a GIF of one frame, RGB uint8 [h, w, 3], where ``unseen`` pixels have the index for transparent ones."""
+def _packed(rgb: NDArray[np.uint8], unseen: NDArray[np.bool_], colours: int) -> bytes:
+    """Return a GIF of one frame, RGB uint8 [h, w, 3], where ``unseen`` pixels have the index behind those of the colours."""
     # Little of the palette goes to what is not seen: it has the colour of a pixel that is.
     seen = ~unseen
     if seen.any() and not seen.all():
         rgb = np.where(unseen[:, :, None], rgb[seen][0], rgb).astype(np.uint8)
     image = Image.fromarray(rgb)
-    palette = image.quantize(_CLEAR, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    colours = image.getcolors(_CLEAR)
-    indexed = palette if colours is not None else image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
-    indices = np.where(unseen, np.uint8(_CLEAR), np.asarray(indexed)).astype(np.uint8)
-    held = (palette.getpalette() or [])[: 3 * _CLEAR]
+    palette = image.quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    is_exact = image.getcolors(colours) is not None
+    indexed = palette if is_exact else image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    indices = np.where(unseen, np.uint8(colours), np.asarray(indexed)).astype(np.uint8)
+    held = (palette.getpalette() or [])[: 3 * colours]
     made = Image.fromarray(indices, "P")
-    made.putpalette(bytes(held + [0] * (768 - len(held))))
+    made.putpalette(bytes(held + [0] * (3 * colours + 3 - len(held))))
     file = io.BytesIO()
     made.save(file, "GIF", optimize=False, interlace=False)
     return file.getvalue()

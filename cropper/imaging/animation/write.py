@@ -1,6 +1,6 @@
 """Write an animation: WebP, PNG, GIF or AVIF, frame by frame as the frames come. Only the packed frames stay in memory.
 
-WebP and PNG are made of still pictures that ``encode`` writes, each of what changes. They replace what is below them, so that
+WebP and PNG are made of still pictures, files of their own, each of what changes. They replace what is below them, so that
 they need no disposal.
 """
 
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +25,11 @@ from cropper.imaging.animation.film import shown_ms
 from cropper.imaging.animation.gif_file import gif_file
 from cropper.imaging.colour import GREY_SPACE, RGB_SPACE, in_srgb
 from cropper.imaging.containers import png
-from cropper.imaging.encode import AVIF_SPEED, encode
+from cropper.imaging.encode import AVIF_SPEED, Prepared
 from cropper.imaging.header import Header
-from cropper.imaging.metadata import NOTHING
+from cropper.imaging.metadata import NOTHING, Metadata
 from cropper.imaging.opencv import cv2
+from cropper.imaging.palette import palette_for
 
 _MOST_PLAYS, _MOST_MS = 65535, (1 << 24) - 1
 # The bytes of a chunk of PNG that are not its content, and where the first chunk ends.
@@ -51,42 +54,118 @@ class Timing:
     has_alpha: bool
 
 
-def encode_animation(
-    frames: Iterable[NDArray[np.uint8]],
+@dataclass(frozen=True)
+class PreparedAnimation:
+    """An animation as an output format takes it, to be encoded once or several times.
+
+    Attributes:
+        frames: returns the frames, as many as there are durations, all of one size, uint8 [h, w, 3] BGR or [h, w, 4] BGRA. They
+            are taken one after the other, and closed at the end.
+        timing: how they are shown. AVIF has no number of plays here: it plays without end.
+        profile: the colour profile to write, or None.
+        metadata: what to write beside it.
+        format: one of ``image_formats.ANIMATED``.
+    """
+
+    frames: Callable[[], Generator[NDArray[np.uint8], None, None]]
+    timing: Timing
+    profile: bytes | None
+    metadata: Metadata
+    format: str
+
+    def file(self, quality: int | None = None, progressive: bool = False, colours: int | None = None) -> bytes:
+        """Encode the animation.
+
+        Args:
+            quality: 1..100; by default that of the format. PNG and GIF ignore it.
+            progressive: ignored, as by all formats but JPEG.
+            colours: the most colours, 2..256, or None for all: of a PNG, or of each frame of a GIF. Other formats ignore it.
+
+        Raises:
+            PhotoError: if a frame is damaged, or the encoder rejects one.
+        """
+        palette: NDArray[np.uint8] | None = None
+        if self.format == "png" and colours is not None:
+            with closing(self.frames()) as frames:  # all of them share one
+                palette = palette_for(self._of_one_shape(frames), colours)
+        with closing(self.frames()) as frames:
+            timed = zip(self._of_one_shape(frames), self.timing.durations, strict=True)
+            if self.format == "gif":
+                return gif_file(timed, self.timing.plays, colours)
+            if self.format == "avif":
+                return self._avif((frame for frame, _ in timed), quality)
+            write = {"png": _png, "webp": _webp}[self.format]
+            return write(self._stills(timed, quality, palette), self.timing)
+
+    def _of_one_shape(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+        return (_with_alpha(frame) if self.timing.has_alpha else frame for frame in frames)
+
+    def _stills(
+        self, frames: Iterable[tuple[NDArray[np.uint8], float]], quality: int | None, palette: NDArray[np.uint8] | None
+    ) -> Iterator[_Still]:
+        before: NDArray[np.uint8] | None = None
+        for frame, ms in frames:
+            left, upper, right, lower = changed_box(before, frame, even=self.format == "webp")
+            cut = np.ascontiguousarray(frame[upper:lower, left:right])
+            is_first = before is None
+            still = Prepared(cut, self.profile if is_first else None, self.metadata if is_first else NOTHING, self.format)
+            yield _Still((left, upper, right, lower), still.file(quality, palette=palette), ms)
+            before = frame
+
+    def _avif(self, frames: Iterator[NDArray[np.uint8]], quality: int | None) -> bytes:
+        reel = _Reel(frames, len(self.timing.durations))
+        file = io.BytesIO()
+        try:
+            reel.save(
+                file,
+                "AVIF",
+                save_all=True,
+                quality=QUALITY["avif"] if quality is None else quality,
+                speed=AVIF_SPEED,
+                range="limited",  # Chromium takes all sequences for such, and shows others with too much contrast
+                max_threads=1,  # the same bytes, whatever the machine
+                duration=[*_whole_ms(map(shown_ms, self.timing.durations))],
+                icc_profile=self.profile,
+                exif=self.metadata.exif or None,
+                xmp=self.metadata.xmp or None,
+            )
+        except (OSError, ValueError) as error:
+            raise PhotoError(
+                "the avif encoder rejected the animation", remedy="try another --format or a smaller size"
+            ) from error
+        return file.getvalue()
+
+
+def prepared_animation(
+    frames: Callable[[], Generator[NDArray[np.uint8], None, None]],
     timing: Timing,
     header: Header,
     format: str,
-    quality: int | None = None,
     srgb: bool = False,
-) -> bytes:
-    """Encode an animation in an output format, with the photo's colour profile and the metadata of the header.
+) -> PreparedAnimation:
+    """Bring an animation into the colours that its file has, with the photo's colour profile and the metadata of the header.
 
     Args:
-        frames: as many as there are durations, all of one size, uint8 [h, w, 3] BGR or [h, w, 4] BGRA. They are taken one after
-            the other.
-        timing: how they are shown. AVIF has no number of plays here: it plays without end.
+        frames: as of ``PreparedAnimation``, in the photo's colours.
+        timing: how they are shown.
         header: the header of the photo.
         format: one of ``image_formats.ANIMATED``.
-        quality: 1..100; by default that of the format. PNG and GIF ignore it.
         srgb: whether to convert the colours to sRGB and write no profile.
-
-    Raises:
-        PhotoError: if the encoder rejects a frame.
     """
-    profile = header.icc_profile
+    profile, metadata = header.icc_profile, header.metadata if format != "gif" else NOTHING
     if profile is not None and (srgb or format == "gif" or profile[16:20] == GREY_SPACE):
-        frames, header = (in_srgb(frame, profile) for frame in frames), replace(header, icc_profile=None)
-    elif profile is not None and profile[16:20] != RGB_SPACE:  # of inks
-        header = replace(header, icc_profile=None)
-    header = replace(header, is_grey=False)
-    frames = (_with_alpha(frame) for frame in frames) if timing.has_alpha else frames
-    timed = zip(frames, timing.durations, strict=True)
-    if format == "gif":
-        return gif_file(timed, timing.plays)
-    if format == "avif":
-        return _avif(frames, timing, header, quality)
-    write = {"png": _png, "webp": _webp}[format]
-    return write(_stills(timed, header, format, quality), timing)
+        return PreparedAnimation(partial(_in_srgb, frames, profile), timing, None, metadata, format)
+    if profile is not None and profile[16:20] != RGB_SPACE:  # of inks
+        profile = None
+    return PreparedAnimation(frames, timing, profile, metadata, format)
+
+
+def _in_srgb(
+    frames: Callable[[], Generator[NDArray[np.uint8], None, None]], profile: bytes
+) -> Generator[NDArray[np.uint8], None, None]:
+    with closing(frames()) as of_photo:
+        for frame in of_photo:
+            yield in_srgb(frame, profile)
 
 
 @dataclass(frozen=True)
@@ -100,17 +179,6 @@ class _Still:
 
 def _with_alpha(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return frame if frame.shape[2] == 4 else np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2BGRA), np.uint8)
-
-
-def _stills(
-    frames: Iterable[tuple[NDArray[np.uint8], float]], header: Header, format: str, quality: int | None
-) -> Iterator[_Still]:
-    before: NDArray[np.uint8] | None = None
-    for frame, ms in frames:
-        left, upper, right, lower = changed_box(before, frame, even=format == "webp")
-        cut = np.ascontiguousarray(frame[upper:lower, left:right])
-        yield _Still((left, upper, right, lower), encode(cut, header, format, quality), ms)
-        header, before = replace(header, icc_profile=None, metadata=NOTHING), frame
 
 
 def _whole_ms(durations: Iterable[float]) -> Iterator[int]:
@@ -213,25 +281,3 @@ class _Reel(Image.Image):
 
     def tell(self) -> int:
         return self._at
-
-
-def _avif(frames: Iterable[NDArray[np.uint8]], timing: Timing, header: Header, quality: int | None) -> bytes:
-    reel = _Reel(iter(frames), len(timing.durations))
-    file = io.BytesIO()
-    try:
-        reel.save(
-            file,
-            "AVIF",
-            save_all=True,
-            quality=QUALITY["avif"] if quality is None else quality,
-            speed=AVIF_SPEED,
-            range="limited",  # Chromium takes all sequences for such, and shows others with too much contrast
-            max_threads=1,  # the same bytes, whatever the machine
-            duration=[*_whole_ms(map(shown_ms, timing.durations))],
-            icc_profile=header.icc_profile,
-            exif=header.metadata.exif or None,
-            xmp=header.metadata.xmp or None,
-        )
-    except (OSError, ValueError) as error:
-        raise PhotoError("the avif encoder rejected the animation", remedy="try another --format or a smaller size") from error
-    return file.getvalue()
