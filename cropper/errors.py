@@ -104,7 +104,10 @@ RUN_AGAIN = "run again: it goes on from here"
 # The remedy where there is not enough memory.
 MORE_MEMORY = "run again with more memory or fewer --jobs"
 # What an ImportError says if there is not enough memory for a library, or a RuntimeError if there is none for a thread.
-_SAYS_NO_MEMORY = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory", "can't start new thread")
+_SAYS_NO_MEMORY = (
+    *("failed to map segment", "cannot allocate memory", "Cannot allocate memory", "can't start new thread"),
+    "std::bad_alloc",  # of a library in C++
+)
 
 
 def says_no_memory(error: BaseException | None) -> bool:

@@ -22,6 +22,7 @@ from cropper.errors import (
     naming,
     printable,
     reading,
+    says_no_memory,
     unexpected,
 )
 
@@ -66,6 +67,12 @@ def test_a_want_of_memory_is_explained() -> None:
     assert unexpected(MemoryError()).startswith("there is not enough memory for it; use fewer --jobs")
     with pytest.raises(PhotoError, match=r"^a\.jpg: there is not enough memory for it; "), reading("a.jpg"):
         raise MemoryError
+
+
+def test_libraries_that_do_not_load_for_want_of_memory_say_so() -> None:
+    words = ("Exception caught: std::bad_alloc", "libm.so: failed to map segment from shared object", "can't start new thread")
+    assert all(says_no_memory(ImportError(one)) for one in words)
+    assert not says_no_memory(ImportError("no module named memory"))
 
 
 def test_an_error_that_no_code_expects_asks_for_a_report() -> None:

@@ -88,7 +88,7 @@ def test_a_run_with_little_memory_ends_or_fails_photos_in_one_line_each(tmp_path
     ran = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, env=environment, timeout=120)
     lines = ran.stderr.splitlines()
     assert ran.returncode in (1, 2)
-    assert all(line.startswith("cropper: ") for line in lines)
+    assert all(line.startswith("cropper: ") for line in lines), ran.stderr
     assert "memory" in lines[0]
     assert "died" not in ran.stderr
     if megabytes == 650:  # the run itself needs some 430 MB
