@@ -138,8 +138,8 @@ WRONG = {
     "deep tables": (f"size = {'{a=' * 100_000}", "it is not valid TOML (its lists or tables are nested too deeply)"),
     "long names": (f"\nsize{'.a' * 20_000} = 1", "line 2 has more than 32 dots"),
     "too large": ("#" * 1_000_001, "it is larger than 1 MB"),
-    "no choice": ('[batch]\nformat = "gif"\n', "'format' in [batch] cannot be used: 'gif' is not one of"),
-    "no choice of any": ('format = "gif"\n', "'format' cannot be used: 'gif' is not one of"),
+    "no choice": ('[batch]\nformat = "tiff"\n', "'format' in [batch] cannot be used: 'tiff' is not one of"),
+    "no choice of any": ('format = "tiff"\n', "'format' cannot be used: 'tiff' is not one of"),
 }
 
 
