@@ -39,10 +39,3 @@ def test_pre_commit_checks_what_ci_checks() -> None:
     checked = re.findall(r"entry: (.*)", (ROOT / ".pre-commit-config.yaml").read_text())
     in_ci = re.findall(r"^\.venv/bin/((?:ruff|mypy).*?)(?: \.)?$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
     assert checked == in_ci
-
-
-@pytest.mark.parametrize("page", ["README.md", ".github/CONTRIBUTING.md", ".github/SECURITY.md"])
-def test_links_to_files_lead_somewhere(page: str) -> None:
-    file = ROOT / page
-    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", file.read_text(encoding="utf-8")):
-        assert (file.parent / link).exists(), link

@@ -1,15 +1,14 @@
-"""The Python of the README, run as it stands there."""
+"""The Python of its page, run as it stands there."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
 import pytest
+from pages import ROOT, blocks
 
-ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+BLOCKS = [block.text for block in blocks("python", ROOT / "cropper" / "api" / "README.md")]
 
 
 def test_the_examples_run_and_give_what_they_say(

@@ -1,22 +1,19 @@
-"""What ``--help`` says: complete, within 80 columns, and in step with the README."""
+"""What ``--help`` says: complete, within 80 columns, and in step with the pages."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import click
 import pytest
 from fixtures import Command
+from pages import PAGES
 
 from cropper.cli import cli
 from cropper.cli.help import Heading
 
-ROOT = Path(__file__).parents[2]
-READMES = "\n".join(
-    file.read_text(encoding="utf-8") for file in [ROOT / "README.md", *sorted((ROOT / "cropper").rglob("README.md"))]
-)
+WRITTEN = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 WIDTH = 80
 
 
@@ -120,12 +117,12 @@ def test_every_command_can_be_quiet(name: str) -> None:
 
 
 @every_command
-def test_every_command_and_option_is_in_a_readme(name: str) -> None:
+def test_every_command_and_option_is_on_a_page(name: str) -> None:
     _, command = COMMANDS[name]
-    assert name in READMES
+    assert name in WRITTEN
     missing = [option.opts for option in options_of(command) if not any(is_mentioned(flag) for flag in option.opts)]
     assert not missing
 
 
 def is_mentioned(flag: str) -> bool:
-    return re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", READMES) is not None
+    return re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", WRITTEN) is not None

@@ -1,4 +1,4 @@
-"""The README's template for a site: filled in, and looked at in a browser at three widths."""
+"""A page's template for a site: filled in, and looked at in a browser at three widths."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import browser
 import pytest
+from pages import blocks
 
 from cropper.engine.batch import run_batch
 from cropper.ledger.manifest import Manifest
@@ -25,13 +26,13 @@ STYLE = "<style>body { margin: 0 } img { width: 100%; height: auto; display: blo
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with photos, thumbnails, the manifest, and the page that the README's template makes of it."""
+    """A folder with photos, thumbnails, the manifest, and the page that that template makes of it."""
     folder = tmp_path_factory.mktemp("site")
     for name in PHOTOS:
         (folder / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "sample_images" / name, folder / "photos" / name)
     list(run_batch(folder / "photos", folder / "thumbs", Settings(TARGETS), 2, manifest=Manifest(folder / "photos.json")))
-    (template,) = re.findall(r"^```jinja\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    (template,) = (block.text for block in blocks("jinja"))
     photos = json.loads((folder / "photos.json").read_bytes())["photos"]
     page = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True).from_string(template).render(photos=photos)
     (folder / "index.html").write_text(f"<!doctype html><meta charset=utf-8>{STYLE}{page}", encoding="utf-8")
