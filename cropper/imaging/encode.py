@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from cropper.errors import PhotoError
 from cropper.image_formats import QUALITY
 from cropper.imaging.animation.gif_file import gif_file
 from cropper.imaging.colour import GREY_SPACE, RGB_SPACE, describes, in_srgb
 from cropper.imaging.header import Header
+from cropper.imaging.jpeg_file import encode_jpeg
 from cropper.imaging.metadata import NOTHING, Metadata
 from cropper.imaging.opencv import cv2
 from cropper.imaging.palette import with_colours, with_palette
@@ -87,7 +87,7 @@ class Prepared:
 
             file = jxl.encode(self.pixels, self.metadata, quality)
         elif self.format == "jpg":
-            file = _encode_jpeg(self.pixels, self.profile, self.metadata, quality, progressive)
+            file = encode_jpeg(self.pixels, self.profile, self.metadata, quality, progressive)
         elif self.format == "gif":
             file = gif_file([(self.pixels, 0.0)], colours=colours)
         elif self.format == "png" and palette is not None:
@@ -133,21 +133,6 @@ def encoder_parameters(format: str, quality: int | None = None) -> list[int]:
         "webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
         "avif": [cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, AVIF_SPEED],
     }[format]
-
-
-def _encode_jpeg(
-    thumbnail: NDArray[np.uint8], profile: bytes | None, metadata: Metadata, quality: int, progressive: bool
-) -> bytes | None:
-    """Encode with Pillow. OpenCV writes the same bytes, but no profile longer than the 64 KB of one marker."""
-    rgb = thumbnail if thumbnail.ndim == 2 else cv2.cvtColor(thumbnail, cv2.COLOR_BGR2RGB)
-    exif = b"Exif\0\0" + metadata.exif if metadata.exif else b""
-    extra = {"icc_profile": profile, "exif": exif, "xmp": metadata.xmp or None}
-    file = io.BytesIO()
-    try:
-        Image.fromarray(rgb).save(file, "JPEG", quality=quality, progressive=progressive, **extra)
-    except (OSError, ValueError):
-        return None
-    return file.getvalue()
 
 
 def _encode_palette(picture: Image.Image, profile: bytes | None, metadata: Metadata) -> bytes | None:
