@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ _LANDSCAPES = [
 SHAPES = sorted({*_LANDSCAPES, *((width, height) for height, width in _LANDSCAPES)})
 
 
+@lru_cache(maxsize=1024)
 def shape_for(image_width: int, image_height: int) -> tuple[int, int]:
     """Return the model's input shape ``(height, width)`` that is nearest to the photo's aspect.
 
@@ -47,6 +49,7 @@ def shape_for(image_width: int, image_height: int) -> tuple[int, int]:
     return min(SHAPES, key=lambda shape: abs(aspect - math.log(shape[1] / shape[0])))
 
 
+@lru_cache(maxsize=1024)
 def share_needed(image_width: int, image_height: int) -> Fraction:
     """Return the least share of a photo's sides to decode so that the model sees the same as from all pixels; may exceed 1."""
     height, width = shape_for(image_width, image_height)
