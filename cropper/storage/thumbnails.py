@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import BinaryIO
 
 from cropper.errors import OutputError, remedy_for
 from cropper.storage.atomic import replacing
@@ -67,14 +68,22 @@ def write(path: Path, data: bytes, temporary_name: str, whose: Whose) -> Trace:
                 return there
             if whose is not Whose.OURS:
                 raise _taken(path, whose)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path, path.with_name(temporary_name)) as temporary:
-            temporary.unlink(missing_ok=True)  # a leftover, or a link to another file
-            with temporary.open("xb") as file:
-                file.write(data)
+        with replacing(path, path.with_name(temporary_name)) as temporary, _made(temporary) as file:
+            file.write(data)
         return Trace(len(data), in_64_bits(os.lstat(path).st_mtime_ns), digest)
     except OSError as error:
         raise OutputError(f"the thumbnail cannot be written ({error.strerror})", path=path, remedy=remedy_for(error)) from error
+
+
+def _made(path: Path) -> BinaryIO:
+    """Make and open a file. Nearly always its folder is there and it is not, so nothing is asked before."""
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        path.unlink()  # a leftover, or a link to another file
+    return path.open("xb")
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -146,9 +155,36 @@ def check_stays_in(out: Path, output: str) -> None:
     Raises:
         OutputError: if one does.
     """
-    folder = (out / output).parent
+    names = PurePath(output).parts[:-1]
+    if _leads_down(out, names):
+        return
+    folder = out.joinpath(*names)
     if not is_inside(os.path.realpath(folder), os.path.realpath(out)):
         raise OutputError("a link leads out of OUT", path=folder, remedy="remove it or choose another OUT")
+
+
+def _leads_down(out: Path, names: tuple[str, ...]) -> bool:
+    """Whether names are those of folders, each in the one before, or not there yet: then there is nothing to resolve.
+
+    Windows has links that look like folders.
+    """
+    if os.name == "nt" and names:
+        return False
+    here = os.fspath(out)
+    for name in names:
+        here = os.path.join(here, name)
+        if name == os.pardir or os.path.isabs(name) or _is_no_folder(here):
+            return False
+    return True
+
+
+def _is_no_folder(path: str) -> bool:
+    try:
+        return not stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def remove(path: Path) -> None:

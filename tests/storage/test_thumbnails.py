@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from cropper.settings import Target
 from cropper.storage import naming
 from cropper.storage.naming import folder_in_out, folders_of, names_of, paths_of
 from cropper.storage.places import Found, Trace, Whose
-from cropper.storage.thumbnails import find, write
+from cropper.storage.thumbnails import check_stays_in, find, write
 
 FORMATS = st.sampled_from(["keep", "jpg", "png", "webp", "avif"])
 STEMS = st.text(st.sampled_from("aAbé~2. ß\udce9"), min_size=1, max_size=5).filter(lambda stem: not stem.startswith("."))
@@ -223,3 +224,36 @@ def test_a_folder_where_a_file_stands_is_an_output_error(tmp_path: Path) -> None
     (tmp_path / "trips").write_bytes(b"a file")
     with pytest.raises(OutputError, match="cannot be written"):
         write(tmp_path / "trips" / "a.jpg", b"small", ".part", Whose.OURS)
+
+
+def test_a_thumbnail_in_a_folder_that_is_there_takes_no_system_call_in_vain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(name: str) -> None:
+        check_stays_in(tmp_path, name)
+        write(tmp_path / name, b"small", ".part", Whose.OURS)
+
+    def needless(*arguments: object, **more: object) -> None:
+        raise AssertionError
+
+    make("a/b/one.jpg")
+    for owner, name in ((os, "mkdir"), (os, "unlink"), (os.path, "realpath")):
+        monkeypatch.setattr(owner, name, needless)
+    make("a/b/two.jpg")
+    assert (tmp_path / "a/b/two.jpg").read_bytes() == b"small"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links")
+@pytest.mark.parametrize(
+    ("target", "is_fine"), [("out/there", True), (".", False), ("out/missing", True), ("missing", False), ("out/file", True)]
+)
+def test_links_may_lead_to_another_folder_of_out_alone(tmp_path: Path, target: str, is_fine: bool) -> None:
+    (tmp_path / "out/there").mkdir(parents=True)
+    (tmp_path / "out/sub").mkdir()
+    (tmp_path / "out/file").touch()
+    (tmp_path / "out/sub/link").symlink_to(tmp_path / target)
+    for name in ("sub/link/a.jpg", "sub/link/deeper/a.jpg"):
+        with nullcontext() if is_fine else pytest.raises(OutputError, match="a link leads out of OUT"):
+            check_stays_in(tmp_path / "out", name)
+    with pytest.raises(OutputError, match="a link leads out of OUT"):
+        check_stays_in(tmp_path / "out", "sub/../../a.jpg")
