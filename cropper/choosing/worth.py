@@ -9,6 +9,7 @@ Everything is one sum. Its weights are shares of the density: a term of 0.5 is w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,11 +72,14 @@ def best_offset(view: View, side: int, length: int, horizontal: bool, weights: W
     return int(offsets[np.lexsort((-worth, from_middle))[0]])
 
 
+@lru_cache(maxsize=64)
 def _offsets(most: int) -> NDArray[np.float64]:
-    """Return offsets to weigh, 0 .. most: whole pixels, the same from both ends, at most about MOST_OFFSETS of them."""
+    """Return offsets to weigh, 0 .. most: whole pixels, the same from both ends, about MOST_OFFSETS at most. Read-only."""
     from_start = np.linspace(0, most, min(most + 1, MOST_OFFSETS)).round()
     from_start = from_start[from_start <= (most + 1) / 2]
-    return np.unique(np.concatenate([from_start, most - from_start]))
+    offsets = np.unique(np.concatenate([from_start, most - from_start]))
+    offsets.flags.writeable = False  # photos share it
+    return offsets
 
 
 def worth_of(
