@@ -266,6 +266,8 @@ class Gifts:
 
     def settle(self, path: str, image: tuple[int, int]) -> None:
         """Remember the size of the photo that was read, for what was given for it."""
+        if not self._are_some:
+            return
         update = "UPDATE given SET image_width = ?, image_height = ? WHERE photo = ? AND image_width IS NULL"
         self._connection.execute(update, (*image, key_of(path)))
 

@@ -248,12 +248,14 @@ class State:
                 *(change.digest or None, change.late or None, self.setting, self.run),
             ),
         )
-        self._forget_decisions("= ?", (key,))
+        if execute("SELECT 1 FROM decision WHERE photo = ?", (key,)).fetchone() is not None:
+            self._forget_decisions("= ?", (key,))
+        new = {output for output, _ in change.written}
         for number, row in enumerate(change.rows):
             values = ((column, getattr(row, column) or None) for column in _COLUMNS)
             texts = (encoded(value) if column in _NAMES and value else value for column, value in values)
             execute(_DECIDE, (key, number, *texts))
-            if row.output:
+            if row.output and row.output not in new:  # writing it says so too
                 execute("UPDATE output SET stale = 0 WHERE path = ?", (encoded(row.output),))
         photo = encoded(change.path)
         for output, trace in change.written:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,20 @@ def test_all_of_a_photo_comes_back(tmp_path: Path) -> None:
         found = session.state.of("a.jpg")
         assert found is not None
         assert not found.is_current
+
+
+def test_a_new_photo_takes_one_statement_for_itself_and_one_for_each_decision_and_thumbnail(tmp_path: Path) -> None:
+    rows = tuple(replace(ok("a.jpg"), output=f"{n}/a.jpg") for n in range(5))
+    change = Change("a.jpg", rows, SEEN, written=tuple((row.output, Trace(5, 1, b"digest")) for row in rows))
+    statements: list[str] = []
+    with open_session(place(tmp_path), IN, "same") as session:
+        session.state.of("a.jpg")
+        session.state.connection.set_trace_callback(statements.append)
+        session.state.gifts.settle("a.jpg", (800, 480))
+        session.record(change)
+        session.state.connection.set_trace_callback(None)
+    assert [statement.split()[0] for statement in statements].count("INSERT") == 1 + 5 + 5
+    assert len(statements) == 1 + 1 + 5 + 5  # it asks once what was decided before
 
 
 def test_photos_that_are_gone_leave_the_table_and_their_thumbnails_stay_ours(tmp_path: Path) -> None:
