@@ -7,6 +7,8 @@ threads and waits for their answers on one queue:
                                 ├─ of one shape ──_infer──► densities ──_finish──► thumbnails on disk, rows
     photo ──_decode──► pixels ──┘
 
+The worker that infers a batch also finishes its photos, unless other workers are idle: those get what is left of it.
+
 OpenCV and onnxruntime release the GIL while they work, so threads are enough. The number of photos in flight and the bytes of
 their pixels are bounded. The bytes of a thumbnail depend on the photo and the settings alone, not on the number of jobs and not
 on the photos in the same batch.
@@ -26,7 +28,7 @@ from queue import Empty, Queue
 from time import monotonic
 
 from cropper.engine.job import Decoded, Done, Finished, Job
-from cropper.engine.tasks import Inferred, decode_photo, finish_photo, infer_batch
+from cropper.engine.tasks import Inferred, decode_photo, finish_photo, infer_and_finish
 from cropper.imaging.opencv import cv2
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
@@ -103,6 +105,7 @@ class Pipeline:
         self.waiting: dict[int, Finished] = {}  # number -> finished photo that waits for an earlier one
         self.next_number = 0  # the photo that leaves next
         self.running: set[futures.Future[None]] = set()  # tasks; each removes itself when done
+        self.ending = False  # whether no further task starts
         self.abandoned = False  # whether some were still running at the end
 
     def run(
@@ -158,6 +161,7 @@ class Pipeline:
                 yield from self._leave(record)
         finally:
             # After an interrupt or a failure, workers finish their tasks, and no further task starts.
+            self.ending = True
             self.workers.shutdown(wait=False, cancel_futures=True)
             at_work = [task for task in list(self.running) if not task.done()]
             self.abandoned = bool(futures.wait(at_work, _GRACE if stop() else None).not_done)
@@ -174,8 +178,9 @@ class Pipeline:
         """After an interrupted run, yield the photos that have not left it, finished or not, in order."""
         while not self.events.empty():
             event = self.events.get()
-            if isinstance(event, Finished):
-                self._set_aside(event)
+            for finished in event.finished if isinstance(event, Inferred) else [event]:
+                if isinstance(finished, Finished):
+                    self._set_aside(finished)
         for number in sorted({*self.waiting, *self.begun}):
             yield self.waiting[number] if number in self.waiting else self.begun[number]
 
@@ -196,10 +201,11 @@ class Pipeline:
             self.journal.take(numbers)
             started = monotonic()
             answer = guarded(task)
-            share = (monotonic() - started) / len(numbers)
+            alone = {one.number: one.done.seconds for one in answer.finished} if isinstance(answer, Inferred) else {}
+            share = (monotonic() - started - sum(alone.values())) / len(numbers)
             self.journal.rest(numbers)
             for number in numbers:  # no other worker has them
-                self.worked[number] += share
+                self.worked[number] += share + alone.get(number, 0.0)
             self.events.put(answer)
 
         self.tasks += 1
@@ -229,18 +235,33 @@ class Pipeline:
             if len(self.filling[shape]) == BATCH_SIZE:
                 self._infer(shape)
         elif isinstance(event, Inferred):
+            for finished in event.finished:
+                self._finished(finished)
+            if event.error is not None:
+                raise event.error
             for decoded, maps in zip(event.batch, event.maps, strict=True):
                 finish = partial(finish_photo, decoded, maps, settings=self.settings, out=self.out, journal=self.journal)
                 self._start([decoded.job], finish)
         else:
             if not event.was_decoded:
                 self.decoding -= 1
-            self.bytes -= event.decoded_bytes
-            self._set_aside(event)
+            self._finished(event)
 
     def _infer(self, shape: tuple[int, int]) -> None:
         batch = self.filling.pop(shape)
-        self._start([decoded.job for decoded in batch], partial(infer_batch, batch, model=self.model, journal=self.journal))
+        settings, out, journal = self.settings, self.out, self.journal
+        self._start(
+            [decoded.job for decoded in batch],
+            partial(infer_and_finish, batch, self.model, settings, out, journal, hand_over=self._wants_more),
+        )
+
+    def _wants_more(self) -> bool:
+        """Whether a worker is idle, or the run ends: then what is left of a batch should not stay with one worker."""
+        return self.ending or self.tasks < self.jobs
+
+    def _finished(self, finished: Finished) -> None:
+        self.bytes -= finished.decoded_bytes
+        self._set_aside(finished)
 
     def _set_aside(self, finished: Finished) -> None:
         seconds = self.worked.pop(finished.number)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 
@@ -55,10 +56,18 @@ def try_alone(source: Path | Place, path: str, settings: Settings, given: Mappin
 
 @dataclass(frozen=True)
 class Inferred:
-    """A batch of one shape, and the maps of each photo in it."""
+    """A batch of one shape.
+
+    Attributes:
+        batch: the photos of it that are not finished, with the maps of each.
+        finished: those that are; ``done.seconds`` is how long finishing took.
+        error: why the run cannot go on, or None.
+    """
 
     batch: list[Decoded]
     maps: list[Maps]
+    finished: Sequence[Finished] = ()
+    error: Exception | None = None
 
 
 def decode_photo(job: Job, settings: Settings, journal: Journal) -> Decoded | Finished:
@@ -97,6 +106,36 @@ def infer_batch(batch: list[Decoded], model: Saliency, journal: Journal) -> Infe
     for decoded in batch:
         journal.clock(decoded.job.number, True)
     return Inferred(batch=batch, maps=infer_maps([decoded.photo for decoded in batch], model))
+
+
+def infer_and_finish(
+    batch: list[Decoded],
+    model: Saliency,
+    settings: Settings,
+    out: Place,
+    journal: Journal,
+    hand_over: Callable[[], bool],
+) -> Inferred:
+    """Worker: infer the maps of a batch of one shape, then finish its photos, until ``hand_over`` says to leave the others.
+
+    A photo that is handed to another worker waits for it, and what was read of it has left the processor's cache by then.
+    """
+    inferred = infer_batch(batch, model, journal)
+    waiting, maps = list(inferred.batch), list(inferred.maps)
+    journal.rest([decoded.job.number for decoded in waiting])
+    finished: list[Finished] = []
+    while waiting and not hand_over():
+        number = (waiting[0].job.number,)
+        journal.take(number)
+        started = monotonic()
+        try:
+            done = finish_photo(waiting[0], maps[0], settings, out, journal)
+        except Exception as error:
+            return Inferred(waiting, maps, finished, error)
+        journal.rest(number)
+        finished.append(replace(done, done=replace(done.done, seconds=monotonic() - started)))
+        del waiting[0], maps[0]
+    return Inferred(waiting, maps, finished)
 
 
 def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, journal: Journal) -> Finished:

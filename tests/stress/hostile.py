@@ -73,8 +73,9 @@ def clocked(stage):
     return run
 
 def clock():
-    from cropper.engine import pipeline
-    pipeline.decode_photo, pipeline.finish_photo = clocked(pipeline.decode_photo), clocked(pipeline.finish_photo)
+    from cropper.engine import pipeline, tasks
+    pipeline.decode_photo = clocked(pipeline.decode_photo)
+    pipeline.finish_photo = tasks.finish_photo = clocked(tasks.finish_photo)
 
 if sys.platform == "linux":  # a supervisor has no pipeline, but its child
     os.register_at_fork(after_in_child=clock)
