@@ -177,8 +177,8 @@ _thumbnail_options = add_options(
         metavar=Bytes.name,
         heading=Heading.MAKE,
         found=True,
-        help="Lower the quality of thumbnails, or the colours of PNGs and GIFs, until the file is no larger than this: 100kB (of 1000 "
-        f"bytes), 100KiB or 100000. Stops at quality {LOWEST_QUALITY} or {FEWEST_COLOURS} colours, and says so.",
+        help="Lower the quality of thumbnails, or the colours of PNGs and GIFs, until the file is no larger than this: 100kB (of "
+        f"1000 bytes), 100KiB or 100000. Stops at quality {LOWEST_QUALITY} or {FEWEST_COLOURS} colours, and says so.",
     ),
     option(
         "--progressive",

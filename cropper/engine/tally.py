@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from cropper.storage.places import LeftOut
 
 # What to do for an animation of which the first frame alone was made.
-KEEPS_FRAMES = f"--animated {ALL_FRAMES} keeps all frames, in {titles([one for one in FORMATS if one.animates], 'and')}"
+_ANIMATED = [one for one in FORMATS if one.animates]
+KEEPS_FRAMES = f"--animated {ALL_FRAMES} keeps all frames of {titles(_ANIMATED, 'and')}, as one of these"
 
 
 @dataclass

@@ -145,7 +145,7 @@ def open_photo(
             return animated
         pixels, salvaged = decode_or_salvage(data, header, wanted, limits)
         photo = photo_of(pixels, header, salvaged)
-        has_more = not all_frames and has_several(data, header.format)
+        has_more = film is None and has_several(data, header.format)
         return replace(photo, has_more=True) if has_more else photo
 
 

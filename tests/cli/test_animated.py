@@ -15,6 +15,7 @@ from PIL import Image
 
 from cropper.choosing.view import Maps
 from cropper.engine.batch import _fingerprint
+from cropper.engine.tally import KEEPS_FRAMES
 from cropper.model.look import infer_maps, open_photo
 from cropper.settings import ALL_FRAMES, DEFAULT_TARGET, Limits, Settings
 
@@ -56,7 +57,10 @@ def counts_of(folder: Path) -> dict[str, int]:
 def test_first_frame_alone_is_said(cropper: Command, photos: Path, tmp_path: Path) -> None:
     code, out, err = cropper("batch", photos, "out", *SMALL, "--report", "-")
     assert code == 0
-    assert "; only the first frame of 4 animations (--animated all keeps all frames, in PNG, WebP, AVIF and GIF)" in err
+    assert (
+        "; only the first frame of 4 animations (--animated all keeps all frames of PNG, WebP, AVIF and GIF, as one of these)"
+        in err
+    )
     assert json.loads(out.splitlines()[-1])["totals"]["first_frames"] == 4
     made = {"avif/a.avif": 1, "gif/a.png": 1, "photo.jpg": 1, "png/a.png": 1, "webp/a.webp": 1}
     assert counts_of(tmp_path / "out") == made
@@ -93,7 +97,7 @@ def test_one_format_for_all(cropper: Command, photos: Path, tmp_path: Path, form
 def test_one_animation(cropper: Command, photos: Path, tmp_path: Path, kind: str) -> None:
     photo = photos / kind / f"a.{kind}"
     code, _, err = cropper("crop", photo, *SMALL, "-o", "first.gif")
-    said = f"{photo}: only the first frame of an animation (--animated all keeps all frames, in PNG, WebP, AVIF and GIF)"
+    said = f"{photo}: only the first frame of an animation ({KEEPS_FRAMES})"
     assert (code, err) == (0, f"cropper: {said}\n")
     assert cropper("crop", photo, *SMALL, "--animated", "all", "-o", "all.gif")[::2] == (0, "")
     assert "first frame" in cropper("crop", photo, *SMALL, "--animated", "all", "-o", "all.jpg")[2]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from cropper import PhotoError
 from cropper.image_formats import FORMATS, INSTALL, RAW_ALL, RAW_ALONE
+from cropper.imaging.animation.film import has_several
 from cropper.imaging.decode import decode
 from cropper.imaging.encode import encode
 from cropper.imaging.extra import jxl, raw
@@ -147,6 +148,36 @@ def test_a_jxl_lies_as_its_header_says(orientation: int) -> None:
 def test_the_size_of_a_jxl_is_known_before_it_is_decoded(width: int, height: int) -> None:
     data = jxl_of(np.zeros((height, width, 4), np.uint8), 100)
     assert jxl.facts_of(data) == jxl.Facts(width, height, 1)
+
+
+@pytest.mark.parametrize("is_animated", [False, True])
+def test_an_animated_jxl_is_told_by_its_header(is_animated: bool) -> None:
+    # 8 by 8 pixels. Not all default, more fields; upright, no size of its own, no preview; an animation of 100 ticks a second
+    # that plays for ever, without time codes; 8 bits of whole numbers in short buffers, one more channel.
+    animation = [(0, 2), (0, 2), (0, 2), (0, 1)] if is_animated else []
+    fields = [
+        (1, 1),
+        (0, 5),
+        (1, 3),
+        (0, 1),
+        (1, 1),
+        (0, 3),
+        (0, 1),
+        (0, 1),
+        (is_animated, 1),
+        *animation,
+        (0, 1),
+        (0, 2),
+        (1, 1),
+        (1, 2),
+    ]
+    bits = at = 0
+    for value, count in fields:
+        bits |= value << at
+        at += count
+    data = b"\xff\x0a" + bits.to_bytes((at + 7) // 8, "little")
+    assert jxl.facts_of(data) == jxl.Facts(8, 8, 1, is_animated)
+    assert has_several(data, "JXL") == is_animated
 
 
 @without_jxl

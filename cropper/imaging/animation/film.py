@@ -14,6 +14,7 @@ from enum import Enum
 from functools import partial
 
 from cropper.imaging.containers import gif, png
+from cropper.imaging.extra import jxl
 from cropper.imaging.pillow import opened
 
 # A file may hold millions of frames of a pixel; each takes as long as a small photo.
@@ -100,7 +101,9 @@ def film_of(data: bytes, format: str, most: int = MOST_FRAMES + 1) -> Film | Non
 
 
 def has_several(data: bytes, format: str) -> bool:
-    """Tell whether a file shows more than one frame. Costs next to nothing."""
+    """Tell whether a file shows more than one frame, also a JPEG XL, of which we read one alone. Costs next to nothing."""
+    if format == "JXL":
+        return jxl.facts_of(data).is_animated
     return film_of(data, format, 2) is not None
 
 

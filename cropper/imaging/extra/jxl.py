@@ -36,11 +36,12 @@ _EFFORT = 5
 
 @dataclass(frozen=True)
 class Facts:
-    """What the header of a JPEG XL says: the size in pixels, upright, and the number of channels beside colour."""
+    """What the header of a JPEG XL says: the size in pixels, upright, the number of channels beside colour, and if it moves."""
 
     width: int
     height: int
     extra: int
+    is_animated: bool = False
 
 
 class _Bits:
@@ -64,7 +65,7 @@ def facts_of(data: bytes) -> Facts:
     """Read the header of a JPEG XL. Raises PhotoError if it has none, or too many channels."""
     bits = _Bits(_codestream(data)[len(_BARE) :])
     width, height = _size(bits)
-    extra = 0
+    extra, is_animated = 0, False
     if not bits.read(1):
         orientation = 1
         if bits.read(1):
@@ -73,7 +74,8 @@ def facts_of(data: bytes) -> Facts:
                 _size(bits)
             if bits.read(1):
                 _preview(bits)
-            if bits.read(1):
+            is_animated = bool(bits.read(1))
+            if is_animated:
                 _animation(bits)
         if bits.read(1):
             bits.choice((32, 0), (16, 0), (24, 0), (1, 6))
@@ -86,7 +88,7 @@ def facts_of(data: bytes) -> Facts:
             width, height = height, width
     if extra > _MOST_EXTRA:
         raise PhotoError(f"it has {extra} channels beside colour", remedy="export it as a JPEG")
-    return Facts(width, height, extra)
+    return Facts(width, height, extra, is_animated)
 
 
 def _size(bits: _Bits) -> tuple[int, int]:
