@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cropper.cli.effects import without_effect
 from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
 from cropper.cli.given import sources_argument
 from cropper.cli.help import Heading, command, option
@@ -290,6 +291,8 @@ def batch(
             say(f"{focus_file}: IN has no photo {first}{others}; write paths as in boxes.csv")
         if counts.outs:
             tell(outs_left_out(str(source / counts.first_out), counts.outs))
+        for line in without_effect(settings, counts.formats) if not (dry_run or interrupted) else ():
+            tell(line)
         tell(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done", ending))
     finally:  # a second interrupt may come right here
         if interrupted:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cropper.cli.effects import check_effects, without_effect
 from cropper.cli.focus import focus_of_one_options
 from cropper.cli.help import Heading, command, option
 from cropper.cli.settings_options import animated_option, check_is_written, settings_options
@@ -76,6 +77,7 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
                 raise UsageError("the name does not say what kind of picture to write", path=output, remedy=remedy)
             check_is_written(format)
             settings = replace(settings, format=format)
+            check_effects(settings)
     with libraries_muted(), reading("stdin" if from_stdin else image):
         with reading_stdin() if from_stdin else nullcontext():
             data = read_opened(sys.stdin.buffer) if from_stdin else LocalPlace(image).read()[0]
@@ -84,6 +86,8 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
         tell(f"{image}: {SALVAGED}")
     if made.too_large:
         tell(f"{image}: the thumbnail is {made.too_large}")
+    for line in without_effect(settings, [made.format]):
+        tell(line)
     if made.first_frame_alone:
         tell(f"{image}: only the first frame of an animation ({KEEPS_FRAMES})")
     if to_stdout:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cropper.choosing.asked import choosing_of
+from cropper.cli.effects import check_effects
 from cropper.cli.help import Function, Heading, add_options, option
 from cropper.cli.options import aspect_option, device_option, is_of_this_run, is_outranked, limits_options
 from cropper.cli.shapes import Size
@@ -282,6 +283,7 @@ def settings_options(command: Function) -> Function:
             keep=keep,
             encoding=Encoding(max_bytes, progressive, colours, sharpen),
         )
+        check_effects(settings)
         return command(settings=settings, **others)
 
     return add_options(choosing_options, _thumbnail_options, limits_options, device_option)(with_settings)

@@ -25,12 +25,14 @@ class Made:
 
     Attributes:
         file: the bytes of the thumbnail's file.
+        format: its output format.
         salvaged: whether the photo is damaged and only part of it is shown.
         too_large: a message if the file is larger than the settings allow; else empty.
         first_frame_alone: whether the photo is an animation, and its first frame alone is shown.
     """
 
     file: bytes
+    format: str
     salvaged: bool
     too_large: str
     first_frame_alone: bool
@@ -73,7 +75,7 @@ def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTH
     format = output_format(f"photo.{header.format.lower()}", settings.format_for_names)
     if photo.animation is not None:
         file, _, too_large = animated_thumbnail(photo.animation, header, decision, target, settings, format)
-        return Made(file, photo.salvaged, too_large, False)
+        return Made(file, format, photo.salvaged, too_large, False)
     made = thumbnail_of(photo.pixels, header, decision, target, settings)
     file, too_large = thumbnail_file(made, header, format, settings)
-    return Made(file, photo.salvaged, too_large, photo.has_more)
+    return Made(file, format, photo.salvaged, too_large, photo.has_more)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from cropper.image_formats import FORMATS, INSTALL, needs_of, titles
+from cropper.image_formats import FORMAT_OF, FORMATS, INSTALL, needs_of, titles
 from cropper.ledger.table import SKIPPED
 from cropper.settings import ALL_FRAMES
 from cropper.storage.places import order
@@ -101,6 +102,7 @@ class Counts:
     left_out: LeftOutCounts = field(default_factory=LeftOutCounts)
     fits: Counter[Fit] = field(default_factory=Counter)
     too_large: Counter[str] = field(default_factory=Counter)
+    formats: Counter[str] = field(default_factory=Counter)
     reported: int = 0
 
     def add(self, done: Done) -> None:
@@ -119,6 +121,8 @@ class Counts:
         self.by_hand += sum(is_by_hand(row.message) for row in done.rows)
         notes = (note for row in done.rows for note in row.message.split(AND))
         self.too_large.update(without_reason(note) for note in notes if note.startswith(TOO_LARGE))
+        endings = (os.path.splitext(row.output)[1].lower() for row in done.rows)
+        self.formats.update(FORMAT_OF[ending] for ending in endings if ending in FORMAT_OF)
         self.altered += done.altered
         self.smaller += any(map(_is_smaller, done.rows))
         self.first_frames += done.first_frame_alone
@@ -146,8 +150,8 @@ class Counts:
         counts, place = json.loads(state)
         fits = Counter({Fit(fit): count for fit, count in counts.pop("fits").items()})
         left_out = LeftOutCounts(**counts.pop("left_out"))
-        kinds, too_large = Counter[str](counts.pop("kinds")), Counter(counts.pop("too_large"))
-        counts = Counts(**counts, fits=fits, left_out=left_out, kinds=kinds, too_large=too_large)
+        kinds, too_large, formats = (Counter[str](counts.pop(name)) for name in ("kinds", "too_large", "formats"))
+        counts = Counts(**counts, fits=fits, left_out=left_out, kinds=kinds, too_large=too_large, formats=formats)
         return counts, [(is_folder, name) for is_folder, name in place]
 
     @property

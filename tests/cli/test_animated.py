@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 from films import CANVAS, FILMS, Drawn, film, gif_film
 from fixtures import Command, MakePhoto
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from cropper.choosing.view import Maps
+from cropper.engine.again import Again
 from cropper.engine.batch import _fingerprint
 from cropper.engine.tally import KEEPS_FRAMES
+from cropper.ledger.focus_file import Given
+from cropper.ledger.last_run import last_run_of
 from cropper.model.look import infer_maps, open_photo
-from cropper.settings import ALL_FRAMES, DEFAULT_TARGET, Limits, Settings
+from cropper.model.saliency import Saliency
+from cropper.settings import ALL_FRAMES, CPU, DEFAULT_TARGET, Limits, Settings
 
 SMALL = ("--size", "20x20")
 KINDS = ("gif", "webp", "png", "avif")
@@ -42,6 +46,11 @@ def photos(tmp_path: Path, make_photo: MakePhoto, plain_rule: None) -> Path:
         (tmp_path / "in" / kind / f"a.{kind}").write_bytes(animation(kind))
     make_photo(tmp_path / "in" / "photo.jpg")
     return tmp_path / "in"
+
+
+def frames_of(data: bytes) -> list[np.ndarray]:
+    with Image.open(io.BytesIO(data)) as image:
+        return [np.asarray(frame.convert("RGBA")) for frame in ImageSequence.Iterator(image)]
 
 
 def counts_of(folder: Path) -> dict[str, int]:
@@ -110,6 +119,92 @@ def test_boxes_are_those_of_all_frames_where_asked(cropper: Command, photos: Pat
     for choice in ("first", "all"):
         code, out, _ = cropper("boxes", photos, "--aspect", "1:1", "--animated", choice)
         assert (code, len(out.splitlines())) == (0, 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "lossless"),
+    [
+        (("--max-bytes", "1", "--size", "20x20"), "larger than 1 bytes, even with 16 colours"),
+        (("--size", "20x20", "--max-bytes", "100kB"), ""),
+    ],
+)
+def test_a_limit_holds_of_all_frames(
+    cropper: Command, photos: Path, tmp_path: Path, options: tuple[str, ...], lossless: str
+) -> None:
+    code, _, err = cropper("batch", photos, "out", "--animated", "all", *options)
+    assert (code, "thumbnails are larger than" in err) == (0, bool(lossless))
+    lossy = lossless.replace("with 16 colours", "at quality 30")
+    with (tmp_path / "out" / "boxes.csv").open() as table:
+        assert {row["path"]: row["message"] for row in csv.DictReader(table)} == {
+            **dict.fromkeys(("gif/a.gif", "png/a.png"), lossless),
+            **dict.fromkeys(("photo.jpg", "avif/a.avif", "webp/a.webp"), lossy),
+        }
+    assert counts_of(tmp_path / "out")["gif/a.gif"] == 3
+    code, _, err = cropper("crop", photos / "gif" / "a.gif", "--animated", "all", *options, "-o", "one.gif")
+    assert (code, err) == (0, f"cropper: {photos}/gif/a.gif: the thumbnail is {lossless}\n" if lossless else "")
+
+
+def test_frames_are_sharpened_and_have_as_few_colours_as_asked(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    frames = [Image.fromarray(noise.integers(0, 255, (60, 80, 3), np.uint8)) for _ in range(3)]
+    frames[0].save(photos / "png" / "a.png", save_all=True, append_images=frames[1:])
+    made = {}
+    for name, options in (("plain", ()), ("sharp", ("--sharpen", "2")), ("few", ("--colours", "6"))):
+        assert cropper("batch", photos, name, *SMALL, "--animated", "all", *options)[0] == 0
+        with Image.open(tmp_path / name / "png" / "a.png") as image:
+            made[name] = np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]).astype(int)
+    assert (made["sharp"].std(axis=(1, 2, 3)) > 1.2 * made["plain"].std(axis=(1, 2, 3))).all()
+    assert len(made["few"]) == 3
+    assert len(np.unique(made["few"].reshape(-1, 3), axis=0)) <= 6
+
+
+def test_widths_one_shape_and_names_go_with_all_frames(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    asked = ("--animated", "all", "--aspect", "1:1", "--width", "10", "--width", "16", "--name", "{stem}-{width}.{hash:.4}.{ext}")
+    assert cropper("batch", photos / "gif", "widths", *asked)[0] == 0
+    made = counts_of(tmp_path / "widths")
+    assert (sorted(made.values()), {name.split(".")[0] for name in made}) == ([3, 3], {"a-10", "a-16"})
+    assert {name.rpartition(".")[2] for name in made} == {"gif"}
+    one = ("--animated", "all", "--size", "20x20", "--size", "10x30", "--one", "--flat")
+    assert cropper("batch", photos, "one", *one)[0] == 0
+    assert counts_of(tmp_path / "one") == {"a.avif": 3, "a.gif": 3, "photo.jpg": 1, "a.png": 3, "a.webp": 3}
+    assert cropper("batch", photos, "one", *one)[2].startswith("cropper: 5 photos: 0 done, 5 unchanged")
+
+
+def test_names_of_animations_do_not_meet(cropper: Command, photos: Path, tmp_path: Path, make_photo: MakePhoto) -> None:
+    """``a.gif`` is made as ``a.png`` where the first frame alone is, and as ``a.gif`` where all are."""
+    (photos / "gif" / "a.png").write_bytes(animation("png"))
+    assert cropper("batch", photos / "gif", "first", *SMALL)[0] == 0
+    assert counts_of(tmp_path / "first") == {"a.gif.png": 1, "a.png": 1}
+    assert cropper("batch", photos / "gif", "all", *SMALL, "--animated", "all")[0] == 0
+    assert counts_of(tmp_path / "all") == {"a.gif": 3, "a.png": 3}
+
+
+def test_another_choice_makes_them_anew_and_prunes_what_was(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    assert cropper("batch", photos, "out", *SMALL)[0] == 0
+    err = cropper("batch", photos, "out", *SMALL, "--animated", "all", "--prune")[2]
+    assert "5 done, 0 unchanged, 0 failed; 1 old thumbnail removed" in err
+    assert counts_of(tmp_path / "out") == {"avif/a.avif": 3, "gif/a.gif": 3, "photo.jpg": 1, "png/a.png": 3, "webp/a.webp": 3}
+
+
+def test_photos_made_again_after_a_correction_keep_their_frames(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    assert cropper("batch", photos, "out", *SMALL, "--animated", "all", "--colours", "8")[0] == 0
+    last = last_run_of(tmp_path / "out")
+    assert last is not None
+    assert (last.settings.animated, last.settings.encoding.colours) == (ALL_FRAMES, 8)
+    again = Again(photos, tmp_path / "out", 1, Saliency(None, CPU))
+    made = again.make(["gif/a.gif"], [("gif/a.gif", "", Given(20, 15))])
+    assert [(row.output, row.message) for row in made["gif/a.gif"].rows] == [("gif/a.gif", "focus given")]
+    assert counts_of(tmp_path / "out")["gif/a.gif"] == 3
+
+
+def test_a_focus_holds_of_all_frames(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    for name, at in (("left", "0,15"), ("right", "39,15")):
+        options = ("--at", at, "--animated", "all", "--size", "30x30", "-o", f"{name}.png")
+        assert cropper("crop", photos / "png" / "a.png", *options)[0] == 0
+    whole = frames_of(animation("png"))
+    for name, columns in (("left", slice(0, 30)), ("right", slice(10, 40))):
+        seen = frames_of((tmp_path / f"{name}.png").read_bytes())
+        assert all(np.array_equal(one, other[:, columns]) for one, other in zip(seen, whole, strict=True))
 
 
 def test_a_damaged_frame_costs_the_photo_unless_it_is_salvaged(cropper: Command, photos: Path, tmp_path: Path) -> None:
