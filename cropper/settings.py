@@ -122,6 +122,55 @@ MOST_MARGIN = 0.45
 
 
 @dataclass(frozen=True)
+class Weights:
+    """How places of a box are weighed, against 1 for the share of the density kept. ``cropper tune`` learns them from corrections.
+
+    A weight is at least 0, and a share of the density: 0.5 is worth as much as half of what people look at. The targets are shares
+    of the box's side, 0..1. They and ``faces`` matter only if their weight is above 0, and by default it is not.
+
+    Attributes:
+        subject: weight of the share of the subject's mask kept.
+        whole: weight of a subject that fits and is cut, times its density and its area.
+        top: weight of the top cut from a subject that does not fit, times its density.
+        head: weight of a head that is touched and not whole, times its density.
+        missed: weight of the share of a head that is left out, times its density.
+        least_head: the least density that a head counts with, if it is cut.
+        room: weight of too little room around a whole subject or head, times its density.
+        middle: weight of the distance of what is kept from the middle of the box, in sides of the box.
+        centre: weight of the distance of the box from the middle of the photo: 0 there, 1 at either end of its way.
+        place: weight of the distance of the main point from ``across`` and ``down``, in sides of the box.
+        across: target of the main point, from the left of a box that may move across.
+        down: target of the main point, from the top of a box that may move down.
+        faces: how far the main point lies from the middle of the subject towards that of the heads, 0..1.
+        headroom: weight of the distance of the top of the heads, or of the subject where no head is, from ``above``, in sides of
+            the box.
+        above: target of that top, from the top of a box that may move down.
+    """
+
+    subject: float = 0.25
+    whole: float = 0.1
+    top: float = 0.3
+    head: float = 2.0
+    missed: float = 0.5
+    least_head: float = 0.06
+    room: float = 0.08
+    middle: float = 0.06
+    centre: float = 0.0
+    place: float = 0.0
+    across: float = 0.5
+    down: float = 0.5
+    faces: float = 0.5
+    headroom: float = 0.0
+    above: float = 0.1
+
+
+WEIGHTS = Weights()
+# The most that a weight may be, and a target.
+MOST_WEIGHT, MOST_TARGET = 10.0, 1.0
+TARGETS = ("least_head", "across", "down", "faces", "above")
+
+
+@dataclass(frozen=True)
 class Choosing:
     """How boxes are chosen.
 
@@ -132,6 +181,7 @@ class Choosing:
         otherwise: what to do where no crop is good, one of ``OTHERWISE``.
         candidates: the most boxes to choose that differ, at least 1.
         whole: what a good crop may not cut, or None.
+        weights: how places of a box are weighed.
     """
 
     zoom: Zoom | None = None
@@ -139,6 +189,7 @@ class Choosing:
     otherwise: Fit = Fit.PAD
     candidates: int = 1
     whole: Whole | None = None
+    weights: Weights = WEIGHTS
 
 
 MEGAPIXEL = 1_000_000

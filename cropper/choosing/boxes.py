@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cropper.choosing.view import Part, View
 from cropper.choosing.worth import best_offset
 from cropper.geometry import Box, largest_size
+from cropper.settings import WEIGHTS, Weights
 
 # A head is whole if at least this share of its height and width is inside the box.
 WHOLE = 0.95
@@ -21,16 +22,17 @@ WHOLE = 0.95
 TOUCHED = 0.1
 
 
-def best_box(view: View, image_width: int, image_height: int, aspect: tuple[int, int]) -> Box:
+def best_box(view: View, image_width: int, image_height: int, aspect: tuple[int, int], weights: Weights = WEIGHTS) -> Box:
     """Choose the box of an aspect by all that a photo shows.
 
     The result is deterministic. A photo mirrored left to right gives the mirrored box, unless two mirrored boxes are exactly
-    equal. A photo that shows nothing gives the centre.
+    equal or the weights prefer a side. A photo that shows nothing gives the centre.
 
     Args:
         view: what the photo shows.
         image_width, image_height: the upright original in pixels, at least 1.
         aspect: width and height of the shape, at least 1 each; ``(640, 360)`` is the same as ``(16, 9)``.
+        weights: how places are weighed.
 
     Raises:
         UsageError: if a side of the aspect is below 1.
@@ -45,7 +47,7 @@ def best_box(view: View, image_width: int, image_height: int, aspect: tuple[int,
     if view.is_flat:
         # Where the middle lies between two pixels, what the photo shows decides.
         return max(box((side - length) // 2), box((side - length + 1) // 2), key=lambda one: one.kept)
-    return box(best_offset(view, side, length, horizontal))
+    return box(best_offset(view, side, length, horizontal, weights))
 
 
 def box_at(

@@ -125,7 +125,10 @@ def _candidates(view: View, image_width: int, image_height: int, target: Target,
     """
     image = image_width, image_height
     zoom = choosing.zoom
-    best = best_box(view, *image, target.aspect) if zoom is None else tightest(view, *image, target, zoom)
+    if zoom is None:
+        best = best_box(view, *image, target.aspect, choosing.weights)
+    else:
+        best = tightest(view, *image, target, zoom, choosing.weights)
     if choosing.candidates == 1:
         return [best]
     remaining, found = view.mass, [best]

@@ -3,52 +3,30 @@
 A box shows heads and subjects whole where they fit. Where one does not fit, the box shows its top rather than its middle. No
 border goes through a face. After that, the box keeps what people look at, leaves room around it and stays near the middle.
 
-Everything is one sum. Its weights are shares of the density: a term of 0.5 is worth as much as half of what people look at.
+Everything is one sum, whose weights are ``settings.Weights``. MODEL_CARD.md says what others gave. The terms of taste, with which
+``cropper tune`` learns where people want the subject, weigh nothing by default; a target that is not the middle of the width makes
+the choice differ between a photo and its mirror image.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cropper.choosing.view import Part, View
+from cropper.settings import WEIGHTS, Weights
 
 
-@dataclass(frozen=True)
-class Weights:
-    """The weights of the terms, against 1 for the share of the density kept. MODEL_CARD.md says what others gave.
-
-    Attributes:
-        subject: of the share of the subject's mask kept.
-        whole: of a subject that fits and is cut, times its density and its area.
-        top: of the top cut from a subject that does not fit, times its density.
-        head: of a head that is touched and not whole, times its density.
-        missed: of the share of a head that is left out, times its density.
-        least_head: the least density that a head counts with, if it is cut.
-        room: of too little room around a whole subject or head, times its density.
-        middle: of the distance of what is kept from the middle of the box.
-    """
-
-    subject: float = 0.25
-    whole: float = 0.1
-    top: float = 0.3
-    head: float = 2.0
-    missed: float = 0.5
-    least_head: float = 0.06
-    room: float = 0.08
-    middle: float = 0.06
-
-
-WEIGHTS = Weights()
 # How far a border may go into a part that counts as whole, as a share of the part's length.
 SUBJECT_SLACK, HEAD_SLACK = 0.05, 0.05
 # Room enough around a part, as shares of the box's length: above it, and on any other side. A head at the upper border looks cut.
 ROOM_ABOVE, ROOM = 0.08, 0.05
 # A top that is cut by this share of the box's length or more is lost.
 MOST_TOP = 0.25
+# A head with at least this share of the density of the densest head is a main one.
+MAIN_HEAD = 0.25
 # Offsets to try, evenly spaced: a thousandth of a photo's side is finer than any map.
 MOST_OFFSETS = 1025
 # Places count as equal if their worth differs by less than this; the nearest to the photo's middle is taken.
@@ -118,7 +96,42 @@ def worth_of(
     moment = _inside(mass * middles, side, borders)
     centre = moment / np.maximum(kept, 1e-9)
     worth -= weights.middle * np.abs(centre - borders.mean(axis=0)) / length
+    if weights.centre and side > length:
+        worth -= weights.centre * np.abs(2 * offsets / (side - length) - 1)
+    if weights.place:
+        target = weights.across if horizontal else weights.down
+        worth -= weights.place * np.abs((_main_point(view, side, horizontal, weights.faces) - offsets) / length - target)
+    if weights.headroom and not horizontal and (top := top_of(view)) is not None:
+        worth -= weights.headroom * np.abs((top * side - offsets) / length - weights.above)
     return worth
+
+
+def main_points(view: View, horizontal: bool) -> tuple[float, float]:
+    """Return where the middle of the subject and that of the heads lie along a side of the photo, 0..1.
+
+    Where only one of them is there, both are its middle; where none is, that of the density.
+    """
+    axis = 0 if horizontal else 1
+    mass = (view.subject if view.subjects else view.mass).sum(axis=axis)
+    subject = float((np.arange(len(mass)) + 0.5) @ mass) / len(mass)
+    if not view.heads:
+        return subject, subject
+    middles = [sum(_span(head, 1, horizontal)) / 2 for head in view.heads]
+    heads = float(np.average(middles, weights=[head.density + 1e-9 for head in view.heads]))
+    return (subject if view.subjects else heads), heads
+
+
+def top_of(view: View) -> float | None:
+    """Return the top of the main heads, or of the subjects where no head is, 0..1 of the photo's height; None without either."""
+    densest = max((head.density for head in view.heads), default=0.0)
+    heads = [head for head in view.heads if head.density >= MAIN_HEAD * densest]
+    return min((part.top for part in heads or view.subjects), default=None)
+
+
+def _main_point(view: View, side: int, horizontal: bool, faces: float) -> float:
+    """Return the point between the middles of the subject and of the heads, in pixels along a side."""
+    subject, heads = main_points(view, horizontal)
+    return side * (subject + faces * (heads - subject))
 
 
 def _span(part: Part, side: int, horizontal: bool) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cropper.choosing.boxes import best_box, box_at, is_cut
 from cropper.choosing.view import Part, View
 from cropper.geometry import Box, aspect_ratio, largest_size, placed
-from cropper.settings import DENSE_SHARE, Target, Zoom
+from cropper.settings import DENSE_SHARE, WEIGHTS, Target, Weights, Zoom
 
 # How many times the sides of the tightest box to show: the density ends at eyes and mouths, but the subject goes on.
 ROOM = 1.2
@@ -24,7 +24,7 @@ def smallest_size(largest: tuple[int, int], size: tuple[int, int] | None, zoom: 
     return largest if share >= 1 else (max(1, round(largest[0] * share)), max(1, round(largest[1] * share)))
 
 
-def tightest(view: View, image_width: int, image_height: int, target: Target, zoom: Zoom) -> Box:
+def tightest(view: View, image_width: int, image_height: int, target: Target, zoom: Zoom, weights: Weights = WEIGHTS) -> Box:
     """Return the tightest box of the target's aspect that holds the subject and its margin.
 
     Where the photo shows no subject, or the zoom asks for a share of the density that this box does not keep, return the tightest
@@ -36,6 +36,7 @@ def tightest(view: View, image_width: int, image_height: int, target: Target, zo
         image_width, image_height: the upright original in pixels, at least 1.
         target: the shape. If it has a size, the box is not smaller, so that zooming does not enlarge thumbnails.
         zoom: what to keep, and how small the box may become.
+        weights: how places of the largest box are weighed.
 
     Raises:
         UsageError: if a side of the aspect is below 1.
@@ -49,7 +50,7 @@ def tightest(view: View, image_width: int, image_height: int, target: Target, zo
         box = _around_parts(view, parts, image, target.aspect, largest, smallest, zoom.margin)
     if not view.is_flat and (zoom.share is not None or not parts) and (box is None or box.kept < (zoom.share or 0)):
         box = _around_density(view, image, target.aspect, largest, smallest, DENSE_SHARE if zoom.share is None else zoom.share)
-    return box or best_box(view, image_width, image_height, target.aspect)
+    return box or best_box(view, image_width, image_height, target.aspect, weights)
 
 
 def _around_parts(

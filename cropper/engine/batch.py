@@ -29,7 +29,7 @@ from cropper.ledger.shards import Shard
 from cropper.ledger.table import TABLE_NAME
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.process.journal import Journal
-from cropper.settings import ENCODING, FIRST_FRAME, UPKEEP, Settings, Upkeep
+from cropper.settings import ENCODING, FIRST_FRAME, UPKEEP, WEIGHTS, Settings, Upkeep
 from cropper.storage.access import place
 from cropper.storage.naming import STATE_FOLDER
 from cropper.storage.patterns import EVERYTHING, Selection
@@ -193,6 +193,8 @@ def _fingerprint(settings: Settings) -> str:
         values["encoding"] = encoding
     if settings.animated == FIRST_FRAME:  # as before there was a choice
         del values["animated"]
+    if settings.choosing.weights == WEIGHTS:  # what earlier versions had made stays made
+        del values["choosing"]["weights"]
     values["model"] = hashlib.sha256((settings.model or BUNDLED_MODEL).read_bytes()).hexdigest()
     values["version"] = __version__
     return json.dumps(values, indent=1) + "\n"
