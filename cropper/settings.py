@@ -123,10 +123,10 @@ MOST_MARGIN = 0.45
 
 @dataclass(frozen=True)
 class Weights:
-    """How places of a box are weighed, against 1 for the share of the density kept. ``cropper tune`` learns them from corrections.
+    """How places of a box are weighed, against 1 for the share of the density kept. ``cropper tune`` learns it from corrections.
 
-    A weight is at least 0, and a share of the density: 0.5 is worth as much as half of what people look at. The targets are shares
-    of the box's side, 0..1. They and ``faces`` matter only if their weight is above 0, and by default it is not.
+    A weight is at least 0, and a share of the density: 0.5 is worth as much as half of what people look at. The targets are
+    shares of the box's side, 0..1. They, ``gaze`` and ``faces`` matter only if their weight is above 0, and by default it is not.
 
     Attributes:
         subject: weight of the share of the subject's mask kept.
@@ -141,7 +141,8 @@ class Weights:
         place: weight of the distance of the main point from ``across`` and ``down``, in sides of the box.
         across: target of the main point, from the left of a box that may move across.
         down: target of the main point, from the top of a box that may move down.
-        faces: how far the main point lies from the middle of the subject towards that of the heads, 0..1.
+        gaze: how far the main point lies from the middle of the subject towards that of what people look at, 0..1.
+        faces: how far it lies from there towards the middle of the heads, where heads are, 0..1.
         headroom: weight of the distance of the top of the heads, or of the subject where no head is, from ``above``, in sides of
             the box.
         above: target of that top, from the top of a box that may move down.
@@ -159,6 +160,7 @@ class Weights:
     place: float = 0.0
     across: float = 0.5
     down: float = 0.5
+    gaze: float = 0.5
     faces: float = 0.5
     headroom: float = 0.0
     above: float = 0.1
@@ -167,7 +169,7 @@ class Weights:
 WEIGHTS = Weights()
 # The most that a weight may be, and a target.
 MOST_WEIGHT, MOST_TARGET = 10.0, 1.0
-TARGETS = ("least_head", "across", "down", "faces", "above")
+TARGETS = ("least_head", "across", "down", "gaze", "faces", "above")
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 A box shows heads and subjects whole where they fit. Where one does not fit, the box shows its top rather than its middle. No
 border goes through a face. After that, the box keeps what people look at, leaves room around it and stays near the middle.
 
-Everything is one sum, whose weights are ``settings.Weights``. MODEL_CARD.md says what others gave. The terms of taste, with which
-``cropper tune`` learns where people want the subject, weigh nothing by default; a target that is not the middle of the width makes
-the choice differ between a photo and its mirror image.
+Everything is one sum, whose weights are ``settings.Weights``. MODEL_CARD.md says what others gave. The terms of taste, with
+which ``cropper tune`` learns where people want the subject, weigh nothing by default. A target beside the middle of the width
+makes a photo and its mirror image differ.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from cropper.choosing.view import Part, View
 from cropper.settings import WEIGHTS, Weights
-
 
 # How far a border may go into a part that counts as whole, as a share of the part's length.
 SUBJECT_SLACK, HEAD_SLACK = 0.05, 0.05
@@ -100,25 +99,24 @@ def worth_of(
         worth -= weights.centre * np.abs(2 * offsets / (side - length) - 1)
     if weights.place:
         target = weights.across if horizontal else weights.down
-        worth -= weights.place * np.abs((_main_point(view, side, horizontal, weights.faces) - offsets) / length - target)
+        worth -= weights.place * np.abs((_main_point(view, side, horizontal, weights) - offsets) / length - target)
     if weights.headroom and not horizontal and (top := top_of(view)) is not None:
         worth -= weights.headroom * np.abs((top * side - offsets) / length - weights.above)
     return worth
 
 
-def main_points(view: View, horizontal: bool) -> tuple[float, float]:
-    """Return where the middle of the subject and that of the heads lie along a side of the photo, 0..1.
+def main_points(view: View, horizontal: bool) -> tuple[float, float, float | None]:
+    """Return where the middles of the subject, of the density and of the heads lie along a side of the photo, 0..1.
 
-    Where only one of them is there, both are its middle; where none is, that of the density.
+    Where a photo has no subject, the density is its subject; the last is None where no head is.
     """
     axis = 0 if horizontal else 1
-    mass = (view.subject if view.subjects else view.mass).sum(axis=axis)
-    subject = float((np.arange(len(mass)) + 0.5) @ mass) / len(mass)
+    looked = _middle(view.mass.sum(axis=axis))
+    subject = _middle(view.subject.sum(axis=axis)) if view.subjects else looked
     if not view.heads:
-        return subject, subject
+        return subject, looked, None
     middles = [sum(_span(head, 1, horizontal)) / 2 for head in view.heads]
-    heads = float(np.average(middles, weights=[head.density + 1e-9 for head in view.heads]))
-    return (subject if view.subjects else heads), heads
+    return subject, looked, float(np.average(middles, weights=[head.density + 1e-9 for head in view.heads]))
 
 
 def top_of(view: View) -> float | None:
@@ -128,10 +126,16 @@ def top_of(view: View) -> float | None:
     return min((part.top for part in heads or view.subjects), default=None)
 
 
-def _main_point(view: View, side: int, horizontal: bool, faces: float) -> float:
-    """Return the point between the middles of the subject and of the heads, in pixels along a side."""
-    subject, heads = main_points(view, horizontal)
-    return side * (subject + faces * (heads - subject))
+def _middle(marginal: NDArray[np.float64]) -> float:
+    """Return the centre of mass of a marginal that sums to 1, 0..1."""
+    return float((np.arange(len(marginal)) + 0.5) @ marginal) / len(marginal)
+
+
+def _main_point(view: View, side: int, horizontal: bool, weights: Weights) -> float:
+    """Return the point that ``Weights.place`` is about, in pixels along a side."""
+    subject, looked, heads = main_points(view, horizontal)
+    point = subject + weights.gaze * (looked - subject)
+    return side * (point if heads is None else point + weights.faces * (heads - point))
 
 
 def _span(part: Part, side: int, horizontal: bool) -> tuple[float, float]:
