@@ -46,9 +46,9 @@ UNITS = {
 # The pull to the defaults: a unit away from them costs as much as this share of ``e`` in the likelihood of one correction.
 PULL = 0.5
 # The worth that makes a place ``e`` times as likely: smaller, and a few odd corrections would rule.
-SOFTNESS = 0.03
+SOFTNESS = 0.08
 # The share of corrections that follow no rule.
-ODD = 0.1
+ODD = 0.3
 GROUPS = 5
 # Places of a box that the fit weighs, and its steps.
 _PLACES, _STEPS = 81, 400
@@ -128,7 +128,7 @@ def learned(corrections: Sequence[Correction], current: Weights = WEIGHTS) -> Le
         if not others or len(others) == len(evidence):
             continue
         weights = fitted(others)
-        for number in np.flatnonzero(groups == group):
+        for number in np.flatnonzero(groups == group).tolist():
             after[number] = corrections[number].is_met(weights)
     before = [one.is_met(current) for one in corrections]
     gain = _interval_of_gain([one.photo for one in corrections], np.subtract(after, before, dtype=float))

@@ -31,6 +31,7 @@ from cropper.cli.show import show
 from cropper.cli.signals import end_as_interrupted
 from cropper.cli.supervision import Caller
 from cropper.cli.terminal import end_log, forgiven, open_closed_streams, say, say_unusable, usable_cores
+from cropper.cli.tune import tune
 from cropper.cli.types import LocalPath
 from cropper.errors import MORE_MEMORY, CropperError, PhotoError, says_no_memory
 from cropper.process.memory import keep_memory
@@ -56,6 +57,7 @@ def cli(ctx: click.Context, config_file: Path | None, no_config: bool) -> None:
     \b
     cropper batch photos/ thumbnails/         make thumbnails of a folder
     cropper review thumbnails/                check and correct them on a page
+    cropper tune thumbnails/                  learn from your corrections
     cropper boxes photos/                     print boxes, for scripts
     cropper crop photo.jpg > thumbnail.jpg    crop one photo
     cropper show photo.jpg                    draw where people look
@@ -76,6 +78,7 @@ def cli(ctx: click.Context, config_file: Path | None, no_config: bool) -> None:
 
 cli.add_command(batch)
 cli.add_command(review)
+cli.add_command(tune)
 cli.add_command(boxes)
 cli.add_command(crop)
 cli.add_command(show)

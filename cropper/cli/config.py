@@ -6,7 +6,7 @@ wins over a variable, a variable over the photos' file, that over the user's own
 
 A file has a table for each command, with the names of its options as keys. Keys above the tables apply to every command that has
 such an option and accepts the value: ``format = "webp"`` applies to thumbnails, but not to ``cropper boxes``, which prints CSV or
-JSON.
+JSON. The table ``[choosing]`` is of no command: it holds the weights that ``cropper tune`` learned (``tuned``).
 
 Every command checks the whole file. Only paths are checked later, by the command that uses them.
 
@@ -30,6 +30,7 @@ from typing import Any, cast
 import click
 from click.core import ParameterSource
 
+from cropper.cli import tuned
 from cropper.cli.help import Option, OptionsFile
 from cropper.cli.types import Bytes
 from cropper.errors import UsageError
@@ -66,7 +67,7 @@ def load(ctx: click.Context, file: Path | None, is_alone: bool = False) -> None:
     if own is not None and not is_alone:
         data = _read_found(own)
         if data is not None:
-            _use(ctx, ctx.command, _parsed(data, own), OptionsFile(own, is_found=False, is_silent=True))
+            _use(ctx, ctx.command, parsed(data, own), OptionsFile(own, is_found=False, is_silent=True))
     if file is not None:
         try:
             data = _read(file)
@@ -75,9 +76,9 @@ def load(ctx: click.Context, file: Path | None, is_alone: bool = False) -> None:
         except OSError as error:
             raise UsageError(f"cannot be read ({error.strerror})", path=file) from error
         is_silent = ctx.get_parameter_source("config_file") is ParameterSource.COMMANDLINE
-        table = _parsed(data, file)
+        table = parsed(data, file)
         if file.name == PYPROJECT:
-            own_table = _table_of(table, file)
+            own_table = options_in(table, file)
             if own_table is None:
                 raise UsageError("it has no table [tool.cropper]", path=file, remedy="add it, or name a file of options alone")
             table = own_table
@@ -103,7 +104,7 @@ def _found() -> tuple[Path, dict[str, Any]] | None:
     path = Path(NAME)
     data = _read_found(path)
     if data is not None:
-        return path, _parsed(data, path)
+        return path, parsed(data, path)
     path = Path(PYPROJECT)
     try:
         data = _read(path)
@@ -112,16 +113,16 @@ def _found() -> tuple[Path, dict[str, Any]] | None:
     if TABLE[-1].encode() not in data:  # saves to load the parser
         return None
     try:
-        parsed = _parsed(data, path)
+        tables = parsed(data, path)
     except UsageError:
         if re.search(rb"(?m)^\s*\[\s*tool\s*\.\s*[\"']?cropper\b", data) is None:
             return None  # it is broken, but none of ours
         raise
-    table = _table_of(parsed, path)
+    table = options_in(tables, path)
     return (path, table) if table is not None else None
 
 
-def _table_of(data: dict[str, Any], path: Path) -> dict[str, Any] | None:
+def options_in(data: dict[str, Any], path: Path) -> dict[str, Any] | None:
     """Return the options in a pyproject.toml, or None if it has none for cropper."""
     table: Any = data
     for name in TABLE:
@@ -145,7 +146,7 @@ def _use(ctx: click.Context, group: click.Group, table: dict[str, Any], file: Op
     """Put the options of a file above those of earlier files, and keep where they come from."""
     file.keep(ctx)
     assert ctx.default_map is not None
-    _fill(cast("dict[str, Any]", ctx.default_map), group, table, (), file)
+    _fill(cast("dict[str, Any]", ctx.default_map), group, tuned.take(ctx, table, file.path), (), file)
 
 
 def name_variables(group: click.Group, prefix: str) -> None:
@@ -183,7 +184,8 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _parsed(data: bytes, path: Path) -> dict[str, Any]:
+def parsed(data: bytes, path: Path) -> dict[str, Any]:
+    """Return the tables of a file. Raises UsageError if it is not valid TOML."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:

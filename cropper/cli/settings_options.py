@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from cropper.choosing.asked import choosing_of
+from cropper.cli import tuned
 from cropper.cli.effects import check_effects
 from cropper.cli.help import Function, Heading, add_options, option
 from cropper.cli.options import aspect_option, device_option, is_of_this_run, is_outranked, limits_options
@@ -68,7 +70,7 @@ def choosing_options(command: Function) -> Function:
             otherwise = Fit.PAD.value
         elif otherwise is not None and otherwise != Fit.PAD and is_of_this_run("fill") and is_of_this_run("otherwise"):
             raise UsageError(f"--otherwise {otherwise} leaves nothing for --pad-with to fill", remedy="give one of them")
-        chosen = choosing_of(zoom, zoom_keep, margin, min_kept, whole, otherwise)
+        chosen = replace(choosing_of(zoom, zoom_keep, margin, min_kept, whole, otherwise), weights=tuned.current())
         return command(targets=targets_of(sizes, aspects), choosing=chosen, **others)
 
     return add_options(

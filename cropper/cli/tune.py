@@ -1,0 +1,131 @@
+"""``cropper tune``: learn from corrections how a collection wants its crops."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cropper.cli import config, tuned
+from cropper.cli.exit_codes import SOME_FAILED
+from cropper.cli.help import Heading, OptionsFile, command, option
+from cropper.cli.options import jobs_option, limits_options, photos_option
+from cropper.cli.terminal import progress, put, put_line, tell
+from cropper.cli.types import LocalPath
+from cropper.errors import UsageError
+
+if TYPE_CHECKING:
+    from cropper.choosing.tune import Correction, Lesson
+    from cropper.settings import Limits
+
+
+@command(short_help="Learn from your corrections how to crop.")
+@click.argument(
+    "out",
+    metavar="OUT",
+    type=LocalPath(exists=True, file_okay=False),
+    help="Learn from the boxes that you gave by hand for the batch in this folder.",
+)
+@option(
+    "--good",
+    metavar="FILE",
+    type=LocalPath(exists=True, dir_okay=False),
+    heading=Heading.PHOTOS,
+    help="Learn also from the photos in this list, one path a line as in boxes.csv, whose boxes are good as they are.",
+)
+@option("--dry-run", is_flag=True, heading=Heading.MAKE, found=True, help="Print what was learned, and write nothing.")
+@photos_option
+@limits_options
+@jobs_option
+@click.pass_context
+def tune(ctx: click.Context, out: Path, good: Path | None, dry_run: bool, source: Path | None, jobs: int, limits: Limits) -> int:
+    """Fit the weights of choosing to your corrections, and write them into cropper.toml if they meet more of them.
+
+    \b
+    cropper batch photos/ thumbnails/ --focus focus.csv    apply corrections
+    cropper tune thumbnails/ --good good.txt               learn from them
+    cropper batch photos/ thumbnails/                      crop the rest again
+
+    A correction is a box or a point that you gave by hand, or a photo that you call good. It is met if the box chosen lies within
+    5% of its length. Learning needs about 30, and 100 or more do better. List good photos too: else cropper learns from its
+    mistakes alone. Boxes that are tighter than the largest tell nothing.
+
+    The weights go into the table [choosing] of cropper.toml in this folder, or of the file given with --config, and only if they
+    are better beyond noise on photos that they were not fitted to. Delete the table to undo it.
+    """
+    from cropper.choosing.tune import LEAST, learned
+    from cropper.engine.corrections import corrected, look_at
+    from cropper.imaging.opencv import libraries_muted
+
+    if not dry_run and _leaves_out_config(ctx):
+        raise UsageError(
+            "--no-config leaves out the file that 'cropper tune' writes", remedy="add --dry-run, or drop --no-config"
+        )
+    found = corrected(out, _listed(good) if good is not None else frozenset())
+    corrections: list[Correction] = []
+    failed = tighter = 0
+    with (
+        libraries_muted(),
+        progress(lambda: len(found)) as bar,
+        closing(look_at(found, out, source, jobs, limits)) as photos,
+    ):
+        for seen in photos:
+            if seen.error is not None:
+                failed += 1
+                bar.say(str(seen.error))
+            corrections += seen.corrections
+            tighter += seen.tighter
+            bar.step()
+    if tighter:
+        tell(f"left out {tighter} {'boxes that are' if tighter > 1 else 'box that is'} tighter than the largest")
+    code = SOME_FAILED if failed else 0
+    if len(corrections) < LEAST:
+        count = f"{len(corrections) or 'no'} correction{'' if len(corrections) == 1 else 's'}"
+        put_line(f"not enough to learn from: {count}, about {LEAST} are needed")
+        return code
+    lesson = learned(corrections, tuned.current())
+    put(report(lesson, sum(photo.by_hand for photo in found)))
+    file = OptionsFile.of(ctx)
+    path = file.path if file is not None else Path(config.NAME)
+    if not lesson.is_better:
+        put_line(f"not better beyond noise: {path} stays as it is")
+    elif dry_run:
+        put(tuned.table_text(lesson.weights))
+    else:
+        tuned.write(path, lesson.weights)
+        put_line(f"wrote [{tuned.TABLE}] into {path}")
+        tell(f"make the crops again with 'cropper batch IN {shlex.quote(str(out))}' and the options of the last run")
+    return code
+
+
+def report(lesson: Lesson, by_hand: int) -> str:
+    """Return what was learned, in lines."""
+    from cropper.choosing.tune import share_interval
+
+    of = len(lesson.before)
+    lines = [f"{of} corrections, {by_hand} photo{'' if by_hand == 1 else 's'} by hand"]
+    for title, met in (("met before", sum(lesson.before)), ("met after", sum(lesson.after))):
+        low, high = share_interval(met, of)
+        lines.append(f"{title:10}  {met:4} of {of}  {met / of:4.0%}  (95%: {low:.0%} to {high:.0%})")
+    low, high = lesson.gain
+    gain = (sum(lesson.after) - sum(lesson.before)) / of
+    lines.append(
+        f"gain        {100 * gain:+.0f} points  (95%: {100 * low:+.0f} to {100 * high:+.0f}), on photos that were not fitted to"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _leaves_out_config(ctx: click.Context) -> bool:
+    return ctx.parent is not None and bool(ctx.parent.params.get("no_config"))
+
+
+def _listed(file: Path) -> frozenset[str]:
+    """Read a list of photos, one path a line, with the bytes of names that are not UTF-8 as the table has them."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig", "surrogateescape")
+    except OSError as error:
+        raise UsageError(f"cannot be read ({error.strerror})", path=file) from error
+    return frozenset(line.removesuffix("\r") for line in text.split("\n") if line.strip())

@@ -1,0 +1,112 @@
+"""The table ``[choosing]`` of a configuration file: the weights that ``cropper tune`` learned. All commands heed it."""
+
+from __future__ import annotations
+
+import os
+import re
+import reprlib
+import shutil
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cropper.errors import UsageError
+from cropper.settings import MOST_TARGET, MOST_WEIGHT, TARGETS, WEIGHTS, Weights
+from cropper.storage.atomic import replacing, synced
+
+TABLE = "choosing"
+_META = "cropper.weights"
+_NAMES = tuple(field.name for field in fields(Weights))
+_REMARK = "# Learned by 'cropper tune'. Delete this table to undo it."
+_HEADER = re.compile(rf"[ \t]*\[[ \t]*{TABLE}[ \t]*\][ \t]*(#.*)?\r?\n?")
+_ROW = re.compile(rf"[ \t]*(({'|'.join(_NAMES)})[ \t]*=.*|{re.escape(_REMARK)})\r?\n?")
+
+
+def take(ctx: click.Context, table: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Keep the weights of a file for the commands, and return its other values.
+
+    Raises:
+        UsageError: if a weight is not known, or not a number in its range.
+    """
+    if TABLE in table:
+        ctx.meta[_META] = weights_of(table[TABLE], path)
+    return {name: value for name, value in table.items() if name != TABLE}
+
+
+def weights_of(values: Any, path: Path) -> Weights:
+    """Return the weights in a table. Raises the errors of ``take``."""
+    if not isinstance(values, dict):
+        raise UsageError(f"{TABLE!r} is not a table", path=path, remedy=f"write [{TABLE}] above its keys")
+    for name, value in values.items():
+        if name not in _NAMES:
+            raise UsageError(f"{name!r} in [{TABLE}] is not one of {', '.join(_NAMES)}", path=path)
+        most = MOST_TARGET if name in TARGETS else MOST_WEIGHT
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+            reason = f"{name!r} in [{TABLE}] cannot be {reprlib.repr(value)}: it must be a number from 0 to {most:g}"
+            raise UsageError(reason, path=path, remedy="run 'cropper --no-config tune --dry-run', or delete the line")
+    return Weights(**{name: float(value) for name, value in values.items()})
+
+
+def current() -> Weights:
+    """Return the weights of the file that was read, or the defaults."""
+    ctx = click.get_current_context(silent=True)
+    weights = ctx.meta.get(_META, WEIGHTS) if ctx is not None else WEIGHTS
+    assert isinstance(weights, Weights)
+    return weights
+
+
+def table_text(weights: Weights) -> str:
+    """Return the table that sets weights, without those that have their defaults."""
+    changed = (name for name in _NAMES if getattr(weights, name) != getattr(WEIGHTS, name))
+    return "\n".join([f"[{TABLE}]", _REMARK, *(f"{name} = {getattr(weights, name)!r}" for name in changed)]) + "\n"
+
+
+def write(path: Path, weights: Weights) -> None:
+    """Write the table into a file, in the place of an earlier one or at the end. All other bytes stay.
+
+    Raises:
+        UsageError: if the file has the table in a form that cannot be replaced, or cannot be written.
+    """
+    from cropper.cli.config import parsed
+
+    target = Path(os.path.realpath(path))  # a link stays one
+    try:
+        before = target.read_bytes() if target.exists() else b""
+        after = edited(before, weights)
+        others = {name: value for name, value in parsed(before, path).items() if name != TABLE}
+        try:
+            wanted = {**others, TABLE: weights}
+            now = parsed(after, path)
+            is_right = {**now, TABLE: weights_of(now.get(TABLE), path)} == wanted
+        except UsageError:
+            is_right = False
+        if not is_right:
+            remedy = f"delete it by hand, or put this in its place: {' '.join(table_text(weights).split())}"
+            raise UsageError(f"has a table [{TABLE}] that cannot be replaced", path=path, remedy=remedy)
+        with replacing(target, target.with_name(f".{target.name[:200]}.{os.getpid()}.part")) as temporary:
+            with temporary.open("xb") as file:
+                file.write(after)
+                file.flush()
+                synced(file.fileno())
+            if target.exists():
+                shutil.copymode(target, temporary)
+    except OSError as error:
+        raise UsageError(f"cannot be written ({error.strerror})", path=path, remedy="check its permissions") from error
+
+
+def edited(before: bytes, weights: Weights) -> bytes:
+    """Return the bytes of a file with the table in it. Whether this is what the file says then is for the caller to check."""
+    text = before.decode("utf-8", "surrogateescape")
+    end = "\r\n" if "\r\n" in text else "\n"
+    table = table_text(weights).replace("\n", end)
+    lines = text.splitlines(keepends=True)
+    start = next((number for number, line in enumerate(lines) if _HEADER.fullmatch(line)), None)
+    if start is None:
+        gap = "" if not text else end if text.endswith("\n") else 2 * end
+        return (text + gap + table).encode("utf-8", "surrogateescape")
+    stop = start + 1
+    while stop < len(lines) and _ROW.fullmatch(lines[stop]):
+        stop += 1
+    return "".join([*lines[:start], table, *lines[stop:]]).encode("utf-8", "surrogateescape")
