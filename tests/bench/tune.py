@@ -60,7 +60,7 @@ Taste = Callable[[Photo, bool], tuple[float, float]]
 
 
 def _middle_of_subject(photo: Photo, horizontal: bool) -> float:
-    mass = np.asarray((photo.subject >= SUBJECT).sum(axis=0 if horizontal else 1))
+    mass = np.where(photo.subject >= SUBJECT, 1, 0).sum(axis=0 if horizontal else 1)
     return float(mass @ (np.arange(len(mass)) + 0.5) / mass.sum() / len(mass)) if mass.sum() else photo.gaze[not horizontal]
 
 

@@ -1,0 +1,163 @@
+"""``cropper tune``: what it prints, what it writes into which file, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fixtures import Command, write_rows
+
+from cropper.choosing.decide import BY_HAND
+from cropper.cli import tuned
+from cropper.cli.config import parsed
+from cropper.engine import batch
+from cropper.errors import UsageError
+from cropper.geometry import Box
+from cropper.ledger.table import OK, Row, decided_row
+from cropper.settings import WEIGHTS, Settings, Target
+
+WIDTH, HEIGHT = 120, 60
+LEARNED = replace(WEIGHTS, place=0.5, across=0.3)
+TABLE = "[choosing]\n# Learned by 'cropper tune'. Delete this table to undo it.\nplace = 0.5\nacross = 0.3\n"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> list[Row]:
+    """Forty photos with a dot, in boxes by hand that have it at their left third."""
+    random, rows = np.random.default_rng(2), []
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    for number in range(40):
+        x = int(random.integers(30, 90))
+        pixels = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
+        cv2.circle(pixels, (x, 30), 6, (30, 60, 250), cv2.FILLED)
+        cv2.imwrite(str(tmp_path / "in" / f"{number}.png"), pixels)
+        box = Box(min(max(x - HEIGHT // 3, 0), WIDTH - HEIGHT), 0, HEIGHT, HEIGHT, 0.5, (x, 30))
+        rows.append(decided_row(f"{number}.png", f"{number}.png", OK, (WIDTH, HEIGHT), "1:1", box, BY_HAND))
+    write_rows(tmp_path / "out" / "boxes.csv", rows)
+    return rows
+
+
+def test_what_is_learned_goes_into_the_file_and_every_command_heeds_it(
+    cropper: Command, place: list[Row], tmp_path: Path
+) -> None:
+    before = b'# mine\r\n[boxes]\r\naspect = "1:1"  # square\r\n'
+    (tmp_path / "cropper.toml").write_bytes(before)
+    boxes = ("boxes", "in/3.png", "-q", "--aspect", "1:1")
+    _, first, _ = cropper(*boxes)
+    code, out, _ = cropper("tune", "out", "--photos", "in", "--dry-run", "-q")
+    assert code == 0
+    assert all(said in out for said in ("met before", "met after", "[choosing]"))
+    assert (tmp_path / "cropper.toml").read_bytes() == before
+    code, out, err = cropper("tune", "out", "--photos", "in")
+    assert code == 0
+    assert "wrote [choosing] into cropper.toml" in out
+    assert "cropper batch IN out" in err
+    after = (tmp_path / "cropper.toml").read_bytes()
+    assert after.startswith(before)
+    assert b"\n" not in after.replace(b"\r\n", b"")
+    assert tuned.weights_of(parsed(after, Path("x"))["choosing"], Path("x")) != WEIGHTS
+    _, second, _ = cropper(*boxes)
+    assert json.loads(first)["x"] != json.loads(second)["x"]
+    assert cropper("--no-config", *boxes)[1] == first
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_few_corrections_are_not_enough(cropper: Command, place: list[Row], tmp_path: Path) -> None:
+    write_rows(tmp_path / "out" / "boxes.csv", [*place[:12], *(replace(row, message="") for row in place[12:])])
+    said = "not enough to learn from: 12 corrections, about 30 are needed\n"
+    assert cropper("tune", "out", "--photos", "in") == (0, said, "")
+    assert not (tmp_path / "cropper.toml").exists()
+
+
+def test_good_photos_count_and_tighter_boxes_do_not(cropper: Command, place: list[Row], tmp_path: Path) -> None:
+    rows = [*place[:12], *(replace(row, message="") for row in place[12:30]), replace(place[30], width="20", height="20")]
+    write_rows(tmp_path / "out" / "boxes.csv", rows)
+    (tmp_path / "good.txt").write_bytes("".join(f"{row.path}\r\n" for row in rows[12:20]).encode())
+    code, out, err = cropper("tune", "out", "--photos", "in", "--good", "good.txt")
+    assert (code, out) == (0, "not enough to learn from: 20 corrections, about 30 are needed\n")
+    assert err == "cropper: left out 1 box that is tighter than the largest\n"
+
+
+def test_a_photo_that_is_gone_or_changed_costs_only_itself(cropper: Command, place: list[Row], tmp_path: Path) -> None:
+    (tmp_path / "in" / "0.png").unlink()
+    write_rows(tmp_path / "out" / "boxes.csv", [*place[:5], replace(place[5], image_width="121"), *place[6:20]])
+    code, out, err = cropper("tune", "out", "--photos", "in")
+    assert (code, out) == (1, "not enough to learn from: 18 corrections, about 30 are needed\n")
+    assert len(err.splitlines()) == 2
+    assert "5.png: has another size than when it was corrected" in err
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", TABLE),
+        ("[batch]\njobs = 2", "[batch]\njobs = 2\n\n" + TABLE),
+        ("[choosing]\nroom = 0.3\n\n# next\n[batch]\njobs = 2\n", TABLE + "\n# next\n[batch]\njobs = 2\n"),
+        ("[boxes]\n" + TABLE.replace("0.5", "0.9") + "[batch]\n", "[boxes]\n" + TABLE + "[batch]\n"),
+    ],
+)
+def test_the_rest_of_a_file_stays_byte_for_byte(tmp_path: Path, before: str, after: str) -> None:
+    file = tmp_path / "cropper.toml"
+    if before:
+        file.write_text(before)
+        file.chmod(0o640)
+    for _ in range(2):
+        tuned.write(file, LEARNED)
+        assert file.read_text() == after
+    if before:
+        assert file.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "choosing = { room = 0.3 }\n",
+        "choosing.room = 0.3\n",
+        "[choosing]\n\nroom = 0.3\n",
+        'x = """\n[choosing]\n"""\n',
+    ],
+)
+def test_a_file_that_cannot_be_edited_safely_stays(tmp_path: Path, before: str) -> None:
+    file = tmp_path / "cropper.toml"
+    file.write_text(before)
+    with pytest.raises(UsageError, match="cannot be replaced"):
+        tuned.write(file, LEARNED)
+    assert file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[choosing]\nplaec = 1\n", "'plaec' in [choosing] is not one of subject, "),
+        ("[choosing]\nplace = -1\n", "'place' in [choosing] cannot be -1: it must be a number from 0 to 10"),
+        ("[choosing]\nacross = 1.5\n", "'across' in [choosing] cannot be 1.5: it must be a number from 0 to 1"),
+        ("[choosing]\nroom = nan\n", "'room' in [choosing] cannot be nan"),
+        ("[choosing]\nroom = true\n", "'room' in [choosing] cannot be True"),
+        ('[choosing]\nroom = "1"\n', "'room' in [choosing] cannot be '1'"),
+        ("choosing = 3\n", "'choosing' is not a table"),
+    ],
+)
+def test_bad_values_are_said_in_one_line(cropper: Command, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "cropper.toml").write_text(text)
+    code, out, err = cropper("formats")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"cropper: cropper.toml: {said}")
+    assert err.count("\n") == 1
+
+
+def test_a_run_without_a_file_is_not_told_to_write_one(cropper: Command, place: list[Row]) -> None:
+    code, _, err = cropper("--no-config", "tune", "out", "--photos", "in")
+    assert code == 2
+    assert "add --dry-run" in err
+
+
+def test_learned_weights_are_part_of_the_fingerprint_only_where_they_are() -> None:
+    plain = Settings((Target((1, 1)),))
+    assert "weights" not in batch._fingerprint(plain)
+    learned = replace(plain, choosing=replace(plain.choosing, weights=LEARNED))
+    assert '"across": 0.3' in batch._fingerprint(learned)
