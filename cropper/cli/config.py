@@ -31,7 +31,7 @@ import click
 from click.core import ParameterSource
 
 from cropper.cli import tuned
-from cropper.cli.help import Option, OptionsFile
+from cropper.cli.help import Option, OptionsFile, keep_remark
 from cropper.cli.types import Bytes
 from cropper.errors import UsageError
 
@@ -45,6 +45,7 @@ MOST_BYTES = 1_000_000
 MOST_DOTS = 32
 # A pyproject.toml may have a long list of versions in a line. 1 MB of such lines takes 3 s.
 MOST_DOTS_OF_OTHERS = 256
+_PHOTOS_FILE = "cropper.photos_file"
 _NUMBERS = (click.types.IntParamType, click.types.FloatParamType)
 
 
@@ -63,6 +64,7 @@ def load(ctx: click.Context, file: Path | None, is_alone: bool = False) -> None:
     if not isinstance(ctx.command, click.Group):
         raise TypeError("options are spread over the commands of a group")
     ctx.default_map = {}
+    ctx.meta[_PHOTOS_FILE] = file
     own = user_file()
     if own is not None and not is_alone:
         data = _read_found(own)
@@ -83,9 +85,15 @@ def load(ctx: click.Context, file: Path | None, is_alone: bool = False) -> None:
                 raise UsageError("it has no table [tool.cropper]", path=file, remedy="add it, or name a file of options alone")
             table = own_table
         _use(ctx, ctx.command, table, OptionsFile(file, is_found=False, is_silent=is_silent))
-    elif not is_alone and (found := _found()) is not None:
+    elif not is_alone and (found := _found(ctx)) is not None:
         path, table = found
+        ctx.meta[_PHOTOS_FILE] = path
         _use(ctx, ctx.command, table, OptionsFile(path, is_found=True, is_silent=False))
+
+
+def photos_file(ctx: click.Context) -> Path:
+    """Return the file of the photos that was read, or where it would be. It is the user's own only if they name it."""
+    return ctx.meta.get(_PHOTOS_FILE) or Path(NAME)
 
 
 def user_file() -> Path | None:
@@ -99,8 +107,8 @@ def user_file() -> Path | None:
     return Path(folder, "cropper", "config.toml") if os.path.isabs(folder) else None
 
 
-def _found() -> tuple[Path, dict[str, Any]] | None:
-    """Return the file of options in the working folder and its options, if there is one."""
+def _found(ctx: click.Context) -> tuple[Path, dict[str, Any]] | None:
+    """Return the file of options in the working folder and its options, if there is one. Keeps what to tell of one left out."""
     path = Path(NAME)
     data = _read_found(path)
     if data is not None:
@@ -109,6 +117,9 @@ def _found() -> tuple[Path, dict[str, Any]] | None:
     try:
         data = _read(path)
     except (OSError, UsageError):  # nothing says that it has a table for cropper
+        return None
+    if not _is_text(data):  # as some editors write it; whether it has a table cannot be told
+        keep_remark(ctx, f"{path}: is not text in UTF-8, so no options are taken from it")
         return None
     if TABLE[-1].encode() not in data:  # saves to load the parser
         return None
@@ -319,6 +330,13 @@ def _check_one(option: click.Option, value: Any) -> None:
         raise click.BadParameter(f"it must be {expected}")
     if not isinstance(option.type, click.Path):
         option.type.convert(value, option, None)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return "\0" not in data.decode()
+    except UnicodeDecodeError:
+        return False
 
 
 def _is_finite(number: int | float) -> bool:

@@ -11,7 +11,8 @@ which machine is asked, and it may not weaken a limit or privacy.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -20,16 +21,21 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from cropper.cli.terminal import QUIET, is_quiet, say
+from cropper.cli.terminal import QUIET, is_quiet, say, tell
+from cropper.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from click.types import OptionHelpExtra
 
 # The widest option that has its help beside it; the help of wider ones begins on the next line.
 COLUMN = 22
-# The key of the options that were given in a context's meta, and that of the ``OptionsFile``.
+# The key of the options that were given in a context's meta, that of the ``OptionsFile``, and that of
+# what a command says first of a file that was left out.
 _GIVEN = "cropper.given"
 _OPTIONS_FILE = "cropper.options_file"
+_REMARK = "cropper.remark"
+# An option as messages name it.
+_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 
 class Heading(Enum):
@@ -123,6 +129,24 @@ class OptionsFile:
         self.options.add((path, name))
 
 
+def keep_remark(ctx: click.Context, remark: str) -> None:
+    """Keep a line for the command below, which says it first unless it is to be quiet."""
+    ctx.meta[_REMARK] = remark
+
+
+def _places_of(ctx: click.Context, text: str) -> Iterator[str]:
+    """Yield where the options that a text names are set, of those that a file or a variable sets."""
+    flags = set(_FLAG.findall(text))
+    for option in ctx.command.params:
+        if not isinstance(option, Option) or option.name is None or flags.isdisjoint(option.opts):
+            continue
+        source = ctx.get_parameter_source(option.name)
+        if source is ParameterSource.ENVIRONMENT and isinstance(option.envvar, str):
+            yield f"{option.envvar} is set"
+        elif source is ParameterSource.DEFAULT_MAP and (file := OptionsFile.of(ctx, option.name)) is not None:
+            yield f"{max(option.opts, key=len).lstrip('-')} is set in {printable(file.path)}"
+
+
 class Command(click.Command):
     """A command with its options under headings. Options without a heading of their own come last.
 
@@ -146,13 +170,20 @@ class Command(click.Command):
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command. An error that names an option says where it is set, if that is not the command line."""
         for file in OptionsFile.all_of(ctx):
             # A file that was found has no say in this.
             by_file = ctx.get_parameter_source("quiet") is ParameterSource.DEFAULT_MAP and OptionsFile.of(ctx, "quiet") == file
             if not file.is_silent and ((file.is_found and by_file) or not is_quiet()):
                 say(f"{file.path}: sets options of this run; --no-config leaves it out")
-        return super().invoke(ctx)
+        if (remark := ctx.meta.get(_REMARK)) is not None:
+            tell(remark)
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            if places := ", ".join(_places_of(ctx, error.reason)):
+                raise UsageError(f"{error.what} ({places})", path=error.path, remedy=error.remedy) from error
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one section for each heading that has options."""

@@ -11,7 +11,7 @@ import click
 
 from cropper.cli import config, tuned
 from cropper.cli.exit_codes import SOME_FAILED
-from cropper.cli.help import Heading, OptionsFile, command, option
+from cropper.cli.help import Heading, command, option
 from cropper.cli.options import jobs_option, limits_options, photos_option
 from cropper.cli.terminal import progress, put, put_line, tell
 from cropper.cli.types import LocalPath
@@ -54,7 +54,8 @@ def tune(ctx: click.Context, out: Path, good: Path | None, dry_run: bool, source
     mistakes alone. Boxes that are tighter than the largest tell nothing.
 
     The weights go into the table [choosing] of cropper.toml in this folder, or of the file given with --config, and only if they
-    are better beyond noise on photos that they were not fitted to. Delete the table to undo it.
+    are better beyond noise on photos that they were not fitted to. Delete the table to undo it. Where the options come from a
+    pyproject.toml, it is [tool.cropper.choosing] there.
     """
     from cropper.choosing.tune import LEAST, learned
     from cropper.engine.corrections import corrected, look_at
@@ -88,15 +89,14 @@ def tune(ctx: click.Context, out: Path, good: Path | None, dry_run: bool, source
         return code
     lesson = learned(corrections, tuned.current())
     put(report(lesson, sum(photo.by_hand for photo in found)))
-    file = OptionsFile.of(ctx)
-    path = file.path if file is not None else Path(config.NAME)
+    path = config.photos_file(ctx)
     if not lesson.is_better:
         put_line(f"not better beyond noise: {path} stays as it is")
     elif dry_run:
-        put(tuned.table_text(lesson.weights))
+        put(tuned.table_text(lesson.weights, tuned.table_of(path)))
     else:
         tuned.write(path, lesson.weights)
-        put_line(f"wrote [{tuned.TABLE}] into {path}")
+        put_line(f"wrote [{tuned.table_of(path)}] into {path}")
         tell(f"make the crops again with 'cropper batch IN {shlex.quote(str(out))}' and the options of the last run")
     return code
 

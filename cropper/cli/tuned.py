@@ -1,4 +1,8 @@
-"""The table ``[choosing]`` of a configuration file: the weights that ``cropper tune`` learned. All commands heed it."""
+"""The table ``[choosing]`` of a file of options: the weights that ``cropper tune`` learned. All commands that choose heed it.
+
+Where several files have one, that of the nearest file counts as a whole, since weights are fitted together. In a
+pyproject.toml it is ``[tool.cropper.choosing]``.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,6 @@ TABLE = "choosing"
 _META = "cropper.weights"
 _NAMES = tuple(field.name for field in fields(Weights))
 _REMARK = "# Learned by 'cropper tune'. Delete this table to undo it."
-_HEADER = re.compile(rf"[ \t]*\[[ \t]*{TABLE}[ \t]*\][ \t]*(#.*)?\r?\n?")
 _ROW = re.compile(rf"[ \t]*(({'|'.join(_NAMES)})[ \t]*=.*|{re.escape(_REMARK)})\r?\n?")
 
 
@@ -31,20 +34,29 @@ def take(ctx: click.Context, table: dict[str, Any], path: Path) -> dict[str, Any
         UsageError: if a weight is not known, or not a number in its range.
     """
     if TABLE in table:
-        ctx.meta[_META] = weights_of(table[TABLE], path)
+        ctx.meta[_META] = weights_of(table[TABLE], path)  # in the place of those of a file that is farther away
     return {name: value for name, value in table.items() if name != TABLE}
+
+
+def table_of(path: Path) -> str:
+    """Return the name of the table in a file."""
+    from cropper.cli.config import PYPROJECT
+    from cropper.cli.config import TABLE as OURS
+
+    return ".".join([*OURS, TABLE]) if path.name == PYPROJECT else TABLE
 
 
 def weights_of(values: Any, path: Path) -> Weights:
     """Return the weights in a table. Raises the errors of ``take``."""
+    where = table_of(path)
     if not isinstance(values, dict):
-        raise UsageError(f"{TABLE!r} is not a table", path=path, remedy=f"write [{TABLE}] above its keys")
+        raise UsageError(f"{TABLE!r} is not a table", path=path, remedy=f"write [{where}] above its keys")
     for name, value in values.items():
         if name not in _NAMES:
-            raise UsageError(f"{name!r} in [{TABLE}] is not one of {', '.join(_NAMES)}", path=path)
+            raise UsageError(f"{name!r} in [{where}] is not one of {', '.join(_NAMES)}", path=path)
         most = MOST_TARGET if name in TARGETS else MOST_WEIGHT
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-            reason = f"{name!r} in [{TABLE}] cannot be {reprlib.repr(value)}: it must be a number from 0 to {most:g}"
+            reason = f"{name!r} in [{where}] cannot be {reprlib.repr(value)}: it must be a number from 0 to {most:g}"
             raise UsageError(reason, path=path, remedy="run 'cropper --no-config tune --dry-run', or delete the line")
     return Weights(**{name: float(value) for name, value in values.items()})
 
@@ -57,10 +69,10 @@ def current() -> Weights:
     return weights
 
 
-def table_text(weights: Weights) -> str:
-    """Return the table that sets weights, without those that have their defaults."""
+def table_text(weights: Weights, table: str = TABLE) -> str:
+    """Return the table that sets weights, without those that have their defaults. ``table`` is its name in the file."""
     changed = (name for name in _NAMES if getattr(weights, name) != getattr(WEIGHTS, name))
-    return "\n".join([f"[{TABLE}]", _REMARK, *(f"{name} = {getattr(weights, name)!r}" for name in changed)]) + "\n"
+    return "\n".join([f"[{table}]", _REMARK, *(f"{name} = {getattr(weights, name)!r}" for name in changed)]) + "\n"
 
 
 def write(path: Path, weights: Weights) -> None:
@@ -74,17 +86,15 @@ def write(path: Path, weights: Weights) -> None:
     target = Path(os.path.realpath(path))  # a link stays one
     try:
         before = target.read_bytes() if target.exists() else b""
-        after = edited(before, weights)
-        others = {name: value for name, value in parsed(before, path).items() if name != TABLE}
+        after = edited(before, weights, table_of(path))
+        others, old = _apart(parsed(before, path), path)
         try:
-            wanted = {**others, TABLE: weights}
-            now = parsed(after, path)
-            is_right = {**now, TABLE: weights_of(now.get(TABLE), path)} == wanted
+            now, new = _apart(parsed(after, path), path)
+            is_right = now == others and weights_of(new, path) == weights
         except UsageError:
             is_right = False
         if not is_right:
-            remedy = f"delete it by hand, or put this in its place: {' '.join(table_text(weights).split())}"
-            raise UsageError(f"has a table [{TABLE}] that cannot be replaced", path=path, remedy=remedy)
+            raise _refused(path, is_there=old is not None)
         with replacing(target, target.with_name(f".{target.name[:200]}.{os.getpid()}.part")) as temporary:
             with temporary.open("xb") as file:
                 file.write(after)
@@ -96,17 +106,39 @@ def write(path: Path, weights: Weights) -> None:
         raise UsageError(f"cannot be written ({error.strerror})", path=path, remedy="check its permissions") from error
 
 
-def edited(before: bytes, weights: Weights) -> bytes:
+def _apart(table: dict[str, Any], path: Path) -> tuple[dict[str, Any], Any]:
+    """Return what a file says beside the table, and the table; None if it has none."""
+    *names, last = table_of(path).split(".")
+    copy = inner = dict(table)
+    for name in names:
+        inner[name] = dict(inner.get(name, {}))
+        inner = inner[name]
+    return copy, inner.pop(last, None)
+
+
+def _refused(path: Path, is_there: bool) -> UsageError:
+    """Return the error for a file that would say something else with the table in it."""
+    table = table_of(path)
+    if is_there:
+        remedy = "delete it by hand and run the same command again"
+        return UsageError(f"has a table [{table}] that cannot be replaced", path=path, remedy=remedy)
+    remedy = "move the options of cropper to a file cropper.toml and run the same command again"
+    return UsageError(f"a table [{table}] cannot be added to it", path=path, remedy=remedy)
+
+
+def edited(before: bytes, weights: Weights, table: str = TABLE) -> bytes:
     """Return the bytes of a file with the table in it. Whether this is what the file says then is for the caller to check."""
     text = before.decode("utf-8", "surrogateescape")
     end = "\r\n" if "\r\n" in text else "\n"
-    table = table_text(weights).replace("\n", end)
+    rows = table_text(weights, table).replace("\n", end)
+    name = r"[ \t]*[.][ \t]*".join(table.split("."))
+    header = re.compile(rf"[ \t]*\[[ \t]*{name}[ \t]*\][ \t]*(#.*)?\r?\n?")
     lines = text.splitlines(keepends=True)
-    start = next((number for number, line in enumerate(lines) if _HEADER.fullmatch(line)), None)
+    start = next((number for number, line in enumerate(lines) if header.fullmatch(line)), None)
     if start is None:
         gap = "" if not text else end if text.endswith("\n") else 2 * end
-        return (text + gap + table).encode("utf-8", "surrogateescape")
+        return (text + gap + rows).encode("utf-8", "surrogateescape")
     stop = start + 1
     while stop < len(lines) and _ROW.fullmatch(lines[stop]):
         stop += 1
-    return "".join([*lines[:start], table, *lines[stop:]]).encode("utf-8", "surrogateescape")
+    return "".join([*lines[:start], rows, *lines[stop:]]).encode("utf-8", "surrogateescape")

@@ -193,8 +193,9 @@ def _fingerprint(settings: Settings) -> str:
         values["encoding"] = encoding
     if settings.animated == FIRST_FRAME:  # as before there was a choice
         del values["animated"]
-    if settings.choosing.weights == WEIGHTS:  # what earlier versions had made stays made
-        del values["choosing"]["weights"]
+    weights = {name: one for name, one in values["choosing"].pop("weights").items() if one != getattr(WEIGHTS, name)}
+    if weights:  # likewise, and so that what was made before there were any stays made
+        values["choosing"]["weights"] = weights
     values["model"] = hashlib.sha256((settings.model or BUNDLED_MODEL).read_bytes()).hexdigest()
     values["version"] = __version__
     return json.dumps(values, indent=1) + "\n"

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from cropper.choosing.decide import BY_HAND
+from cropper.choosing.decide import is_by_hand
 from cropper.choosing.tune import Correction
 from cropper.choosing.view import View, view_of
 from cropper.errors import CropperError, PhotoError, UsageError, reading, unexpected
@@ -49,7 +49,7 @@ class Corrected:
     @property
     def by_hand(self) -> bool:
         """Whether a person gave one of the boxes."""
-        return any(row.message == BY_HAND for row in self.rows)
+        return any(is_by_hand(row.message) for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def corrected(out: Path, good: Collection[str]) -> list[Corrected]:
     def all_of() -> Generator[Corrected, None, None]:
         for path, group in groupby(read_rows(out / TABLE_NAME), key=lambda row: row.path):
             rows = [row for row in group if row.status == OK]
-            if found := tuple(row for row in rows if row.message == BY_HAND or (path in good and not row.message)):
+            if found := tuple(row for row in rows if is_by_hand(row.message) or (path in good and not row.message)):
                 yield Corrected(path, found)
 
     # Any others are as good, but the same ones each time.

@@ -78,7 +78,6 @@ def test_quiet_of_ones_own_quiets_a_found_file(cropper: Command, tmp_path: Path,
 OTHERS = {
     "none of cropper": '[tool.black]\nline-length = 100\n[project]\ndependencies = ["cropper"]\n',
     "broken and none of cropper": '[project]\ndependencies = ["cropper"\n',
-    "a binary": "\0\0",
 }
 
 
@@ -86,6 +85,51 @@ OTHERS = {
 def test_a_pyproject_without_a_table_is_no_configuration(cropper: Command, tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     assert cropper(*LINE) == (0, "640x360\n", "")
+
+
+@pytest.mark.parametrize("data", ["[tool.cropper]\n".encode("utf-16"), "[tool.cropper]".encode("utf-16-le"), b"\0\0", b"\xff"])
+def test_a_pyproject_that_is_no_text_is_left_out_with_a_line(cropper: Command, tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(data)
+    said = "cropper: pyproject.toml: is not text in UTF-8, so no options are taken from it\n"
+    assert cropper(*LINE) == (0, "640x360\n", said)
+    assert cropper(*LINE, "-q") == cropper("--no-config", *LINE) == (0, "640x360\n", "")
+
+
+WRONG = {
+    "one that needs another": (
+        "[batch]\nwidth = 300\n",
+        ("batch", "in", "out"),
+        "--width needs a shape (width is set in {}); add",
+    ),
+    "a wrong value": (
+        '[batch]\nname = "{{foo}}.{{ext}}"\n',
+        ("batch", "in", "out"),
+        " unknown field {{foo}} (name is set in {});",
+    ),
+    "one in the remedy": ('[crop]\nsize = ["3x3", "4x4"]\n', ("crop", "in/a.jpg"), "several shapes (size is set in {});"),
+    "of no command's own": ("[review]\nport = 70\n", ("review", "in"), "--port needs --serve (port is set in {}); give both"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG.values(), ids=WRONG)
+def test_an_error_names_the_file_that_sets_the_option(
+    cropper: Command, own: Path, monkeypatch: pytest.MonkeyPatch, case: tuple[str, tuple[str, ...], str]
+) -> None:
+    text, line, said = case
+    own.write_text(text.replace("{{", "{").replace("}}", "}"))
+    code, _, err = cropper(*line)
+    assert code == 2
+    assert said.format(own) in err
+    assert err.count("\n") == 1
+
+
+def test_an_error_names_the_variable_that_sets_the_option_but_no_file_for_one_of_this_run(
+    cropper: Command, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own.write_text("[batch]\nwidth = 200\n")
+    assert "--width needs a shape; add" in cropper("batch", "in", "out", "--width", "300")[2]
+    monkeypatch.setenv("CROPPER_BATCH_WIDTH", "300")
+    assert "--width needs a shape (CROPPER_BATCH_WIDTH is set); add" in cropper("batch", "in", "out")[2]
 
 
 BROKEN = {

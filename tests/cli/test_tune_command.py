@@ -17,8 +17,9 @@ from cropper.cli.config import parsed
 from cropper.engine import batch
 from cropper.errors import UsageError
 from cropper.geometry import Box
-from cropper.ledger.table import OK, Row, decided_row
-from cropper.settings import WEIGHTS, Settings, Target
+from cropper.ledger.last_run import last_run_of
+from cropper.ledger.table import OK, Row, decided_row, read_rows
+from cropper.settings import WEIGHTS, Settings, Target, Weights
 
 WIDTH, HEIGHT = 120, 60
 LEARNED = replace(WEIGHTS, place=0.5, across=0.3)
@@ -119,7 +120,6 @@ def test_the_rest_of_a_file_stays_byte_for_byte(tmp_path: Path, before: str, aft
         "choosing = { room = 0.3 }\n",
         "choosing.room = 0.3\n",
         "[choosing]\n\nroom = 0.3\n",
-        'x = """\n[choosing]\n"""\n',
     ],
 )
 def test_a_file_that_cannot_be_edited_safely_stays(tmp_path: Path, before: str) -> None:
@@ -128,6 +128,105 @@ def test_a_file_that_cannot_be_edited_safely_stays(tmp_path: Path, before: str) 
     with pytest.raises(UsageError, match="cannot be replaced"):
         tuned.write(file, LEARNED)
     assert file.read_text() == before
+
+
+def test_a_text_that_looks_like_the_table_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "cropper.toml"
+    file.write_text(before := 'x = """\n[choosing]\n"""\n')
+    with pytest.raises(UsageError, match="cannot be added to it"):
+        tuned.write(file, LEARNED)
+    assert file.read_text() == before
+
+
+PROJECT = '[project]\nname = "shop"\n\n[tool.cropper]\naspect = "1:1"\n'
+OURS = TABLE.replace("choosing", "tool.cropper.choosing", 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (PROJECT, PROJECT + "\n" + OURS),
+        (PROJECT + "[choosing]\nroom = 1\n", PROJECT + "[choosing]\nroom = 1\n\n" + OURS),
+        (
+            PROJECT + "[ tool . cropper.choosing ]\nroom = 1\n[tool.black]\nline-length = 1.5e3\n",
+            PROJECT + OURS + "[tool.black]\nline-length = 1.5e3\n",
+        ),
+    ],
+)
+def test_in_a_pyproject_the_table_is_that_of_cropper(tmp_path: Path, before: str, after: str) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text(before)
+    for _ in range(2):
+        tuned.write(file, LEARNED)
+        assert file.read_text() == after
+
+
+@pytest.mark.parametrize("before", ['[tool]\ncropper = {aspect = "1:1"}\n', "[tool.cropper]\nchoosing.room = 1\n[a]\n"])
+def test_a_pyproject_that_cannot_be_edited_safely_stays(tmp_path: Path, before: str) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text(before)
+    with pytest.raises(UsageError, match=r"\[tool.cropper.choosing\].* run the same command again"):
+        tuned.write(file, LEARNED)
+    assert file.read_text() == before
+
+
+def test_weights_are_written_where_the_options_of_the_photos_are(
+    cropper: Command, place: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    (tmp_path / "home/cropper").mkdir(parents=True)
+    own = tmp_path / "home/cropper/config.toml"
+    own.write_text(mine := "[choosing]\nroom = 0.3\n")
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    code, out, _ = cropper("tune", "out", "--photos", "in")
+    assert code == 0
+    assert "wrote [tool.cropper.choosing] into pyproject.toml\n" in out
+    assert own.read_text() == mine
+    assert (tmp_path / "pyproject.toml").read_text().startswith(PROJECT)
+    assert not (tmp_path / "cropper.toml").exists()
+
+
+def test_the_weights_of_the_nearest_file_count_as_a_whole(
+    cropper: Command, place: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    (tmp_path / "home/cropper").mkdir(parents=True)
+    own, near = tmp_path / "home/cropper/config.toml", tmp_path / "cropper.toml"
+    found: list[Weights] = []
+    monkeypatch.setattr("cropper.cli.tuned.current", lambda now=tuned.current: found.append(now()) or found[-1])
+    own.write_text("[choosing]\nplace = 1\nacross = 0.2\n")
+    cropper("boxes", "in/3.png")
+    near.write_text("[choosing]\nroom = 0.3\n")
+    cropper("boxes", "in/3.png")
+    near.write_text('aspect = "1:1"\n')
+    cropper("boxes", "in/3.png")
+    cropper("--no-config", "boxes", "in/3.png")
+    far = replace(WEIGHTS, place=1.0, across=0.2)
+    assert found == [far, replace(WEIGHTS, room=0.3), far, WEIGHTS]
+
+
+def test_batch_boxes_crop_and_show_agree_on_learned_weights(cropper: Command, place: list[Row], tmp_path: Path) -> None:
+    (tmp_path / "cropper.toml").write_text('aspect = "1:1"\n' + TABLE)
+    cropper("batch", "in", "new", "-q")
+    rows = {row.path: row for row in read_rows(tmp_path / "new/boxes.csv")}
+    boxes = json.loads(cropper("boxes", "in/3.png", "-q")[1])
+    assert [str(boxes[name]) for name in ("x", "y", "width", "height")] == [
+        getattr(rows["3.png"], name) for name in ("x", "y", "width", "height")
+    ]
+    assert boxes != json.loads(cropper("--no-config", "boxes", "in/3.png", "--aspect", "1:1")[1])
+    cropper("crop", "in/3.png", "-q", "-o", "one.png")
+    assert np.array_equal(cv2.imread(str(tmp_path / "one.png")), cv2.imread(str(tmp_path / "new/3.png")))
+
+
+def test_other_weights_make_crops_again_and_the_last_run_keeps_them(cropper: Command, place: list[Row], tmp_path: Path) -> None:
+    line = ("batch", "in", "new", "--aspect", "1:1")
+    assert "40 done" in cropper(*line)[2]
+    (tmp_path / "cropper.toml").write_text(TABLE)
+    assert "40 done" in cropper(*line)[2]
+    assert "40 unchanged" in cropper(*line)[2]
+    last = last_run_of(tmp_path / "new")
+    assert last is not None
+    assert last.settings.choosing.weights == LEARNED
 
 
 @pytest.mark.parametrize(
@@ -160,4 +259,4 @@ def test_learned_weights_are_part_of_the_fingerprint_only_where_they_are() -> No
     plain = Settings((Target((1, 1)),))
     assert "weights" not in batch._fingerprint(plain)
     learned = replace(plain, choosing=replace(plain.choosing, weights=LEARNED))
-    assert '"across": 0.3' in batch._fingerprint(learned)
+    assert json.loads(batch._fingerprint(learned))["choosing"]["weights"] == {"place": 0.5, "across": 0.3}

@@ -17,7 +17,7 @@ from cropper.image_formats import RAW_ALL
 from cropper.ledger.database import files_of
 from cropper.ledger.last_run import LastRun, last_run_of
 from cropper.model.saliency import BUNDLED_MODEL
-from cropper.settings import Choosing, Fit, Limits, Settings, Target, Whole, Zoom
+from cropper.settings import Choosing, Fit, Limits, Settings, Target, Weights, Whole, Zoom
 from cropper.storage.local import LocalPlace
 from cropper.storage.patterns import selection_of
 
@@ -26,7 +26,7 @@ EVERY_OPTION = Settings(
     format="webp",
     quality=70,
     enlarge=True,
-    choosing=Choosing(Zoom(0.5, 0.8, 0), 1, Fit.CENTRE, 2, Whole.HEADS),
+    choosing=Choosing(Zoom(0.5, 0.8, 0), 1, Fit.CENTRE, 2, Whole.HEADS, Weights(place=0.5, across=0.3)),
     fill="#102030",
     limits=Limits(1000000, True),
     srgb=True,
