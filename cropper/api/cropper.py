@@ -96,7 +96,8 @@ class Cropper:
     - a numpy array, upright: [H, W] or [H, W, 1] grey, [H, W, 3] BGR or [H, W, 4] BGRA with plain alpha, in the order of OpenCV.
       Give ``array[..., ::-1]`` of RGB. uint8, uint16 of which 65535 is white, floats of which 1 is white, or bool.
 
-    Boxes are in pixels of the upright photo. The defaults are those of the command line, but that ``crop`` enlarges.
+    Boxes are in pixels of the upright photo. The defaults are those of the command line, but that ``crop`` enlarges. No file of
+    options is read, so weights that ``cropper tune`` wrote into one do not count.
 
     Args:
         model: an ONNX file that keeps the model contract; None for the bundled student.

@@ -46,12 +46,13 @@ def tune(ctx: click.Context, out: Path, good: Path | None, dry_run: bool, source
 
     \b
     cropper batch photos/ thumbnails/ --focus focus.csv    apply corrections
-    cropper tune thumbnails/ --good good.txt               learn from them
+    cropper tune thumbnails/                               learn from them
     cropper batch photos/ thumbnails/                      crop the rest again
 
-    A correction is a box or a point that you gave by hand, or a photo that you call good. It is met if the box chosen lies within
-    5% of its length. Learning needs about 30, and 100 or more do better. List good photos too: else cropper learns from its
-    mistakes alone. Boxes that are tighter than the largest tell nothing.
+    A correction is a box or a point that you gave by hand, or a box that you call good: with g on the review page, then Save or
+    --focus focus.csv, or with --good. It is met if the box chosen lies within 5% of its length. Learning needs about 30, and 100
+    or more do better. Call some good too: else cropper learns from its mistakes alone. Boxes that are tighter than the largest
+    tell nothing.
 
     The weights go into the table [choosing] of cropper.toml in this folder, or of the file given with --config, and only if they
     are better beyond noise on photos that they were not fitted to. Delete the table to undo it. Where the options come from a

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fixtures import Command, write_rows
+from fixtures import Command, imread, write_rows
 
 from cropper.choosing.decide import BY_HAND
 from cropper.cli import tuned
@@ -193,7 +193,13 @@ def test_the_weights_of_the_nearest_file_count_as_a_whole(
     (tmp_path / "home/cropper").mkdir(parents=True)
     own, near = tmp_path / "home/cropper/config.toml", tmp_path / "cropper.toml"
     found: list[Weights] = []
-    monkeypatch.setattr("cropper.cli.tuned.current", lambda now=tuned.current: found.append(now()) or found[-1])
+    current = tuned.current
+
+    def kept() -> Weights:
+        found.append(current())
+        return found[-1]
+
+    monkeypatch.setattr(tuned, "current", kept)
     own.write_text("[choosing]\nplace = 1\nacross = 0.2\n")
     cropper("boxes", "in/3.png")
     near.write_text("[choosing]\nroom = 0.3\n")
@@ -215,7 +221,7 @@ def test_batch_boxes_crop_and_show_agree_on_learned_weights(cropper: Command, pl
     ]
     assert boxes != json.loads(cropper("--no-config", "boxes", "in/3.png", "--aspect", "1:1")[1])
     cropper("crop", "in/3.png", "-q", "-o", "one.png")
-    assert np.array_equal(cv2.imread(str(tmp_path / "one.png")), cv2.imread(str(tmp_path / "new/3.png")))
+    assert np.array_equal(imread(str(tmp_path / "one.png")), imread(str(tmp_path / "new/3.png")))
 
 
 def test_other_weights_make_crops_again_and_the_last_run_keeps_them(cropper: Command, place: list[Row], tmp_path: Path) -> None:

@@ -238,7 +238,8 @@ function mark(which, number) {
     fillFilters();
     list.redraw(number);
   }
-  say(memory.marks[marked.i] ? `Marked ${which}` : "Mark removed");
+  const removed = marked.r.some(isByHand) ? "Mark removed. Boxes by hand stay until you reset them." : "Mark removed";
+  say(memory.marks[marked.i] ? `Marked ${which}` : removed);
 }
 
 // Marks the photo in the editor and goes on to the next one.

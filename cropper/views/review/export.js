@@ -1,6 +1,7 @@
 // The files that the page exports: focus.csv and bad.txt.
 
-// The focus file also contains the boxes that earlier batches set by hand, so that it says all that you decided.
+// The focus file also contains the boxes that you call good, and those that earlier batches set by hand, so that it says all that
+// you decided.
 function focusRows() {
   const lines = [];
   for (const photo of photos) {
@@ -9,6 +10,7 @@ function focusRows() {
     if (edited.f) lines.push([photo.p, "", ...edited.f, "", ""]);
     for (const row of photo.r) {
       if (edited.b?.[row.s]) lines.push([photo.p, row.s, ...edited.b[row.s]]);
+      else if (isGood(photo, row)) lines.push([photo.p, row.s, ...row.b]);
       else if (!edited.f && !edited.a && isByHand(row) && row.b && row.f) {
         const [x, y, width, height] = row.b;
         const isCentre = Math.floor(x + width / 2) === row.f[0] && Math.floor(y + height / 2) === row.f[1];
@@ -45,7 +47,7 @@ function exportFocus() {
   const lines = focusRows();
   const changed = new Set(lines.map((line) => line[0])).size;
   if (!changed && !Object.keys(memory.edits).length) {
-    say("There is nothing to export yet. Move a box first.");
+    say("There is nothing to export yet. Move a box or mark a photo good first.");
     return;
   }
   download("focus.csv", focusFile(), "text/csv");

@@ -47,7 +47,7 @@ function fillFilters() {
     ["none", "Not marked", number(isMarked("none"))],
     ["good", "Good", number(isMarked("good"))],
     ["bad", "Bad", number(isMarked("bad"))],
-    ["changed", "Corrected by hand", number(isChanged)],
+    ["changed", "By hand", number(isChanged)],
   ], base);
   options("by-cut", [
     ["heads", "Heads cut", number(isCut((row) => row.h))],
@@ -92,7 +92,7 @@ function filter() {
       && (!cut || rowsShown(photo).some(isCut))
       && (most === 1 || keptOf(photo) <= most);
   });
-  // Those that you corrected are done, and come last. The data is in order of each photo's least certain size.
+  // Those with a box by hand are done, and come last. The data is in order of each photo's least certain size.
   const places = found.map((photo) => [tab === "photos" && isChanged(photo), keyOf(worstOf(rowsShown(photo))), photo]);
   if (tab === "photos") places.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   shown = places.map((place) => place[2]);
@@ -104,10 +104,10 @@ function filter() {
   list.renew();
 }
 
-function sayCount(corrected, active) {
+function sayCount(byHand, active) {
   at("clear").hidden = !active;
   at("filtered-by").textContent = active ? `(${active})` : "";
-  const last = corrected && corrected < shown.length ? `; ${corrected.toLocaleString("en")} corrected, at the end` : "";
+  const last = byHand && byHand < shown.length ? `; ${byHand.toLocaleString("en")} by hand, at the end` : "";
   at("count").textContent = !photos.length ? "This batch has no photos."
     : !shown.length ? "No photo matches. Clear a filter to see more." : `${count(shown.length, "photo")}${last}`;
 }

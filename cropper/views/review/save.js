@@ -3,12 +3,15 @@
 const AT_ONCE = 20; // photos in one request, so that you see thumbnails soon and a request stays small
 let saves = 0; // the requests under way
 
-const changedPhotos = () => photos.filter((photo) => photo.r.some((row) => now(photo, row).edited));
+const changedPhotos = () => photos.filter((photo) => photo.r.some((row) => now(photo, row).edited || isGood(photo, row)));
 
 // Returns the rows that a change gives: a name, a size or "" for all, and a box, a point, or nothing to take back what you gave.
 function rowsToSave(photo) {
-  const { f, b, a } = memory.edits[photo.i];
-  const boxes = photo.r.filter((row) => b?.[row.s]).map((row) => [photo.i, row.s, ...b[row.s]]);
+  const { f, b, a } = memory.edits[photo.i] || {};
+  const boxes = photo.r.flatMap((row) => {
+    const box = b?.[row.s] || (isGood(photo, row) && row.b);
+    return box ? [[photo.i, row.s, ...box]] : [];
+  });
   if (a) return [[photo.i, "", null, null, null, null]];
   return f ? [[photo.i, "", ...f, null, null], ...boxes] : boxes;
 }
@@ -23,7 +26,7 @@ async function saveChanges() {
   const waiting = changedPhotos();
   if (saves) return;
   if (!waiting.length) {
-    say("There is nothing to save yet. Move a box first.");
+    say("There is nothing to save yet. Move a box or mark a photo good first.");
     return;
   }
   saves += 1;

@@ -73,6 +73,13 @@ function now(photo, row) {
   return { box: row.b, byHand: isByHand(row), edited: false, focus: row.f };
 }
 
+// Whether you call the box of a row good that the model chose: then it is yours, and stays as it is. A padded photo has none.
+function isGood(photo, row) {
+  const edit = memory.edits[photo.i];
+  const isYours = isByHand(row) || edit?.f || edit?.b?.[row.s] || edit?.a;
+  return memory.marks[photo.i] === "good" && !isYours && row.t === "ok" && canEdit(photo, row) && withAspect(photo, row, row.b) === row.b;
+}
+
 const isChanged = (photo) => Boolean(memory.edits[photo.i]) || photo.r.some(isByHand);
 
 // Changes a photo's edit. Changes of one kind are one step for undo.

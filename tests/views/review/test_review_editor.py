@@ -71,7 +71,7 @@ def test_the_list_is_sorted_and_corrected_photos_come_last(page: Page, made: Pat
     page.keys("-", Keys.ESCAPE)
     assert page.paths()[-1] == first
     assert page.run("return printable(shown[current].p)") == second  # what is to be done next has the focus
-    assert page.find("#count").text == "7 photos; 1 corrected, at the end"
+    assert page.find("#count").text == "7 photos; 1 by hand, at the end"
 
 
 def test_filters_that_would_narrow_nothing_are_hidden(page: Page) -> None:  # noqa: F811

@@ -18,6 +18,7 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
+from cropper.choosing.decide import is_by_hand
 from cropper.engine.batch import run_batch
 from cropper.ledger import lock
 from cropper.ledger.database import files_of
@@ -99,6 +100,17 @@ def test_a_correction_is_a_thumbnail_one_step_later(
     page.open("cat.jpg")
     row = browsing.rows_of(tmp_path)["cat.jpg", "1:1"]
     assert page.box("1:1") == [int(one) for one in (row.x, row.y, row.width, row.height)]
+
+    # A photo that is called good has its boxes by hand, as they were.
+    before = browsing.rows_of(tmp_path)["wren.jpg", "1:1"]
+    page.open("wren.jpg")
+    page.find("#good").click()
+    page.keys("s")
+    page.wait(lambda: page.run("return !saves && !changedPhotos().length"))
+    row = browsing.rows_of(tmp_path)["wren.jpg", "1:1"]
+    assert is_by_hand(row.message)
+    assert (row.x, row.y, row.width, row.height) == (before.x, before.y, before.width, before.height)
+    page.open("cat.jpg")
 
     page.keys(Keys.ARROW_LEFT, "-")
     process.send_signal(signal.SIGTERM)
