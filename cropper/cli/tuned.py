@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import reprlib
-import shutil
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -81,6 +80,8 @@ def write(path: Path, weights: Weights) -> None:
     Raises:
         UsageError: if the file has the table in a form that cannot be replaced, or cannot be written.
     """
+    import shutil  # loads zlib, bz2 and lzma, for which no command should wait
+
     from cropper.cli.config import parsed
 
     target = Path(os.path.realpath(path))  # a link stays one
