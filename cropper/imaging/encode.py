@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from cropper.errors import PhotoError
 from cropper.image_formats import QUALITY
