@@ -54,7 +54,9 @@ def _offsets(most: int) -> NDArray[np.float64]:
     """Return offsets to weigh, 0 .. most: whole pixels, the same from both ends, about MOST_OFFSETS at most. Read-only."""
     from_start = np.linspace(0, most, min(most + 1, MOST_OFFSETS)).round()
     from_start = from_start[from_start <= (most + 1) / 2]
-    offsets = np.unique(np.concatenate([from_start, most - from_start]))
+    both = np.sort(np.concatenate([from_start, most - from_start]))
+    # np.unique would load numpy.ma, which takes as long as the whole choice.
+    offsets = both[np.append(True, both[1:] != both[:-1])]
     offsets.flags.writeable = False  # photos share it
     return offsets
 

@@ -1,6 +1,7 @@
 """The ``cropper`` command: parse, call, print. No pixels here.
 
-Each command has a file of its own. A command imports numpy, OpenCV and the model only when it runs, so that ``--help`` is fast.
+Each command has a file of its own, which is imported when the command is called. A command imports numpy, OpenCV and the model
+only when it runs, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -15,26 +18,28 @@ from click.core import ParameterSource
 
 from cropper._version import __version__
 from cropper.cli import config
-from cropper.cli.batch import batch
-from cropper.cli.bench import bench
-from cropper.cli.boxes import boxes
-from cropper.cli.crop import crop
-from cropper.cli.evaluate import evaluate
+from cropper.cli.caller import Caller
 from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
-from cropper.cli.formats import formats
 from cropper.cli.groups import Group
-from cropper.cli.ledger import ledger
-from cropper.cli.mistakes import in_words
-from cropper.cli.review import review
-from cropper.cli.sheet import sheet
-from cropper.cli.show import show
+from cropper.cli.paths import LocalPath
 from cropper.cli.signals import end_as_interrupted
-from cropper.cli.supervision import Caller
 from cropper.cli.terminal import end_log, forgiven, open_closed_streams, say, say_unusable, usable_cores
-from cropper.cli.tune import tune
-from cropper.cli.types import LocalPath
 from cropper.errors import MORE_MEMORY, CropperError, PhotoError, says_no_memory
-from cropper.process.memory import keep_memory
+
+# The commands in the order in which --help lists them, and what it says of each. The module of the same name has the command.
+_COMMANDS = {
+    "batch": "Make thumbnails of a folder of photos.",
+    "review": "Write a page to check the boxes and correct them.",
+    "tune": "Learn from your corrections how to crop.",
+    "boxes": "Print the boxes of photos, for scripts.",
+    "crop": "Make the thumbnail of one photo.",
+    "show": "Draw where people look in a photo, and the crop.",
+    "sheet": "Draw a contact sheet of a batch: originals, boxes, crops.",
+    "evaluate": "Score maps and crops against where people looked.",
+    "bench": "Measure what a folder costs, stage by stage.",
+    "ledger": "Merge the ledgers of several runs.",
+    "formats": "List what this installation reads and writes.",
+}
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -73,21 +78,22 @@ def cli(ctx: click.Context, config_file: Path | None, no_config: bool) -> None:
     """
     if no_config and ctx.get_parameter_source("config_file") is not ParameterSource.COMMANDLINE:
         config_file = None
+    if ctx.obj is not None and ctx.obj.is_program:
+        from cropper.process.memory import keep_memory
+
+        keep_memory(usable_cores())
     config.load(ctx, config_file, is_alone=no_config)
 
 
-cli.add_command(batch)
-cli.add_command(review)
-cli.add_command(tune)
-cli.add_command(boxes)
-cli.add_command(crop)
-cli.add_command(show)
-cli.add_command(sheet)
-cli.add_command(evaluate)
-cli.add_command(bench)
-cli.add_command(ledger)
-cli.add_command(formats)
-config.name_variables(cli, "CROPPER")
+def _loaded(name: str) -> click.Command:
+    """Import the command of a name from the module of that name, and name its environment variables."""
+    command: click.Command = getattr(import_module(f"cropper.cli.{name}"), name)
+    config.name_variables(command, f"CROPPER_{name}")
+    return command
+
+
+for _name, _short_help in _COMMANDS.items():
+    cli.add_later(_name, _short_help, partial(_loaded, _name))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -100,7 +106,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # OpenBLAS comes with numpy and OpenCV, and starts a thread for each core, with memory of its own, that nothing uses.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         open_closed_streams()
-        keep_memory(usable_cores())
     end_as_interrupted()
     try:
         code = cli.main(args=arguments, prog_name="cropper", standalone_mode=False, obj=Caller(is_program)) or 0
@@ -109,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             click.echo(error.format_message(), err=True)
         code = WRONG_USAGE
     except click.UsageError as error:
+        from cropper.cli.mistakes import in_words
+
         if isinstance(error, click.BadParameter):
             config.name_source(error)
         command = error.ctx.command_path if error.ctx else "cropper"

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 DEADLINE = 120
 
 
-@command(short_help="Make thumbnails of a folder of photos.")
+@command()
 @sources_argument
 @click.argument("out", metavar="OUT", type=Out(), help="Write thumbnails and boxes.csv to this folder or URL.")
 @report_option

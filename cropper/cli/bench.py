@@ -24,7 +24,7 @@ HOUR = 3600
 MILLION = 1_000_000
 
 
-@command(short_help="Measure what a folder costs, stage by stage.")
+@command()
 @click.argument("source", metavar="DIR", type=LocalPath(exists=True, file_okay=False), help="Measure photos of this folder.")
 @option(
     "--photos",

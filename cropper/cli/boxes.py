@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
 
 
-@command(short_help="Print the boxes of photos, for scripts.")
+@command()
 @click.argument(
     "paths",
     metavar="[PATH|-]...",

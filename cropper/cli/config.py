@@ -32,7 +32,6 @@ from click.core import ParameterSource
 
 from cropper.cli import tuned
 from cropper.cli.help import Option, OptionsFile, keep_remark
-from cropper.cli.types import Bytes
 from cropper.errors import UsageError
 
 NAME = "cropper.toml"
@@ -160,13 +159,13 @@ def _use(ctx: click.Context, group: click.Group, table: dict[str, Any], file: Op
     _fill(cast("dict[str, Any]", ctx.default_map), group, tuned.take(ctx, table, file.path), (), file)
 
 
-def name_variables(group: click.Group, prefix: str) -> None:
-    """Give every option of the commands an environment variable, such as ``CROPPER_BATCH_SIZE``.
+def name_variables(command: click.Command, prefix: str) -> None:
+    """Give every option of a command, or of all commands of a group, an environment variable, such as ``CROPPER_BATCH_SIZE``.
 
     Their names come from the flags, which users know; click would use the names of the functions' arguments. The group's own
     options get none, because builds often set CROPPER_VERSION for another purpose.
     """
-    for names, option in _options(group):
+    for names, option in _options(command):
         option.envvar = "_".join([prefix, *names, _key_of(option)]).upper().replace("-", "_")
 
 
@@ -313,6 +312,8 @@ def _check(option: click.Option, value: Any) -> None:
 
 
 def _check_one(option: click.Option, value: Any) -> None:
+    from cropper.cli.types import Bytes
+
     if option.is_flag:
         expected, fits = "true or false", isinstance(value, bool)
     elif isinstance(option.type, _NUMBERS):

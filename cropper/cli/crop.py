@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,11 +20,11 @@ from cropper.errors import OutputError, UsageError, reading
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cropper.ledger.focus_file import Given
+    from cropper.ledger.given import Given
     from cropper.settings import Settings
 
 
-@command(short_help="Make the thumbnail of one photo.")
+@command()
 @click.argument(
     "image",
     metavar="IMAGE|-",
@@ -53,12 +52,12 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
     cropper crop photo.jpg --size 400x400 --at 50%,25% -o thumbnail.webp
     curl -s https://example.org/photo.jpg | cropper crop - > thumbnail.jpg
     """
-    from cropper.engine.job import SALVAGED
     from cropper.engine.one_photo import thumbnail
+    from cropper.engine.stages import SALVAGED
     from cropper.engine.tally import KEEPS_FRAMES
     from cropper.image_formats import FORMAT_OF, FORMATS, KEEP_FORMAT
     from cropper.imaging.opencv import libraries_muted
-    from cropper.storage.local import LocalPlace
+    from cropper.storage.opening import open_file
     from cropper.storage.photo_file import read_opened
 
     settings = replace(settings, animated=animated)
@@ -79,8 +78,8 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
             settings = replace(settings, format=format)
             check_effects(settings)
     with libraries_muted(), reading("stdin" if from_stdin else image):
-        with reading_stdin() if from_stdin else nullcontext():
-            data = read_opened(sys.stdin.buffer) if from_stdin else LocalPlace(image).read()[0]
+        with reading_stdin() if from_stdin else open_file(image) as opened:
+            data = read_opened(sys.stdin.buffer if opened is None else opened)
         made = thumbnail(data, settings, given)
     if made.salvaged:
         tell(f"{image}: {SALVAGED}")

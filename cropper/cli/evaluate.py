@@ -84,7 +84,7 @@ def gaze_options(command: Function) -> Function:
     )(command)
 
 
-@click.group(cls=Group, short_help="Score maps and crops against where people looked.")
+@click.group(cls=Group)
 def evaluate() -> None:
     """Score maps and crops against where people looked, and crops by the heads they cut.
 

@@ -15,7 +15,7 @@ from cropper.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cropper.ledger.focus_file import Given
+    from cropper.ledger.given import Given
 
 
 def focus_of_one_options(command: Function) -> Function:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MEGABYTE = 1e6
 
 
-@command(short_help="List what this installation reads and writes.")
+@command()
 @option("--json", "as_json", is_flag=True, found=True, help="Print JSON instead of a table.")
 def formats(as_json: bool) -> None:
     """List the image formats that this installation reads and writes, the versions of its libraries, and the model.

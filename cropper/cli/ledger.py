@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cropper.storage.places import Place
 
 
-@click.group(cls=Group, short_help="Merge the ledgers of several runs.")
+@click.group(cls=Group)
 def ledger() -> None:
     """Join the ledgers of several runs.
 

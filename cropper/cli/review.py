@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MOST_PORT = 65535
 
 
-@command(short_help="Write a page to check the boxes and correct them.")
+@command()
 @click.argument(
     "out",
     metavar="OUT",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cropper.settings import Limits
 
 
-@command(short_help="Draw a contact sheet of a batch: originals, boxes, crops.")
+@command()
 @click.argument(
     "out",
     metavar="OUT",

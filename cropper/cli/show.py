@@ -22,11 +22,11 @@ from cropper.storage.naming import SALIENCY_ENDING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cropper.ledger.focus_file import Given
+    from cropper.ledger.given import Given
     from cropper.settings import Choosing, Limits, Target
 
 
-@command(short_help="Draw where people look in a photo, and the crop.")
+@command()
 @click.argument("image", type=Photo("cropper batch IN OUT, then cropper sheet OUT --heat"), help="Look at this photo.")
 @focus_of_one_options
 @choosing_options
@@ -62,7 +62,7 @@ def show(
     """
     import shutil
 
-    from cropper.engine.job import SALVAGED
+    from cropper.engine.stages import SALVAGED
     from cropper.imaging.opencv import libraries_muted
     from cropper.views.picture import look_at, picture_of, preview_of, save
 

@@ -6,12 +6,12 @@ import functools
 import os
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cropper.cli.caller import Caller
 from cropper.cli.exit_codes import INTERRUPTED
 from cropper.cli.help import Function
 from cropper.cli.terminal import end_log, forgiven, is_terminal, say, tell
@@ -20,17 +20,6 @@ from cropper.process.child import can_fork
 if TYPE_CHECKING:
     from cropper.process.supervisor import Attempt
     from cropper.storage.places import Place
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who runs the command line: click's ``obj``.
-
-    Attributes:
-        is_program: whether the process runs nothing else. Another program is not forked: its own code would go on twice.
-    """
-
-    is_program: bool = False
 
 
 STOPPED = "interrupted; finished photos are on disk; run the same command to continue"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cropper.settings import Limits
 
 
-@command(short_help="Learn from your corrections how to crop.")
+@command()
 @click.argument(
     "out",
     metavar="OUT",

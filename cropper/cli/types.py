@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cropper.cli.paths import LocalPath as LocalPath
 from cropper.errors import UsageError
 from cropper.image_formats import PHOTO_EXTENSIONS
 from cropper.settings import FILLS, MOST_MARGIN
 
 if TYPE_CHECKING:
-    from cropper.ledger.focus_file import Given
+    from cropper.ledger.given import Given
     from cropper.ledger.shards import Shard
 
 
@@ -241,21 +242,6 @@ class Named(click.ParamType[tuple[str, str]]):
 MAX_SIDE = 16383  # what every output format can hold
 
 
-class LocalPath(click.Path):
-    """A path of this machine, as a ``Path``. A URL is refused: it would be a folder with the name of the scheme."""
-
-    def __init__(self, exists: bool = False, dir_okay: bool = True, file_okay: bool = True, allow_dash: bool = False) -> None:
-        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, allow_dash=allow_dash, path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read a path."""
-        from cropper.storage.places import is_url, respelt
-
-        if isinstance(value, str) and (is_url(value) or respelt(value) is not None) and not os.path.lexists(value):
-            self.fail(f"{value!r} is not a path of this machine; write ./{value} if it is one.", param, ctx)
-        return super().convert(value, param, ctx)
-
-
 class Where(click.Path):
     """A folder of this machine, or the URL of one in a storage, ``s3://bucket/photos``; or ``-``, if ``or_dash`` says so."""
 
@@ -267,7 +253,7 @@ class Where(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a path or a URL."""
         from cropper.storage.access import place
-        from cropper.storage.places import is_url, respelt
+        from cropper.storage.urls import is_url, respelt
 
         if value == "-" and self.or_dash:
             return value
@@ -299,7 +285,7 @@ class Out(Where):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read a path or a URL."""
-        from cropper.storage.places import is_url
+        from cropper.storage.urls import is_url
 
         is_name = isinstance(value, str) and os.path.splitext(value)[1].lower() in PHOTO_EXTENSIONS
         if is_name and not is_url(value) and not os.path.lexists(value):
@@ -330,7 +316,7 @@ class Point(click.ParamType["Given"]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Given:
         """Read ``320,200``."""
-        from cropper.ledger.focus_file import Given, point_of
+        from cropper.ledger.given import Given, point_of
 
         if isinstance(value, Given):
             return value

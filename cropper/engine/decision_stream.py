@@ -14,7 +14,8 @@ from cropper.engine.pipeline import Pipeline
 from cropper.engine.plan import chosen_of
 from cropper.errors import UsageError
 from cropper.image_formats import RAW_ALONE, extensions_here
-from cropper.ledger.focus_file import Gifts, given_for_all
+from cropper.ledger.focus_file import Gifts
+from cropper.ledger.given import given_for_all
 from cropper.model.saliency import Saliency
 from cropper.settings import Settings
 from cropper.storage.local import LocalPlace

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from cropper.errors import CropperError
-from cropper.ledger.focus_file import Given
+from cropper.ledger.given import Given
 from cropper.ledger.table import Row
 from cropper.model.look import OpenedPhoto
 from cropper.settings import Fit, Settings
 from cropper.storage.places import NOTHING_LEFT_OUT, LeftOut, Place, Trace, Version, Whose
 
-# The ledger's message for a damaged photo of which a part could be decoded.
-SALVAGED = "salvaged: part of the photo is missing"
 # The message for a photo that replaced another, for which something was given by hand.
 DROPPED = "the box given by hand was for another size of this photo"
 

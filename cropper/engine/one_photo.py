@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from cropper.choosing.decide import decide
 from cropper.choosing.focus import Focus
 from cropper.choosing.view import view_of
-from cropper.engine.stages import animated_thumbnail, pixels_needed, thumbnail_of
-from cropper.engine.tasks import foci_for
+from cropper.engine.stages import animated_thumbnail, foci_for, pixels_needed, thumbnail_of
 from cropper.errors import PhotoError
 from cropper.image_formats import KEEP_FORMAT, output_format
 from cropper.imaging.fitting import thumbnail_file
-from cropper.ledger.focus_file import NOTHING, Given, given_for
+from cropper.ledger.given import NOTHING, Given, given_for
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import Fit, Settings

@@ -11,11 +11,12 @@ from cropper.choosing.decide import is_by_hand
 from cropper.choosing.focus import place_of
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.names import Named, Names
-from cropper.engine.tasks import failed, foci_for
+from cropper.engine.stages import foci_for
+from cropper.engine.tasks import failed
 from cropper.errors import PhotoError, raise_if_for_all
 from cropper.image_formats import RAW_ALL, RAW_ALONE, beside_developed, extensions_here, output_format
 from cropper.ledger.changes import Change, Known
-from cropper.ledger.focus_file import Given, given_for_all
+from cropper.ledger.given import Given, given_for_all
 from cropper.ledger.session import Session
 from cropper.ledger.shards import Shard
 from cropper.ledger.table import OK, SKIPPED, Row

@@ -21,9 +21,18 @@ from cropper.imaging.header import Header
 from cropper.imaging.pad import canvas_for, padded
 from cropper.imaging.resize import render
 from cropper.imaging.sharpen import sharpened
+from cropper.ledger.given import Given
 from cropper.model.inputs import share_needed
 from cropper.model.look import Animation, frames_again
 from cropper.settings import Fit, Settings, Target
+
+# The ledger's message for a damaged photo of which a part could be decoded.
+SALVAGED = "salvaged: part of the photo is missing"
+
+
+def foci_for(given: Sequence[Given | None], image: tuple[int, int]) -> tuple[Focus | None, ...]:
+    """Return the focus of each target in a photo of this width and height; None also for what was given for another size."""
+    return tuple(Focus(*one.in_pixels(image)) if one is not None and one.image in (None, image) else None for one in given)
 
 
 def pixels_needed(width: int, height: int, settings: Settings, given: Sequence[Focus | None] = ()) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,15 +11,14 @@ from time import monotonic
 import numpy as np
 
 from cropper.choosing.decide import AND, Decision
-from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, view_of
-from cropper.engine.job import DROPPED, SALVAGED, Decoded, Done, Finished, Job
-from cropper.engine.stages import Chosen, animated_thumbnail, decided, pixels_needed, thumbnail_of
+from cropper.engine.job import DROPPED, Decoded, Done, Finished, Job
+from cropper.engine.stages import SALVAGED, Chosen, animated_thumbnail, decided, foci_for, pixels_needed, thumbnail_of
 from cropper.errors import RUN_AGAIN, CropperError, LateError, PhotoError, out_of_memory, raise_if_for_all, unexpected
 from cropper.image_formats import output_format
 from cropper.imaging.fitting import thumbnail_file
 from cropper.imaging.opencv import cv2, is_out_of_memory
-from cropper.ledger.focus_file import Given, given_for_all
+from cropper.ledger.given import Given, given_for_all
 from cropper.ledger.table import OK, SKIPPED, Row, decided_row, failed_row
 from cropper.model.inputs import shape_for
 from cropper.model.look import infer_maps, open_photo
@@ -199,11 +198,6 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
         seen=decoded.seen,
         digest=decoded.digest,
     )
-
-
-def foci_for(given: Sequence[Given | None], image: tuple[int, int]) -> tuple[Focus | None, ...]:
-    """Return the focus of each target in a photo of this width and height; None also for what was given for another size."""
-    return tuple(Focus(*one.in_pixels(image)) if one is not None and one.image in (None, image) else None for one in given)
 
 
 def _encoded(decoded: Decoded, decision: Decision, target: Target, settings: Settings) -> tuple[bytes, tuple[int, int], str]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
 from cropper.imaging.icc import ink_profile
+
+if TYPE_CHECKING:
+    from PIL import ImageCms
 
 GREY_SPACE, RGB_SPACE = b"GRAY", b"RGB "  # the names in a profile
 
@@ -25,17 +29,23 @@ def inks_in_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
 
 def lab_in_srgb(image: Image.Image) -> Image.Image:
     """Convert colours of CIELAB, mode LAB, relative to the white of D50, to the nearest sRGB colours, mode RGB."""
+    from PIL import ImageCms  # few photos need it
+
     return ImageCms.applyTransform(image, _of_lab()) or image.convert("RGB")
 
 
 @lru_cache(maxsize=1)
 def _of_lab() -> ImageCms.ImageCmsTransform:
+    from PIL import ImageCms  # few photos need it
+
     source, target = ImageCms.createProfile("LAB", 5003), ImageCms.createProfile("sRGB")
     return ImageCms.buildTransform(source, target, "LAB", "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC)
 
 
 def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image | None:
     """Convert an image with a profile to the nearest sRGB colours, mode RGB; None if the profile does not fit or is invalid."""
+    from PIL import ImageCms  # few photos need it
+
     try:
         return ImageCms.applyTransform(image, _transform(icc_profile or b"", image.mode))
     except (OSError, ValueError, ImageCms.PyCMSError):
@@ -45,6 +55,8 @@ def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image | Non
 @lru_cache(maxsize=8)  # most photos of a folder share a profile, and building a transform takes as long as a thumbnail
 def _transform(icc_profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
     """Build the transform from a profile to sRGB. Threads may share it: Little CMS does not modify it."""
+    from PIL import ImageCms  # few photos need it
+
     source, target = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile)), ImageCms.createProfile("sRGB")
     # Relative colorimetric keeps the colours that both spaces have, as libvips does.
     return ImageCms.buildTransform(source, target, mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC)

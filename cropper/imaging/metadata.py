@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
-from xml.dom import minidom
-from xml.parsers.expat import ExpatError
+from typing import TYPE_CHECKING
 
 from cropper.imaging.pillow import opened
 from cropper.settings import KEEP_COPYRIGHT, KEEP_NOTHING
+
+if TYPE_CHECKING:
+    from xml.dom.minidom import Element
 
 _ARTIST, _COPYRIGHT = 0x013B, 0x8298
 _ORIENTATION, _EXIF, _GPS = 0x0112, 0x8769, 0x8825
@@ -184,6 +186,9 @@ def _packed(order: str, tags: Tags, start: int) -> bytes:
 
 def _holding(xmp: bytes) -> bytes:
     """Return a packet of XMP without the properties that do not apply to a thumbnail; empty if it is broken."""
+    from xml.dom import minidom  # few photos need it
+    from xml.parsers.expat import ExpatError
+
     try:
         text = xmp[: _MOST_READ + 1].strip(b"\0").decode("utf-8-sig")
         if len(text) > _MOST_READ:
@@ -200,13 +205,13 @@ def _holding(xmp: bytes) -> bytes:
     return packet if len(packet) <= _MOST_BYTES else b""
 
 
-def _strip(element: minidom.Element) -> None:
+def _strip(element: Element) -> None:
     """Remove the attributes and descendants of an element that do not apply to a thumbnail."""
     for attribute in list(element.attributes.values()):
         if _STORED.fullmatch(f"{attribute.namespaceURI} {attribute.localName}"):
             element.removeAttribute(attribute.name)
     for child in list(element.childNodes):
-        if isinstance(child, minidom.Element):
+        if child.nodeType == child.ELEMENT_NODE:
             if _STORED.fullmatch(f"{child.namespaceURI} {child.localName}"):
                 element.removeChild(child)
             else:

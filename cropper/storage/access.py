@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cropper.storage.local import LocalPlace
-from cropper.storage.places import Place, is_url
+from cropper.storage.places import Place
+from cropper.storage.urls import is_url
 
 if TYPE_CHECKING:
     from cropper.storage.bucket import BucketPlace

@@ -24,10 +24,7 @@ from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, is_product
 from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.photo_file import check_size
 from cropper.storage.places import (
-    AZURE,
-    GOOGLE,
     NOTHING_LEFT_OUT,
-    S3,
     Folder,
     Found,
     LeftOut,
@@ -40,6 +37,7 @@ from cropper.storage.places import (
     leads_elsewhere,
 )
 from cropper.storage.retries import OF_ONE_NAME, KeyRefusedError, as_disk_error, one_line, retried
+from cropper.storage.urls import AZURE, GOOGLE, S3
 from cropper.storage.walk import known_kinds
 
 # A folder with more photos than this comes in pieces: the names of millions are never held at once.

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-from cropper.storage.places import S3, Version
+from cropper.storage.places import Version
 from cropper.storage.retries import retried
+from cropper.storage.urls import S3
 
 # The names that different libraries give the time of the last change.
 _MODIFIED = ("LastModified", "mtime", "last_modified", "updated", "modified", "created")

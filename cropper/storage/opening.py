@@ -15,7 +15,6 @@ from io import FileIO
 from pathlib import Path
 
 from cropper.errors import PhotoError
-from cropper.storage.places import is_inside
 
 # Where the system keeps what a shell opens for ``<(command)``, and what it gives a process to read.
 _OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
@@ -60,6 +59,8 @@ def open_below(root: Path, names: Sequence[str]) -> FileIO:
     except OSError as error:
         if error.errno not in _IS_A_LINK:
             raise
+    from cropper.storage.places import is_inside  # one photo does without the words of a walk
+
     real_root, real = os.path.realpath(root), os.path.realpath(os.path.join(root, *names))
     if not is_inside(real, real_root):
         raise PhotoError("it is a link that leads out of the folder", remedy="put the photo itself there")

@@ -17,7 +17,7 @@ from cropper.geometry import Box
 from cropper.imaging.header import Header
 from cropper.imaging.opencv import cv2
 from cropper.imaging.resize import on_white, resized
-from cropper.ledger.focus_file import NOTHING, Given, given_for
+from cropper.ledger.given import NOTHING, Given, given_for
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import DONE, LIMITS, Choosing, Limits, Target

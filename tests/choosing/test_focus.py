@@ -15,7 +15,8 @@ from cropper import PhotoError, UsageError
 from cropper.choosing.focus import Focus, around
 from cropper.choosing.view import Maps, view_of
 from cropper.geometry import Box, largest_size
-from cropper.ledger.focus_file import Gifts, Given, given_for, read_focus_file
+from cropper.ledger.focus_file import Gifts, read_focus_file
+from cropper.ledger.given import Given, given_for
 from cropper.ledger.table import decided_row, failed_row
 from cropper.settings import Target
 

@@ -14,7 +14,7 @@ from cropper import UsageError
 from cropper.choosing.decide import Decision, decide, smallest_box
 from cropper.choosing.view import Maps, View, view_of
 from cropper.cli.widths import with_widths
-from cropper.ledger.focus_file import Given, given_for
+from cropper.ledger.given import Given, given_for
 from cropper.settings import Choosing, Target, Zoom
 
 pytestmark = pytest.mark.usefixtures("plain_rule")

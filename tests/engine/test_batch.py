@@ -34,7 +34,7 @@ from cropper.engine.plan import planned
 from cropper.engine.stages import pixels_needed
 from cropper.engine.tasks import decode_photo
 from cropper.imaging import decode
-from cropper.ledger.focus_file import Given
+from cropper.ledger.given import Given
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
 from cropper.settings import Choosing, Fit, Settings, Target, Upkeep, Zoom

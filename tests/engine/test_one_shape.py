@@ -13,7 +13,7 @@ from PIL import Image
 
 from cropper.engine.batch import run_batch
 from cropper.engine.job import Done
-from cropper.ledger.focus_file import Given
+from cropper.ledger.given import Given
 from cropper.ledger.shards import Shard, merge_shards
 from cropper.settings import Choosing, Fit, Settings, Target, Upkeep
 

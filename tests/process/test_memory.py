@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from cropper import cli
+from cropper.process import memory
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
 
@@ -52,7 +53,7 @@ def test_the_environments_word_on_the_allocator_counts() -> None:
 
 def test_only_a_program_of_its_own_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[object] = []
-    monkeypatch.setattr(cli, "keep_memory", told.append)
+    monkeypatch.setattr(memory, "keep_memory", told.append)
     with pytest.raises(SystemExit):
         cli.main(["formats", "--help"])
     assert not told

@@ -14,7 +14,8 @@ from cropper.image_formats import PHOTO_EXTENSIONS
 from cropper.storage import thumbnails
 from cropper.storage.access import bucket_place, place
 from cropper.storage.patterns import selection_of
-from cropper.storage.places import Found, LeftOut, Place, Trace, Version, Whose, file_below, in_64_bits, respelt
+from cropper.storage.places import Found, LeftOut, Place, Trace, Version, Whose, file_below, in_64_bits
+from cropper.storage.urls import respelt
 
 fsspec = pytest.importorskip("fsspec")
 PHOTO = b"\xff\xd8\xff and 16 more bytes"

@@ -23,7 +23,8 @@ from typing import Any
 
 from cropper.errors import CropperError, PhotoError, unexpected
 from cropper.image_formats import MIME_OF
-from cropper.ledger.focus_file import FocusRow, Given
+from cropper.ledger.focus_file import FocusRow
+from cropper.ledger.given import Given
 from cropper.ledger.table import Row
 from cropper.storage.naming import REVIEW_FOLDER
 from cropper.storage.opening import open_below

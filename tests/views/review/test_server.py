@@ -18,7 +18,8 @@ from cropper.engine.again import Again
 from cropper.engine.batch import run_batch
 from cropper.ledger import lock
 from cropper.ledger.database import files_of
-from cropper.ledger.focus_file import FocusRow, Given
+from cropper.ledger.focus_file import FocusRow
+from cropper.ledger.given import Given
 from cropper.ledger.table import TABLE_NAME, Row, read_rows
 from cropper.settings import Settings, Target
 from cropper.views.review.page import PAGE, Contents, write_page
