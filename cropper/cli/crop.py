@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from cropper.ledger.given import Given
     from cropper.settings import Settings
 
+# Bytes of a photo up to which the model loads beside it. Of larger ones the pixels take most of the memory, and the model comes
+# once they are scaled down.
+_SMALL = 2_000_000
+
 
 @command()
 @click.argument(
@@ -52,11 +56,9 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
     cropper crop photo.jpg --size 400x400 --at 50%,25% -o thumbnail.webp
     curl -s https://example.org/photo.jpg | cropper crop - > thumbnail.jpg
     """
-    from cropper.engine.one_photo import thumbnail
-    from cropper.engine.stages import SALVAGED
-    from cropper.engine.tally import KEEPS_FRAMES
     from cropper.image_formats import FORMAT_OF, FORMATS, KEEP_FORMAT
     from cropper.imaging.opencv import libraries_muted
+    from cropper.model.loading import loading
     from cropper.storage.opening import open_file
     from cropper.storage.photo_file import read_opened
 
@@ -77,10 +79,17 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
             check_is_written(format)
             settings = replace(settings, format=format)
             check_effects(settings)
-    with libraries_muted(), reading("stdin" if from_stdin else image):
-        with reading_stdin() if from_stdin else open_file(image) as opened:
-            data = read_opened(sys.stdin.buffer if opened is None else opened)
-        made = thumbnail(data, settings, given)
+    with reading(image):
+        early = not from_stdin and image.stat().st_size <= _SMALL
+    with libraries_muted(), loading(settings.model, settings.device, early) as model:
+        from cropper.engine.one_photo import thumbnail  # takes as long to import as the model to load
+        from cropper.engine.stages import SALVAGED
+        from cropper.engine.tally import KEEPS_FRAMES
+
+        with reading("stdin" if from_stdin else image):
+            with reading_stdin() if from_stdin else open_file(image) as opened:
+                data = read_opened(sys.stdin.buffer if opened is None else opened)
+            made = thumbnail(data, settings, model, given)
     if made.salvaged:
         tell(f"{image}: {SALVAGED}")
     if made.too_large:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cropper.choosing.decide import decide
@@ -37,12 +37,13 @@ class Made:
     first_frame_alone: bool
 
 
-def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTHING) -> Made:
+def thumbnail(data: bytes, settings: Settings, model: Callable[[], Saliency], given: Mapping[str, Given] = NOTHING) -> Made:
     """Make the thumbnail of a photo.
 
     Args:
         data: the whole file of the photo.
         settings: what to make, with one target.
+        model: returns the model, once the photo is decoded.
         given: what you give by hand for it, by the labels of sizes.
 
     Returns:
@@ -51,8 +52,7 @@ def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTH
     Raises:
         PhotoError: if the photo cannot be decoded or the thumbnail cannot be encoded, if no crop is good and the settings
             skip such photos, or if what you give is not inside the photo.
-        DependencyError: if this machine cannot use the device.
-        ModelError: if the model cannot be loaded.
+        DependencyError, ModelError: those of ``model``.
     """
     (target,) = settings.targets
 
@@ -67,7 +67,7 @@ def thumbnail(data: bytes, settings: Settings, given: Mapping[str, Given] = NOTH
     photo = open_photo(data, needed, settings.limits, settings.keep, all_frames=all_frames)
     header = photo.header
     (focus,) = foci(header.width, header.height)
-    (maps,) = infer_maps([photo], Saliency(settings.model, settings.device))
+    (maps,) = infer_maps([photo], model())
     decision = decide(view_of(maps), header.width, header.height, target, settings.choosing, focus)[0]
     if decision.fit is Fit.SKIP:
         raise PhotoError(decision.note, remedy="change --min-kept or --otherwise")

@@ -27,7 +27,7 @@ OF_CROP = {
     "cropper.imaging.containers": "bmp gif jpeg png tiff",
     "cropper.imaging.extra": "heif jxl library psd raw wrapped",
     "cropper.ledger": "given",
-    "cropper.model": "device external_data inputs look runtime saliency",
+    "cropper.model": "device external_data inputs loading look runtime saliency",
     "cropper.process": "memory",
     "cropper.storage": "opening photo_file urls",
 }
