@@ -38,7 +38,7 @@ from cropper.cli.supervision import STOPPED, supervised
 from cropper.cli.terminal import progress, say, tell, usable_cores
 from cropper.cli.types import Choice, Out, Seconds, ShardType
 from cropper.errors import CropperError, UsageError
-from cropper.settings import ENGINES, LOCAL, RAY
+from cropper.settings import CPU, ENGINES, LOCAL, RAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -161,6 +161,13 @@ def batch(
     cropper batch s3://bucket/photos s3://bucket/thumbnails
     cropper batch photos/ thumbnails/ --engine ray
     """
+    from cropper.model.loading import loading
+
+    model = None
+    if engine == LOCAL and attempt.alone is None and settings.model is None and settings.device == CPU:
+        # It loads while the rest is imported. Another model, or CUDA, may print to stderr, which is muted only later.
+        model = click.get_current_context().with_resource(loading())
+
     from cropper.engine.batch import local_threads, run_batch
     from cropper.engine.job import DROPPED
     from cropper.engine.pipeline import WORKERS
@@ -187,7 +194,7 @@ def batch(
     deadline = click.get_current_context().params["deadline"]
     if address is not None and engine != RAY:
         raise UsageError("--address names a Ray cluster, and this run uses none", remedy="add --engine ray")
-    begin: Begin = partial(local_threads, journal=attempt.journal)
+    begin: Begin = partial(local_threads, journal=attempt.journal, model=model)
     if engine == RAY:
         from cropper.engine.cluster import ray_cluster
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +35,6 @@ def supervised(command: Function) -> Function:
 
     @functools.wraps(command)
     def with_supervisor(*, source: Place, out: Place, focus_file: Path | None, deadline: float, **others: Any) -> int:
-        from tempfile import TemporaryDirectory
-
         from cropper.process.supervisor import Attempt, supervise
 
         others = {**others, "source": source, "out": out, "focus_file": focus_file}
@@ -63,7 +61,7 @@ def supervised(command: Function) -> Function:
             tell(message)
 
         # For an OUT in a storage the child keeps a ledger in this folder, and leaves it behind if it dies.
-        with TemporaryDirectory(prefix="cropper-") if out.is_remote else nullcontext() as scratch:
+        with _scratch() if out.is_remote else nullcontext() as scratch:
             try:
                 return supervise(work, source, deadline, report)
             except KeyboardInterrupt:
@@ -71,6 +69,12 @@ def supervised(command: Function) -> Function:
                 return INTERRUPTED
 
     return with_supervisor
+
+
+def _scratch() -> AbstractContextManager[str]:
+    from tempfile import TemporaryDirectory
+
+    return TemporaryDirectory(prefix="cropper-")
 
 
 def _use_scratch(folder: str) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cropper._version import __version__
 from cropper.engine.job import Begin, Done, Engine, Finished
-from cropper.engine.manifest import write_manifest
 from cropper.engine.pipeline import Pipeline
 from cropper.engine.plan import FROM_THE_START, Plan, Resume, planned
 from cropper.errors import RUN_AGAIN, UsageError
@@ -23,7 +23,6 @@ from cropper.image_formats import RAW_ALONE, extensions_here
 from cropper.ledger.changes import Change
 from cropper.ledger.focus_file import FocusRow
 from cropper.ledger.last_run import LastRun, keep_last_run
-from cropper.ledger.manifest import Manifest
 from cropper.ledger.session import Ending, Session, open_session
 from cropper.ledger.shards import Shard
 from cropper.ledger.table import TABLE_NAME
@@ -35,17 +34,28 @@ from cropper.storage.naming import STATE_FOLDER
 from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.places import UNKNOWN, Place
 
+if TYPE_CHECKING:
+    from cropper.ledger.manifest import Manifest
+
 
 def local_threads(
-    source: Place, out: Place, settings: Settings, jobs: int, journal: Journal | None = None
+    source: Place,
+    out: Place,
+    settings: Settings,
+    jobs: int,
+    journal: Journal | None = None,
+    model: Callable[[], Saliency] | None = None,
 ) -> AbstractContextManager[Engine]:
     """Return the engine of one machine: threads of this process. They note in a journal which photos they are at.
+
+    ``model`` returns the model, if it loads already.
 
     Raises:
         DependencyError: if the device cannot be used here.
         ModelError: if the model cannot be loaded.
     """
-    return nullcontext(Pipeline(settings, out, Saliency(settings.model, settings.device), jobs, journal=journal))
+    loaded = model() if model is not None else Saliency(settings.model, settings.device)
+    return nullcontext(Pipeline(settings, out, loaded, jobs, journal=journal))
 
 
 def run_batch(
@@ -135,6 +145,8 @@ def run_batch(
             yield from workers.run(planned(plan, session), record, stop)
             ending = session.finish()
             if manifest is not None:
+                from cropper.engine.manifest import write_manifest  # with the previews that a page shows
+
                 write_manifest(manifest, session.state, jobs, stop)
             return ending
         finally:

@@ -47,7 +47,7 @@ before = set(sys.modules)
 from cropper.cli import main
 sys.argv = ["cropper", *arguments]
 try:
-    main()
+    main(arguments if arguments[0] == "batch" else None)  # a program would fork, and print twice
 except SystemExit as ended:
     after = set(sys.modules)
     import json
@@ -87,6 +87,16 @@ def test_one_photo_imports_no_more_than_it_needs(tmp_path: Path, make_photo: Mak
     assert (tmp_path / "thumbnail.jpg").exists()
     assert ours(found) == named(OF_CROP)
     assert found.isdisjoint(SLOW)
+
+
+def test_a_batch_imports_nothing_for_what_is_not_asked_for(tmp_path: Path, make_photo: MakePhoto) -> None:
+    make_photo(tmp_path / "in" / "photo.jpg")
+    found = imported(tmp_path, "click numpy cv2 onnxruntime PIL.Image simplejpeg", "batch", "in", "out")
+    assert (tmp_path / "out" / "boxes.csv").exists()
+    assert found.isdisjoint(set(SLOW) - {"concurrent.futures", "csv", "hashlib", "json", "sqlite3", "tempfile"})
+    assert found.isdisjoint(f"cropper.{name}" for name in ("engine.manifest", "imaging.placeholder", "ledger.manifest"))
+    assert "cropper.storage.bucket" not in found
+    assert not any(name.startswith("cropper.views") for name in found)
 
 
 def test_the_list_of_commands_says_of_each_what_its_own_help_says() -> None:
