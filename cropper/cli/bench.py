@@ -11,7 +11,7 @@ import click
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import jobs_option
 from cropper.cli.settings_options import settings_options
-from cropper.cli.terminal import put_line, tell
+from cropper.cli.terminal import put_line, tell, usable_cores
 from cropper.cli.types import LocalPath, WholeNumber
 from cropper.errors import UsageError
 
@@ -52,7 +52,7 @@ def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int)
 
     The first table shows each stage on one thread, and how many times as long it takes when --jobs threads run at once and wait
     for each other. The second compares the whole batch with a floor, both with --jobs threads. The floor is a bare OpenCV loop
-    that decodes, cuts out the centre, scales, encodes and writes, and runs no model.
+    that decodes, cuts out the centre, scales, encodes and writes, and runs no model. The last line names the machine.
 
     \b
     cropper bench photos/
@@ -61,6 +61,7 @@ def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int)
     from tempfile import TemporaryDirectory
 
     from cropper.engine.bench import measure, sample
+    from cropper.engine.machine import machine
     from cropper.engine.plan import chosen_of
     from cropper.engine.tally import outs_left_out
     from cropper.image_formats import RAW_ALONE, extensions_here
@@ -86,6 +87,7 @@ def bench(source: Path, settings: Settings, jobs: int, photos: int, rounds: int)
     with TemporaryDirectory(prefix="cropper-bench-") as scratch, libraries_muted():
         costs = measure(files, settings, jobs, rounds, Path(scratch))
     put_line(table(costs, jobs))
+    put_line(f"On {machine(usable_cores())}.")
 
 
 def table(costs: Costs, jobs: int) -> str:

@@ -103,6 +103,7 @@ def test_the_command_prints_the_stages_and_writes_nothing_beside_the_photos(fold
     assert all(re.search(r"x \d+\.\d\d$", line) for line in lines[3 : 3 + len(STAGES)])
     assert [line.split()[0] for line in lines[3 : 3 + len(STAGES)]] == list(STAGES)
     assert "times as long as the floor" in result.stdout
+    assert re.fullmatch(r"On .+, \d+ cores?; onnxruntime \S+, OpenCV \S+\.", lines[-1])
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == {p: s.st_mtime_ns for p, s in before.items()}
 
 
