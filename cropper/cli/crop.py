@@ -84,7 +84,6 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
     with libraries_muted(), loading(settings.model, settings.device, early) as model:
         from cropper.engine.one_photo import thumbnail  # takes as long to import as the model to load
         from cropper.engine.stages import SALVAGED
-        from cropper.engine.tally import KEEPS_FRAMES
 
         with reading("stdin" if from_stdin else image):
             with reading_stdin() if from_stdin else open_file(image) as opened:
@@ -97,6 +96,8 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
     for line in without_effect(settings, [made.format]):
         tell(line)
     if made.first_frame_alone:
+        from cropper.engine.tally import KEEPS_FRAMES
+
         tell(f"{image}: only the first frame of an animation ({KEEPS_FRAMES})")
     if to_stdout:
         put(made.file)

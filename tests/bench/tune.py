@@ -75,7 +75,7 @@ def more_headroom(photo: Photo, horizontal: bool) -> tuple[float, float]:
         return photo.gaze[0], 1 / 2
     if len(photo.heads):
         return float(photo.heads[:, 1].min()), 1 / 5
-    rows = (photo.subject >= SUBJECT).any(axis=1)
+    rows = np.asarray((photo.subject >= SUBJECT).any(axis=1))
     return (float(rows.argmax()) / len(rows), 1 / 5) if rows.any() else (photo.gaze[1], 1 / 2)
 
 

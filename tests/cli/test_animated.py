@@ -17,7 +17,7 @@ from cropper.choosing.view import Maps
 from cropper.engine.again import Again
 from cropper.engine.batch import _fingerprint
 from cropper.engine.tally import KEEPS_FRAMES
-from cropper.ledger.focus_file import Given
+from cropper.ledger.given import Given
 from cropper.ledger.last_run import last_run_of
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
