@@ -103,10 +103,15 @@ RUN_AGAIN = "run again: it goes on from here"
 
 # The remedy where there is not enough memory.
 MORE_MEMORY = "run again with more memory or fewer --jobs"
-# What an ImportError says if there is not enough memory for a library, or a RuntimeError if there is none for a thread.
+# What an ImportError says if there is not enough memory for a library, a SystemError of a library that has not even room for
+# that, or a RuntimeError if there is none for a thread.
 _SAYS_NO_MEMORY = (
-    *("failed to map segment", "cannot allocate memory", "Cannot allocate memory", "can't start new thread"),
-    "std::bad_alloc",  # of a library in C++
+    "failed to map segment",
+    "cannot allocate memory",
+    "Cannot allocate memory",
+    "bad_alloc",
+    "error return without exception set",
+    "can't start new thread",
 )
 
 

@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         say("interrupted")
         code = INTERRUPTED
-    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+    except (OSError, MemoryError, RuntimeError, ImportError, SystemError) as error:
         if says_no_memory(error):
             say(f"there is not enough memory for this run; {MORE_MEMORY}")
         elif isinstance(error, OSError):

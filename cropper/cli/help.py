@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from cropper.cli.supervision import alone_with_little_memory
 from cropper.cli.terminal import QUIET, is_quiet, say, tell
 from cropper.errors import UsageError, printable
 
@@ -179,7 +180,7 @@ class Command(click.Command):
         if (remark := ctx.meta.get(_REMARK)) is not None:
             tell(remark)
         try:
-            return super().invoke(ctx)
+            return alone_with_little_memory(lambda: super(Command, self).invoke(ctx), self.callback)
         except UsageError as error:
             if places := ", ".join(_places_of(ctx, error.reason)):
                 raise UsageError(f"{error.what} ({places})", path=error.path, remedy=error.remedy) from error

@@ -13,11 +13,13 @@ import click
 
 from cropper.cli.caller import Caller
 from cropper.cli.exit_codes import INTERRUPTED
-from cropper.cli.help import Function
 from cropper.cli.terminal import end_log, forgiven, is_terminal, say, tell
 from cropper.process.child import can_fork
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cropper.cli.help import Function
     from cropper.process.supervisor import Attempt
     from cropper.storage.places import Place
 
@@ -38,8 +40,7 @@ def supervised(command: Function) -> Function:
         from cropper.process.supervisor import Attempt, supervise
 
         others = {**others, "source": source, "out": out, "focus_file": focus_file}
-        caller = click.get_current_context().obj or Caller()
-        if not caller.is_program or not can_fork():
+        if not _may_fork():
             return command(attempt=Attempt(), **others)
         if focus_file is not None and not focus_file.is_file():  # a pipe, which can be read only once
             kept = os.memfd_create("focus")
@@ -68,6 +69,7 @@ def supervised(command: Function) -> Function:
                 say(STOPPED)
                 return INTERRUPTED
 
+    with_supervisor.is_supervised = True  # type: ignore[attr-defined]
     return with_supervisor
 
 
@@ -75,6 +77,26 @@ def _scratch() -> AbstractContextManager[str]:
     from tempfile import TemporaryDirectory
 
     return TemporaryDirectory(prefix="cropper-")
+
+
+def alone_with_little_memory(run: Callable[[], int | None], command: Callable[..., Any] | None) -> int | None:
+    """Run a command: in a child process if memory is limited, so that a library that ends the process is no riddle.
+
+    Args:
+        run: runs it.
+        command: its function. A supervised one has a child anyway.
+    """
+    if getattr(command, "is_supervised", False) or not _may_fork():
+        return run()
+
+    from cropper.process.last_words import is_memory_limited, with_last_words
+
+    return with_last_words(lambda: run() or 0) if is_memory_limited() else run()
+
+
+def _may_fork() -> bool:
+    caller = click.get_current_context().obj or Caller()
+    return caller.is_program and can_fork()
 
 
 def _use_scratch(folder: str) -> None:

@@ -64,6 +64,7 @@ def opened(data: bytes, formats: list[str] = PILLOW_FORMATS, with_pixels: bool =
 
     Raises:
         PhotoError: if the file has far more parts than a photo; later, while the pixels load, too.
+        MemoryError: if Pillow could not load the reader of a format.
         Exception: any error of ``Image.open``. Pillow's parsers raise a dozen built-in types on malformed headers.
     """
     _check_tiff(data)
@@ -71,6 +72,11 @@ def opened(data: bytes, formats: list[str] = PILLOW_FORMATS, with_pixels: bool =
     data = png.sound(data)
     try:
         return Image.open(_Bounded(data, reads), formats=formats)
+    except KeyError as error:
+        # Pillow goes on without a reader that it had no memory to load, and misses it here.
+        if error.args and error.args[0] in formats and error.args[0] not in Image.OPEN:
+            raise MemoryError(f"Pillow could not load its reader of {error.args[0]}") from error
+        raise
     except (SyntaxError, ValueError, OSError):
         if not data.startswith(png.SIGNATURE) or b"acTL" not in data:
             raise

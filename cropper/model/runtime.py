@@ -9,30 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 
 _is_ours = "onnxruntime" not in sys.modules
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Discard what is printed on file descriptor 2. It belongs to the whole process."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-# Where memory ends while it loads, it prints "Schema error: std::bad_alloc", over and over. A program that uses cropper as a
-# library may write to its stderr meanwhile, so there it prints.
-with _silent() if "cropper.cli" in sys.modules else nullcontext():
-    import onnxruntime
+import onnxruntime  # noqa: E402
 
 if _is_ours:
     onnxruntime.disable_telemetry_events()  # Windows ignores the environment variable

@@ -108,6 +108,16 @@ class Journal:
         """Record that the run ended by itself, and its exit code."""
         self._numbers[_ENDED] = code + 1
 
+    def close_after(self, work: Callable[[], int]) -> int:
+        """Do the work, record its end even if it raises, and return its exit code."""
+        try:
+            code = work()
+        except BaseException:
+            self.close(2)
+            raise
+        self.close(code)
+        return code
+
     @property
     def photos(self) -> list[PhotoUnderWay]:
         """The photos in the pipeline."""

@@ -19,11 +19,13 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from cropper.errors import MORE_MEMORY, CropperError, LateError, PhotoError
 from cropper.process.child import ChildEnd, NoProcessError, Signals, fork_child, held_signals, pause, wait_for_child
 from cropper.process.journal import Journal
+from cropper.process.last_words import LastWords, no_memory_for_run
 
 if TYPE_CHECKING:
     from cropper.storage.places import Place
@@ -70,7 +72,8 @@ def supervise(work: Callable[[Attempt], int], source: Place, deadline: float, sa
 
     Raises:
         KeyboardInterrupt: if a signal arrives while no child exists to take it.
-        CropperError: if the run dies repeatedly although no photo causes it, or cannot be restarted.
+        CropperError: if the run dies repeatedly although no photo causes it, or for want of memory before the first photo, or
+            cannot be restarted.
         Exception: in a child, any exception that ``work`` raises.
     """
     has_begun = False
@@ -78,15 +81,19 @@ def supervise(work: Callable[[Attempt], int], source: Place, deadline: float, sa
         with held_signals() as signals:
             run = _Watch(work, source, deadline, say, signals)
             while True:
-                journal = Journal()
+                journal, words = Journal(), LastWords()
                 attempt = Attempt(journal, run.begun, run.condemned, run.state)
                 child = fork_child(signals, at_once=not has_begun)
                 has_begun = True
                 if child is None:
-                    return _worked(work, attempt)
+                    words.take_over()
+                    return journal.close_after(partial(work, attempt))
                 end = wait_for_child(child, journal, signals, run.allowed)
                 if end.code is not None:
                     return end.code
+                if not journal.photos and words.are_of_memory():
+                    raise no_memory_for_run()
+                words.forget()
                 run.look_into(end, journal)
     except NoProcessError as error:
         if has_begun:
@@ -227,17 +234,6 @@ def _with_guess(how: str) -> str:
     return f"{how}, possibly out of memory" if how == "SIGKILL" else how
 
 
-def _worked(work: Callable[[Attempt], int], attempt: Attempt) -> int:
-    """In a child: do the work and record its end in the journal, even if it raises."""
-    try:
-        code = work(attempt)
-    except BaseException:
-        attempt.journal.close(2)
-        raise
-    attempt.journal.close(code)
-    return code
-
-
 def _try(work: Callable[[Attempt], int], attempt: Attempt) -> NoReturn:
     """In a child: do the work with all streams silenced, then exit."""
     import resource
@@ -247,6 +243,6 @@ def _try(work: Callable[[Attempt], int], attempt: Attempt) -> NoReturn:
         for stream in range(3):
             os.dup2(nothing, stream)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the run itself already left a core file if you want one
-        _worked(work, attempt)
+        attempt.journal.close_after(partial(work, attempt))
     finally:
         os._exit(0)

@@ -87,17 +87,17 @@ def test_a_run_with_little_memory_ends_or_fails_photos_in_one_line_each(tmp_path
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     ran = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, env=environment, timeout=120)
     lines = ran.stderr.splitlines()
-    assert ran.returncode in (1, 2)
+    assert ran.returncode in (1, 2), ran.stderr
     assert all(line.startswith("cropper: ") for line in lines), ran.stderr
-    assert "memory" in lines[0]
-    assert "died" not in ran.stderr
+    assert "memory" in lines[0], ran.stderr
+    assert "died" not in ran.stderr, ran.stderr
     if megabytes == 650:  # the run itself needs some 430 MB
         assert lines[0] == (
             "cropper: in/large.png: there is not enough memory for it (about 487 MB); run again with more memory or fewer --jobs"
         )
         assert "1 done" in lines[-1]
     elif ran.returncode == 2:
-        assert len(lines) == 1
+        assert len(lines) == 1, ran.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="needs to mount a disk")

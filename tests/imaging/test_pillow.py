@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import hostile
 import numpy as np
 import pytest
@@ -194,3 +195,10 @@ def test_photo_that_memory_has_no_room_for_says_how_much_it_takes(kind: str, mon
         monkeypatch.setattr(f"cropper.imaging.decode.{decoder}", no_room)
     with pytest.raises(PhotoError, match=r"there is not enough memory for it \(about 1 MB\); run again with more memory"):
         open_photo(sample(kind), lambda width, height: (width, height))
+
+
+def test_a_reader_that_memory_had_no_room_for_is_not_a_damaged_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow leaves out readers whose library cannot be loaded, and does not say why."""
+    monkeypatch.delitem(Image.OPEN, "JPEG")
+    with pytest.raises(PhotoError, match="there is not enough memory for it"):
+        probe(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
