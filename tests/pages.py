@@ -62,11 +62,16 @@ def examples(block: Block) -> list[Example]:
             found.append(([line[2:]], []))
         elif not found:
             raise ValueError(f"{block.name}: output without a command")
-        elif found[-1][0][-1].endswith(("\\", "|")) or "\n".join(found[-1][0]).count("'") % 2:
+        elif found[-1][0][-1].endswith(("\\", "|")) or is_open("\n".join(found[-1][0])):
             found[-1][0].append(line)
         else:
             found[-1][1].append(line)
     return [Example("\n".join(command), tuple(output)) for command, output in found]
+
+
+def is_open(command: str) -> bool:
+    """Whether a quote has no end yet; one in a comment is none."""
+    return re.sub(r"\s# .*", "", command).count("'") % 2 == 1
 
 
 def prose(page: Path) -> str:

@@ -276,3 +276,27 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
         targets = [(page.parent / link).resolve() for link in links if link]
         todo += [target for target in (t / "README.md" if t.is_dir() else t for t in targets) if target in PAGES]
     assert set(PAGES) - seen == set()
+
+
+def test_every_option_that_a_page_names_exists() -> None:
+    """Those of examples are tried; here those in sentences, which nothing runs. The scripts of contributors have their own."""
+    known = {option for command in all_commands(cli) for parameter in command.params for option in parameter.opts}
+    known |= {option for script in (ROOT / "cropper/training", ROOT / "tests/stress") for option in flags_of(script)}
+    named = {
+        option
+        for page in PAGES
+        for code in re.findall(r"`([^`]+)`", prose(page))
+        if not code.startswith(("pip ", "apt ", "docker "))
+        for option in re.findall(r"(?<![\w-])--[a-z][\w-]+", code)
+    }
+    assert named - known == set()
+    assert len(named) > 50
+
+
+def all_commands(command: click.Command) -> list[click.Command]:
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    return [command, *(one for each in below for one in all_commands(each))]
+
+
+def flags_of(folder: Path) -> set[str]:
+    return {flag for file in folder.glob("*.py") for flag in re.findall(r'"(--[a-z-]+)"', file.read_text(encoding="utf-8"))}
