@@ -121,3 +121,8 @@ def test_without_the_extra_it_says_what_brings_it(cropper: Command, monkeypatch:
     code, out, _ = cropper("formats")
     assert code == 0
     assert f"HEIF, JXL, RAW: {INSTALL}" in out
+
+
+def test_a_gif_is_not_called_lossless(cropper: Command) -> None:
+    rows = {line.split()[0]: line.split()[1:4] for line in cropper("formats")[1].splitlines() if "." in line[31:32]}
+    assert (rows["PNG"], rows["GIF"]) == (["yes", "yes", "lossless"], ["yes", "yes", "palette"])

@@ -43,7 +43,8 @@ def table(formats: tuple[Format, ...], versions: dict[str, str], model: Model) -
     answers = {True: "yes", False: "no", None: "?"}
     lines = [f"{'format':8}{'read':6}{'write':7}{'quality':10}extensions"]
     for one in formats:
-        quality = one.quality if one.quality is not None else "lossless" if one.writes else "-"
+        without = ("palette" if one.name == "GIF" else "lossless") if one.writes else "-"
+        quality = one.quality if one.quality is not None else without
         lines.append(f"{one.name:8}{answers[one.reads]:6}{answers[one.writes]:7}{quality!s:10}{' '.join(one.extensions)}")
     missing = [one for one in formats if one.needs]
     if missing:

@@ -205,11 +205,10 @@ def _chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _png(data: bytes) -> tuple[int, _Parts] | None:
-    at = data.find(b"acTL", 33)
-    if not data.startswith(png.SIGNATURE) or at < 0 or len(data) < at + 12:
+    if not data.startswith(png.SIGNATURE):
         return None
     for name, start, length in png.chunks_of(data):
-        if name == b"acTL" and length == 8:
+        if name == b"acTL" and length == 8 and start + 8 <= len(data):
             frames, plays = struct.unpack_from(">II", data, start)
             return (plays, _png_parts(data)) if frames > 1 else None
         if name == b"IDAT":
