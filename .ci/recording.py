@@ -72,6 +72,7 @@ def wrapped(line: str) -> list[str]:
 
 
 def words(text: str, row: int, colour: str) -> str:
+    """A row of letters."""
     return f'<text x="{BORDER}" y="{(row + 1) * CELL_HEIGHT - 5 + BORDER}" fill="{colour}">{escape(text)}</text>'
 
 
@@ -144,7 +145,8 @@ def svg(shown: list[Shown]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">\n'
         "<title>A terminal in which cropper makes thumbnails, prints a box and shows where people look</title>\n"
         "<style>text{font:14px ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre}"
-        "@media (prefers-reduced-motion:no-preference){g{animation:come .01s backwards}}@keyframes come{from{opacity:0}}</style>\n"
+        "@media (prefers-reduced-motion:no-preference){g{animation:come .01s backwards}}"
+        "@keyframes come{from{opacity:0}}</style>\n"
         f'<rect width="100%" height="100%" rx="8" fill="#161b22"/>\n{parts}\n</svg>\n'
     )
 

@@ -21,7 +21,7 @@ CLI = ROOT / "cropper" / "cli" / "README.md"
 @pytest.mark.skipif(not DOCKERFILE.exists(), reason="an sdist is without it")
 def test_the_container_has_what_the_package_needs_and_no_rights() -> None:
     lines = re.sub(r"\\\n\s*", "", DOCKERFILE.read_text(encoding="utf-8")).splitlines()
-    steps = [tuple(line.split(" ", 1)) for line in lines if line and not line.startswith("#")]
+    steps = [(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in lines if line and not line.startswith("#")]
     verbs = [step[0] for step in steps]
     assert set(verbs) <= {"FROM", "WORKDIR", "COPY", "RUN", "USER", "ENTRYPOINT", "CMD"}
     copied = [source for verb, rest in steps if verb == "COPY" for source in rest.split()[:-1]]
