@@ -40,7 +40,14 @@ KEPT = ("photos", "sample_images", "osie", "peers", "bin", "photo.jpg", "heads.c
 # Words of a page and what a screen or a machine makes of them.
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 TIME = re.compile(r"; \d+(?:\.\d+)? s(?:, [\d.]+ photos/s)?$")
-NOT_RUN_FOR = {"it needs a bucket": 1, "it needs Ray": 1, "it installs": 2, "it needs Docker": 1, "it needs torch": 1, "it waits for you": 1}
+NOT_RUN_FOR = {
+    "it needs a bucket": 1,
+    "it needs Ray": 1,
+    "it installs": 2,
+    "it needs Docker": 1,
+    "it needs torch": 1,
+    "it waits for you": 1,
+}
 
 
 def program(path: Path, script: str) -> None:
