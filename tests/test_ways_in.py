@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import subprocess
-import sys
-import tarfile
-from pathlib import Path
+from fnmatch import fnmatch
+from xml.etree import ElementTree
 
 import pytest
 from pages import PAGES, ROOT, blocks
@@ -16,6 +13,7 @@ from cropper.cli import cli
 
 DOCKERFILE = ROOT / ".github" / "Dockerfile"
 CLI = ROOT / "cropper" / "cli" / "README.md"
+PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(not DOCKERFILE.exists(), reason="an sdist is without it")
@@ -31,7 +29,7 @@ def test_the_container_has_what_the_package_needs_and_no_rights() -> None:
     assert verbs.index("USER") > verbs.index("RUN")
     (installs,) = (rest for verb, rest in steps if verb == "RUN")
     assert re.search(r"uninstall --yes opencv-python && .*install .*'opencv-python-headless>=5\.0'", installs)
-    assert "opencv-python>=5.0" in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert "opencv-python>=5.0" in PYPROJECT
 
 
 def test_the_lines_for_others_tools_are_yaml_and_run_what_exists() -> None:
@@ -46,12 +44,20 @@ def test_the_lines_for_others_tools_are_yaml_and_run_what_exists() -> None:
         assert {word for word in words if word.startswith("-")} <= options
 
 
-@pytest.mark.skipif(importlib.util.find_spec("hatchling") is None, reason="hatchling is not installed here")
-def test_an_sdist_has_every_page(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
-    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    (made,) = tmp_path.glob("*.tar.gz")
-    with tarfile.open(made) as file:
-        names = {name.partition("/")[2] for name in file.getnames()}
-    assert {page.relative_to(ROOT).as_posix() for page in PAGES} <= names
+def test_an_sdist_takes_every_page_along() -> None:
+    (sdist,) = re.findall(r"^\[tool\.hatch\.build\.targets\.sdist\]\ninclude = \[(.*)\]$", PYPROJECT, re.MULTILINE)
+    taken = re.findall(r'"(.*?)"', sdist)
+    for page in PAGES:
+        path = f"/{page.relative_to(ROOT).as_posix()}"
+        assert any(fnmatch(path, pattern) or path.startswith(f"{pattern}/") for pattern in taken), path
+
+
+def test_the_recording_is_a_picture_of_commands_that_exist() -> None:
+    """It says what the README's own example says, which is compared with what comes out."""
+    drawing = ElementTree.fromstring((ROOT / ".github" / "terminal.svg").read_text(encoding="utf-8"))
+    lines = ["".join(text.itertext()) for text in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    commands = [line.split()[2] for line in lines if line.startswith("$ ")]
+    assert commands == ["batch", "batch", "boxes", "show"]
+    assert set(commands) <= set(cli.commands)
+    (box,) = re.findall(r"wren\.jpg (\S+) keeps", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert box in lines
