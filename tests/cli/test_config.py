@@ -14,15 +14,28 @@ import click
 import pytest
 from fixtures import Command, MakePhoto, imread
 
+from cropper import installation
 from cropper.cli import cli
 from cropper.cli.help import Option
 from cropper.cli.types import Named
+from cropper.installation import Format
 
 
 @pytest.fixture
 def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
     make_photo(tmp_path / "in" / "a.jpg", 200, 160)
     return tmp_path / "in"
+
+
+@pytest.fixture(scope="module")
+def known() -> tuple[Format, ...]:
+    return installation.formats()
+
+
+@pytest.fixture(autouse=True)
+def _formats_tried_once(known: tuple[Format, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """``cropper formats`` stands here for any command: it tries out each format, which takes longer than all else."""
+    monkeypatch.setattr(installation, "formats", lambda: known)
 
 
 SAID = "cropper: cropper.toml: sets options of this run; --no-config leaves it out\n"
