@@ -47,6 +47,8 @@ NOT_RUN_FOR = {
     "it needs Docker": 1,
     "it needs torch": 1,
     "it waits for you": 1,
+    "it does not end": 1,
+    "it needs corrections": 1,
 }
 
 

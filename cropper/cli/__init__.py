@@ -33,6 +33,7 @@ _OBJECTS = 20_000
 # The commands in the order in which --help lists them, and what it says of each. The module of the same name has the command.
 _COMMANDS = {
     "batch": "Make thumbnails of a folder of photos.",
+    "watch": "Make thumbnails of photos as they come.",
     "review": "Write a page to check the boxes and correct them.",
     "tune": "Learn from your corrections how to crop.",
     "boxes": "Print the boxes of photos, for scripts.",
@@ -65,6 +66,7 @@ def cli(ctx: click.Context, config_file: Path | None, no_config: bool) -> None:
 
     \b
     cropper batch photos/ thumbnails/         make thumbnails of a folder
+    cropper watch photos/ thumbnails/         make them as photos come
     cropper review thumbnails/                check and correct them on a page
     cropper tune thumbnails/                  learn from your corrections
     cropper boxes photos/                     print boxes, for scripts

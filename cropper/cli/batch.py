@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections import deque
 from contextlib import closing, nullcontext, redirect_stdout
 from dataclasses import replace
 from functools import partial
@@ -17,10 +16,13 @@ import click
 from cropper.cli.effects import without_effect
 from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
 from cropper.cli.given import sources_argument
+from cropper.cli.given_focus import given_focus
 from cropper.cli.help import Heading, command, option
 from cropper.cli.manifest import manifest_options
 from cropper.cli.names import names_options
 from cropper.cli.options import (
+    deadline_option,
+    dry_run_option,
     focus_option,
     is_given,
     jobs_option,
@@ -35,8 +37,8 @@ from cropper.cli.report import report_option
 from cropper.cli.settings_options import animated_option, settings_options
 from cropper.cli.signals import end_without, held_back
 from cropper.cli.supervision import STOPPED, supervised
-from cropper.cli.terminal import progress, say, tell, usable_cores
-from cropper.cli.types import Choice, Out, Seconds, ShardType
+from cropper.cli.terminal import Progress, progress, say, tell, usable_cores
+from cropper.cli.types import Choice, Out, ShardType
 from cropper.errors import CropperError, UsageError
 from cropper.settings import CPU, ENGINES, LOCAL, RAY
 
@@ -45,16 +47,13 @@ if TYPE_CHECKING:
 
     from cropper.cli.report import Report
     from cropper.engine.job import Begin, Done
+    from cropper.engine.tally import Counts
     from cropper.ledger.manifest import Manifest
     from cropper.ledger.shards import Shard
     from cropper.process.supervisor import Attempt
     from cropper.settings import Settings, Upkeep
     from cropper.storage.patterns import Selection
     from cropper.storage.places import Place
-
-
-# In seconds.
-DEADLINE = 120
 
 
 @command()
@@ -81,9 +80,7 @@ DEADLINE = 120
 @names_options
 @one_option
 @animated_option
-@option(
-    "--dry-run", is_flag=True, heading=Heading.MAKE, found=True, help="Choose boxes and write boxes.csv, but make no thumbnails."
-)
+@dry_run_option
 @option(
     "--engine",
     type=Choice(ENGINES),
@@ -99,16 +96,7 @@ DEADLINE = 120
     help="With --engine ray, use this running cluster: all its cores, or as many as --jobs says.  "
     "[default: start a cluster here for this run]",
 )
-@option(
-    "--deadline",
-    metavar="SECONDS",
-    type=Seconds(),
-    default=DEADLINE,
-    show_default=True,
-    found=lambda seconds: 0 < seconds <= DEADLINE,
-    help="Give up on a photo after this time, not counting reading and writing; 0: no limit. Works on Linux or with "
-    "--engine ray.",
-)
+@deadline_option
 def batch(
     source: Place,
     out: Place,
@@ -169,14 +157,13 @@ def batch(
         model = click.get_current_context().with_resource(loading())
 
     from cropper.engine.batch import local_threads, run_batch
-    from cropper.engine.job import DROPPED
     from cropper.engine.pipeline import WORKERS
     from cropper.engine.plan import Resume, chosen_of
-    from cropper.engine.tally import Counts, outcome_in_words, outs_left_out, place_in_walk
+    from cropper.engine.tally import Counts, outs_left_out, place_in_walk
     from cropper.engine.tasks import try_alone
     from cropper.image_formats import extensions_here
     from cropper.imaging.opencv import libraries_muted
-    from cropper.ledger.focus_file import FOCUS_FILE, Gifts, read_focus_file
+    from cropper.ledger.focus_file import Gifts
     from cropper.storage.places import join
 
     def holds(path: str) -> bool:
@@ -205,24 +192,10 @@ def batch(
     if manifest is not None and report.is_file and os.path.samefile(report.path, manifest.path):
         raise UsageError("--report and --manifest name one file", path=manifest.path, remedy="give each its own")
     settings = replace(settings, dry_run=dry_run, animated=animated)
-    in_source = source.local_path / FOCUS_FILE if source.local_path is not None else None
-    # --focus none gives no file and forgets what the user gave before.
-    forgets = focus_file is None and is_given("focus_file")
-    upkeep = replace(upkeep, forget_given=forgets)
-    found_in: Path | None = None
-    if in_source is not None and os.path.lexists(in_source) and not is_given("focus_file"):
-        is_first = not attempt.state and attempt.alone is None
-        try:
-            deque(read_focus_file(in_source, found_in=source.local_path), 0)  # to the end, for its errors
-            focus_file, found_in = in_source, source.local_path
-            if is_first:
-                tell(f"{focus_file}: used as --focus")
-        except UsageError as error:
-            if is_first:
-                say(f"{error}; the file is left out")
-    given = read_focus_file(focus_file, focus_copy, found_in) if focus_file is not None else ()
+    given = given_focus(source, focus_file, focus_copy, attempt)
+    upkeep = replace(upkeep, forget_given=given.forgets)
     if attempt.alone is not None:
-        for_photo = Gifts.of_rows(row for row in given if row[0] == attempt.alone).of(attempt.alone)
+        for_photo = Gifts.of_rows(row for row in given.rows if row[0] == attempt.alone).of(attempt.alone)
         try_alone(source, attempt.alone, settings, for_photo, attempt.journal)
         return 0
     selection = selection.in_folder(source)
@@ -242,14 +215,14 @@ def batch(
             out,
             settings,
             jobs,
-            given,
+            given.rows,
             stop,
             shard,
             begin,
             resume,
             upkeep,
             deadline,
-            given_was_found=found_in is not None,
+            given_was_found=given.was_found,
             selection=selection,
             raw=raw,
             manifest=manifest,
@@ -270,13 +243,7 @@ def batch(
                 if passed is None:  # else an earlier attempt has counted and reported it
                     counts.add(done)
                     report.add(done, bar.say)
-                    if done.error is not None:
-                        bar.say(str(done.error))
-                        bar.note(failed=counts.failed)
-                    elif verbose and done.rows:
-                        bar.say(f"{source / done.path}: {outcome_in_words(done)}")
-                    if done.dropped:
-                        bar.say(f"{source / done.path}: {DROPPED}; the model chose")
+                    say_of(done, source, bar, counts, verbose)
                     if not done.unchanged or verbose or report.is_wanted:
                         attempt.journal.save(counts.until(done))
                 if done.rows:
@@ -295,7 +262,7 @@ def batch(
         elif ending is not None and ending.strangers[0]:
             number, first = ending.strangers
             others = f" and {number - 1} more" if number > 1 else ""
-            say(f"{focus_file}: IN has no photo {first}{others}; write paths as in boxes.csv")
+            say(f"{given.file}: IN has no photo {first}{others}; write paths as in boxes.csv")
         if counts.outs:
             tell(outs_left_out(str(source / counts.first_out), counts.outs))
         for line in without_effect(settings, counts.formats) if not (dry_run or interrupted) else ():
@@ -305,3 +272,17 @@ def batch(
         if interrupted:
             end_without(WORKERS, INTERRUPTED)
     return code
+
+
+def say_of(done: Done, source: Place, bar: Progress, counts: Counts, verbose: bool) -> None:
+    """Say what a user needs to know of a photo, or of a folder that could not be listed."""
+    from cropper.engine.job import DROPPED
+    from cropper.engine.tally import outcome_in_words
+
+    if done.error is not None:
+        bar.say(str(done.error))
+        bar.note(failed=counts.failed)
+    elif verbose and done.rows:
+        bar.say(f"{source / done.path}: {outcome_in_words(done)}")
+    if done.dropped:
+        bar.say(f"{source / done.path}: {DROPPED}; the model chose")

@@ -15,11 +15,13 @@ from click.core import ParameterSource
 from cropper.cli.help import Decorator, Function, Heading, OptionsFile, add_options, option
 from cropper.cli.shapes import Aspect
 from cropper.cli.terminal import be_heard, begin_log, is_quiet, tell, usable_cores
-from cropper.cli.types import Choice, FileOrNone, Jobs, LocalPath, Megapixels, Pattern, WholeNumber
+from cropper.cli.types import Choice, FileOrNone, Jobs, LocalPath, Megapixels, Pattern, Seconds, WholeNumber
 from cropper.errors import UsageError
 from cropper.image_formats import RAW_ALONE, RAW_CHOICES
 from cropper.settings import AUTO, CUDA, DEVICES, IGNORE_FILE, LIMITS, MEGAPIXEL, Choosing, Limits, Settings, Upkeep
 
+# In seconds.
+DEADLINE = 120
 _FOLDER = LocalPath(exists=True, file_okay=False)
 # Workers for each core where they wait for a storage most of the time.
 _JOBS_THAT_WAIT = 4
@@ -239,6 +241,26 @@ def jobs_option(command: Function) -> Function:
         found=lambda jobs: jobs <= usable_cores() * _JOBS_THAT_WAIT,
         help="Run this many workers at once.  [default: auto, one for each core, or four for each if IN or OUT is a URL]",
     )(with_jobs)
+
+
+def dry_run_option(command: Function) -> Function:
+    """Add ``--dry-run``, for commands that make many thumbnails."""
+    help = "Choose boxes and write boxes.csv, but make no thumbnails."
+    return option("--dry-run", is_flag=True, heading=Heading.MAKE, found=True, help=help)(command)
+
+
+def deadline_option(command: Function) -> Function:
+    """Add ``--deadline``, for commands that ``supervised`` runs."""
+    return option(
+        "--deadline",
+        metavar="SECONDS",
+        type=Seconds(),
+        default=DEADLINE,
+        show_default=True,
+        found=lambda seconds: 0 < seconds <= DEADLINE,
+        help="Give up on a photo after this time, not counting reading and writing; 0: no limit. Works on Linux or with "
+        "--engine ray.",
+    )(command)
 
 
 def _default_jobs() -> int:

@@ -115,12 +115,7 @@ def run_batch(
         KeyboardInterrupt: if ``stop`` returned True.
     """
     source, out = place(source), place(out)
-    if source.is_inside(out):
-        remedy = "choose an OUT beside IN or inside it, so that no photo can be overwritten"
-        raise UsageError("OUT is the same folder as IN or contains it", path=out, remedy=remedy)
-    if out.is_inside(source) and _holds_photos(out):
-        remedy = "choose a folder without photos: a folder of thumbnails is left out when its photos are looked for"
-        raise UsageError("OUT is inside IN and holds photos of its own", path=out, remedy=remedy)
+    check_folders(source, out)
     plan = Plan(source, out, settings, shard, resume, deadline, selection, raw, stop)
     given = (row for row in given if shard is None or shard.holds(row[0]))
     if settings.dry_run:
@@ -129,7 +124,7 @@ def run_batch(
     with (
         engine(source, out, settings, jobs) as workers,
         open_session(
-            out, source, _fingerprint(settings), settings.dry_run, shard, upkeep, given, given_was_found, goes_on
+            out, source, fingerprint(settings), settings.dry_run, shard, upkeep, given, given_was_found, goes_on
         ) as session,
     ):
         session.is_narrow = selection.is_narrow
@@ -138,8 +133,8 @@ def run_batch(
 
         def record(finished: Finished) -> None:
             if finished.done.error is not None:
-                _check_still_there(source)
-            _record(session, finished)
+                check_still_there(source)
+            record_finished(session, finished)
 
         try:
             yield from workers.run(planned(plan, session), record, stop)
@@ -153,14 +148,14 @@ def run_batch(
             session.abandoned = workers.abandoned
             for left in workers.left():
                 if isinstance(left, Finished):
-                    _record(session, left)
+                    record_finished(session, left)
                 elif left.known:
                     session.state.mark_interrupted(left.path)
             if workers.untidy:
                 session.remove_temporaries()
 
 
-def _record(session: Session, finished: Finished) -> None:
+def record_finished(session: Session, finished: Finished) -> None:
     """Keep what became of a photo; a report about a folder is not kept, nor a photo that is as it was."""
     done = finished.done
     if done.unchanged:
@@ -176,10 +171,20 @@ def _record(session: Session, finished: Finished) -> None:
     session.record(change)
 
 
-def _check_still_there(source: Place) -> None:
+def check_still_there(source: Place) -> None:
     """End the run if IN is gone: else every photo would fail and lose its row."""
     if source.is_gone():
         raise UsageError("the folder is gone", path=source, remedy=f"when it is back, {RUN_AGAIN}")
+
+
+def check_folders(source: Place, out: Place) -> None:
+    """Raise UsageError if thumbnails in OUT could be taken for originals, or the other way round."""
+    if source.is_inside(out):
+        remedy = "choose an OUT beside IN or inside it, so that no photo can be overwritten"
+        raise UsageError("OUT is the same folder as IN or contains it", path=out, remedy=remedy)
+    if out.is_inside(source) and _holds_photos(out):
+        remedy = "choose a folder without photos: a folder of thumbnails is left out when its photos are looked for"
+        raise UsageError("OUT is inside IN and holds photos of its own", path=out, remedy=remedy)
 
 
 def _holds_photos(out: Place) -> bool:
@@ -189,7 +194,7 @@ def _holds_photos(out: Place) -> bool:
     return any(folder.photos for folder in out.walk(extensions_here()))
 
 
-def _fingerprint(settings: Settings) -> str:
+def fingerprint(settings: Settings) -> str:
     """All that decides an output beside its photo, as text: equal texts make equal bytes."""
     values = asdict(settings)
     del values["dry_run"]

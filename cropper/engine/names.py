@@ -11,7 +11,7 @@ import hashlib
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from cropper.image_formats import extensions_here
@@ -54,23 +54,73 @@ class Named:
         return self.template.paths(words)[0]
 
 
+@dataclass(frozen=True)
+class LaidOut:
+    """A folder in the default layout.
+
+    Attributes:
+        path: relative to IN.
+        here: where it goes, relative to OUT.
+        names: what each photo in it is called there, by its name in IN.
+        beside: and each folder in it.
+    """
+
+    path: str
+    here: str
+    names: dict[str, str]
+    beside: dict[str, str]
+
+
 @dataclass
-class _Layout:
-    """The default layout, folder by folder in the order of a walk."""
+class Layout:
+    """The default layout, folder by folder in the order of a walk.
+
+    Attributes:
+        settings: what to make.
+        renamed: folders with another name in OUT, by their paths in IN.
+    """
 
     settings: Settings
-    renamed: dict[str, str] = field(default_factory=dict)  # folders with another name in OUT
+    renamed: dict[str, str] = field(default_factory=dict)
 
-    def of(self, folder: Folder) -> tuple[str, dict[str, str], Collection[str]]:
-        """Return where a folder goes in OUT, the name of each of its photos there, and those of its subfolders."""
+    def of(self, folder: Folder) -> LaidOut:
+        """Lay out a folder."""
         settings, format = self.settings, self.settings.format_for_names
         here = folder_in_out(folder.path, self.renamed) if folder.in_out is None else folder.in_out
         reserved = (TABLE_NAME,) if not here and (settings.name or settings.rows == 1) else ()
         beside = folders_of(folder.subfolders, folder.photos, format, reserved)
         self.renamed.update((join(folder.path, name), join(here, other)) for name, other in beside.items() if name != other)
         if folder.in_pieces:
-            return here, names_one_by_one(folder.photos, format), beside.values()
-        return here, names_of(folder.photos, format, beside.values()), beside.values()
+            return LaidOut(folder.path, here, names_one_by_one(folder.photos, format), beside)
+        return LaidOut(folder.path, here, names_of(folder.photos, format, beside.values()), beside)
+
+
+class Crowd:
+    """How many photos of one folder a template gives each name, and the names of the folders beside them."""
+
+    def __init__(self, folders: Iterable[str]) -> None:
+        self.folders = {*map(alike, folders)}
+        self._times: Counter[str] = Counter()
+
+    def add(self, paths: Iterable[str]) -> None:
+        """Add a photo, by where it would go, one a target."""
+        self._times.update({*map(alike, paths)})
+
+    def discard(self, paths: Iterable[str]) -> None:
+        """Take a photo away again."""
+        self._times.subtract({*map(alike, paths)})
+
+    def holds_another(self, paths: Iterable[str]) -> bool:
+        """Whether another photo than the one that goes there, which was added, or a folder has one of its names."""
+        return any(self._times[alike(path)] > 1 or alike(os.path.basename(path)) in self.folders for path in paths)
+
+    def names_times(self, paths: Iterable[str], times: int) -> bool:
+        """Whether that many photos have one of these names."""
+        return any(self._times[alike(path)] == times for path in paths)
+
+    def names_folder(self, name: str) -> bool:
+        """Whether a photo has the name of a folder."""
+        return any(count and os.path.basename(path) == alike(name) for path, count in self._times.items())
 
 
 class _Claims:
@@ -127,7 +177,7 @@ class Names:
         chosen: Callable[[Folder], Folder] = lambda folder: folder,
         photo_of: Callable[[str], str | None] = lambda output: None,
     ) -> None:
-        self._settings, self._layout, self._claims = settings, _Layout(settings), None
+        self._settings, self._layout, self._claims = settings, Layout(settings), None
         self._photo_of = photo_of
         self._unlisted: list[str] = []  # folders whose photos nobody has seen
         targets = settings.targets[: settings.rows]  # where a photo gets one of them, names do not depend on which
@@ -144,35 +194,43 @@ class Names:
 
     def of(self, folder: Folder) -> Callable[[str], Named]:
         """Return what names the photos of a folder that come in this run."""
-        here, names, beside = self._layout.of(folder)
-        template = self.template
-        if template is None:
-            targets, one = self._settings.targets, self._settings.one
-            return lambda name: Named(join(folder.path, name), paths_of(targets, here, names[name], one))
-        named = {name: _words(here, one) for name, one in names.items()}
-        if self._claims is not None or folder.in_pieces:
-            crowded = None
-        else:
-            all_paths = {name: template.paths(words)[0] for name, words in named.items()}
-            times = Counter(key for paths in all_paths.values() for key in {*map(alike, paths)})
-            folders = {*map(alike, beside)}
-            crowded = {
-                name
-                for name, paths in all_paths.items()
-                if any(times[alike(path)] > 1 or alike(os.path.basename(path)) in folders for path in paths)
-            }
+        laid = self._layout.of(folder)
+        crowd = None if self._claims is not None or folder.in_pieces else self.crowd_of(laid)
 
-        def name_one(name: str) -> Named:
-            photo, words = join(folder.path, name), named[name]
-            paths, in_any_case = template.paths(words)
+        def is_told_apart(photo: str, paths: Collection[str]) -> bool:
+            assert self.template is not None
             if self._claims is not None:
-                told_apart = folder.in_out is not None or not self._claims.are_of(paths, photo) or self._is_of_unlisted(paths)
-            else:
-                told_apart = name in crowded if crowded is not None else not template.tells_photos_apart
-            one = Named(photo, None, words, template, told_apart or in_any_case)
-            return one if template.has_hash else replace(one, fixed=one.outputs(""))
+                return folder.in_out is not None or not self._claims.are_of(paths, photo) or self._is_of_unlisted(paths)
+            return crowd.holds_another(paths) if crowd is not None else not self.template.tells_photos_apart
 
-        return name_one
+        return lambda name: self._named(laid, name, is_told_apart)
+
+    def crowd_of(self, laid: LaidOut) -> Crowd | None:
+        """Return the names that the template gives in a folder; None without a template."""
+        if self.template is None:
+            return None
+        crowd = Crowd(laid.beside.values())
+        for name in laid.names:
+            crowd.add(self.paths(laid, name))
+        return crowd
+
+    def paths(self, laid: LaidOut, name: str) -> tuple[str, ...]:
+        """Return where the template would have a photo, one a target, but for its content and for others of one name."""
+        assert self.template is not None
+        return self.template.paths(_words(laid.here, laid.names[name]))[0]
+
+    def in_crowd(self, laid: LaidOut, name: str, crowd: Crowd | None) -> Named:
+        """Name one photo of a folder; ``crowd`` is what ``crowd_of`` gives for the folder."""
+        return self._named(laid, name, lambda photo, paths: crowd is not None and crowd.holds_another(paths))
+
+    def _named(self, laid: LaidOut, name: str, is_told_apart: Callable[[str, Collection[str]], bool]) -> Named:
+        photo, template, settings = join(laid.path, name), self.template, self._settings
+        if template is None:
+            return Named(photo, paths_of(settings.targets, laid.here, laid.names[name], settings.one))
+        words = _words(laid.here, laid.names[name])
+        paths, in_any_case = template.paths(words)
+        one = Named(photo, None, words, template, is_told_apart(photo, paths) or in_any_case)
+        return one if template.has_hash else replace(one, fixed=one.outputs(""))
 
     def _is_of_unlisted(self, paths: Collection[str]) -> bool:
         """Whether a photo that could not be seen has one of these names, and may still be there."""
@@ -181,16 +239,16 @@ class Names:
 
     def _claimed(self, template: Template, folders: Iterator[Folder], stop: Callable[[], bool]) -> _Claims:
         """Walk IN once, and see which photo has which name to itself."""
-        claims, layout = _Claims(), _Layout(self._settings)
+        claims, layout = _Claims(), Layout(self._settings)
         for folder in folders:
             if stop():
                 raise KeyboardInterrupt
             if folder.error is not None:
                 self._unlisted.append(folder.path)
-            here, names, _ = layout.of(folder)
+            laid = layout.of(folder)
             above: set[str] = set()
-            for name, one in names.items():
-                paths, in_any_case = template.paths(_words(here, one))
+            for name, one in laid.names.items():
+                paths, in_any_case = template.paths(_words(laid.here, one))
                 if not in_any_case:
                     claims.add(paths, join(folder.path, name))
                 above.update(*map(_folders_above, paths))

@@ -76,7 +76,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Photo:
+class Photo:
     """A photo of the walk: its number, what names its thumbnails, and its version in the listing, if there is one."""
 
     number: int
@@ -102,16 +102,16 @@ def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
     found = _walked(plan, session, names)
     with ThreadPoolExecutor(_READERS if plan.source.is_remote else 1) as readers:
         while ahead := [*islice(found, _AHEAD)]:
-            known = {one.number: session.state.of(one.named.path) for one in ahead if isinstance(one, _Photo)}
+            known = {one.number: session.state.of(one.named.path) for one in ahead if isinstance(one, Photo)}
             photos = [
-                (one, known[one.number], readers.submit(_read, plan, one, known[one.number], session.upkeep.checksum))
-                if isinstance(one, _Photo) and names.need_content
+                (one, known[one.number], readers.submit(read_digest, plan, one, known[one.number], session.upkeep.checksum))
+                if isinstance(one, Photo) and names.need_content
                 else (one, known.get(one.number), None)
                 for one in ahead
             ]
             jobs = [
-                _planned(plan, session, one, before, digest.result() if digest is not None else None)
-                if isinstance(one, _Photo)
+                plan_photo(plan, session, one, before, digest.result() if digest is not None else None)
+                if isinstance(one, Photo)
                 else one
                 for one, before, digest in photos
             ]
@@ -119,7 +119,7 @@ def planned(plan: Plan, session: Session) -> Iterator[Job | Finished]:
             yield from jobs
 
 
-def _walked(plan: Plan, session: Session, names: Names) -> Iterator[_Photo | Finished]:
+def _walked(plan: Plan, session: Session, names: Names) -> Iterator[Photo | Finished]:
     numbers = count()
     for walked in plan.source.walk(extensions_here(), plan.out, plan.selection):
         if walked.error is not None:
@@ -140,10 +140,10 @@ def _walked(plan: Plan, session: Session, names: Names) -> Iterator[_Photo | Fin
         name_one = names.of(folder)
         for name, version in zip_longest(folder.wanted, folder.versions):
             if plan.shard is None or plan.shard.holds(join(folder.path, name)):
-                yield _Photo(next(numbers), name_one(name), version)
+                yield Photo(next(numbers), name_one(name), version)
 
 
-def _read(plan: Plan, photo: _Photo, known: Known | None, anew: bool) -> bytes | Exception:
+def read_digest(plan: Plan, photo: Photo, known: Known | None, anew: bool) -> bytes | Exception:
     """Return the digest of a photo's content, from the state if that knows it, or why it cannot be read.
 
     Args:
@@ -176,10 +176,10 @@ def chosen_of(folder: Folder, raw: str) -> tuple[Folder, int]:
     return replace(folder, photos=tuple(folder.photos[n] for n in kept), versions=versions), developed
 
 
-def _planned(
-    plan: Plan, session: Session, photo: _Photo, known: Known | None, digest: bytes | Exception | None
+def plan_photo(
+    plan: Plan, session: Session, photo: Photo, known: Known | None, digest: bytes | Exception | None
 ) -> Job | Finished:
-    """Return a photo as a job, or as finished if nothing is to be done.
+    """Return a photo as a job, or as finished if nothing is to be done. ``sync_begun`` of the state comes before the job begins.
 
     Args:
         plan: of the run.

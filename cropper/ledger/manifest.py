@@ -19,8 +19,9 @@ from urllib.parse import quote
 from cropper.errors import OutputError, remedy_for
 from cropper.image_formats import MIME_OF
 from cropper.ledger.database import encoded
+from cropper.ledger.known import rows_of
 from cropper.ledger.shares import shape_of, shares_of
-from cropper.ledger.state import State, rows_of
+from cropper.ledger.state import State
 from cropper.ledger.table import OK, Row, write_text
 from cropper.storage.places import Place, is_inside
 

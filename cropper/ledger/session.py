@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,17 +18,18 @@ from cropper.ledger import lock
 from cropper.ledger.changes import Change
 from cropper.ledger.database import SHARDS_FOLDER, Files, as_system_errors, decoded, encoded, files_of, savepoint
 from cropper.ledger.focus_file import FocusRow
+from cropper.ledger.known import rows_of
 from cropper.ledger.migration import migrate_if_old
 from cropper.ledger.shards import Shard, begin_shard
 from cropper.ledger.source import is_same_folder
-from cropper.ledger.state import State, rows_of
+from cropper.ledger.state import State
 from cropper.ledger.table import read_rows, write_table
 from cropper.settings import UPKEEP, Upkeep
 from cropper.storage import thumbnails
 from cropper.storage.access import bucket_place, place
 from cropper.storage.atomic import sync_folder
 from cropper.storage.naming import STATE_FOLDER
-from cropper.storage.places import Found, Place
+from cropper.storage.places import Found, Place, Trace
 
 if TYPE_CHECKING:  # loads the libraries for buckets
     from cropper.ledger.upload import Mirror
@@ -96,22 +97,32 @@ class Session:
         found = self.state.connection.execute(find, (encoded(output),)).fetchone()
         return decoded(found[0]) if found is not None else None
 
-    def finish(self) -> Ending:
+    def finish(self, spared: Iterable[str] = ()) -> Ending:
         """Take leave of photos that are gone, at the end of the walk, and of their thumbnails, if asked to.
+
+        Args:
+            spared: photos that came, or came again, while the walk went on.
 
         Raises:
             UsageError: if none of the known photos is there, and the run may not lose them all.
         """
         state = self.state
         with self._where_it_was(), savepoint(state.connection):
-            missing = state.drop_missing(self.unlisted) if not self.is_listed else 0
+            missing = state.drop_missing(self.unlisted, spared) if not self.is_listed else 0
             if missing and not state.found and not self.upkeep.allow_empty:
                 what = f"none of the {missing} photos is there that OUT was made from"
                 cause = "are they all excluded, or is a disk not mounted?" if self.is_narrow else "is the right disk mounted?"
                 remedy = f"{cause} If they are really gone, give --allow-empty"
                 raise UsageError(what, path=place(state.source() or ""), remedy=remedy)
+        stale, pruned = self.let_go(state.stale_outputs())
+        strangers = state.gifts.strangers(state.run, state.knows) if not self.is_listed else (0, "")
+        return Ending(missing, stale, pruned, strangers)
+
+    def let_go(self, outputs: Iterable[tuple[str, Trace]]) -> tuple[int, int]:
+        """Remove thumbnails that no photo has any more, if asked to. Return how many there are, and how many were removed."""
+        state = self.state
         stale = pruned = 0
-        for output, trace in state.stale_outputs():
+        for output, trace in outputs:
             found = state.out.find(output, trace)
             if found is Found.LOST and trace.size is not None:
                 state.drop_output(output)
@@ -121,8 +132,20 @@ class Session:
                     (state.out / output).remove()
                     state.drop_output(output)
                     pruned += 1
-        strangers = state.gifts.strangers(state.run, state.knows) if not self.is_listed else (0, "")
-        return Ending(missing, stale, pruned, strangers)
+        return stale, pruned
+
+    def write_report(self, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Bring ``boxes.csv`` up to date, and commit. Return False if ``stop`` said so meanwhile: the table is as it was then.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        files = self.state.files
+        self.state.commit()
+        with suppress(_Stopped), _as_table_errors(self.state.out):
+            write_table(_until(stop, rows_of(self.state.connection)), files.table, files.folder / "table.new")
+            return True
+        return False
 
     @contextmanager
     def _where_it_was(self) -> Iterator[None]:
@@ -247,6 +270,17 @@ def _start(session: Session) -> None:
         upload.send_start(session.mirror, session.state)
     elif session.taken.was_left:
         session.remove_temporaries()
+
+
+class _Stopped(Exception):  # noqa: N818
+    """Somebody does not want the table any more that is being written."""
+
+
+def _until(stop: Callable[[], bool], rows: Iterable[list[str]]) -> Iterator[list[str]]:
+    for number, row in enumerate(rows):
+        if number % 1000 == 999 and stop():
+            raise _Stopped
+        yield row
 
 
 def _close(session: Session, out: Place) -> None:

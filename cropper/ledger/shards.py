@@ -24,8 +24,8 @@ from tempfile import TemporaryDirectory
 from cropper.errors import OutputError, UsageError
 from cropper.ledger import lock
 from cropper.ledger.database import SHARDS_FOLDER, STATE_NAME, Files, as_system_errors, connect, decoded, files_of, uri_of
+from cropper.ledger.known import rows_of
 from cropper.ledger.migration import migrate_if_old
-from cropper.ledger.state import rows_of
 from cropper.ledger.table import write_table
 from cropper.storage.access import place
 from cropper.storage.naming import STATE_FOLDER

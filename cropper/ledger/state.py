@@ -11,45 +11,25 @@ Paths are bytes there, because a name may hold bytes that are not UTF-8.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from cropper.ledger.begun import Begun, names_in
 from cropper.ledger.changes import Change, Known
 from cropper.ledger.database import Files, connect, decoded, encoded, key_of, key_of_folder, spare_unread
 from cropper.ledger.focus_file import Gifts
-from cropper.ledger.table import FAILED, HEADER, SHARES, SKIPPED, WHOLE_NUMBERS, Row
+from cropper.ledger.known import COLUMNS, END, FIRST, NAMES, PAGE, changes_in, trace_of
+from cropper.ledger.table import FAILED, SKIPPED
 from cropper.storage.atomic import sync_folder
 from cropper.storage.places import Found, Place, Trace, Version, Whose
 
-# Photos in a page, and seconds between two commits.
-PAGE, COMMIT = 1000, 1.0
+# Seconds between two commits.
+COMMIT = 1.0
 
 # Runs that are kept: one a minute for a day.
 _MOST_RUNS = 1440
 
-_COLUMNS = HEADER[1:]  # of a decision; the path is the photo's
-_NAMES = ("output", "message")  # may hold any name, so they are bytes there
-_PLACES = tuple(map(_COLUMNS.index, _NAMES))
-
-
-def _as_text(column: str) -> str:
-    """Return SQL for a column as it stands in the table: numbers as text, nothing as an empty text."""
-    if column in SHARES:
-        return f"CASE WHEN d.{column} IS NULL THEN '' ELSE printf('%.4f', d.{column}) END"
-    return f"COALESCE(CAST(d.{column} AS TEXT), '')" if column in WHOLE_NUMBERS else f"COALESCE(d.{column}, '')"
-
-
-_ROW = ", ".join(map(_as_text, _COLUMNS))
-_PHOTOS = f"""SELECT key, path, size, modified_ns, changed_ns, version, digest, late, setting, run FROM photo
-    WHERE key > ? ORDER BY key LIMIT {PAGE}"""
-_DECISIONS = f"""SELECT d.photo, o.path IS NOT NULL, o.bytes, o.modified_ns, o.digest, o.earlier, {_ROW} FROM decision d
-    JOIN photo p ON p.key = d.photo LEFT JOIN output o ON o.path = d.output AND o.photo = p.path
-    WHERE d.photo > ? AND d.photo <= ? ORDER BY d.photo, d.number"""
-_TABLE = f"SELECT p.path, {_ROW} FROM photo p JOIN decision d ON d.photo = p.key ORDER BY p.key, d.number"
-_DECIDE = f"INSERT INTO decision (photo, number, {', '.join(_COLUMNS)}) VALUES (?, ?{', ?' * len(_COLUMNS)})"
+_DECIDE = f"INSERT INTO decision (photo, number, {', '.join(COLUMNS)}) VALUES (?, ?{', ?' * len(COLUMNS)})"
 _STALE = f"""SELECT path, photo, bytes, modified_ns, digest, earlier FROM output WHERE stale AND path > ?
     ORDER BY path LIMIT {PAGE}"""
 _FAILED = "SELECT 1 FROM decision WHERE photo = ? AND status = ?"
@@ -81,6 +61,8 @@ class State:
         self.run = self.setting = self.found = 0
         self._good: set[int] = set()  # the settings whose decisions are current
         self._begun: Begun | None = None
+        self._photos: Iterator[tuple[bytes, Known]] = iter(())
+        self._next: tuple[bytes, Known] | None = None
 
     # The run -------------------------------------------------------------------------------------------------------------------
 
@@ -117,8 +99,7 @@ class State:
         self.commit()
         self._begun = Begun(self.files.begun, self.files.out if not self.out.is_remote else None)
         self._sync_folders()
-        self._photos = self._read()
-        self._next = next(self._photos, None)
+        self.read_again()
 
     def use(self, settings: str) -> None:
         """Record what follows as made with these settings."""
@@ -160,6 +141,12 @@ class State:
             self.connection.execute("COMMIT")
         self.connection.execute("BEGIN")
         self._committed = time.monotonic()
+
+    def save(self) -> None:
+        """Write all changes to the disk, when it is calm: none may follow for long."""
+        self.commit()
+        if self._begun is not None:
+            self._begun.mark()
 
     def end(self, leave_begun: bool = False) -> None:
         """End the run: write all changes to the disk, and close the file.
@@ -214,28 +201,30 @@ class State:
         self.connection.execute("INSERT OR IGNORE INTO gone VALUES (?)", (self._next[0],))
         self._next = next(self._photos, None)
 
-    def _read(self) -> Iterator[tuple[bytes, Known]]:
-        """Yield all photos in the order of the walk, page by page, so that no change disturbs the reader."""
-        after = b""
-        while page := self.connection.execute(_PHOTOS, (after,)).fetchall():
-            last = page[-1][0]
-            rows: dict[bytes, list[tuple[list[str], Trace | None]]] = {}
-            for photo, is_ours, size, modified_ns, digest, earlier, *values in self.connection.execute(_DECISIONS, (after, last)):
-                known = _trace_of(size, modified_ns, digest, earlier) if is_ours else None
-                rows.setdefault(photo, []).append((_texts(values), known))
-            for key, path, size, modified_ns, changed_ns, version, digest, late, setting, run in page:
-                name = decoded(path)
-                found = rows.get(key, [])
-                change = Change(
-                    path=name,
-                    rows=tuple(Row(name, *texts) for texts, _ in found),
-                    version=Version(size, modified_ns, version or "", changed_ns),
-                    digest=digest or b"",
-                    late=late or 0,
-                    written=tuple((texts[0], trace) for texts, trace in found if trace is not None),
-                )
-                yield key, Known(change, setting in self._good, run == self.run)
-            after = last
+    def _read(self, first: bytes, end: bytes) -> Iterator[tuple[bytes, Known]]:
+        for key, change, setting, run in changes_in(self.connection, first, end):
+            yield key, Known(change, setting in self._good, run == self.run)
+
+    def read_again(self, first: bytes = FIRST, end: bytes = END) -> None:
+        """Begin another walk: over all of IN, or over the photos with keys from ``first`` up to ``end``."""
+        self.connection.execute("DELETE FROM gone")
+        self.found = 0
+        self._photos = self._read(first, end)
+        self._next = next(self._photos, None)
+
+    def look_up(self, path: str) -> Known | None:
+        """Return what is known of a photo, in any order and beside a walk."""
+        key = key_of(path)
+        return next((known for _, known in self._read(key, key + b"\0")), None)
+
+    def knows_below(self, folder: str) -> bool:
+        """Whether a photo in a folder or below it is known."""
+        return next(changes_in(self.connection, key_of_folder(folder), key_of_folder(folder) + END), None) is not None
+
+    def forget(self, path: str) -> None:
+        """Drop a photo that is gone. Its outputs stay ours."""
+        self._forget_decisions("= ?", (key_of(path),))
+        self.connection.execute("DELETE FROM photo WHERE key = ?", (key_of(path),))
 
     def record(self, change: Change) -> None:
         """Keep what became of a photo, and commit from time to time."""
@@ -252,8 +241,8 @@ class State:
             self._forget_decisions("= ?", (key,))
         new = {output for output, _ in change.written}
         for number, row in enumerate(change.rows):
-            values = ((column, getattr(row, column) or None) for column in _COLUMNS)
-            texts = (encoded(value) if column in _NAMES and value else value for column, value in values)
+            values = ((column, getattr(row, column) or None) for column in COLUMNS)
+            texts = (encoded(value) if column in NAMES and value else value for column, value in values)
             execute(_DECIDE, (key, number, *texts))
             if row.output and row.output not in new:  # writing it says so too
                 execute("UPDATE output SET stale = 0 WHERE path = ?", (encoded(row.output),))
@@ -264,8 +253,7 @@ class State:
         assert self._begun is not None
         self._begun.photos.pop(change.path, None)
         if time.monotonic() - self._committed > COMMIT:
-            self.commit()
-            self._begun.mark()
+            self.save()
 
     def _forget_decisions(self, which: str, values: tuple[bytes, ...] = ()) -> None:
         """Forget the decisions of some photos; their outputs stay ours, and have no photo."""
@@ -290,18 +278,21 @@ class State:
         values = version.size, version.modified_ns, version.changed_ns, version.version or None
         self.connection.execute(update, (*values, key_of(path)))
 
-    def drop_missing(self, unlisted: Iterable[str]) -> int:
+    def drop_missing(self, unlisted: Iterable[str], spared: Iterable[str] = ()) -> int:
         """Drop the photos that were not asked for, at the end of a walk; return their number. Their outputs stay ours.
 
         Args:
             unlisted: folders that could not be listed, whose photos may well be there.
+            spared: photos that came, or came again, while the walk went on.
         """
         while self._next is not None:
             self._pass()
         execute = self.connection.execute
         for folder in unlisted:
             first = key_of_folder(folder)
-            execute("DELETE FROM gone WHERE photo >= ? AND photo < ?", (first, first + b"\xff"))
+            execute("DELETE FROM gone WHERE photo >= ? AND photo < ?", (first, first + END))
+        for path in spared:
+            execute("DELETE FROM gone WHERE photo = ?", (key_of(path),))
         spare_unread(self.connection)
         self._forget_decisions("IN (SELECT photo FROM gone)")
         execute("DELETE FROM photo WHERE key IN (SELECT photo FROM gone)")
@@ -340,7 +331,7 @@ class State:
             for path, photo, size, modified_ns, digest, earlier in page:
                 failed = self.connection.execute(_FAILED, (key_of(decoded(photo)), FAILED)).fetchone()
                 if failed is None:
-                    yield decoded(path), _trace_of(size, modified_ns, digest, earlier)
+                    yield decoded(path), trace_of(size, modified_ns, digest, earlier)
             after = page[-1][0]
 
     def drop_output(self, output: str) -> None:
@@ -350,7 +341,7 @@ class State:
     def _trace(self, output: str) -> Trace | None:
         find = "SELECT bytes, modified_ns, digest, earlier FROM output WHERE path = ?"
         found = self.connection.execute(find, (encoded(output),)).fetchone()
-        return _trace_of(*found) if found is not None else None
+        return trace_of(*found) if found is not None else None
 
     def _adopt(self, begun: Iterable[str], killed: int = 0) -> None:
         """Keep outputs as ours that were begun and are not recorded, whatever was written of them.
@@ -380,21 +371,3 @@ class State:
             trace = self._trace(output)
             if trace is not None and self.out.find(output, trace, closely=True) is Found.LOST:
                 self.connection.execute(_UNWRITTEN, (encoded(output),))
-
-
-def _trace_of(size: int | None, modified_ns: int | None, digest: bytes | None, earlier: bytes | None) -> Trace:
-    return Trace(size, modified_ns or 0, digest or b"", earlier or b"")
-
-
-def rows_of(connection: sqlite3.Connection) -> Iterator[list[str]]:
-    """Yield the rows of the table of a state, in the order of the walk."""
-    for path, *values in connection.execute(_TABLE):
-        yield [decoded(path), *_texts(values)]
-
-
-def _texts(values: list[Any]) -> list[str]:
-    """Turn the names among the values of a decision into texts, in place."""
-    for place in _PLACES:
-        if values[place]:
-            values[place] = decoded(values[place])
-    return values

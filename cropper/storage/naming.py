@@ -80,6 +80,18 @@ def names_of(photos: tuple[str, ...], format: str, folders: Collection[str] = ()
     return result
 
 
+def name_beside(name: str, format: str, others: Collection[str]) -> str | None:
+    """Return the output name of one more photo in a folder; None if its name, or that of another, depends on both.
+
+    Args:
+        name: of the photo.
+        format: of the thumbnails, or to keep the photo's own.
+        others: what ``alike`` gives for the output names of the others, and of the folders beside them.
+    """
+    output = _wanted(name, format)
+    return output if alike(output) not in others else None
+
+
 def folders_of(folders: tuple[str, ...], photos: tuple[str, ...], format: str, reserved: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the name that each folder has in OUT, no two alike and none that of a photo which keeps its name.
 

@@ -21,6 +21,7 @@ def walk(
     leave_out: Path | None = None,
     selection: Selection = EVERYTHING,
     enters: Callable[[str], bool] = lambda path: True,
+    start: str = "",
 ) -> Iterator[Folder]:
     """Walk a folder: the photos of each folder sorted by name, then its subfolders sorted by name.
 
@@ -35,12 +36,13 @@ def walk(
         leave_out: a folder not to walk, such as an OUT inside IN.
         selection: which files and folders to take, by their paths in the walk.
         enters: says of a folder, by its path in the walk, whether to walk it; else it is only named in the one above.
+        start: the folder to begin with, by its path in a walk of the whole root, which would come to it.
     """
     real_root = os.path.realpath(root)
     real_out = os.path.realpath(leave_out) if leave_out is not None else None
     seen: set[int | str] = set()
     # Folders to list, the next one last: relative path and real path.
-    upcoming = [("", real_root)]
+    upcoming = [(start, os.path.join(real_root, *start.split("/")) if start else real_root)]
     while upcoming:
         relative, real = upcoming.pop()
         photos: list[str] = []

@@ -15,7 +15,7 @@ from PIL import Image, ImageSequence
 
 from cropper.choosing.view import Maps
 from cropper.engine.again import Again
-from cropper.engine.batch import _fingerprint
+from cropper.engine.batch import fingerprint
 from cropper.engine.tally import KEEPS_FRAMES
 from cropper.ledger.given import Given
 from cropper.ledger.last_run import last_run_of
@@ -261,8 +261,8 @@ def test_other_photos_are_opened_as_ever(make_photo: MakePhoto, tmp_path: Path) 
 
 def test_the_choice_counts_for_a_second_run() -> None:
     first = Settings((DEFAULT_TARGET,))
-    assert '"animated"' not in _fingerprint(first)
-    assert '"animated": "all"' in _fingerprint(Settings((DEFAULT_TARGET,), animated=ALL_FRAMES))
+    assert '"animated"' not in fingerprint(first)
+    assert '"animated": "all"' in fingerprint(Settings((DEFAULT_TARGET,), animated=ALL_FRAMES))
 
 
 @pytest.fixture

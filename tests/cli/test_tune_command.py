@@ -263,6 +263,6 @@ def test_a_run_without_a_file_is_not_told_to_write_one(cropper: Command, place: 
 
 def test_learned_weights_are_part_of_the_fingerprint_only_where_they_are() -> None:
     plain = Settings((Target((1, 1)),))
-    assert "weights" not in batch._fingerprint(plain)
+    assert "weights" not in batch.fingerprint(plain)
     learned = replace(plain, choosing=replace(plain.choosing, weights=LEARNED))
-    assert json.loads(batch._fingerprint(learned))["choosing"]["weights"] == {"place": 0.5, "across": 0.3}
+    assert json.loads(batch.fingerprint(learned))["choosing"]["weights"] == {"place": 0.5, "across": 0.3}

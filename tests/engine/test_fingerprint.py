@@ -121,22 +121,22 @@ def test_the_fingerprint_stays_as_it_is_to_a_byte(tmp_path: Path, case: str) -> 
         ),
     }[case]
     expected = text.replace("MODEL", hashlib.sha256(b"a model").hexdigest()).replace("VERSION", __version__)
-    assert batch._fingerprint(settings) == expected
+    assert batch.fingerprint(settings) == expected
 
 
 def test_of_the_encoding_only_what_is_given_counts() -> None:
-    plain = batch._fingerprint(Settings((Target((1, 1)),)))
-    assert batch._fingerprint(Settings((Target((1, 1)),), encoding=Encoding(sharpen=0))) == plain
-    given = json.loads(batch._fingerprint(Settings((Target((1, 1)),), encoding=Encoding(100_000, sharpen=0.5))))
+    plain = batch.fingerprint(Settings((Target((1, 1)),)))
+    assert batch.fingerprint(Settings((Target((1, 1)),), encoding=Encoding(sharpen=0))) == plain
+    given = json.loads(batch.fingerprint(Settings((Target((1, 1)),), encoding=Encoding(100_000, sharpen=0.5))))
     assert given == {**json.loads(plain), "encoding": {"max_bytes": 100_000, "sharpen": 0.5}}
 
 
 def test_the_model_is_the_bundled_one_unless_another_is_given(tmp_path: Path) -> None:
-    bundled = batch._fingerprint(Settings((Target((1, 1)),)))
+    bundled = batch.fingerprint(Settings((Target((1, 1)),)))
     assert hashlib.sha256(BUNDLED_MODEL.read_bytes()).hexdigest() in bundled
 
 
 def test_one_of_several_targets_is_another_run() -> None:
     targets = Target((1, 1)), Target((4, 3))
-    assert '"one": true' in batch._fingerprint(Settings(targets, one=True))
-    assert '"one":' not in batch._fingerprint(Settings(targets))
+    assert '"one": true' in batch.fingerprint(Settings(targets, one=True))
+    assert '"one":' not in batch.fingerprint(Settings(targets))

@@ -1,0 +1,182 @@
+"""``cropper watch``: a batch that does not end. Each photo has its thumbnail as soon as it is whole."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cropper.cli.batch import say_of
+from cropper.cli.effects import without_effect
+from cropper.cli.exit_codes import INTERRUPTED, WRONG_USAGE
+from cropper.cli.given_focus import given_focus
+from cropper.cli.help import command
+from cropper.cli.names import names_options
+from cropper.cli.options import (
+    deadline_option,
+    dry_run_option,
+    focus_option,
+    jobs_option,
+    log_option,
+    one_option,
+    raw_option,
+    selection_options,
+    upkeep_options,
+    verbose_option,
+)
+from cropper.cli.report import report_option
+from cropper.cli.settings_options import animated_option, settings_options
+from cropper.cli.signals import end_without, held_back
+from cropper.cli.supervision import STOPPED, supervised
+from cropper.cli.terminal import Progress, progress, say, tell
+from cropper.cli.types import Where
+from cropper.errors import CropperError, UsageError
+
+if TYPE_CHECKING:
+    from cropper.cli.report import Report
+    from cropper.ledger.session import Ending
+    from cropper.process.supervisor import Attempt
+    from cropper.settings import Settings, Upkeep
+    from cropper.storage.patterns import Selection
+    from cropper.storage.places import Place
+
+
+@command()
+@click.argument("source", metavar="IN", type=Where(exists=True), help="Watch this folder of photos, on this machine.")
+@click.argument("out", metavar="OUT", type=Where(), help="Write thumbnails and boxes.csv to this folder.")
+@report_option
+@verbose_option
+@log_option
+@supervised
+@focus_option
+@selection_options
+@raw_option
+@upkeep_options
+@jobs_option
+@settings_options
+@names_options
+@one_option
+@animated_option
+@dry_run_option
+@deadline_option
+def watch(
+    source: Place,
+    out: Place,
+    settings: Settings,
+    focus_file: Path | None,
+    jobs: int,
+    dry_run: bool,
+    animated: str,
+    raw: str,
+    upkeep: Upkeep,
+    report: Report,
+    verbose: bool,
+    selection: Selection,
+    attempt: Attempt,
+    deadline: float = 0,
+    focus_copy: Path | None = None,
+) -> int:
+    """Do what 'cropper batch IN OUT' does, and then make the thumbnail of each photo that comes or changes, until you stop it.
+
+    A photo that is renamed into IN has its thumbnail at once; one that is written there, when it is whole. OUT/boxes.csv is
+    brought up to date when no photo has come for a second. With --prune, the thumbnail of a deleted photo goes too.
+
+    Stop it with Ctrl-C or SIGTERM: it finishes the photos in work.
+
+    \b
+    cropper watch uploads/ thumbnails/
+    cropper watch uploads/ thumbnails/ --size 400x400 --prune --verbose
+    """
+    from cropper.engine.pipeline import WORKERS
+    from cropper.engine.plan import Resume
+    from cropper.engine.tally import Counts, outs_left_out, unread
+    from cropper.engine.tasks import try_alone
+    from cropper.engine.watch import watch_folder
+    from cropper.imaging.opencv import libraries_muted
+    from cropper.ledger.focus_file import Gifts
+
+    for folder in (source, out):
+        if folder.is_remote:
+            raise UsageError("watch needs a folder on this machine", path=folder, remedy="run 'cropper batch' from time to time")
+    settings = replace(settings, dry_run=dry_run, animated=animated)
+    given = given_focus(source, focus_file, focus_copy, attempt)
+    upkeep = replace(upkeep, forget_given=given.forgets)
+    if attempt.alone is not None:
+        for_photo = Gifts.of_rows(row for row in given.rows if row[0] == attempt.alone).of(attempt.alone)
+        try_alone(source, attempt.alone, settings, for_photo, attempt.journal)
+        return 0
+    counts, before = Counts.after(attempt.state)
+    is_first = before is None  # not after a crash
+    report.begin(counts)
+    ending: Ending | None = None
+    has_caught_up = False
+
+    def run() -> dict[str, Any]:
+        return {"source": source.full_name(), "out": out.full_name(), "seconds": round(time.monotonic() - attempt.begun, 3)}
+
+    with ExitStack() as drawing:
+        bar = drawing.enter_context(progress(lambda: None, is_in_the_way=report.is_on_terminal))
+
+        def caught_up(found: Ending) -> None:
+            nonlocal bar, ending, has_caught_up
+            drawing.close()
+            bar, ending, has_caught_up = Progress(None), found, True
+            if is_first:
+                if counts.outs:
+                    tell(outs_left_out(str(source / counts.first_out), counts.outs))
+                for line in without_effect(settings, counts.formats) if not dry_run else ():
+                    tell(line)
+                tell(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done", found))
+                tell(f"{source}: watching for photos")
+
+        try:
+            with libraries_muted(), held_back() as interrupt:
+                photos = watch_folder(
+                    source,
+                    out,
+                    settings,
+                    jobs,
+                    caught_up,
+                    lambda: interrupt.came,
+                    given.rows,
+                    Resume(attempt.condemned),
+                    upkeep,
+                    deadline,
+                    given.was_found,
+                    selection,
+                    raw,
+                    attempt.journal,
+                )
+
+                def watched() -> Any:
+                    nonlocal ending
+                    ending = yield from photos
+
+                with closing(watched()) as outcomes:
+                    for done in outcomes:
+                        if not (done.unchanged and not is_first):
+                            counts.add(done)
+                            report.add(done, bar.say)
+                            say_of(done, source, bar, counts, verbose)
+                            if has_caught_up and done.kinds:  # the summary of the first walk has said the others
+                                tell(f"{source / done.path}: {'; '.join(unread(Counter(dict(done.kinds))))}")
+                            attempt.journal.save(counts.until(done))
+                        if done.rows:
+                            bar.step()
+        except KeyboardInterrupt:
+            pass
+        except (CropperError, OSError) as error:
+            report.end(run(), WRONG_USAGE, say, error=error)
+            raise
+    try:
+        report.end(run(), INTERRUPTED, say, ending)
+        done = f"{counts.made} done, {counts.unchanged} unchanged, {counts.failed} failed"
+        say(f"stopped; since the start {done}" if has_caught_up else STOPPED)
+    finally:  # a second interrupt may come right here
+        end_without(WORKERS, INTERRUPTED)
+    return INTERRUPTED

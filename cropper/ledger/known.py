@@ -1,0 +1,83 @@
+"""Read the photos of a state, page by page in the order of the walk, so that memory does not grow with their number."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from cropper.ledger.changes import Change
+from cropper.ledger.database import decoded
+from cropper.ledger.table import HEADER, SHARES, WHOLE_NUMBERS, Row
+from cropper.storage.places import Trace, Version
+
+# Photos in a page.
+PAGE = 1000
+
+COLUMNS = HEADER[1:]  # of a decision; the path is the photo's
+NAMES = ("output", "message")  # may hold any name, so they are bytes there
+_PLACES = tuple(map(COLUMNS.index, NAMES))
+
+
+def _as_text(column: str) -> str:
+    """Return SQL for a column as it stands in the table: numbers as text, nothing as an empty text."""
+    if column in SHARES:
+        return f"CASE WHEN d.{column} IS NULL THEN '' ELSE printf('%.4f', d.{column}) END"
+    return f"COALESCE(CAST(d.{column} AS TEXT), '')" if column in WHOLE_NUMBERS else f"COALESCE(d.{column}, '')"
+
+
+_ROW = ", ".join(map(_as_text, COLUMNS))
+_PHOTOS = f"""SELECT key, path, size, modified_ns, changed_ns, version, digest, late, setting, run FROM photo
+    WHERE key >= ? AND key < ? ORDER BY key LIMIT {PAGE}"""
+_DECISIONS = f"""SELECT d.photo, o.path IS NOT NULL, o.bytes, o.modified_ns, o.digest, o.earlier, {_ROW} FROM decision d
+    JOIN photo p ON p.key = d.photo LEFT JOIN output o ON o.path = d.output AND o.photo = p.path
+    WHERE d.photo >= ? AND d.photo <= ? ORDER BY d.photo, d.number"""
+_TABLE = f"SELECT p.path, {_ROW} FROM photo p JOIN decision d ON d.photo = p.key ORDER BY p.key, d.number"
+# Before the key of every photo, and behind it.
+FIRST, END = b"", b"\xff"
+
+
+def changes_in(
+    connection: sqlite3.Connection, first: bytes = FIRST, end: bytes = END
+) -> Iterator[tuple[bytes, Change, int | None, int | None]]:
+    """Yield the photos with keys from ``first`` up to ``end``, which is not one of them, page by page, so that no change disturbs
+    the reader: the key of each, what became of it last, and the numbers of its settings and of its run.
+    """
+    while page := connection.execute(_PHOTOS, (first, end)).fetchall():
+        last = page[-1][0]
+        rows: dict[bytes, list[tuple[list[str], Trace | None]]] = {}
+        for photo, is_ours, size, modified_ns, digest, earlier, *values in connection.execute(_DECISIONS, (first, last)):
+            known = trace_of(size, modified_ns, digest, earlier) if is_ours else None
+            rows.setdefault(photo, []).append((_texts(values), known))
+        for key, path, size, modified_ns, changed_ns, version, digest, late, setting, run in page:
+            name = decoded(path)
+            found = rows.get(key, [])
+            change = Change(
+                path=name,
+                rows=tuple(Row(name, *texts) for texts, _ in found),
+                version=Version(size, modified_ns, version or "", changed_ns),
+                digest=digest or b"",
+                late=late or 0,
+                written=tuple((texts[0], trace) for texts, trace in found if trace is not None),
+            )
+            yield key, change, setting, run
+        first = last + b"\0"
+
+
+def trace_of(size: int | None, modified_ns: int | None, digest: bytes | None, earlier: bytes | None) -> Trace:
+    """Return the trace that the columns of an output hold."""
+    return Trace(size, modified_ns or 0, digest or b"", earlier or b"")
+
+
+def rows_of(connection: sqlite3.Connection) -> Iterator[list[str]]:
+    """Yield the rows of the table of a state, in the order of the walk."""
+    for path, *values in connection.execute(_TABLE):
+        yield [decoded(path), *_texts(values)]
+
+
+def _texts(values: list[Any]) -> list[str]:
+    """Turn the names among the values of a decision into texts, in place."""
+    for place in _PLACES:
+        if values[place]:
+            values[place] = decoded(values[place])
+    return values

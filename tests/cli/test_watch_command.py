@@ -1,0 +1,80 @@
+"""What ``cropper watch`` says, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fixtures import Command, MakePhoto, StartProcess
+
+
+def test_without_its_library_one_line_says_what_to_install(
+    tmp_path: Path, cropper: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    (tmp_path / "in").mkdir()
+    code, _, err = cropper("watch", "in", "out")
+    assert (code, err) == (2, "cropper: watching a folder needs watchfiles; pip install 'cropper[watch]'\n")
+
+
+@pytest.mark.parametrize("arguments", [("s3://bucket/in", "out"), (".", "s3://bucket/out")])
+def test_a_bucket_is_refused(cropper: Command, arguments: tuple[str, str]) -> None:
+    code, _, err = cropper("watch", *arguments)
+    assert code == 2
+    assert "watch needs a folder on this machine" in err
+    assert err.count("\n") == 1
+
+
+def test_out_may_not_hold_in(tmp_path: Path, cropper: Command) -> None:
+    pytest.importorskip("watchfiles")
+    (tmp_path / "in").mkdir()
+    code, _, err = cropper("watch", "in", ".")
+    assert code == 2
+    assert "OUT is the same folder as IN or contains it" in err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no such signals")
+def test_a_signal_ends_it_with_the_table_written_and_the_photos_named(
+    tmp_path: Path, make_photo: MakePhoto, cropper_process: StartProcess
+) -> None:
+    pytest.importorskip("watchfiles")
+    make_photo(tmp_path / "in/a.jpg")
+    with cropper_process("watch", "in", "out", "-v", "--report", "report.jsonl", "--size", "48x32") as process:
+        assert process.stderr is not None
+        said: list[str] = []
+        while not said or "watching for photos" not in said[-1]:
+            line = process.stderr.readline().decode()
+            assert line, said
+            said.append(line)
+        (tmp_path / "b.txt").write_text("no photo")
+        os.utime(tmp_path / "b.txt", (0, 0))  # nobody writes to it any more
+        (tmp_path / "b.txt").rename(tmp_path / "in/b.jpg")
+        make_photo(tmp_path / "c.jpg").rename(tmp_path / "in/c.jpg")
+        end = time.monotonic() + 60
+        while not (tmp_path / "out/c.jpg").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        said += process.stderr.read().decode().splitlines(keepends=True)
+    assert process.returncode == 130
+    text = "".join(said)
+    assert "cropper: in/a.jpg: changed 48x32\n" in text
+    assert "cropper: in/c.jpg: changed 48x32\n" in text
+    assert text.count("in/b.jpg: the content is not an image") == 1
+    assert said[-1] == "cropper: stopped; since the start 2 done, 0 unchanged, 1 failed\n"
+    assert [line.split(",")[0] for line in (tmp_path / "out/boxes.csv").read_text().splitlines()[1:]] == [
+        "a.jpg",
+        "b.jpg",
+        "c.jpg",
+    ]
+    *photos, totals = map(json.loads, (tmp_path / "report.jsonl").read_text().splitlines())
+    assert sorted((one["path"], one["outcome"]) for one in photos) == [
+        ("a.jpg", "changed"),
+        ("b.jpg", "failed"),
+        ("c.jpg", "changed"),
+    ]
+    assert (totals["exit_code"], totals["totals"]["photos"]) == (130, 3)

@@ -1,0 +1,277 @@
+"""A watch over a folder: first what is missing, then each photo as soon as it is whole."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fixtures import MakePhoto
+from plain import Plain
+
+from cropper.engine import batch, watching
+from cropper.engine import watch as watching_module
+from cropper.engine.batch import run_batch
+from cropper.engine.job import Done
+from cropper.engine.plan import Resume
+from cropper.engine.watch import watch_folder
+from cropper.errors import OutputError, PhotoError
+from cropper.ledger.table import read_rows
+from cropper.settings import IGNORE_FILE, Settings, Target, Upkeep
+from cropper.storage import notices
+from cropper.storage.local import LocalPlace
+from cropper.storage.patterns import selection_of
+
+pytest.importorskip("watchfiles")
+
+TARGET = Target((64, 36), (64, 36))
+PATIENCE = 30.0
+
+
+class Watcher:
+    """A watch in a thread of its own."""
+
+    def __init__(self, root: Path, settings: Settings | None = None, upkeep: Upkeep | None = None, **others: object) -> None:
+        self.source, self.out = root / "in", root / "in/out" if others.pop("inside", False) else root / "out"
+        self.done: list[Done] = []
+        self.error: BaseException | None = None
+        self._stop, self._caught_up = threading.Event(), threading.Event()
+        photos = watch_folder(
+            LocalPlace(self.source),
+            LocalPlace(self.out),
+            settings or Settings((TARGET,)),
+            2,
+            lambda ending: self._caught_up.set(),
+            self._stop.is_set,
+            upkeep=upkeep or Upkeep(),
+            **others,  # type: ignore[arg-type]
+        )
+
+        self.photos, self._thread = photos, threading.Thread(target=self._work)
+        self._thread.start()
+        assert self._caught_up.wait(PATIENCE)
+
+    def _work(self) -> None:
+        try:
+            for done in self.photos:
+                self.done.append(done)
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._caught_up.set()
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait for something to be so."""
+        end = time.monotonic() + PATIENCE
+        while not holds():
+            assert self.error is None, self.error
+            assert time.monotonic() < end, self.paths
+            time.sleep(0.005)
+
+    def end(self) -> None:
+        self._stop.set()
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+
+    @property
+    def paths(self) -> list[tuple[str, bool]]:
+        """What left since the start: paths, and whether all went well."""
+        return [(done.path, done.error is None) for done in list(self.done)]
+
+    def rows(self) -> dict[str, str]:
+        return {row.path: row.status for row in read_rows(self.out / "boxes.csv")}
+
+
+Start = Callable[..., Watcher]
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """A function that starts a watch over ``in``, whose thread ends with the test."""
+    monkeypatch.setattr(watching_module, "Saliency", Plain)
+    monkeypatch.setattr(batch, "Saliency", Plain)
+    (tmp_path / "in").mkdir()
+    begun: list[Watcher] = []
+
+    def begin(*arguments: object, **others: object) -> Watcher:
+        begun.append(Watcher(tmp_path, *arguments, **others))  # type: ignore[arg-type]
+        return begun[-1]
+
+    yield begin
+    for one in begun:
+        one.end()
+
+
+def test_first_what_is_missing_then_what_is_renamed_into_it(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    make_photo(tmp_path / "in/a.jpg")
+    watch = start()
+    assert watch.paths == [("a.jpg", True)]
+    make_photo(tmp_path / "b.jpg", seed=1).rename(tmp_path / "in/b.jpg")
+    watch.until(lambda: (watch.out / "b.jpg").exists())
+    watch.until(lambda: watch.rows() == {"a.jpg": "ok", "b.jpg": "ok"})
+    make_photo(tmp_path / "b.jpg", seed=2).rename(tmp_path / "in/b.jpg")
+    watch.until(lambda: watch.paths.count(("b.jpg", True)) == 2)
+    watch.end()
+    assert watch.error is None
+    assert watch.paths == [("a.jpg", True), ("b.jpg", True), ("b.jpg", True)]
+
+
+def test_a_slow_writer_is_waited_for(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    watch = start()
+    data = make_photo(tmp_path / "a.jpg").read_bytes()
+    make_photo(tmp_path / "z.jpg", seed=1)
+    with (tmp_path / "in/a.jpg").open("wb") as file:
+        for part in (data[:300], data[300:600], data[600:]):
+            file.write(part)
+            file.flush()
+            (tmp_path / "in/z.jpg").unlink(missing_ok=True)
+            os.link(tmp_path / "z.jpg", tmp_path / "in/z.jpg")
+            time.sleep(0.1)
+    watch.until(lambda: ("a.jpg", True) in watch.paths)
+    assert ("a.jpg", False) not in watch.paths
+
+
+def test_a_photo_that_was_cut_off_is_made_when_it_grows(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    watch = start()
+    data = make_photo(tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "in/a.jpg").write_bytes(data[:-100])
+    make_photo(tmp_path / "b.jpg", seed=1).rename(tmp_path / "in/b.jpg")  # the others go on
+    watch.until(lambda: {("a.jpg", False), ("b.jpg", True)} <= {*watch.paths})
+    with (tmp_path / "in/a.jpg").open("ab") as file:
+        file.write(data[-100:])
+    watch.until(lambda: ("a.jpg", True) in watch.paths)
+    watch.until(lambda: watch.rows() == {"a.jpg": "ok", "b.jpg": "ok"})
+    assert watch.paths.count(("a.jpg", False)) == 1
+
+
+def test_deleted_photos_go_with_their_thumbnails_and_may_come_again(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    for name in ("a.jpg", "b.jpg", "sub/c.jpg"):
+        make_photo(tmp_path / "in" / name)
+    watch = start(upkeep=Upkeep(prune=True))
+    (tmp_path / "in/a.jpg").unlink()
+    (tmp_path / "in/sub").rename(tmp_path / "in/moved")
+    watch.until(lambda: not (watch.out / "a.jpg").exists() and not (watch.out / "sub/c.jpg").exists())
+    watch.until(lambda: (watch.out / "moved/c.jpg").exists())
+    watch.until(lambda: watch.rows() == {"b.jpg": "ok", "moved/c.jpg": "ok"})
+    make_photo(tmp_path / "a.jpg").rename(tmp_path / "in/a.jpg")
+    watch.until(lambda: (watch.out / "a.jpg").exists())
+
+
+def test_a_thumbnail_stays_without_prune(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    make_photo(tmp_path / "in/a.jpg")
+    make_photo(tmp_path / "in/b.jpg", seed=1)
+    watch = start()
+    (tmp_path / "in/a.jpg").unlink()
+    watch.until(lambda: watch.rows() == {"b.jpg": "ok"})
+    assert (watch.out / "a.jpg").exists()
+
+
+def test_new_and_moved_folders_are_looked_into(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    watch = start()
+    make_photo(tmp_path / "far/deep/a.jpg")
+    (tmp_path / "far").rename(tmp_path / "in/far")
+    make_photo(tmp_path / "in/new/deep/b.jpg")
+    watch.until(lambda: (watch.out / "far/deep/a.jpg").exists() and (watch.out / "new/deep/b.jpg").exists())
+    make_photo(tmp_path / "in/far/deep/c.jpg")
+    watch.until(lambda: (watch.out / "far/deep/c.jpg").exists())
+
+
+def test_what_a_batch_leaves_out_a_watch_does(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    watch = start(inside=True, selection=selection_of(exclude=("drafts/",)))
+    outside = make_photo(tmp_path / "outside.jpg")
+    (tmp_path / "in/link.jpg").symlink_to(outside)
+    for name in ("drafts/a.jpg", ".hidden.jpg", ".git/a.jpg", "sheet.jpg", "a.txt.jpg"):
+        make_photo(tmp_path / "in" / name)
+    (tmp_path / "in/inner.jpg").symlink_to("a.txt.jpg")
+    watch.until(lambda: {path for path, _ in watch.paths} == {"a.txt.jpg", "inner.jpg"})
+    (tmp_path / "in" / IGNORE_FILE).write_text("inner*\n")
+    watch.until(lambda: watch.rows() == {"a.txt.jpg": "ok"})
+
+
+def test_names_that_depend_on_each_other_are_those_of_a_batch(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    make_photo(tmp_path / "in/a.jpg")
+    watch = start(Settings((TARGET,), format="webp"), Upkeep(prune=True))
+    assert (watch.out / "a.webp").exists()
+    make_photo(tmp_path / "a.png").rename(tmp_path / "in/a.png")
+    watch.until(lambda: (watch.out / "a.png.webp").exists() and (watch.out / "a.jpg.webp").exists())
+    watch.until(lambda: watch.rows() == {"a.jpg": "ok", "a.png": "ok"})
+    (tmp_path / "in/a.png").unlink()
+    watch.until(lambda: (watch.out / "a.webp").exists() and not (watch.out / "a.png.webp").exists())
+
+
+def test_a_storm_is_done_once_each(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    watch = start()
+    photo = make_photo(tmp_path / "a.jpg")
+    for number in range(300):
+        os.link(photo, tmp_path / f"in/{number}.jpg")
+    watch.until(lambda: len(watch.done) >= 300)
+    watch.until(lambda: len(watch.rows()) == 300)
+    assert len({path for path, _ in watch.paths}) == len(watch.paths) == 300
+
+
+def test_a_second_watch_is_refused(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    make_photo(tmp_path / "in/a.jpg")
+    start()
+    second = start()
+    assert isinstance(second.error, OutputError)
+    assert "another run" in str(second.error)
+
+
+def test_the_folder_going_away_ends_the_watch(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    make_photo(tmp_path / "in/a.jpg")
+    watch = start()
+    (tmp_path / "in").rename(tmp_path / "gone")
+    end = time.monotonic() + PATIENCE
+    while watch.error is None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert "the folder is gone" in str(watch.error)
+
+
+def test_a_walk_from_time_to_time_finds_what_the_system_does_not_tell(
+    tmp_path: Path, start: Start, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "BETWEEN_WALKS", 0.2)
+    make_photo(tmp_path / "in/.store/a.jpg")
+    (tmp_path / "in/link.jpg").symlink_to(".store/a.jpg")
+    watch = start()
+    make_photo(tmp_path / "a.jpg", seed=1).rename(tmp_path / "in/.store/a.jpg")
+    watch.until(lambda: watch.paths == [("link.jpg", True)] * 2)
+
+
+def test_what_the_system_lost_is_found(
+    tmp_path: Path, start: Start, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "MOST", 0)
+    watch = start()
+    make_photo(tmp_path / "a.jpg").rename(tmp_path / "in/a.jpg")
+    watch.until(lambda: watch.paths == [("a.jpg", True)])
+
+
+def test_a_photo_that_killed_a_process_fails_until_it_changes(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    make_photo(tmp_path / "in/a.jpg")
+    make_photo(tmp_path / "in/b.jpg", seed=1)
+    first = start()
+    first.end()
+    make_photo(tmp_path / "in/b.jpg", seed=2)
+    condemned = {"a.jpg": PhotoError("crashed"), "b.jpg": PhotoError("crashed")}
+    watch = start(resume=Resume(condemned))
+    assert sorted(watch.paths) == [("a.jpg", True), ("b.jpg", False)]  # one was made since
+    make_photo(tmp_path / "b.jpg", seed=3).rename(tmp_path / "in/b.jpg")
+    watch.until(lambda: ("b.jpg", True) in watch.paths)
+
+
+def test_a_batch_finds_nothing_to_do_after_a_watch(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    watch = start()
+    for name in ("a.jpg", "A.JPG", "sub/b.jpg", "Sub/b.jpg", "c.png"):
+        make_photo(tmp_path / name.replace("/", "_")).rename(tmp_path / "x.jpg")
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "x.jpg").rename(tmp_path / "in" / name)
+    watch.until(lambda: len(watch.rows()) == 5)
+    watch.end()
+    table = (watch.out / "boxes.csv").read_bytes()
+    done = list(run_batch(watch.source, watch.out, Settings((TARGET,)), 1))
+    assert [one.path for one in done if not one.unchanged] == []
+    assert (watch.out / "boxes.csv").read_bytes() == table
