@@ -42,7 +42,7 @@ class _Kept:
 
     Attributes:
         laid: what the default layout calls all that is in it.
-        taken: what ``alike`` gives for these names, and for that of the table at the top of OUT.
+        taken: what ``alike`` gives for these names, for those that they would have alone, and for that of the table at the top.
         crowd: the names that a template gives there; None without one.
         is_plain: whether no name of the default layout depends on another.
         raws: whether there are RAWs. Which of them are made depends on the photos beside them.
@@ -60,7 +60,8 @@ class WatchedFolders:
 
     Attributes:
         names: what names them.
-        unsettled: folders where a name changed that of another photo: a walk has to look at all photos there.
+        unsettled: folders where a name changed that of another photo: a walk has to look at all photos there, and, where it is
+            True, at those below too, as a folder changed its name.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -69,7 +70,7 @@ class WatchedFolders:
         self._plan, self._root, self._extensions = plan, local, extensions_here()
         self.names = Names(plan.source, plan.out, plan.settings, plan.selection)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self.unsettled: set[str] = set()
+        self.unsettled: dict[str, bool] = {}
 
     def forget(self, folder: str) -> None:
         """Forget the names in a folder and below it."""
@@ -110,10 +111,12 @@ class WatchedFolders:
         folder, _, name = path.rpartition("/")
         self.forget(path)
         kept = self._kept.get(folder)
-        if kept is None or not self._take_out(kept, name):
-            if was_photo or kept is not None:
-                self.unsettled.add(folder)
-            self._kept.pop(folder, None)
+        if kept is None:
+            if was_photo:
+                self._unsettle(folder)
+        elif not self._take_out(kept, name):
+            self._unsettle(folder, alike(name) in map(alike, kept.laid.beside))
+            del self._kept[folder]
 
     def may_be_photo(self, path: str) -> bool:
         """Whether a walk would take a file of this path, if it takes the folder."""
@@ -129,7 +132,7 @@ class WatchedFolders:
     def above(self, folder: str) -> dict[str, str] | None:
         """Return what ``walked`` needs to begin with a folder; None if a walk of all of IN does not come there."""
         kept = self._of(folder)
-        self.unsettled.discard(folder)
+        self.unsettled.pop(folder, None)
         if kept is None:
             return None
         return {folder: kept.laid.here} if kept.laid.here != folder else {}
@@ -156,7 +159,10 @@ class WatchedFolders:
         if name in kept.laid.beside:
             if kept.crowd is not None and kept.crowd.names_folder(name):
                 return False
-            kept.taken.discard(alike(kept.laid.beside.pop(name)))
+            output = kept.laid.beside.pop(name)
+            kept.taken.discard(alike(output))
+            if kept.crowd is not None:
+                kept.crowd.folders.discard(alike(output))
         elif name in kept.laid.names:
             if kept.crowd is not None:
                 paths = self.names.paths(kept.laid, name)
@@ -171,9 +177,15 @@ class WatchedFolders:
         return self._plan.raw != RAW_ALL and (kept.raws or _is_raw(name))
 
     def _anew(self, folder: str) -> _Kept | None:
-        self.unsettled.add(folder)
-        self._kept.pop(folder, None)
-        return self._of(folder)
+        """Name all anew that is in a folder."""
+        before = self._kept.pop(folder)
+        after = self._of(folder)
+        renamed = after is not None and any(after.laid.beside.get(name, to) != to for name, to in before.laid.beside.items())
+        self._unsettle(folder, renamed)
+        return after
+
+    def _unsettle(self, folder: str, deep: bool = False) -> None:
+        self.unsettled[folder] = self.unsettled.get(folder, False) or deep
 
     def _of(self, folder: str) -> _Kept | None:
         """Return the names of a folder; None if a walk does not come there, or by a link alone."""
@@ -210,11 +222,12 @@ class WatchedFolders:
             return None
         ((_, laid, crowd),) = self.walked([listed], renamed)
         format = plan.settings.format_for_names
-        alone = all(name_beside(name, format, ()) == output for name, output in laid.names.items())
-        is_plain = alone and all(name == output for name, output in laid.beside.items())
+        wanted = {name: name_beside(name, format, ()) for name in laid.names}
+        is_plain = wanted == laid.names and all(name == output for name, output in laid.beside.items())
         if not is_plain:  # one of them may have come just now
-            self.unsettled.add(folder)
-        taken = {*map(alike, (*laid.names.values(), *laid.beside.values())), *([alike(TABLE_NAME)] if not laid.here else [])}
+            self._unsettle(folder)
+        names = (*laid.names.values(), *filter(None, wanted.values()), *laid.beside, *laid.beside.values())
+        taken = {*map(alike, names), *([alike(TABLE_NAME)] if not laid.here else [])}
         kept = self._kept[folder] = _Kept(laid, taken, crowd, is_plain, any(map(_is_raw, listed.photos)))
         while len(self._kept) > 1 and sum(len(one.taken) for one in self._kept.values()) > MOST_NAMES:
             self._kept.popitem(last=False)

@@ -206,8 +206,8 @@ class Watching:
             elif (upcoming := self._seen_at(path, now)) is not None:
                 self._take_in_work(upcoming)
                 self.ready.append(upcoming)
-        for folder in self.folders.unsettled:
-            self.walks.ask(folder, False, now)
+        for folder, deep in self.folders.unsettled.items():
+            self.walks.ask(folder, deep, now)
         self.folders.unsettled.clear()
         self.session.state.sync_begun()
         if self.due.soonest() <= now:
