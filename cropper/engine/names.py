@@ -118,6 +118,10 @@ class Crowd:
         """Whether that many photos have one of these names."""
         return any(self._times[alike(path)] == times for path in paths)
 
+    def is_crowded(self) -> bool:
+        """Whether any photo has to be told apart from another one, or from a folder."""
+        return any(count > 1 or (count and os.path.basename(path) in self.folders) for path, count in self._times.items())
+
     def names_folder(self, name: str) -> bool:
         """Whether a photo has the name of a folder."""
         return any(count and os.path.basename(path) == alike(name) for path, count in self._times.items())

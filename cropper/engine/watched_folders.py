@@ -45,7 +45,7 @@ class _Kept:
         taken: what ``alike`` gives for these names, for those that they would have alone, and for that of the table at the top.
         crowd: the names that a template gives there; None without one.
         is_plain: whether no name of the default layout depends on another.
-        raws: whether there are RAWs. Which of them are made depends on the photos beside them.
+        raws: whether there are RAWs that are made or not as the photos beside them are.
     """
 
     laid: LaidOut
@@ -111,11 +111,15 @@ class WatchedFolders:
         folder, _, name = path.rpartition("/")
         self.forget(path)
         kept = self._kept.get(folder)
-        if kept is None:
-            if was_photo:
-                self._unsettle(folder)
-        elif not self._take_out(kept, name):
-            self._unsettle(folder, alike(name) in map(alike, kept.laid.beside))
+        if kept is not None and self._take_out(kept, name):
+            return
+        now = kept or self._of(folder)
+        if now is None:
+            return
+        is_alike = alike(name) in map(alike, now.laid.beside)
+        if kept is not None or was_photo or is_alike or now.crowd is not None:
+            self._unsettle(folder, is_alike)
+        if kept is not None:
             del self._kept[folder]
 
     def may_be_photo(self, path: str) -> bool:
@@ -174,7 +178,7 @@ class WatchedFolders:
 
     def _depends_on_others(self, kept: _Kept, name: str) -> bool:
         """Whether a photo may decide, or others may, which of them are made: a RAW beside its JPEG is not."""
-        return self._plan.raw != RAW_ALL and (kept.raws or _is_raw(name))
+        return kept.raws or (self._plan.raw != RAW_ALL and _is_raw(name))
 
     def _anew(self, folder: str) -> _Kept | None:
         """Name all anew that is in a folder."""
@@ -224,11 +228,12 @@ class WatchedFolders:
         format = plan.settings.format_for_names
         wanted = {name: name_beside(name, format, ()) for name in laid.names}
         is_plain = wanted == laid.names and all(name == output for name, output in laid.beside.items())
-        if not is_plain:  # one of them may have come just now
-            self._unsettle(folder)
+        raws = plan.raw != RAW_ALL and any(map(_is_raw, listed.photos))
+        if not is_plain or raws or (crowd is not None and crowd.is_crowded()):  # one of them may have come just now
+            self._unsettle(folder, any(name != output for name, output in laid.beside.items()))
         names = (*laid.names.values(), *filter(None, wanted.values()), *laid.beside, *laid.beside.values())
         taken = {*map(alike, names), *([alike(TABLE_NAME)] if not laid.here else [])}
-        kept = self._kept[folder] = _Kept(laid, taken, crowd, is_plain, any(map(_is_raw, listed.photos)))
+        kept = self._kept[folder] = _Kept(laid, taken, crowd, is_plain, raws)
         while len(self._kept) > 1 and sum(len(one.taken) for one in self._kept.values()) > MOST_NAMES:
             self._kept.popitem(last=False)
         return kept

@@ -38,6 +38,19 @@ def test_out_may_not_hold_in(tmp_path: Path, cropper: Command) -> None:
     assert "OUT is the same folder as IN or contains it" in err
 
 
+@pytest.mark.parametrize("arguments", [("--flat",), ("--name", "{stem}.{ext}")])
+def test_names_that_depend_on_other_folders_are_refused_in_a_line(
+    tmp_path: Path, cropper: Command, arguments: tuple[str, ...]
+) -> None:
+    pytest.importorskip("watchfiles")
+    (tmp_path / "in").mkdir()
+    code, _, err = cropper("watch", "in", "out", *arguments)
+    assert code == 2
+    assert err.startswith("cropper: --flat and a --name without folders of its own need a look at all of IN")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no such signals")
 def test_a_signal_ends_it_with_the_table_written_and_the_photos_named(
     tmp_path: Path, make_photo: MakePhoto, cropper_process: StartProcess

@@ -12,18 +12,22 @@ import pytest
 from fixtures import MakePhoto
 from plain import Plain
 
-from cropper.engine import batch, watching
+from cropper.engine import batch, pipeline, watched_folders, watching
 from cropper.engine import watch as watching_module
 from cropper.engine.batch import run_batch
-from cropper.engine.job import Done
+from cropper.engine.job import Done, Job
 from cropper.engine.plan import Resume
 from cropper.engine.watch import watch_folder
 from cropper.errors import OutputError, PhotoError
+from cropper.image_formats import extensions_here
+from cropper.ledger.last_run import LastRun, last_run_of
 from cropper.ledger.table import read_rows
 from cropper.settings import IGNORE_FILE, Settings, Target, Upkeep
 from cropper.storage import notices
 from cropper.storage.local import LocalPlace
 from cropper.storage.patterns import selection_of
+from cropper.storage.places import digest_of
+from cropper.storage.templates import hash_in_names
 
 pytest.importorskip("watchfiles")
 
@@ -36,13 +40,13 @@ class Watcher:
 
     def __init__(self, root: Path, settings: Settings | None = None, upkeep: Upkeep | None = None, **others: object) -> None:
         self.source, self.out = root / "in", root / "in/out" if others.pop("inside", False) else root / "out"
-        self.done: list[Done] = []
+        self.settings, self.done = settings or Settings((TARGET,)), list[Done]()
         self.error: BaseException | None = None
         self._stop, self._caught_up = threading.Event(), threading.Event()
         photos = watch_folder(
             LocalPlace(self.source),
             LocalPlace(self.out),
-            settings or Settings((TARGET,)),
+            self.settings,
             2,
             lambda ending: self._caught_up.set(),
             self._stop.is_set,
@@ -275,3 +279,88 @@ def test_a_batch_finds_nothing_to_do_after_a_watch(tmp_path: Path, start: Start,
     done = list(run_batch(watch.source, watch.out, Settings((TARGET,)), 1))
     assert [one.path for one in done if not one.unchanged] == []
     assert (watch.out / "boxes.csv").read_bytes() == table
+
+
+def test_names_that_change_with_the_content_do_so(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    watch = start(Settings((TARGET,), name="{folder}/{stem}.{hash}.{ext}"), Upkeep(prune=True))
+    names = []
+    for seed in (1, 2):
+        make_photo(tmp_path / "a.jpg", seed=seed).rename(tmp_path / "in/a.jpg")
+        hash = hash_in_names(digest_of((tmp_path / "in/a.jpg").read_bytes()))
+        names.append(f"a.{hash}.jpg")
+        watch.until((watch.out / names[-1]).exists)
+    assert names[0] != names[1]
+    make_photo(tmp_path / "in/b.jpg", seed=3)
+    watch.until(lambda: {"a.jpg", "b.jpg"} == watch.rows().keys())
+    watch.end()
+    assert [one.path for one in run_batch(watch.source, watch.out, watch.settings, 1) if not one.unchanged] == []
+
+
+def test_a_raw_goes_when_its_jpeg_comes(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    if ".nef" not in extensions_here():
+        pytest.skip("no RAW is read here")
+    (tmp_path / "in/a.nef").write_bytes(b"no photo")
+    watch = start()
+    assert watch.rows() == {"a.nef": "failed"}
+    make_photo(tmp_path / "a.jpg").rename(tmp_path / "in/a.jpg")
+    watch.until(lambda: watch.rows() == {"a.jpg": "ok"})
+
+
+def test_photos_are_made_anew_by_force_once(
+    tmp_path: Path, start: Start, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "BETWEEN_WALKS", 0.05)
+    make_photo(tmp_path / "in/a.jpg")
+    start().end()
+    watch = start(upkeep=Upkeep(force=True))
+    make_photo(tmp_path / "in/.b.jpg").rename(tmp_path / "in/b.jpg")
+    watch.until(lambda: len(watch.paths) > 1)
+    time.sleep(0.3)  # walks pass
+    assert watch.paths == [("a.jpg", True), ("b.jpg", True)]
+
+
+def test_a_photo_that_is_replaced_while_it_is_read_is_made_again(
+    tmp_path: Path, start: Start, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, decode = [make_photo(tmp_path / "new.jpg", seed=9)], pipeline.decode_photo
+    content = new[0].read_bytes()
+
+    def decode_and_replace(job: Job, **others: object) -> object:
+        decoded = decode(job, **others)  # type: ignore[arg-type]
+        while new:
+            new.pop().rename(tmp_path / "in/a.jpg")
+        return decoded
+
+    monkeypatch.setattr(pipeline, "decode_photo", decode_and_replace)
+    watch = start()
+    make_photo(tmp_path / "a.jpg", seed=1).rename(tmp_path / "in/a.jpg")
+    watch.until(lambda: watch.paths.count(("a.jpg", True)) == 2)
+    watch.end()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/a.jpg").write_bytes(content)
+    list(run_batch(tmp_path / "other", tmp_path / "expected", watch.settings, 1))
+    assert (watch.out / "a.jpg").read_bytes() == (tmp_path / "expected/a.jpg").read_bytes()
+
+
+def test_a_file_that_an_extra_would_read_is_told_once_for_each_kind(
+    tmp_path: Path, start: Start, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "needs_of", lambda kind: kind == "HEIC")
+    monkeypatch.setattr(watched_folders, "extensions_here", lambda: frozenset({".jpg"}))
+    watch = start()
+    for name in ("a.heic", "b.heic", "c.txt", "d.jpg"):
+        make_photo(tmp_path / "a.jpg").rename(tmp_path / "in" / name)
+    watch.until(lambda: ("d.jpg", True) in watch.paths)
+    assert [dict(done.kinds) for done in watch.done if done.kinds] == [{"HEIC": 1}]
+
+
+def test_what_a_watch_was_asked_for_is_remembered(tmp_path: Path, start: Start) -> None:
+    watch = start(selection=selection_of(exclude=("drafts/",)))
+    (tmp_path / "in" / IGNORE_FILE).write_text("more/\n")
+    watch.end()
+    assert last_run_of(watch.out) == LastRun(watch.settings, exclude=("drafts/",))
+
+
+def test_photos_of_its_own_in_out_are_not_taken_for_thumbnails(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
+    make_photo(tmp_path / "in/out/a.jpg")
+    assert "holds photos of its own" in str(start(inside=True).error)

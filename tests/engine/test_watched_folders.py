@@ -51,7 +51,7 @@ class Watched:
     def __init__(self, plan: Plan) -> None:
         assert plan.source.local_path is not None
         self.plan, self.root, self.folders = plan, plan.source.local_path, WatchedFolders(plan)
-        self.names: dict[str, tuple[str, ...]] = {}
+        self.names = of_a_run(plan)
 
     def come(self, path: str) -> None:
         (self.root / path).parent.mkdir(exist_ok=True)
@@ -85,13 +85,17 @@ class Watched:
 
 
 @pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.name or asked.format)
-@given(steps=st.lists(st.sampled_from(PATHS), max_size=12))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_photos_that_come_one_by_one_are_called_as_in_a_run(tmp_path: Path, asked: Settings, steps: list[str]) -> None:
+@given(steps=st.lists(st.sampled_from(PATHS), max_size=12), before=st.sets(st.sampled_from(PATHS), max_size=3))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_photos_that_come_one_by_one_are_called_as_in_a_run(
+    tmp_path: Path, asked: Settings, steps: list[str], before: set[str]
+) -> None:
     root = tmp_path / str(next(NUMBERS))
     root.mkdir()
-    watched = Watched(Plan(LocalPlace(root), LocalPlace(tmp_path / "out"), asked))
-    there: set[str] = set()
+    for path in before:
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).touch()
+    watched, there = Watched(Plan(LocalPlace(root), LocalPlace(tmp_path / "out"), asked)), {*before}
     for path in steps:  # the second time, it goes
         (watched.go if path in there else watched.come)(path)
         there ^= {path}
