@@ -12,11 +12,12 @@ import pytest
 from fixtures import MakePhoto
 from plain import Plain
 
-from cropper.engine import batch, pipeline, watched_folders, watching
+from cropper.engine import batch, watched_folders, watching
 from cropper.engine import watch as watching_module
 from cropper.engine.batch import run_batch
 from cropper.engine.job import Done, Job
 from cropper.engine.plan import Resume
+from cropper.engine.tasks import decode_photo
 from cropper.engine.watch import watch_folder
 from cropper.errors import OutputError, PhotoError
 from cropper.image_formats import extensions_here
@@ -97,6 +98,8 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """A function that starts a watch over ``in``, whose thread ends with the test."""
     monkeypatch.setattr(watching_module, "Saliency", Plain)
     monkeypatch.setattr(batch, "Saliency", Plain)
+    monkeypatch.setattr(watching, "CALM", 0.2)
+    monkeypatch.setattr(watching, "BETWEEN_TABLES", 0.2)
     (tmp_path / "in").mkdir()
     begun: list[Watcher] = []
 
@@ -322,7 +325,7 @@ def test_photos_are_made_anew_by_force_once(
 def test_a_photo_that_is_replaced_while_it_is_read_is_made_again(
     tmp_path: Path, start: Start, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new, decode = [make_photo(tmp_path / "new.jpg", seed=9)], pipeline.decode_photo
+    new, decode = [make_photo(tmp_path / "new.jpg", seed=9)], decode_photo
     content = new[0].read_bytes()
 
     def decode_and_replace(job: Job, **others: object) -> object:
@@ -331,7 +334,7 @@ def test_a_photo_that_is_replaced_while_it_is_read_is_made_again(
             new.pop().rename(tmp_path / "in/a.jpg")
         return decoded
 
-    monkeypatch.setattr(pipeline, "decode_photo", decode_and_replace)
+    monkeypatch.setattr("cropper.engine.pipeline.decode_photo", decode_and_replace)
     watch = start()
     make_photo(tmp_path / "a.jpg", seed=1).rename(tmp_path / "in/a.jpg")
     watch.until(lambda: watch.paths.count(("a.jpg", True)) == 2)
