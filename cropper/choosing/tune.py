@@ -30,7 +30,7 @@ UNITS = {
     "subject": 0.25,
     "whole": 0.1,
     "top": 0.3,
-    "head": 1.0,
+    "head": 0.5,
     "missed": 0.5,
     "room": 0.08,
     "middle": 0.06,

@@ -60,8 +60,9 @@ Taste = Callable[[Photo, bool], tuple[float, float]]
 
 
 def _middle_of_subject(photo: Photo, horizontal: bool) -> float:
-    mass = np.where(photo.subject >= SUBJECT, 1, 0).sum(axis=0 if horizontal else 1)
-    return float(mass @ (np.arange(len(mass)) + 0.5) / mass.sum() / len(mass)) if mass.sum() else photo.gaze[not horizontal]
+    rows, columns = (photo.subject >= SUBJECT).nonzero()
+    cells, of = (columns, photo.subject.shape[1]) if horizontal else (rows, photo.subject.shape[0])
+    return float(cells.mean() + 0.5) / of if cells.size else photo.gaze[not horizontal]
 
 
 def left_third(photo: Photo, horizontal: bool) -> tuple[float, float]:
@@ -75,8 +76,8 @@ def more_headroom(photo: Photo, horizontal: bool) -> tuple[float, float]:
         return photo.gaze[0], 1 / 2
     if len(photo.heads):
         return float(photo.heads[:, 1].min()), 1 / 5
-    rows = np.asarray((photo.subject >= SUBJECT).any(axis=1))
-    return (float(rows.argmax()) / len(rows), 1 / 5) if rows.any() else (photo.gaze[1], 1 / 2)
+    rows, _ = (photo.subject >= SUBJECT).nonzero()
+    return (float(rows.min()) / photo.subject.shape[0], 1 / 5) if rows.size else (photo.gaze[1], 1 / 2)
 
 
 def faces_over_products(photo: Photo, horizontal: bool) -> tuple[float, float]:
