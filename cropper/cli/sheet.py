@@ -9,7 +9,7 @@ import click
 
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import limits_options, photos_option
-from cropper.cli.terminal import is_stdout, put, put_path
+from cropper.cli.terminal import is_stdout, put, put_path, tell
 from cropper.cli.types import Choice, LocalPath, WholeNumber
 from cropper.errors import UsageError
 from cropper.settings import Order
@@ -34,7 +34,15 @@ if TYPE_CHECKING:
     default=SHEET_NAME,
     show_default=True,
     heading=Heading.MAKE,
-    help="Write the sheet to this file, in the format of its extension; - writes a JPEG to stdout.",
+    help="Write the sheet to this file, in the format of its extension, or to sheet-1.jpg, sheet-2.jpg ... if it has several "
+    "pages; - writes one JPEG to stdout, as large as --one-page makes it.",
+)
+@option(
+    "--one-page",
+    is_flag=True,
+    heading=Heading.MAKE,
+    found=True,
+    help="Make one picture, as large as it needs, not pages of at most 2000 x 2000 pixels and, as JPEG or WebP, 1 MB.",
 )
 @option("--heat", is_flag=True, heading=Heading.MAKE, found=True, help="Show where people look, too.")
 @option(
@@ -68,9 +76,17 @@ if TYPE_CHECKING:
 @photos_option
 @limits_options
 def sheet(
-    out: Path, output: Path, most: int, sort: str, columns: int | None, heat: bool, source: Path | None, limits: Limits
+    out: Path,
+    output: Path,
+    one_page: bool,
+    most: int,
+    sort: str,
+    columns: int | None,
+    heat: bool,
+    source: Path | None,
+    limits: Limits,
 ) -> None:
-    """Draw the photos of OUT/boxes.csv and their boxes beside their crops, on one sheet, and print its path.
+    """Draw the photos of OUT/boxes.csv and their boxes beside their crops, on pages for a mail, and print the pages' paths.
 
     The crops are the thumbnails in OUT. Missing ones are cut from the originals. For a photo that cannot be read, the sheet shows
     the reason.
@@ -86,19 +102,30 @@ def sheet(
     from cropper.imaging.opencv import libraries_muted
     from cropper.ledger.source import photos_of
     from cropper.model.saliency import Saliency
-    from cropper.views.picture import encoded, save
-    from cropper.views.selection import is_of_the_ledger, select
-    from cropper.views.sheet import draw_sheet
+    from cropper.views.layout import lay_out
+    from cropper.views.pages import encoded_page, page_after, page_paths
+    from cropper.views.picture import encoded, write_picture
+    from cropper.views.selection import first_of_the_ledger, select
+    from cropper.views.sheet import draw_pages
 
     to_stdout = is_stdout(output)
+    one_page = one_page or to_stdout
     selection = select(out, most, Order(sort))
     source = photos_of(out, source)
-    if not to_stdout and output.exists() and is_of_the_ledger(output, out, source):
-        raise UsageError("the sheet would overwrite a photo or a thumbnail", path=output, remedy="give another name with -o")
+    layout = lay_out(selection.entries, columns, 2 if heat else 1, one_page)
+    paths = page_paths(output, len(layout.pages))
+    if not to_stdout:
+        theirs = first_of_the_ledger((path for path in paths if path.exists()), out, source)
+        if theirs is not None:
+            raise UsageError("the sheet would overwrite a photo or a thumbnail", path=theirs, remedy="give another name with -o")
     with libraries_muted():
-        picture = draw_sheet(selection, out, source, columns, Saliency() if heat else None, limits)
-    if to_stdout:
-        put(encoded(picture, Path(SHEET_NAME)))
-    else:
-        save(picture, output)
-        put_path(output)
+        pages = draw_pages(selection, layout, out, source, Saliency() if heat else None, limits)
+        for path, picture in zip(paths, pages, strict=True):
+            if to_stdout:
+                put(encoded(picture, Path(SHEET_NAME)))
+            else:
+                write_picture(encoded(picture, path) if one_page else encoded_page(picture, path), path)
+                put_path(path)
+    after = None if to_stdout else page_after(output, len(paths))
+    if after is not None:
+        tell(f"{after}: is not a page of this sheet; delete it if it is of an earlier one")

@@ -24,9 +24,11 @@ CUT_NAME = re.compile(rf"~[0-9a-f]{{{DIGITS}}}\.[^.]+\Z")
 
 # In an OUT: the folder with what a second run needs. A walk knows an OUT by it.
 STATE_FOLDER = ".cropper"
-# What other commands write: the picture of ``cropper show``, the sheet, and the folder with the pictures of the review page.
+# What other commands write: the picture of ``cropper show``, the sheet or its pages, and the folder with the pictures of the
+# review page.
 SALIENCY_ENDING = ".saliency.png"
 SHEET_NAME = "sheet.jpg"
+_SHEET_PAGE = re.compile(r"sheet-[1-9][0-9]{0,3}\.jpg")
 REVIEW_FOLDER = "review_files"
 
 # The name of a thumbnail that is not complete yet.
@@ -50,7 +52,7 @@ def label_in_paths(target: Target) -> str:
 
 def is_product(name: str) -> bool:
     """Whether a file has a name that ``cropper show`` or ``cropper sheet`` gives, so that it is not a photo."""
-    return name.endswith(SALIENCY_ENDING) or name == SHEET_NAME
+    return name.endswith(SALIENCY_ENDING) or name == SHEET_NAME or _SHEET_PAGE.fullmatch(name) is not None
 
 
 def names_of(photos: tuple[str, ...], format: str, folders: Collection[str] = ()) -> dict[str, str]:

@@ -130,7 +130,11 @@ def save(picture: NDArray[np.uint8], path: Path) -> None:
         UsageError: if the extension is not an image format.
         OutputError: if the file cannot be written.
     """
-    data = encoded(picture, path)
+    write_picture(encoded(picture, path), path)
+
+
+def write_picture(data: bytes, path: Path) -> None:
+    """Write an encoded picture. Raises OutputError if the file cannot be written."""
     try:
         path.write_bytes(data)
     except OSError as error:

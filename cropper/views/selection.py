@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -89,17 +89,26 @@ def select(out: Path, most: int, order: Order) -> Selection:
     return Selection(tuple(chosen), photos, failed)
 
 
-def is_of_the_ledger(path: Path, out: Path, source: Path) -> bool:
-    """Tell whether a path leads to a photo or a thumbnail of a ledger, through links too."""
+def first_of_the_ledger(paths: Iterable[Path], out: Path, source: Path) -> Path | None:
+    """Return the first of some paths that leads to a photo or a thumbnail of a ledger, through links too; None if none does."""
+    folders = [(os.path.realpath(folder), column) for folder, column in ((source, "path"), (out, "output"))]
+    known: dict[str, set[str]] = {column: set() for _, column in folders}
+    names = {path: [(column, name) for root, column in folders for name in _names_in(root, path)] for path in paths}
+    wanted = {column: {name for pairs in names.values() for of, name in pairs if of == column} for column in known}
+    if any(wanted.values()):
+        for row in read_rows(out / TABLE_NAME):
+            for column, of_it in known.items():
+                name = getattr(row, column).casefold()
+                if name in wanted[column]:
+                    of_it.add(name)
+    return next((path for path, pairs in names.items() if any(name in known[column] for column, name in pairs)), None)
+
+
+def _names_in(root: str, path: Path) -> set[str]:
+    """Return the names of a file in a folder, none if elsewhere. Where A and a are two files, refusing both does no harm."""
     here = os.path.join(os.path.realpath(path.parent), path.name)
-    for folder, column in ((source, "path"), (out, "output")):
-        root = os.path.realpath(folder)
-        inside = {os.path.relpath(p, root).replace(os.sep, "/") for p in (here, os.path.realpath(path)) if is_inside(p, root)}
-        # Where A and a are different files, refusing both does no harm.
-        names = {name.casefold() for name in inside}
-        if names and any(getattr(row, column).casefold() in names for row in read_rows(out / TABLE_NAME)):
-            return True
-    return False
+    inside = [each for each in (here, os.path.realpath(path)) if is_inside(each, root)]
+    return {os.path.relpath(each, root).replace(os.sep, "/").casefold() for each in inside}
 
 
 def share_of(text: str) -> float:

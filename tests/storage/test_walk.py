@@ -179,9 +179,18 @@ def test_patterns_see_a_folder_by_the_path_of_the_walk(tmp_path: Path) -> None:
 
 
 def test_what_other_commands_write_is_counted_not_listed(tmp_path: Path) -> None:
-    make(tmp_path, "a.jpg", "a.saliency.png", "sheet.jpg", "b/sheet.jpg", "b/sheets.jpg", "review_files/x.preview.jpg")
+    make(
+        tmp_path,
+        "a.jpg",
+        "a.saliency.png",
+        "sheet-12.jpg",
+        "b/sheet.jpg",
+        "b/sheets.jpg",
+        "b/sheet-a.jpg",
+        "review_files/x.preview.jpg",
+    )
     found = list(walk(tmp_path, PHOTO_EXTENSIONS))
-    assert photos(tmp_path) == ["a.jpg", "b/sheets.jpg"]
+    assert photos(tmp_path) == ["a.jpg", "b/sheet-a.jpg", "b/sheets.jpg"]
     assert [(folder.path, folder.others) for folder in found] == [("", 2), ("b", 1), ("review_files", 1)]
     assert photos(tmp_path / "review_files") == ["x.preview.jpg"]  # who asks for it means it
 

@@ -6,6 +6,7 @@ import csv
 import shutil
 import subprocess
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ from numpy.typing import NDArray
 from cropper import UsageError
 from cropper.engine.batch import run_batch
 from cropper.geometry import Box
-from cropper.ledger.table import HEADER, TABLE_NAME, decided_row, read_rows
+from cropper.ledger.table import HEADER, TABLE_NAME, Row, decided_row, read_rows
 from cropper.model.look import open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import Order, Settings, Target
 from cropper.views import heatmap
-from cropper.views.selection import is_of_the_ledger, select
-from cropper.views.sheet import _EMPTY, LARGEST_SIDE, SLOT, draw_sheet
+from cropper.views.layout import LARGEST_SIDE, PAGE_SIDE, SLOT, lay_out
+from cropper.views.pages import MOST_BYTES, encoded_page
+from cropper.views.selection import Selection, first_of_the_ledger, select
+from cropper.views.sheet import _EMPTY, draw_pages
 
 WIDE = Target((640, 360), (640, 360))
 
@@ -41,6 +44,15 @@ def folder(samples: Path, tmp_path: Path) -> Path:
 def made(folder: Path, out: Path, *targets: Target, dry_run: bool = False) -> Path:
     list(run_batch(folder, out, Settings(targets or (WIDE,), dry_run=dry_run), 2))
     return out
+
+
+def draw_sheet(
+    selection: Selection, out: Path, source: Path, columns: int | None = None, model: Saliency | None = None
+) -> NDArray[np.uint8]:
+    """The sheet as one picture."""
+    layout = lay_out(selection.entries, columns, 1 if model is None else 2, one_page=True)
+    (page,) = draw_pages(selection, layout, out, source, model)
+    return page
 
 
 def test_the_first_photos_are_chosen_or_those_that_keep_least(folder: Path, tmp_path: Path) -> None:
@@ -183,8 +195,9 @@ def test_photos_and_thumbnails_are_known_by_any_way(folder: Path, tmp_path: Path
     (tmp_path / "link.jpg").symlink_to(folder / "cat.jpg")
     (tmp_path / "other").symlink_to(folder)
     theirs = ["in/cat.jpg", "in/trips/../cat.jpg", "out/trips/skyline_panorama.jpg", "link.jpg", "other/cat.jpg"]
-    assert all(is_of_the_ledger(tmp_path / name, out, folder) for name in theirs)
-    assert not any(is_of_the_ledger(tmp_path / name, out, folder) for name in ("sheet.jpg", "in/sheet.jpg", "out/sheet.jpg"))
+    ours = [tmp_path / name for name in ("sheet.jpg", "in/sheet.jpg", "out/sheet.jpg")]
+    assert all(first_of_the_ledger([*ours, tmp_path / name], out, folder) == tmp_path / name for name in theirs)
+    assert first_of_the_ledger(ours, out, folder) is None
 
 
 # The command.
@@ -241,3 +254,101 @@ def test_photos_whose_crops_cut_heads_come_first_then_those_that_cut_the_subject
     told = [replace(row, subject_kept=subject, heads_cut=heads) for row, (_, subject, heads) in zip(decided, rows, strict=True)]
     write_rows(tmp_path / TABLE_NAME, told)
     assert [entry.path[0] for entry in select(tmp_path, 9, Order.CUT).entries] == list("dabce")
+
+
+# Pages.
+
+
+def rows_of(name: str, *sizes: str, status: str = "ok") -> list[Row]:
+    box = Box(0, 0, 10, 10, 0.5, (5, 5))
+    return [decided_row(name, "", status, (20, 10), size, box) for size in sizes]
+
+
+def ledger_of(out: Path, photos: int, *sizes: str) -> Path:
+    out.mkdir()
+    (out / "in").mkdir()
+    write_rows(out / TABLE_NAME, [row for number in range(photos) for row in rows_of(f"{number:03}.jpg", *sizes)])
+    return out
+
+
+@pytest.mark.parametrize("photos", [1, 21, 22, 100])
+@pytest.mark.parametrize("columns", [None, 1, 6])
+def test_every_photo_stands_on_one_page_of_the_right_size(tmp_path: Path, photos: int, columns: int | None) -> None:
+    selection = select(ledger_of(tmp_path / "out", photos, "640x360"), 1000, Order.LEDGER)
+    layout = lay_out(selection.entries, columns)
+    assert [number for page in layout.pages for number, *_ in page.places] == list(range(photos))
+    for page in layout.pages:
+        assert max(page.width, page.height) <= PAGE_SIDE
+        for _, left, top, height in page.places:
+            assert (left + layout.cell_width < page.width, top + height < page.height) == (True, True)
+    assert len(lay_out(selection.entries[:60], columns, one_page=True).pages) == 1
+
+
+def test_a_page_is_not_wider_for_many_shapes_and_none_of_their_slots_overlap(tmp_path: Path) -> None:
+    sizes = [f"{width}x360" for width in range(90, 800, 30)]
+    entries = select(ledger_of(tmp_path / "out", 9, *sizes), 9, Order.LEDGER).entries
+    layout = lay_out(entries)
+    assert max(max(page.width, page.height) for page in layout.pages) <= PAGE_SIDE
+    slots = layout.slots_of(entries[0])
+    assert len(slots) == 1 + len(sizes)
+    for one, other in pairwise(slots):
+        assert other.x >= one.x + one.width or other.y >= one.y + SLOT[1]
+    assert max(slot.x + slot.width for slot in slots) < layout.cell_width
+    with pytest.raises(UsageError, match=r"no room for all crops of 000\.jpg; choose fewer --columns, or .* --one-page"):
+        lay_out(entries, 5)
+
+
+def test_more_columns_than_a_page_holds_are_refused_with_the_most_it_holds(tmp_path: Path) -> None:
+    entries = select(ledger_of(tmp_path / "out", 9, "1:1"), 9, Order.LEDGER).entries
+    with pytest.raises(UsageError, match="no room for 7 photos in a row; ask for at most --columns 6"):
+        lay_out(entries, 7)
+    assert lay_out(entries, 6).pages[0].width <= PAGE_SIDE
+
+
+def test_a_photo_has_slots_for_its_own_shapes_alone(tmp_path: Path) -> None:
+    """After --one each photo has one crop. The slots of the others' shapes stood empty."""
+    out = ledger_of(tmp_path / "out", 0)
+    write_rows(out / TABLE_NAME, [*rows_of("a.jpg", "3:4"), *rows_of("b.jpg", "1:1"), *rows_of("c.jpg", "", status="failed")])
+    selection = select(out, 9, Order.LEDGER)
+    layout = lay_out(selection.entries)
+    assert [len(layout.slots_of(entry)) for entry in selection.entries] == [2, 2, 1]
+    (page,) = draw_pages(selection, layout, out, out / "in")
+    # No picture is there, so the slots that there are stand empty, below the words that say so.
+    assert (page == _EMPTY).all(axis=2).sum() <= 3 * SLOT[0] * SLOT[1] + 158 * 210 + 210 * 210
+
+
+def test_a_candidate_has_a_slot_of_its_own(tmp_path: Path) -> None:
+    out = ledger_of(tmp_path / "out", 1, "1:1", "1:1", "1:1")
+    selection = select(out, 9, Order.LEDGER)
+    assert len(lay_out(selection.entries).slots_of(selection.entries[0])) == 4
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.webp"])
+def test_a_page_has_at_most_a_megabyte(name: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1400, 1400, 3), np.uint8)
+    assert MOST_BYTES // 3 < len(encoded_page(noise, Path(name))) <= MOST_BYTES
+    assert len(encoded_page(noise, Path("a.png"))) > MOST_BYTES
+
+
+def test_the_command_says_which_pages_it_wrote_and_which_is_of_an_earlier_sheet(tmp_path: Path, cropper: Command) -> None:
+    ledger_of(tmp_path / "out", 40, "1:1")
+    command = ("sheet", "out", "--photos", "out/in", "--columns", "2")
+    assert cropper(*command) == (0, "sheet-1.jpg\nsheet-2.jpg\nsheet-3.jpg\n", "")
+    assert not (tmp_path / "sheet.jpg").exists()
+    assert cropper(*command, "--most", "20") == (
+        0,
+        "sheet-1.jpg\nsheet-2.jpg\n",
+        "cropper: sheet-3.jpg: is not a page of this sheet; delete it if it is of an earlier one\n",
+    )
+    assert cropper(*command, "-o", "long.png", "--one-page") == (0, "long.png\n", "")
+    assert imread(str(tmp_path / "long.png")).shape[0] > 2 * PAGE_SIDE
+
+
+def test_no_page_overwrites_a_thumbnail(folder: Path, tmp_path: Path, cropper: Command) -> None:
+    (folder / "cat.jpg").rename(folder / "drum-3.jpg")
+    for number in range(40):
+        shutil.copy(folder / "drum.jpg", folder / f"a{number}.jpg")
+    made(folder, tmp_path / "out", dry_run=True)
+    code, out, err = cropper("sheet", "out", "--columns", "1", "-o", "in/drum.jpg")
+    assert (code, out) == (2, "")
+    assert "in/drum-3.jpg: the sheet would overwrite a photo or a thumbnail" in err
