@@ -62,11 +62,13 @@ class Target:
         aspect: width and height, at least 1 each.
         size: width and height in pixels, or None to keep the crop's own pixels.
         chosen_for: the size that the box is chosen for, where several widths share one box; None if that is ``size``.
+        candidate: which of the boxes that differ has this output, from 1, the best; None if one output stands for all of them.
     """
 
     aspect: tuple[int, int]
     size: tuple[int, int] | None = None
     chosen_for: tuple[int, int] | None = None
+    candidate: int | None = None
 
     @property
     def label(self) -> str:

@@ -15,6 +15,8 @@ from cropper.settings import DONE, WHOLE_SHARE, Choosing, Fit, Target, Whole
 BY_HAND = "focus given"
 # What stands between two notes in one message.
 AND = "; "
+# Why a photo has no thumbnail of a candidate.
+NO_FURTHER = "the photo has no further crop that differs"
 # A further candidate shows at least this share of the density that the earlier candidates do not show.
 NEW_SHARE = 0.05
 # It overlaps each of them by at most this share of its area.

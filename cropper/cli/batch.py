@@ -21,6 +21,7 @@ from cropper.cli.help import Heading, command, option
 from cropper.cli.manifest import manifest_options
 from cropper.cli.names import names_options
 from cropper.cli.options import (
+    candidates_option,
     deadline_option,
     dry_run_option,
     focus_option,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
 @jobs_option
 @settings_options
 @names_options
+@candidates_option
 @one_option
 @animated_option
 @dry_run_option
@@ -136,6 +138,7 @@ def batch(
     cropper batch photos/ decisions/ --aspect 1:1 --dry-run
     cropper batch photos/ thumbnails/ --otherwise pad --pad-with white
     cropper batch photos/ thumbnails/ --aspect 1:1 --aspect 4:3 --aspect 3:4 --one
+    cropper batch photos/ thumbnails/ --aspect 1:1 --candidates 3
     cropper batch photos/ thumbnails/ --focus focus.csv
     find photos -newer stamp -print0 | cropper batch -0 - thumbnails/
     cropper batch photos/ thumbnails/ --exclude '*_small.jpg' --exclude drafts/
@@ -178,6 +181,8 @@ def batch(
     if shard is not None and upkeep.prune:
         remedy = "run 'cropper ledger merge OUT --finish' first, and then 'cropper batch IN OUT --prune'"
         raise UsageError("--prune needs a run without --shard: what one shard gave up another may have", remedy=remedy)
+    if manifest is not None and settings.choosing.candidates > 1:
+        raise UsageError("--manifest has one crop of each shape, and --candidates makes several", remedy="leave out one of them")
     deadline = click.get_current_context().params["deadline"]
     if address is not None and engine != RAY:
         raise UsageError("--address names a Ray cluster, and this run uses none", remedy="add --engine ray")

@@ -6,6 +6,7 @@ import functools
 from dataclasses import replace
 from typing import Any
 
+from cropper.cli.candidates import with_candidates
 from cropper.cli.help import Function, Heading, add_options, option
 from cropper.cli.options import is_outranked
 from cropper.errors import UsageError
@@ -13,11 +14,14 @@ from cropper.settings import Settings
 
 
 def names_options(command: Function) -> Function:
-    """Add the options that name thumbnails, between ``settings_options`` and ``one_option``: all come in its ``settings``."""
+    """Add the options that name thumbnails, between ``settings_options`` and ``one_option`` with ``candidates_option``.
+
+    All come in its ``settings``.
+    """
 
     @functools.wraps(command)
-    def with_names(*, settings: Settings, name: str | None, flat: bool, one: bool, **others: Any) -> Any:
-        settings = replace(settings, one=one)
+    def with_names(*, settings: Settings, name: str | None, flat: bool, one: bool, candidates: int, **others: Any) -> Any:
+        settings = with_candidates(replace(settings, one=one), candidates)
         if one and len({target.shape for target in settings.targets}) < len(settings.targets):
             raise UsageError("--one makes one file a photo, and you ask for several widths of a shape", remedy="give one --width")
         return command(settings=replace(settings, name=_template(settings, name, flat)), **others)
@@ -29,8 +33,8 @@ def names_options(command: Function) -> Function:
             heading=Heading.MAKE,
             found=True,
             help="Name thumbnails so, below OUT: {folder}/{stem}-{width}w.{ext}. The fields are folder, stem and ext of a photo, "
-            "width, height, aspect and size as you ask for them, and hash, digits that change with the photo's content.  "
-            "[default: as the photo, in a folder for each size if there are several]",
+            "width, height, aspect, size and candidate as asked for, and hash, digits that change with the photo's content.  "
+            "[default: as the photo, in a folder for each size or candidate if there are several]",
         ),
         option(
             "--flat",
@@ -49,7 +53,8 @@ def _template(settings: Settings, name: str | None, flat: bool) -> str:
     if name is None:
         if not flat:
             return ""
-        name = "{stem}.{ext}" if settings.rows == 1 else "{size}/{stem}.{ext}"
+        sizes = "{size}/" if not settings.one and len({target.label for target in settings.targets}) > 1 else ""
+        name = sizes + ("candidate-{candidate}/" if settings.choosing.candidates > 1 else "") + "{stem}.{ext}"
     from cropper.ledger.table import TABLE_NAME
     from cropper.storage.templates import SHAPE_FIELDS, template_of
 

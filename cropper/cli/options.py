@@ -35,7 +35,7 @@ def aspect_option(help: str, heading: Heading = Heading.MAKE) -> Decorator:
 
 
 def candidates_option(command: Function) -> Function:
-    """Add ``--candidates``, for commands that show decisions."""
+    """Add ``--candidates``, for commands that show decisions, or make a thumbnail of each."""
     return option(
         "--candidates",
         metavar="N",

@@ -202,6 +202,8 @@ def fingerprint(settings: Settings) -> str:
     for target in values["targets"]:
         if target["chosen_for"] is None:  # as texts were before there were widths
             del target["chosen_for"]
+        if target["candidate"] is None:  # nor candidates
+            del target["candidate"]
     del values["limits"]["max_pixels"]  # a photo beyond it has no output
     if not settings.one:  # younger than the state of many users, and as it was without
         del values["one"]

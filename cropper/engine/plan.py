@@ -301,6 +301,8 @@ def _altered(session: Session, before: Change) -> int | None:
 def _as_given(rows: tuple[Row, ...], targets: tuple[Target, ...], given: tuple[Given | None, ...]) -> bool:
     """Whether each row of a photo, one a target, holds what is given by hand, or the model's choice if nothing is given."""
     for row, target, one in zip(rows, targets, given, strict=True):
+        if (target.candidate or 1) > 1:  # what is given by hand is the first one, and has no others
+            continue
         image = int(row.image_width or 0), int(row.image_height or 0)
         (focus,) = foci_for((one,), image)
         if is_by_hand(row.message) != (focus is not None):

@@ -78,7 +78,8 @@ def decided(
         chosen: the decisions of the same photo until now, to which this one is added: widths of one shape share theirs.
 
     Returns:
-        The shape, and its decision, or several candidates, the best first.
+        The shape, and its decision, or several candidates, the best first. Where the output is for one of the candidates, that
+        one alone; nothing if the photo has fewer.
 
     Raises:
         PhotoError: if the focus is not inside the photo.
@@ -90,7 +91,8 @@ def decided(
     chosen = {} if chosen is None else chosen
     if (target.shape, focus) not in chosen:
         chosen[target.shape, focus] = decide(view, *image, target, settings.choosing, focus)
-    return target, chosen[target.shape, focus]
+    decisions = chosen[target.shape, focus]
+    return target, decisions if target.candidate is None else decisions[target.candidate - 1 : target.candidate]
 
 
 def pixels_to_fill(width: int, height: int, targets: tuple[Target, ...]) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from time import monotonic
 
 import numpy as np
 
-from cropper.choosing.decide import AND, Decision
+from cropper.choosing.decide import AND, NO_FURTHER, Decision
 from cropper.choosing.view import Maps, view_of
 from cropper.engine.job import DROPPED, Decoded, Done, Finished, Job
 from cropper.engine.stages import SALVAGED, Chosen, animated_thumbnail, decided, foci_for, pixels_needed, thumbnail_of
@@ -19,7 +19,7 @@ from cropper.image_formats import output_format
 from cropper.imaging.fitting import thumbnail_file
 from cropper.imaging.opencv import cv2, is_out_of_memory
 from cropper.ledger.given import Given, given_for_all
-from cropper.ledger.table import OK, SKIPPED, Row, decided_row, failed_row
+from cropper.ledger.table import OK, SKIPPED, Row, decided_row, failed_row, skipped_row
 from cropper.model.inputs import shape_for
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
@@ -159,10 +159,12 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
             too_large = ""
             if not settings.dry_run:
                 out.check_stays_in(output)
+            if not decisions:
+                rows.append(skipped_row(job.path, image, target.label, NO_FURTHER))
             if settings.dry_run:
                 before = next((row for row in job.known if row.output == output), None)
                 output, size = (output, _output_size(before)) if before is not None else ("", None)
-            elif decisions[0].fit is Fit.SKIP:
+            elif not decisions or decisions[0].fit is Fit.SKIP:
                 if any(row.output == output for row in job.known) and whose is Whose.OURS:
                     (out / output).remove()
                 output = ""
@@ -229,7 +231,7 @@ def rehearse(job: Job, data: bytes, settings: Settings, model: Saliency, journal
     image = header.width, header.height
     for number in range(settings.rows):
         target, decisions = decided(number, view, image, settings, foci_for(job.given, image))
-        if not settings.dry_run and decisions[0].fit is not Fit.SKIP:
+        if not settings.dry_run and decisions and decisions[0].fit is not Fit.SKIP:
             _encoded(decoded, decisions[0], target, settings)
 
 

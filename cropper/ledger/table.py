@@ -101,6 +101,11 @@ def decided_row(
     )
 
 
+def skipped_row(path: str, image_size: tuple[int, int], size: str, message: str) -> Row:
+    """Return the row of a photo that has no such box, and so no thumbnail; ``message`` says why."""
+    return Row(path, "", SKIPPED, str(image_size[0]), str(image_size[1]), size, message=message)
+
+
 def failed_row(path: str, size: str, message: str) -> Row:
     """Return the row of a photo that has no thumbnail; ``message`` says why."""
     return Row(path, "", FAILED, size=size, message=message)

@@ -39,10 +39,17 @@ def paths_of(targets: tuple[Target, ...], folder: str, name: str, one: bool = Fa
     """Return where a photo's thumbnails go, relative to OUT.
 
     One target, or ``one`` of several for each photo: the photo's own path. Several: that path below a folder named after each
-    target.
+    target. Several candidates of a target: below a folder of each candidate, in that of the target.
     """
     path = join(folder, name)
-    return (path,) if one or len(targets) == 1 else tuple(join(label_in_paths(target), path) for target in targets)
+    if one or len(targets) == 1:
+        return (path,)
+    sizes = len({target.label for target in targets}) > 1
+    return tuple(join(label_in_paths(target) if sizes else "", join(_candidate_folder(target), path)) for target in targets)
+
+
+def _candidate_folder(target: Target) -> str:
+    return "" if target.candidate is None else f"candidate-{target.candidate}"
 
 
 def label_in_paths(target: Target) -> str:

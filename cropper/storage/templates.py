@@ -31,7 +31,7 @@ from cropper.storage.naming import (
 from cropper.storage.places import join
 
 PHOTO_FIELDS = ("folder", "stem", "ext", "hash")
-SHAPE_FIELDS = ("width", "height", "aspect", "size")
+SHAPE_FIELDS = ("width", "height", "aspect", "size", "candidate")
 FIELDS = (*PHOTO_FIELDS, *SHAPE_FIELDS)
 # Hexadecimal digits of {hash}.
 HASH_DIGITS = 8
@@ -44,7 +44,7 @@ _ENDING = ".{ext}"
 # In the place of a field, where only the text between fields counts.
 _FIELD = "\0"
 _LOOKS_TOLD_APART = re.compile(CUT_NAME.pattern, re.IGNORECASE)
-_TRIAL: dict[str, Value] = {**dict.fromkeys((*PHOTO_FIELDS, "aspect", "size"), "a"), "width": 1, "height": 1}
+_TRIAL: dict[str, Value] = {**dict.fromkeys((*PHOTO_FIELDS, "aspect", "size"), "a"), "width": 1, "height": 1, "candidate": 1}
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Template:
         result = []
         for path, target in zip(paths, self.targets, strict=True):
             folder, _, name = path.rpartition("/")
-            text = f"{photo}\0{target.label}" if are_alike else photo
+            text = f"{photo}\0{target.label}{_of_candidate(target)}" if are_alike else photo
             ending = f"~{_digits(text)}.{words.ext}"
             result.append(join(folder, fitting(name.removesuffix(f".{words.ext}"), ending)))
         return tuple(result)
@@ -234,9 +234,12 @@ def _check_targets(template: Template) -> None:
         return None
 
     if (both := twice(())) is not None:
-        add = next(field for field in ("width", "aspect", "size") if twice((field,)) is None and _all_have(template, field))
-        what = f"{_NAME} gives {both[0].label} and {both[1].label} one name"
-        raise UsageError(what, remedy=f"add {{{add}}}, which differs")
+        shapes = [field for field in ("width", "aspect", "size") if _all_have(template, field)]
+        tried = [("candidate",), *((field,) for field in shapes), *(("candidate", field) for field in shapes)]
+        add = next(fields for fields in tried if twice(fields) is None)
+        one, other = (f"{target.label}{_of_candidate(target)}" for target in both)
+        words = " and ".join(f"{{{field}}}" for field in add)
+        raise UsageError(f"{_NAME} gives {one} and {other} one name", remedy=f"add {words}, which differ{'s' * (len(add) == 1)}")
 
 
 def _all_have(template: Template, field: str) -> bool:
@@ -249,7 +252,12 @@ def _values_of(target: Target) -> dict[str, Value]:
     if target.size == target.aspect:  # asked for as a size
         across, down = (side // math.gcd(*target.aspect) for side in target.aspect)
     width, height = target.size or (None, None)
-    return {"width": width, "height": height, "aspect": f"{across}x{down}", "size": label_in_paths(target)}
+    size, candidate = label_in_paths(target), target.candidate or 1
+    return {"width": width, "height": height, "aspect": f"{across}x{down}", "size": size, "candidate": candidate}
+
+
+def _of_candidate(target: Target) -> str:
+    return "" if target.candidate is None else f" candidate {target.candidate}"
 
 
 def _skeleton(parts: Sequence[Part]) -> str:

@@ -90,7 +90,7 @@ def test_shapes_that_get_one_name_or_have_no_such_field_are_refused(text: str, t
 def test_fields_say_what_was_asked_for() -> None:
     every = "/".join(f"{{{field}}}" for field in FIELDS if field != "ext") + ".{ext}"
     words = Words("trips/2018", "a", "jpg", hash_in_names(digest_of(b"")))
-    assert template_of(every, (SMALL,)).paths(words) == (("trips/2018/a/cae66941/320/180/16x9/320x180.jpg",), False)
+    assert template_of(every, (SMALL,)).paths(words) == (("trips/2018/a/cae66941/320/180/16x9/320x180/1.jpg",), False)
     assert template_of("{aspect}/{size}/{stem}.{ext}", (SIZE, SQUARE)).paths(words)[0] == ("3x2/300x200/a.jpg", "1x1/1-1/a.jpg")
     assert template_of("{folder}/{width:05}-{stem:.1}{{}}.{ext}", (LARGE,)).paths(Words("", "abc", "png"))[0] == (
         "00640-a{}.png",

@@ -13,7 +13,7 @@ import math
 import os
 import re
 import shlex
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -86,6 +86,7 @@ class Contents:
         paths: the photos by these names.
         sizes: all sizes, in the order of the ledger.
         is_one: whether no photo has more than one size.
+        candidates: the most boxes of one size that a photo has.
     """
 
     out: Path
@@ -98,6 +99,7 @@ class Contents:
     paths: dict[str, str] = field(default_factory=dict)
     sizes: tuple[str, ...] = ()
     is_one: bool = False
+    candidates: int = 1
 
     def add(self, path: str, rows: tuple[Row, ...], error: CropperError | None) -> None:
         """Add a photo, or show it anew. The error says why it has no picture."""
@@ -118,7 +120,7 @@ class Contents:
         """Return the page: the file, or one for a server, with full paths, that can save (True) or not (False)."""
         named = full_name if self.full_paths or saves is not None else name_from_here
         folders = named(self.source) or "IN", named(self.out) or "OUT"
-        command = _command(*folders, self.sizes, self.is_one)
+        command = _command(*folders, self.sizes, self.is_one, self.candidates)
         ordered = sorted(self.entries.values(), key=lambda entry: entry[0])
         return _page(self.out, command, self.sizes, [text for _, text in ordered], self.source, saves)
 
@@ -174,18 +176,19 @@ def write_page(
     contents = Contents(out, photos_folder, folder, Saliency(), limits, full_paths)
     pictures: set[str] = set()
     sizes: dict[str, None] = {}  # a set that keeps its order
-    most_rows = 0  # of a photo
+    most_rows = most_candidates = 1  # of a photo, and of a size of a photo
     photos = groupby(read_rows(table), key=lambda row: row.path)
     cv2.setNumThreads(1)  # the threads work on different photos
     waiting: deque[tuple[str, tuple[Row, ...], Future[CropperError | None]]] = deque()
 
     def leave() -> Shown:
-        nonlocal most_rows
+        nonlocal most_rows, most_candidates
         path, rows, future = waiting.popleft()
         error = future.result()
         contents.add(path, rows, error)
         sizes.update(dict.fromkeys(row.size for row in rows if row.size))
         most_rows = max(most_rows, len(rows))
+        most_candidates = max(most_candidates, *Counter(row.size for row in rows).values())
         if error is None:
             pictures.update(pictures_of(path))
         has_box = any(_box(row) for row in rows)
@@ -204,7 +207,7 @@ def write_page(
                 yield leave()
         finally:
             workers.shutdown(cancel_futures=True)
-    contents.sizes, contents.is_one = tuple(sizes), most_rows == 1
+    contents.sizes, contents.is_one, contents.candidates = tuple(sizes), most_rows == 1, most_candidates
     contents.write()
     with suppress(OSError):  # the page is written; old pictures do no harm
         remove_others(folder / REVIEW_FOLDER, pictures)
@@ -280,7 +283,7 @@ def _entry(path: str, rows: tuple[Row, ...], error: CropperError | None, heads: 
     """
     image_size = _image_size(rows)
     shown: list[dict[str, Any]] = []
-    for row in rows:
+    for row in best_of_each_size(rows):
         place = {"b": _box(row), "f": _whole(row.focus_x, row.focus_y)}
         shares = {"k": _share(row.kept), "u": _share(row.subject_kept)}
         cut = (_whole(row.heads_cut) or (None,))[0]
@@ -288,6 +291,14 @@ def _entry(path: str, rows: tuple[Row, ...], error: CropperError | None, heads: 
     about = {"p": path, "i": name_of(path), "n": image_size, "r": shown, "e": error.reason if error else "", "d": heads or None}
     is_failed = any(row.status == FAILED for row in rows)
     return _FAILED if is_failed else min(map(_certainty, shown), default=_UNKNOWN), _json(_without_empty(about))
+
+
+def best_of_each_size(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows of a photo without further candidates: what is given by hand for a size stands for all of these."""
+    best: dict[str, Row] = {}
+    for row in rows:
+        best.setdefault(row.size, row)
+    return list(best.values())
 
 
 # Keys of photos without a certainty: failed ones come first, others last.
@@ -363,9 +374,10 @@ def _hash_of(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode()}'"
 
 
-def _command(source: str, out: str, sizes: tuple[str, ...], is_one: bool) -> str:
+def _command(source: str, out: str, sizes: tuple[str, ...], is_one: bool, candidates: int) -> str:
     """Return the shell command that applies the exported file; ``is_one`` says that no photo has more than one size."""
     wanted = [f"--{'aspect' if ':' in size else 'size'} {shlex.quote(size)}" for size in sizes]
     wanted += ["--one"] if is_one and len(sizes) > 1 else []
+    wanted += [f"--candidates {candidates}"] if candidates > 1 else []
     folders = [shlex.quote(printable(folder)) for folder in (source, out)]
     return " ".join(["cropper batch", *folders, *wanted, "--focus focus.csv"])

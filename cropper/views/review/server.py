@@ -28,7 +28,7 @@ from cropper.ledger.given import Given
 from cropper.ledger.table import Row
 from cropper.storage.naming import REVIEW_FOLDER
 from cropper.storage.opening import open_below
-from cropper.views.review.page import Contents
+from cropper.views.review.page import Contents, best_of_each_size
 from cropper.views.review.pictures import MIME_OF_PICTURE
 
 HOST = "127.0.0.1"
@@ -263,10 +263,11 @@ def save(site: Site, given: Mapping[str, Sequence[FocusRow]]) -> dict[str, Any]:
             contents.draw_again(path, saved.rows)
         site.outputs[name] = tuple(row.output for row in saved.rows)
         new = secrets.token_hex(4)  # so that no browser shows an old one
+        best = best_of_each_size(saved.rows)
         thumbnails = [
             {"size": row.size, "at": f"thumbnails/{name}/{number}?{new}", "n": [row.output_width, row.output_height]}
             for number, row in enumerate(saved.rows)
-            if row.output and not saved.error
+            if row.output and not saved.error and row in best
         ]
         entry = json.loads(contents.entries[name][1])
         photos.append({"i": name, "photo": entry, "thumbnails": thumbnails, "error": saved.error})

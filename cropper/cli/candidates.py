@@ -1,0 +1,23 @@
+"""``--candidates`` of ``cropper batch``: a thumbnail of each of several crops."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cropper.errors import UsageError
+from cropper.settings import Settings
+
+
+def with_candidates(settings: Settings, candidates: int) -> Settings:
+    """Return settings with an output for each candidate of each shape; the same ones if there is one candidate.
+
+    Raises:
+        UsageError: if the settings ask for one of the shapes.
+    """
+    if candidates == 1:
+        return settings
+    if settings.one:
+        what = "--one makes one file a photo, and --candidates several"
+        raise UsageError(what, remedy="leave out one of them")
+    targets = [replace(target, candidate=number) for target in settings.targets for number in range(1, candidates + 1)]
+    return replace(settings, targets=tuple(targets), choosing=replace(settings.choosing, candidates=candidates))

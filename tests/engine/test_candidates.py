@@ -1,0 +1,149 @@
+"""``cropper batch --candidates``: a thumbnail of each of several crops of a photo."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fixtures import Command, imread
+
+from cropper.engine.batch import _fingerprint
+from cropper.errors import UsageError
+from cropper.ledger.table import OK, SKIPPED, TABLE_NAME, read_rows
+from cropper.settings import Choosing, Settings, Target
+from cropper.storage.naming import paths_of
+from cropper.storage.templates import template_of
+from cropper.views.review.page import best_of_each_size
+
+TALL = Target((1, 2))
+THREE = tuple(replace(TALL, candidate=number) for number in (1, 2, 3))
+NO_FURTHER = "the photo has no further crop that differs"
+RUN = ("batch", "in", "out", "--aspect", "1:2", "--candidates")
+
+
+@pytest.fixture
+def photos(samples: Path, tmp_path: Path) -> Path:
+    """One photo with three places for a tall crop, and one with a single one."""
+    (tmp_path / "in").mkdir()
+    for name in ("cat.jpg", "drum.jpg"):
+        shutil.copy(samples / name, tmp_path / "in" / name)
+    return tmp_path / "in"
+
+
+def files(out: Path) -> list[str]:
+    return sorted(path.relative_to(out).as_posix() for path in out.rglob("*.jpg"))
+
+
+def test_each_candidate_has_its_file_and_its_row_the_best_first(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    assert cropper(*RUN, "3", "--report", "run.jsonl")[0] == 0
+    made = ["candidate-1/cat.jpg", "candidate-1/drum.jpg", "candidate-2/cat.jpg", "candidate-3/cat.jpg"]
+    assert files(tmp_path / "out") == made
+    rows = list(read_rows(tmp_path / "out" / TABLE_NAME))
+    assert [(row.path, row.output, row.status) for row in rows] == [
+        ("cat.jpg", "candidate-1/cat.jpg", OK),
+        ("cat.jpg", "candidate-2/cat.jpg", OK),
+        ("cat.jpg", "candidate-3/cat.jpg", OK),
+        ("drum.jpg", "candidate-1/drum.jpg", OK),
+        ("drum.jpg", "", SKIPPED),
+        ("drum.jpg", "", SKIPPED),
+    ]
+    assert {row.message for row in rows if row.status == SKIPPED} == {NO_FURTHER}
+    kept = [float(row.kept) for row in rows[:3]]
+    assert kept == sorted(kept, reverse=True)
+    assert len({row.x for row in rows[:3]}) == 3
+    for row in rows[:4]:
+        assert imread(str(tmp_path / "out" / row.output)).shape[:2] == (int(row.height), int(row.width))
+    cat = json.loads((tmp_path / "run.jsonl").read_text().splitlines()[0])
+    assert (cat["outputs"], len(cat["boxes"])) == (made[:1] + made[2:], 3)
+    # As 'cropper boxes' says.
+    printed = [
+        json.loads(line) for line in cropper("boxes", "in/cat.jpg", "--aspect", "1:2", "--candidates", "3")[1].splitlines()
+    ]
+    assert [str(line["x"]) for line in printed] == [row.x for row in rows[:3]]
+
+
+def test_a_second_run_makes_nothing_and_one_with_fewer_prunes_the_rest(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    assert cropper(*RUN, "3")[0] == 0
+    assert "2 unchanged" in cropper(*RUN, "3")[2]
+    assert "1 old thumbnail removed" in cropper(*RUN, "2", "--prune")[2]
+    assert files(tmp_path / "out") == ["candidate-1/cat.jpg", "candidate-1/drum.jpg", "candidate-2/cat.jpg"]
+    assert cropper(*RUN, "1", "--prune")[0] == 0
+    assert files(tmp_path / "out") == ["cat.jpg", "drum.jpg"]
+
+
+def test_what_is_given_by_hand_stands_for_all_candidates_until_it_is_taken_back(
+    cropper: Command, photos: Path, tmp_path: Path
+) -> None:
+    assert cropper(*RUN, "3")[0] == 0
+    (tmp_path / "focus.csv").write_text("path,x,y\ncat.jpg,400,150\n")
+    assert cropper(*RUN, "3", "--focus", "focus.csv")[0] == 0
+    assert files(tmp_path / "out") == ["candidate-1/cat.jpg", "candidate-1/drum.jpg"]
+    assert "2 unchanged" in cropper(*RUN, "3", "--focus", "focus.csv")[2]
+    assert cropper(*RUN, "3", "--focus", "none")[0] == 0
+    assert len(files(tmp_path / "out")) == 4
+
+
+def test_all_widths_of_a_shape_show_the_same_candidates(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    assert cropper(*RUN, "2", "--width", "60", "--width", "120", "--name", "{stem}-{width}-{candidate}.{ext}")[0] == 0
+    assert files(tmp_path / "out") == [
+        "cat-120-1.jpg",
+        "cat-120-2.jpg",
+        "cat-60-1.jpg",
+        "cat-60-2.jpg",
+        "drum-120-1.jpg",
+        "drum-60-1.jpg",
+    ]
+    boxes = {row.output: row.x for row in read_rows(tmp_path / "out" / TABLE_NAME) if row.output}
+    assert boxes["cat-60-1.jpg"] == boxes["cat-120-1.jpg"] != boxes["cat-60-2.jpg"] == boxes["cat-120-2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--one",), "--one makes one file a photo, and --candidates several; leave out one of them"),
+        (("--manifest", "m.json"), "--manifest has one crop of each shape, and --candidates makes several"),
+        (("--name", "{stem}.{ext}"), "add {candidate}, which differs"),
+    ],
+)
+def test_what_goes_with_one_crop_alone_is_refused(
+    cropper: Command, photos: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    code, _, err = cropper(*RUN, "3", *arguments)
+    assert (code, err.count("\n")) == (2, 1)
+    assert said in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_flat_folder_has_one_for_each_candidate(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    assert cropper(*RUN, "2", "--aspect", "1:1", "--flat")[0] == 0
+    assert "1-2/candidate-2/cat.jpg" in files(tmp_path / "out")
+
+
+def test_the_review_page_and_the_sheet_take_candidates(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    assert cropper(*RUN, "3")[0] == 0
+    assert cropper("review", "out")[0] == 0
+    page = (tmp_path / "out" / "review.html").read_text(encoding="utf-8")
+    assert "--aspect 1:2 --candidates 3 --focus focus.csv" in page
+    rows = list(read_rows(tmp_path / "out" / TABLE_NAME))[:3]
+    assert best_of_each_size(rows) == rows[:1]
+    assert cropper("sheet", "out") == (0, "sheet.jpg\n", "")
+
+
+def test_candidates_lie_below_their_size(cropper: Command) -> None:
+    assert paths_of(THREE, "trip", "a.jpg")[1] == "candidate-2/trip/a.jpg"
+    assert paths_of((*THREE, Target((1, 1), candidate=1)), "trip", "a.jpg")[1] == "1-2/candidate-2/trip/a.jpg"
+
+
+def test_a_template_that_needs_two_more_fields_says_both() -> None:
+    with pytest.raises(
+        UsageError, match=r"1:2 candidate 1 and 1:2 candidate 2 one name; add {candidate} and {aspect}, which diff"
+    ):
+        template_of("{stem}.{ext}", (*THREE, *(replace(one, aspect=(1, 1)) for one in THREE)))
+
+
+def test_runs_without_candidates_have_the_fingerprint_they_had() -> None:
+    assert "candidate" not in json.loads(_fingerprint(Settings((TALL,))))["targets"][0]
+    assert _fingerprint(Settings(THREE, choosing=Choosing(candidates=3))) != _fingerprint(Settings((TALL,)))
