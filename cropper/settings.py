@@ -186,6 +186,7 @@ class Choosing:
         candidates: the most boxes to choose that differ, at least 1.
         whole: what a good crop may not cut, or None.
         weights: how places of a box are weighed.
+        faces_from_metadata: whether the faces that are marked in a photo's XMP count as heads.
     """
 
     zoom: Zoom | None = None
@@ -194,6 +195,7 @@ class Choosing:
     candidates: int = 1
     whole: Whole | None = None
     weights: Weights = WEIGHTS
+    faces_from_metadata: bool = False
 
 
 MEGAPIXEL = 1_000_000

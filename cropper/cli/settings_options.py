@@ -61,6 +61,7 @@ def choosing_options(command: Function) -> Function:
         min_kept: float | None,
         whole: str | None,
         otherwise: str | None,
+        faces_from_metadata: bool,
         **others: Any,
     ) -> Any:
         # Of this run, these ask for what they describe. In a file they say how it is done, if it is asked for.
@@ -70,7 +71,8 @@ def choosing_options(command: Function) -> Function:
             otherwise = Fit.PAD.value
         elif otherwise is not None and otherwise != Fit.PAD and is_of_this_run("fill") and is_of_this_run("otherwise"):
             raise UsageError(f"--otherwise {otherwise} leaves nothing for --pad-with to fill", remedy="give one of them")
-        chosen = replace(choosing_of(zoom, zoom_keep, margin, min_kept, whole, otherwise), weights=tuned.current())
+        chosen = choosing_of(zoom, zoom_keep, margin, min_kept, whole, otherwise)
+        chosen = replace(chosen, weights=tuned.current(), faces_from_metadata=faces_from_metadata)
         return command(targets=targets_of(sizes, aspects), choosing=chosen, **others)
 
     return add_options(
@@ -136,6 +138,14 @@ def choosing_options(command: Function) -> Function:
             found=True,
             help="Call a crop good only if it cuts no head (heads), or neither a head nor the subject (subject). A subject is "
             f"whole if {WHOLE_SHARE:.0%} of it shows.",
+        ),
+        option(
+            "--faces-from-metadata",
+            is_flag=True,
+            heading=Heading.CROP,
+            found=True,
+            help="Count faces that Lightroom, digiKam, Picasa or Windows marked in a photo as heads, too. Works for JPEG, PNG, "
+            "WebP and TIFF.",
         ),
     )(with_choosing)
 

@@ -204,6 +204,8 @@ def fingerprint(settings: Settings) -> str:
             del target["chosen_for"]
         if target["candidate"] is None:  # nor candidates
             del target["candidate"]
+    if not settings.choosing.faces_from_metadata:  # nor faces
+        del values["choosing"]["faces_from_metadata"]
     del values["limits"]["max_pixels"]  # a photo beyond it has no output
     if not settings.one:  # younger than the state of many users, and as it was without
         del values["one"]

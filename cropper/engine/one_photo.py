@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cropper.choosing.decide import decide
+from cropper.choosing.faces import with_faces
 from cropper.choosing.focus import Focus
 from cropper.choosing.view import view_of
 from cropper.engine.stages import animated_thumbnail, foci_for, pixels_needed, thumbnail_of
@@ -64,11 +65,13 @@ def thumbnail(data: bytes, settings: Settings, model: Callable[[], Saliency], gi
 
     # Every kind of photo that has several frames can be written with them.
     all_frames = settings.takes_all_frames("" if settings.format == KEEP_FORMAT else settings.format)
-    photo = open_photo(data, needed, settings.limits, settings.keep, all_frames=all_frames)
+    faces = settings.choosing.faces_from_metadata
+    photo = open_photo(data, needed, settings.limits, settings.keep, all_frames=all_frames, with_faces=faces)
     header = photo.header
     (focus,) = foci(header.width, header.height)
     (maps,) = infer_maps([photo], model())
-    decision = decide(view_of(maps), header.width, header.height, target, settings.choosing, focus)[0]
+    view = with_faces(view_of(maps), header.faces)
+    decision = decide(view, header.width, header.height, target, settings.choosing, focus)[0]
     if decision.fit is Fit.SKIP:
         raise PhotoError(decision.note, remedy="change --min-kept or --otherwise")
     format = output_format(f"photo.{header.format.lower()}", settings.format_for_names)

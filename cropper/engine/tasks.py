@@ -11,6 +11,7 @@ from time import monotonic
 import numpy as np
 
 from cropper.choosing.decide import AND, NO_FURTHER, Decision
+from cropper.choosing.faces import with_faces
 from cropper.choosing.view import Maps, view_of
 from cropper.engine.job import DROPPED, Decoded, Done, Finished, Job
 from cropper.engine.stages import SALVAGED, Chosen, animated_thumbnail, decided, foci_for, pixels_needed, thumbnail_of
@@ -93,7 +94,8 @@ def _decoded(job: Job, data: bytes, seen: Version, settings: Settings, journal: 
     def needed(width: int, height: int) -> tuple[int, int]:
         return pixels_needed(width, height, settings, foci_for(job.given, (width, height)))
 
-    photo = open_photo(data, needed, settings.limits, settings.keep, clock, settings.takes_all_frames(job.format))
+    frames, faces = settings.takes_all_frames(job.format), settings.choosing.faces_from_metadata
+    photo = open_photo(data, needed, settings.limits, settings.keep, clock, all_frames=frames, with_faces=faces)
     if settings.dry_run:
         # Nothing needs the pixels any more; a slice would keep them all in memory.
         photo = replace(photo, pixels=np.empty((0, 0, 3), np.uint8), animation=None)
@@ -147,7 +149,7 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
     image = photo.header.width, photo.header.height
     foci = foci_for(job.given, image)
     dropped = any(given is not None and focus is None for given, focus in zip(job.given, foci, strict=True))
-    view = view_of(maps)
+    view = with_faces(view_of(maps), photo.header.faces)
     chosen: Chosen = {}
     for number, output in enumerate(job.outputs):
         try:
@@ -227,7 +229,7 @@ def rehearse(job: Job, data: bytes, settings: Settings, model: Saliency, journal
     journal.take((job.number,))
     decoded = _decoded(job, data, Version(len(data)), settings, journal)
     header = decoded.photo.header
-    view = view_of(infer_batch([decoded], model, journal).maps[0])
+    view = with_faces(view_of(infer_batch([decoded], model, journal).maps[0]), header.faces)
     image = header.width, header.height
     for number in range(settings.rows):
         target, decisions = decided(number, view, image, settings, foci_for(job.given, image))

@@ -54,6 +54,8 @@ class Header:
         icc_profile: the embedded colour profile, unchanged, or a profile made from the file's colour tags. None if the colours
             are sRGB or the file does not describe them.
         metadata: the EXIF and XMP to write into thumbnails. ``probe`` leaves it empty; the caller fills it.
+        faces: the faces that are marked in it: left, top, right and bottom as shares of the upright photo's sides, 0..1. As
+            ``metadata``.
     """
 
     format: str
@@ -65,6 +67,7 @@ class Header:
     is_cmyk: bool
     icc_profile: bytes | None
     metadata: Metadata = NOTHING
+    faces: tuple[tuple[float, float, float, float], ...] = ()
 
 
 def probe(data: bytes, limits: Limits = LIMITS) -> Header:

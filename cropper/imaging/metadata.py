@@ -70,6 +70,17 @@ def kept_metadata(data: bytes, format: str, keep: str) -> Metadata:
     """
     if keep == KEEP_NOTHING:
         return NOTHING
+    block, xmp = blocks_of(data, format)
+    return Metadata(_copyright(block)) if keep == KEEP_COPYRIGHT else Metadata(_all(block), _holding(xmp))
+
+
+def blocks_of(data: bytes, format: str) -> tuple[bytes, bytes]:
+    """Return the block of EXIF, without the prefix that JPEG puts before it, and the packet of XMP; empty if missing or broken.
+
+    Args:
+        data: the whole file; ``header.probe`` must have accepted it.
+        format: Pillow's name of its format.
+    """
     try:
         if format in ("HEIF", "JXL"):
             block, xmp = _of_extra(data, format)
@@ -78,12 +89,10 @@ def kept_metadata(data: bytes, format: str, keep: str) -> Metadata:
                 block = data if format == "TIFF" else image.info.get("exif", b"")
                 xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     except Exception:  # Pillow's parsers raise a dozen built-in types
-        return NOTHING
+        return b"", b""
     block = block.removeprefix(b"Exif\0\0") if isinstance(block, bytes) else b""
-    if keep == KEEP_COPYRIGHT:
-        return Metadata(_copyright(block))
     xmp = xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp
-    return Metadata(_all(block), _holding(xmp) if isinstance(xmp, bytes) else b"")  # a TIFF's may be a number
+    return block, xmp if isinstance(xmp, bytes) else b""  # a TIFF's may be a number
 
 
 def _of_extra(data: bytes, format: str) -> tuple[bytes, bytes]:
@@ -184,16 +193,25 @@ def _packed(order: str, tags: Tags, start: int) -> bytes:
     return head + bytes(4) + values
 
 
+def text_of_xmp(xmp: bytes) -> str:
+    """Return a packet of XMP as text that is safe to parse; empty if it is too long, or has what XMP does not allow.
+
+    Raises:
+        ValueError: if it is not UTF-8.
+    """
+    text = xmp[: _MOST_READ + 1].strip(b"\0").decode("utf-8-sig")
+    # <! begins a document type, whose entities could expand without limit.
+    return "" if len(text) > _MOST_READ or "<!" in text else text
+
+
 def _holding(xmp: bytes) -> bytes:
     """Return a packet of XMP without the properties that do not apply to a thumbnail; empty if it is broken."""
     from xml.dom import minidom  # few photos need it
     from xml.parsers.expat import ExpatError
 
     try:
-        text = xmp[: _MOST_READ + 1].strip(b"\0").decode("utf-8-sig")
-        if len(text) > _MOST_READ:
-            return b""
-        if "<!" in text:  # a document type, which XMP does not allow; its entities could expand without limit
+        text = text_of_xmp(xmp)
+        if not text:
             return b""
         document = minidom.parseString(text).documentElement
         if document is None:

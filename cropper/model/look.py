@@ -23,6 +23,7 @@ from cropper.imaging.animation.play import check_frames, frames
 from cropper.imaging.animation.write import Timing
 from cropper.imaging.decode import decode_or_salvage, scale_of
 from cropper.imaging.extra.wrapped import unwrapped
+from cropper.imaging.face_regions import faces_of
 from cropper.imaging.header import Header, probe
 from cropper.imaging.metadata import kept_metadata
 from cropper.imaging.opencv import cv2, is_out_of_memory
@@ -118,6 +119,7 @@ def open_photo(
     keep: str = KEEP_NOTHING,
     clock: Callable[[bool], None] = lambda runs: None,
     all_frames: bool = False,
+    with_faces: bool = False,
 ) -> OpenedPhoto:
     """Decode a photo and prepare the model's input. Very large photos wait for each other, across all threads.
 
@@ -129,12 +131,16 @@ def open_photo(
         keep: which metadata the header takes along, one of ``settings.KEEP_CHOICES``.
         clock: receives False when the photo starts to wait for another large one, and True when it continues.
         all_frames: whether to look at several frames of an animation, and to have all of them cut; else at the first one.
+        with_faces: whether the header takes along the faces that are marked in the photo.
 
     Raises:
         PhotoError: if the file is not a photo that cropper reads, is damaged, exceeds the limits or does not fit into memory.
     """
     data = unwrapped(data, limits)
     header = read_header(data, limits, keep)
+    if with_faces:
+        faces = faces_of(data, header.format, header.width, header.height, header.orientation)
+        header = replace(header, faces=faces)
     wanted = needed(header.width, header.height)
     film = film_of(data, header.format) if all_frames else None
     if film is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper.choosing.decide import Decision, decide
+from cropper.choosing.faces import with_faces
 from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, view_of
 from cropper.errors import OutputError, UsageError, reading
@@ -69,10 +70,10 @@ def look_at(
         ModelError: if the model cannot be loaded.
     """
     with reading(path):
-        photo = open_photo(LocalPlace(path).read()[0], _size_to_draw, limits)
+        photo = open_photo(LocalPlace(path).read()[0], _size_to_draw, limits, with_faces=choosing.faces_from_metadata)
         header = photo.header
         (maps,) = infer_maps([photo], Saliency())
-        view = view_of(maps)
+        view = with_faces(view_of(maps), header.faces)
         boxes = tuple(
             (label_of(target, number, decision), decision.box)
             for target in targets
