@@ -71,8 +71,8 @@ class Layout:
 
 
 def shown(entry: SheetPhoto) -> list[Row]:
-    """Return the rows of a photo that have a slot. A photo that failed before it got a shape has none."""
-    return [row for row in entry.rows if row.size or row.status == OK]
+    """Return the rows of a photo that have a slot: those with a box. A photo that failed has none, nor a missing candidate."""
+    return [row for row in entry.rows if row.width or row.status == OK]
 
 
 def lay_out(entries: Sequence[SheetPhoto], columns: int | None = None, wholes: int = 1, one_page: bool = False) -> Layout:

@@ -16,7 +16,7 @@ from cropper.geometry import Box, fitted, pixels_of_share
 from cropper.imaging.decode import decode
 from cropper.imaging.header import probe
 from cropper.imaging.resize import on_white, render, resized
-from cropper.ledger.table import OK, TABLE_NAME, Row
+from cropper.ledger.table import FAILED, OK, TABLE_NAME, Row
 from cropper.model.inputs import share_needed
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
@@ -109,7 +109,7 @@ def _cell_of(entry: SheetPhoto, out: Path, source: Path, slots: Sequence[Slot], 
     cell = _Cell()
     boxes: dict[int, Box] = {}
     for row in entry.rows:
-        if row.status != OK:
+        if row.status == FAILED or (row.status != OK and row.width):  # without a box, it is a candidate that there is not
             cell.problem = cell.problem or row.message or row.status
     for place, row in enumerate(shown(entry)):
         if row.status != OK:

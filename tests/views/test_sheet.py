@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cropper import UsageError
 from cropper.engine.batch import run_batch
 from cropper.geometry import Box
-from cropper.ledger.table import HEADER, TABLE_NAME, Row, decided_row, read_rows
+from cropper.ledger.table import HEADER, TABLE_NAME, Row, decided_row, failed_row, read_rows, skipped_row
 from cropper.model.look import open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import Order, Settings, Target
@@ -27,7 +27,7 @@ from cropper.views import heatmap
 from cropper.views.layout import LARGEST_SIDE, PAGE_SIDE, SLOT, lay_out
 from cropper.views.pages import MOST_BYTES, encoded_page
 from cropper.views.selection import Selection, first_of_the_ledger, select
-from cropper.views.sheet import _EMPTY, draw_pages
+from cropper.views.sheet import _BAD, _EMPTY, draw_pages
 
 WIDE = Target((640, 360), (640, 360))
 
@@ -259,9 +259,9 @@ def test_photos_whose_crops_cut_heads_come_first_then_those_that_cut_the_subject
 # Pages.
 
 
-def rows_of(name: str, *sizes: str, status: str = "ok") -> list[Row]:
+def rows_of(name: str, *sizes: str) -> list[Row]:
     box = Box(0, 0, 10, 10, 0.5, (5, 5))
-    return [decided_row(name, "", status, (20, 10), size, box) for size in sizes]
+    return [decided_row(name, "", "ok", (20, 10), size, box) for size in sizes]
 
 
 def ledger_of(out: Path, photos: int, *sizes: str) -> Path:
@@ -308,7 +308,7 @@ def test_more_columns_than_a_page_holds_are_refused_with_the_most_it_holds(tmp_p
 def test_a_photo_has_slots_for_its_own_shapes_alone(tmp_path: Path) -> None:
     """After --one each photo has one crop. The slots of the others' shapes stood empty."""
     out = ledger_of(tmp_path / "out", 0)
-    write_rows(out / TABLE_NAME, [*rows_of("a.jpg", "3:4"), *rows_of("b.jpg", "1:1"), *rows_of("c.jpg", "", status="failed")])
+    write_rows(out / TABLE_NAME, [*rows_of("a.jpg", "3:4"), *rows_of("b.jpg", "1:1"), failed_row("c.jpg", "1:1", "no photo")])
     selection = select(out, 9, Order.LEDGER)
     layout = lay_out(selection.entries)
     assert [len(layout.slots_of(entry)) for entry in selection.entries] == [2, 2, 1]
@@ -317,10 +317,16 @@ def test_a_photo_has_slots_for_its_own_shapes_alone(tmp_path: Path) -> None:
     assert (page == _EMPTY).all(axis=2).sum() <= 3 * SLOT[0] * SLOT[1] + 158 * 210 + 210 * 210
 
 
-def test_a_candidate_has_a_slot_of_its_own(tmp_path: Path) -> None:
-    out = ledger_of(tmp_path / "out", 1, "1:1", "1:1", "1:1")
+def test_a_candidate_has_a_slot_of_its_own_and_a_missing_one_has_none_and_is_no_problem(tmp_path: Path) -> None:
+    out = ledger_of(tmp_path / "out", 0)
+    write_rows(out / TABLE_NAME, [*rows_of("a.jpg", "1:1", "1:1"), skipped_row("a.jpg", (20, 10), "1:1", "no further")])
+    (out / "in").mkdir(exist_ok=True)
+    cv2.imwrite(str(out / "in" / "a.jpg"), np.zeros((10, 20, 3), np.uint8))
     selection = select(out, 9, Order.LEDGER)
-    assert len(lay_out(selection.entries).slots_of(selection.entries[0])) == 4
+    layout = lay_out(selection.entries)
+    assert len(layout.slots_of(selection.entries[0])) == 3
+    (page,) = draw_pages(selection, layout, out, out / "in")
+    assert not (page == _BAD).all(axis=2).any()
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.webp"])
