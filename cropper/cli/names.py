@@ -22,7 +22,7 @@ def names_options(command: Function) -> Function:
     @functools.wraps(command)
     def with_names(*, settings: Settings, name: str | None, flat: bool, one: bool, candidates: int, **others: Any) -> Any:
         settings = with_candidates(replace(settings, one=one), candidates)
-        if one and len({target.shape for target in settings.targets}) < len(settings.targets):
+        if settings.one and len({target.shape for target in settings.targets}) < len(settings.targets):
             raise UsageError("--one makes one file a photo, and you ask for several widths of a shape", remedy="give one --width")
         return command(settings=replace(settings, name=_template(settings, name, flat)), **others)
 

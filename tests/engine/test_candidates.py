@@ -117,6 +117,15 @@ def test_what_goes_with_one_crop_alone_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_of_one_and_candidates_the_command_line_outranks_a_file(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "three.toml").write_text("candidates = 3\n")
+    assert cropper("--config", "three.toml", "batch", "in", "out", "--aspect", "1:2", "--aspect", "2:1", "--one")[0] == 0
+    assert files(tmp_path / "out") == ["cat.jpg", "drum.jpg"]
+    (tmp_path / "one.toml").write_text("[batch]\none = true\n")
+    assert cropper("--config", "one.toml", "batch", "in", "three", "--aspect", "1:2", "--candidates", "2")[0] == 0
+    assert "candidate-2/cat.jpg" in files(tmp_path / "three")
+
+
 def test_a_flat_folder_has_one_for_each_candidate(cropper: Command, photos: Path, tmp_path: Path) -> None:
     assert cropper(*RUN, "2", "--aspect", "1:1", "--flat")[0] == 0
     assert "1-2/candidate-2/cat.jpg" in files(tmp_path / "out")
