@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fixtures import Command, imread
 
-from cropper.engine.batch import _fingerprint
+from cropper.engine.batch import fingerprint
 from cropper.errors import UsageError
 from cropper.ledger.table import OK, SKIPPED, TABLE_NAME, read_rows
 from cropper.settings import Choosing, Settings, Target
@@ -154,5 +154,5 @@ def test_a_template_that_needs_two_more_fields_says_both() -> None:
 
 
 def test_runs_without_candidates_have_the_fingerprint_they_had() -> None:
-    assert "candidate" not in json.loads(_fingerprint(Settings((TALL,))))["targets"][0]
-    assert _fingerprint(Settings(THREE, choosing=Choosing(candidates=3))) != _fingerprint(Settings((TALL,)))
+    assert "candidate" not in json.loads(fingerprint(Settings((TALL,))))["targets"][0]
+    assert fingerprint(Settings(THREE, choosing=Choosing(candidates=3))) != fingerprint(Settings((TALL,)))

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from cropper.choosing.faces import with_faces
 from cropper.choosing.view import Maps, view_of
-from cropper.engine.batch import _fingerprint
+from cropper.engine.batch import fingerprint
 from cropper.imaging.decode import decode
 from cropper.imaging.face_regions import Rectangle, faces_of
 from cropper.imaging.header import probe
@@ -181,5 +181,5 @@ def test_the_command_keeps_marked_faces_whole_if_it_is_asked_to(cropper: Command
 
 def test_runs_without_faces_have_the_fingerprint_they_had() -> None:
     targets = (Target((1, 1)),)
-    assert "faces" not in _fingerprint(Settings(targets))
-    assert "faces" in _fingerprint(Settings(targets, choosing=Choosing(faces_from_metadata=True)))
+    assert "faces" not in fingerprint(Settings(targets))
+    assert "faces" in fingerprint(Settings(targets, choosing=Choosing(faces_from_metadata=True)))
