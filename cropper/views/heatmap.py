@@ -37,6 +37,10 @@ def colour_of(number: int) -> Colour:
     return _BOX_COLOURS[number % len(_BOX_COLOURS)]
 
 
+# A picture with a shorter long side, such as a terminal's preview, would show outlines and little else.
+_LEAST_OUTLINED = 300
+
+
 def words_of(label: str, box: Box) -> str:
     """Return the caption of a box, the same wherever it is drawn."""
     return ", ".join([f"{label} keeps {box.kept:.0%}", *cut_by(box)])
@@ -70,7 +74,8 @@ def draw(bgr: NDArray[np.uint8], maps: Maps, boxes: Sequence[LabelledBox]) -> ND
     if boxes:
         picture = dimmed_outside(picture, [box for _, box in boxes])
     thick = max(1, round(max(height, width) / 500))
-    draw_outlines(picture, maps, max(1, thick // 2))
+    if max(height, width) >= _LEAST_OUTLINED:
+        draw_outlines(picture, maps, max(1, thick // 2))
     draw_boxes(picture, [box for _, box in boxes], thick)
     return picture
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -74,6 +75,13 @@ def test_a_preview_fits_its_terminal(samples: Path, columns: int, rows: int) -> 
     assert {line.count("\u2580") for line in drawn} == {columns if columns < 4 * rows * 2 else 4 * rows * 2}
     for line, (label, box) in zip(legend, look.boxes, strict=True):
         assert re.sub(r"\x1b\[[0-9;]*m", "", line) == f"\u25a0 {words_of(label, box)}"
+
+
+def test_a_preview_shows_the_photo_rather_than_outlines(samples: Path) -> None:
+    look = look_at(samples / "trips" / "tourist.webp", TARGETS, Choosing())
+    plain = replace(look, maps=replace(look.maps, subject=None, head=None))
+    assert preview_of(look, 80, 24) == preview_of(plain, 80, 24)
+    assert (picture_of(look)[:400] != picture_of(plain)[:400]).any()
 
 
 def test_a_photo_that_is_not_there_or_broken_is_said_with_its_path(tmp_path: Path) -> None:
