@@ -38,10 +38,10 @@ def decode(data, *rest):
 
 from cropper.cli import main
 from cropper.engine import batch
-from cropper.model import look
+from cropper.model import loading, look
 from plain import Plain
 
-ours, look.decode_or_salvage, batch.Saliency = look.decode_or_salvage, decode, Plain
+ours, look.decode_or_salvage, batch.Saliency, loading.Saliency = look.decode_or_salvage, decode, Plain, Plain
 numpy = sys.modules.pop("numpy")
 os.register_at_fork(after_in_child=lambda: sys.modules.update(numpy=numpy))
 main()

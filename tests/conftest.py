@@ -22,6 +22,7 @@ from plain import Plain
 
 from cropper.cli import main
 from cropper.engine import batch
+from cropper.model import loading
 from cropper.model.device import load_session
 from cropper.model.saliency import BUNDLED_MODEL
 from cropper.settings import CPU
@@ -89,7 +90,8 @@ def samples() -> Path:
 @pytest.fixture
 def plain_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain rule in the network's place, for runs that are about files."""
-    monkeypatch.setattr(batch, "Saliency", Plain)
+    for room in (batch, loading):
+        monkeypatch.setattr(room, "Saliency", Plain)
 
 
 @pytest.fixture

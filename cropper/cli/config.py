@@ -30,7 +30,6 @@ from typing import Any, cast
 import click
 from click.core import ParameterSource
 
-from cropper.cli import tuned
 from cropper.cli.help import Option, OptionsFile, keep_remark
 from cropper.errors import UsageError
 
@@ -156,6 +155,8 @@ def _use(ctx: click.Context, group: click.Group, table: dict[str, Any], file: Op
     """Put the options of a file above those of earlier files, and keep where they come from."""
     file.keep(ctx)
     assert ctx.default_map is not None
+    from cropper.cli import tuned
+
     _fill(cast("dict[str, Any]", ctx.default_map), group, tuned.take(ctx, table, file.path), (), file)
 
 

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from cropper.cli.supervision import alone_with_little_memory
 from cropper.cli.terminal import QUIET, is_quiet, say, tell
 from cropper.errors import UsageError, printable
 
@@ -179,6 +178,8 @@ class Command(click.Command):
                 say(f"{file.path}: sets options of this run; --no-config leaves it out")
         if (remark := ctx.meta.get(_REMARK)) is not None:
             tell(remark)
+        from cropper.cli.supervision import alone_with_little_memory
+
         try:
             return alone_with_little_memory(lambda: super(Command, self).invoke(ctx), self.callback)
         except UsageError as error:

@@ -89,9 +89,14 @@ def alone_with_little_memory(run: Callable[[], int | None], command: Callable[..
     if getattr(command, "is_supervised", False) or not _may_fork():
         return run()
 
-    from cropper.process.last_words import is_memory_limited, with_last_words
+    from cropper.process.memory import is_memory_limited
 
-    return with_last_words(lambda: run() or 0) if is_memory_limited() else run()
+    if not is_memory_limited():
+        return run()
+
+    from cropper.process.last_words import with_last_words
+
+    return with_last_words(lambda: run() or 0)
 
 
 def _may_fork() -> bool:

@@ -17,7 +17,6 @@ import click
 
 from cropper.errors import UsageError
 from cropper.settings import MOST_TARGET, MOST_WEIGHT, TARGETS, WEIGHTS, Weights
-from cropper.storage.atomic import replacing, synced
 
 TABLE = "choosing"
 _META = "cropper.weights"
@@ -83,6 +82,7 @@ def write(path: Path, weights: Weights) -> None:
     import shutil  # loads zlib, bz2 and lzma, for which no command should wait
 
     from cropper.cli.config import parsed
+    from cropper.storage.atomic import replacing, synced
 
     target = Path(os.path.realpath(path))  # a link stays one
     try:

@@ -18,6 +18,7 @@ from cropper.cli.given_focus import given_focus
 from cropper.cli.help import command
 from cropper.cli.names import names_options
 from cropper.cli.options import (
+    candidates_option,
     deadline_option,
     dry_run_option,
     focus_option,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 @jobs_option
 @settings_options
 @names_options
+@candidates_option
 @one_option
 @animated_option
 @dry_run_option

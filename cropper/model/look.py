@@ -23,7 +23,6 @@ from cropper.imaging.animation.play import check_frames, frames
 from cropper.imaging.animation.write import Timing
 from cropper.imaging.decode import decode_or_salvage, scale_of
 from cropper.imaging.extra.wrapped import unwrapped
-from cropper.imaging.face_regions import faces_of
 from cropper.imaging.header import Header, probe
 from cropper.imaging.metadata import kept_metadata
 from cropper.imaging.opencv import cv2, is_out_of_memory
@@ -139,6 +138,8 @@ def open_photo(
     data = unwrapped(data, limits)
     header = read_header(data, limits, keep)
     if with_faces:
+        from cropper.imaging.face_regions import faces_of
+
         faces = faces_of(data, header.format, header.width, header.height, header.orientation)
         header = replace(header, faces=faces)
     wanted = needed(header.width, header.height)

@@ -59,13 +59,6 @@ def no_memory_for_run() -> CropperError:
     return CropperError("there is not enough memory for this run", remedy=MORE_MEMORY)
 
 
-def is_memory_limited() -> bool:
-    """Tell whether this process may have only part of the system's memory, as after ``ulimit -v``."""
-    import resource
-
-    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
-
-
 def with_last_words(work: Callable[[], int]) -> int:
     """Do the work in a child process and return its exit code; the function also returns in the child.
 

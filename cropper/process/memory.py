@@ -30,3 +30,10 @@ def keep_memory(threads: int) -> None:
         arenas = -(-threads // _THREADS_AN_ARENA)
         for parameter, value in ((_TRIM_THRESHOLD, _KEPT), (_MMAP_THRESHOLD, _LARGEST), (_ARENA_MAX, arenas)):
             mallopt(parameter, value)
+
+
+def is_memory_limited() -> bool:
+    """Tell whether this process may have only part of the system's memory, as after ``ulimit -v``."""
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY

@@ -16,7 +16,7 @@ CASES = {
     "no command, no photo": (["no such.jpg"], "cropper crop 'no such.jpg' -o FILE"),
     "another program's command": (["thumbnail", "in", "out"], "for a folder of photos: cropper batch IN OUT; for one photo"),
     "merge alone": (["merge", "out"], "it may be: cropper ledger merge OUT."),
-    "a misspelt command": (["bach", "in", "out"], "Did you mean one of: 'batch', 'bench'?"),
+    "a misspelt command": (["bach", "in", "out"], "Did you mean one of: 'batch', 'bench', 'watch'?"),
     "ledger of a folder": (["ledger", "in"], "write cropper ledger merge in."),
     "no OUT": (["batch", "in"], "Missing argument 'OUT': give the folder for the thumbnails last"),
     "no OUT but a photo": (["batch", "in/a.jpg"], "Missing argument 'OUT'"),
@@ -48,7 +48,7 @@ CASES = {
     ),
     "no command but an option": (["-r", "in", "out"], "Options come after the command"),
     "the version of all": (["-V"], "It is: cropper --version."),
-    "help of nothing": (["help", "bach"], "Did you mean one of: 'batch', 'bench'?"),
+    "help of nothing": (["help", "bach"], "Did you mean one of: 'batch', 'bench', 'watch'?"),
 }
 
 

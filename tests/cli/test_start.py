@@ -20,15 +20,18 @@ OF_ANY = {
 OF_CROP = {
     **OF_ANY,
     "cropper": f"{OF_ANY['cropper']} geometry image_formats settings",
-    "cropper.cli": f"{OF_ANY['cropper.cli']} crop focus options settings_options shapes types widths",
-    "cropper.choosing": "asked boxes decide focus one view worth zoom",
+    "cropper.cli": f"{OF_ANY['cropper.cli']} crop effects focus options settings_options shapes supervision tuned types widths",
+    "cropper.choosing": "asked boxes decide faces focus one view worth zoom",
     "cropper.engine": "one_photo stages",
-    "cropper.imaging": "colour colour_tags decode encode fitting header icc metadata opencv pad palette pillow resize sharpen",
+    "cropper.imaging": (
+        "colour colour_tags decode encode fitting header icc jpeg_file metadata opencv pad palette pillow resize sharpen"
+    ),
+    "cropper.imaging.animation": "changes film gif_file play write",
     "cropper.imaging.containers": "bmp gif jpeg png tiff",
     "cropper.imaging.extra": "heif jxl library psd raw wrapped",
     "cropper.ledger": "given",
     "cropper.model": "device external_data inputs loading look runtime saliency",
-    "cropper.process": "memory",
+    "cropper.process": "child journal memory",
     "cropper.storage": "opening photo_file urls",
 }
 # What is slow to import and not needed: of Python, and of the libraries what they load when they are first asked for it.
