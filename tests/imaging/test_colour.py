@@ -10,6 +10,7 @@ import pytest
 from colour import MOST, by_vips, delta_e, kinds, on_white
 from PIL import Image
 
+from cropper.image_formats import extensions_here
 from cropper.imaging.decode import decode
 from cropper.imaging.encode import encode
 from cropper.imaging.header import probe
@@ -22,6 +23,8 @@ KINDS = {kind.name: kind for kind in kinds()} if shutil.which("vips") else {}  #
 @pytest.mark.parametrize("name", KINDS)
 def test_thumbnail_has_the_colours_libvips_sees(tmp_path: Path, name: str) -> None:
     kind = KINDS[name]
+    if kind.extension not in extensions_here():
+        pytest.skip("needs the extra formats")
     header = probe(kind.data)
     pixels = decode(kind.data, header, (header.width, header.height))
     try:
