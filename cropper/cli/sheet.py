@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cropper.cli.help import Heading, command, option
-from cropper.cli.options import limits_options, photos_option
+from cropper.cli.options import is_given, limits_options, photos_option
 from cropper.cli.terminal import is_stdout, put, put_path, tell
 from cropper.cli.types import Choice, LocalPath, WholeNumber
 from cropper.errors import UsageError
@@ -103,7 +103,7 @@ def sheet(
     from cropper.ledger.source import photos_of
     from cropper.model.saliency import Saliency
     from cropper.views.layout import lay_out
-    from cropper.views.pages import encoded_page, page_after, page_paths
+    from cropper.views.pages import encoded_page, is_sheet, page_after, page_paths, signed
     from cropper.views.picture import encoded, write_picture
     from cropper.views.selection import first_of_the_ledger, select
     from cropper.views.sheet import draw_pages
@@ -118,13 +118,18 @@ def sheet(
         theirs = first_of_the_ledger((path for path in paths if path.exists()), out, source)
         if theirs is not None:
             raise UsageError("the sheet would overwrite a photo or a thumbnail", path=theirs, remedy="give another name with -o")
+        # The user named one file at most; what else lies there may be a picture of theirs.
+        named = output if is_given("output") else None
+        other = next((path for path in paths if path != named and path.exists() and not is_sheet(path)), None)
+        if other is not None:
+            raise UsageError("it is no sheet that cropper drew", path=other, remedy="move it, or give another name with -o")
     with libraries_muted():
         pages = draw_pages(selection, layout, out, source, Saliency() if heat else None, limits)
         for path, picture in zip(paths, pages, strict=True):
             if to_stdout:
                 put(encoded(picture, Path(SHEET_NAME)))
             else:
-                write_picture(encoded(picture, path) if one_page else encoded_page(picture, path), path)
+                write_picture(signed(encoded(picture, path) if one_page else encoded_page(picture, path)), path)
                 put_path(path)
     after = None if to_stdout else page_after(output, len(paths))
     if after is not None:

@@ -62,9 +62,13 @@ def read_focus_file(path: Path, copy: Path | None = None, found_in: Path | None 
                     sign = "semicolons" if ";" in first else "tabs"
                     raise UsageError(f"the focus file has {sign} between its columns", path=path, remedy="save it with commas")
                 raise UsageError(f"the focus file has no column {_listed(sorted(missing))}", path=path, remedy=remedy)
+            before = None
             for line in lines:
                 if line.get("status") in (SKIPPED, FAILED):
                     continue  # a row of boxes.csv, without a box
+                of, before = before, (line["path"], line.get("size"))
+                if "status" in line and of == before:
+                    continue  # a further candidate, behind the best
                 try:
                     given = _given(line)
                 except ValueError as error:

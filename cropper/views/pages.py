@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cropper.image_formats import EXTENSIONS_OF
 from cropper.imaging.opencv import cv2
 from cropper.views.picture import encoded
 
@@ -14,6 +15,8 @@ from cropper.views.picture import encoded
 MOST_BYTES = 1_000_000
 # What gives way when a page is larger: the quality, in these steps.
 _QUALITIES = (85, 75, 65, 50, 35, 20, 10)
+# A comment of a JPEG, behind its first two bytes.
+_SIGNATURE = b"\xff\xfe\x00\x14a sheet by cropper"
 _QUALITY_OF = {
     ".jpg": cv2.IMWRITE_JPEG_QUALITY,
     ".jpeg": cv2.IMWRITE_JPEG_QUALITY,
@@ -35,6 +38,22 @@ def page_after(output: Path, count: int) -> Path | None:
     return after if after.exists() else None
 
 
+def signed(data: bytes) -> bytes:
+    """Return a JPEG with the comment that tells a sheet from other pictures. Other formats stay as they are."""
+    return data[:2] + _SIGNATURE + data[2:] if data.startswith(b"\xff\xd8") else data
+
+
+def is_sheet(path: Path) -> bool:
+    """Tell whether a JPEG is a sheet that cropper drew. Of other formats it is not known: they count as such."""
+    if path.suffix.lower() not in EXTENSIONS_OF["JPEG"]:
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(2 + len(_SIGNATURE))[2:] == _SIGNATURE
+    except OSError:
+        return False
+
+
 def encoded_page(picture: NDArray[np.uint8], path: Path) -> bytes:
     """Encode a page in the format of a name's extension, in at most MOST_BYTES if that is JPEG or WebP.
 
@@ -51,7 +70,7 @@ def encoded_page(picture: NDArray[np.uint8], path: Path) -> bytes:
     setting = _QUALITY_OF.get(path.suffix.lower())
     if setting is not None:
         for quality in _QUALITIES:
-            if len(data) <= MOST_BYTES:
+            if len(data) + len(_SIGNATURE) <= MOST_BYTES:
                 break
             data = cv2.imencode(path.suffix, picture, [setting, quality])[1].tobytes()
     return data

@@ -12,6 +12,7 @@ from fixtures import Command, imread
 
 from cropper.engine.batch import fingerprint
 from cropper.errors import UsageError
+from cropper.ledger.focus_file import read_focus_file
 from cropper.ledger.table import OK, SKIPPED, TABLE_NAME, read_rows
 from cropper.settings import Choosing, Settings, Target
 from cropper.storage.naming import paths_of
@@ -156,3 +157,14 @@ def test_a_template_that_needs_two_more_fields_says_both() -> None:
 def test_runs_without_candidates_have_the_fingerprint_they_had() -> None:
     assert "candidate" not in json.loads(fingerprint(Settings((TALL,))))["targets"][0]
     assert fingerprint(Settings(THREE, choosing=Choosing(candidates=3))) != fingerprint(Settings((TALL,)))
+
+
+def test_a_table_with_candidates_gives_the_best_of_each_by_hand(tmp_path: Path) -> None:
+    table = tmp_path / "boxes.csv"
+    rows = ["a.jpg,ok,1:2,1,0", "a.jpg,ok,1:2,7,0", "a.jpg,skipped,1:2,,", "a.jpg,ok,1:1,3,0", "b.jpg,ok,1:2,5,0"]
+    table.write_text("\n".join(["path,status,size,x,y", *rows, ""]))
+    assert [(path, size, given.x if given else None) for path, size, given in read_focus_file(table)] == [
+        ("a.jpg", "1:2", 1),
+        ("a.jpg", "1:1", 3),
+        ("b.jpg", "1:2", 5),
+    ]

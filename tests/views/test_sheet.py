@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from fixtures import Command, MakePhoto, StartProcess, imread, write_rows
 from numpy.typing import NDArray
+from PIL import Image
 
 from cropper import UsageError
 from cropper.engine.batch import run_batch
@@ -358,3 +359,18 @@ def test_no_page_overwrites_a_thumbnail(folder: Path, tmp_path: Path, cropper: C
     code, out, err = cropper("sheet", "out", "--columns", "1", "-o", "in/drum.jpg")
     assert (code, out) == (2, "")
     assert "in/drum-3.jpg: the sheet would overwrite a photo or a thumbnail" in err
+
+
+def test_a_picture_of_yours_is_not_replaced_unless_you_name_it(folder: Path, tmp_path: Path, cropper: Command) -> None:
+    made(folder, tmp_path / "out", dry_run=True)
+    assert cropper("sheet", "out")[0] == 0
+    assert cropper("sheet", "out")[0] == 0  # its own sheet is
+    yours = Image.new("RGB", (9, 9))
+    yours.save(tmp_path / "sheet.jpg")
+    before = (tmp_path / "sheet.jpg").read_bytes()
+    code, out, err = cropper("sheet", "out")
+    assert (code, out) == (2, "")
+    assert err == "cropper: sheet.jpg: it is no sheet that cropper drew; move it, or give another name with -o\n"
+    assert (tmp_path / "sheet.jpg").read_bytes() == before
+    assert cropper("sheet", "out", "-o", "sheet.jpg")[0] == 0
+    assert (tmp_path / "sheet.jpg").read_bytes() != before
