@@ -6,9 +6,7 @@ cut out the centre, resize, encode and write. The floor runs no model and keeps 
 
 from __future__ import annotations
 
-import os
 import random
-import stat
 import sys
 import time
 from collections import defaultdict
@@ -112,8 +110,8 @@ def measure(files: list[Path], settings: Settings, jobs: int, rounds: int, scrat
     copies = [source / f"{number:06}{file.suffix}" for number, file in enumerate(files)]
     for file, copy in zip(files, copies, strict=True):
         with suppress(OSError, PhotoError):  # then the copy is missing and counts as a photo that cannot be read
-            _link_or_copy(file, copy)
-            copy.read_bytes()  # so that every run finds it in the system's cache
+            # A link would change the original's ctime, and the next batch would take the photo for changed.
+            copy.write_bytes(LocalPlace(file).read()[0])
     cv2.setNumThreads(1)
     batches, floors = [], []
     peak = None
@@ -223,15 +221,6 @@ def _timed(call: Callable[..., Result], *arguments: Any) -> tuple[Result, float]
     start = time.perf_counter()
     result = call(*arguments)
     return result, time.perf_counter() - start
-
-
-def _link_or_copy(file: Path, copy: Path) -> None:
-    try:
-        os.link(file.resolve(), copy, follow_symlinks=False)
-    except OSError:
-        copy.write_bytes(LocalPlace(file).read()[0])
-    if not stat.S_ISREG(os.lstat(copy).st_mode):  # what was a photo in the walk is a pipe by now
-        copy.unlink()
 
 
 def _peak_bytes() -> int | None:

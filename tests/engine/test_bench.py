@@ -75,6 +75,15 @@ def test_a_file_that_went_away_is_one_that_cannot_be_read(folder: Path, tmp_path
     assert (costs.photos, costs.failed) == (3, 2)
 
 
+def test_the_originals_stay_as_they_are_to_the_last_time(folder: Path, tmp_path: Path) -> None:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    before = [file.stat() for file in files]
+    (tmp_path / "scratch").mkdir()
+    measure([file for file in files if file.suffix == ".jpg"], SETTINGS, 1, 1, tmp_path / "scratch")
+    after = [file.stat() for file in files]
+    assert [(one.st_ctime_ns, one.st_nlink) for one in after] == [(one.st_ctime_ns, one.st_nlink) for one in before]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no pipes with names there")
 def test_a_photo_that_became_a_pipe_is_not_waited_for(folder: Path, tmp_path: Path) -> None:
     files = sorted(folder.iterdir())
