@@ -9,7 +9,7 @@ from contextlib import closing, nullcontext, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,24 +18,16 @@ from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
 from cropper.cli.given import sources_argument
 from cropper.cli.given_focus import given_focus
 from cropper.cli.help import Heading, command, option
+from cropper.cli.making import facts_of, is_trial, making_options
 from cropper.cli.manifest import manifest_options
-from cropper.cli.names import names_options
 from cropper.cli.options import (
-    candidates_option,
     deadline_option,
-    dry_run_option,
     focus_option,
     is_given,
-    jobs_option,
     log_option,
-    one_option,
-    raw_option,
-    selection_options,
-    upkeep_options,
     verbose_option,
 )
 from cropper.cli.report import report_option
-from cropper.cli.settings_options import animated_option, settings_options
 from cropper.cli.signals import end_without, held_back
 from cropper.cli.supervision import STOPPED, supervised
 from cropper.cli.terminal import Progress, progress, say, tell, usable_cores
@@ -73,16 +65,7 @@ if TYPE_CHECKING:
     heading=Heading.PHOTOS,
     help="Process only part I of N of the photos, such as 1/4. Run each I from 1 to N once.",
 )
-@selection_options
-@raw_option
-@upkeep_options
-@jobs_option
-@settings_options
-@names_options
-@candidates_option
-@one_option
-@animated_option
-@dry_run_option
+@making_options
 @option(
     "--engine",
     type=Choice(ENGINES),
@@ -103,13 +86,11 @@ def batch(
     source: Place,
     out: Place,
     settings: Settings,
-    animated: str,
     focus_file: Path | None,
     jobs: int,
     shard: Shard | None,
     engine: str,
     address: str | None,
-    dry_run: bool,
     raw: str,
     upkeep: Upkeep,
     report: Report,
@@ -163,10 +144,8 @@ def batch(
     from cropper.engine.pipeline import WORKERS
     from cropper.engine.plan import Resume, chosen_of
     from cropper.engine.tally import Counts, outs_left_out, place_in_walk
-    from cropper.engine.tasks import try_alone
     from cropper.image_formats import extensions_here
     from cropper.imaging.opencv import libraries_muted
-    from cropper.ledger.focus_file import Gifts
     from cropper.storage.places import join
 
     def holds(path: str) -> bool:
@@ -196,12 +175,9 @@ def batch(
         begin = partial(ray_cluster, address=address, every_core=not given_jobs, deadline=deadline)
     if manifest is not None and report.is_file and os.path.samefile(report.path, manifest.path):
         raise UsageError("--report and --manifest name one file", path=manifest.path, remedy="give each its own")
-    settings = replace(settings, dry_run=dry_run, animated=animated)
     given = given_focus(source, focus_file, focus_copy, attempt)
     upkeep = replace(upkeep, forget_given=given.forgets)
-    if attempt.alone is not None:
-        for_photo = Gifts.of_rows(row for row in given.rows if row[0] == attempt.alone).of(attempt.alone)
-        try_alone(source, attempt.alone, settings, for_photo, attempt.journal)
+    if is_trial(source, settings, given, attempt):
         return 0
     selection = selection.in_folder(source)
     counts, passed = Counts.after(attempt.state)
@@ -209,9 +185,6 @@ def batch(
     interrupted = False
     ending = None
     resume = Resume(attempt.condemned, passed)
-
-    def run() -> dict[str, Any]:
-        return {"source": source.full_name(), "out": out.full_name(), "seconds": round(time.monotonic() - attempt.begun, 3)}
 
     def outcomes(stop: Callable[[], bool]) -> Generator[Done, None, None]:
         nonlocal ending
@@ -257,11 +230,11 @@ def batch(
     except KeyboardInterrupt:
         interrupted = True
     except (CropperError, OSError) as error:
-        report.end(run(), WRONG_USAGE, say, error=error)
+        report.end(facts_of(source, out, attempt), WRONG_USAGE, say, error=error)
         raise
     code = INTERRUPTED if interrupted else SOME_FAILED if counts.failed or counts.folders_failed else 0
     try:
-        report.end(run(), code, say, ending)
+        report.end(facts_of(source, out, attempt), code, say, ending)
         if interrupted:
             say(STOPPED)
         elif ending is not None and ending.strangers[0]:
@@ -270,9 +243,9 @@ def batch(
             say(f"{given.file}: IN has no photo {first}{others}; write paths as in boxes.csv")
         if counts.outs:
             tell(outs_left_out(str(source / counts.first_out), counts.outs))
-        for line in without_effect(settings, counts.formats) if not (dry_run or interrupted) else ():
+        for line in without_effect(settings, counts.formats) if not (settings.dry_run or interrupted) else ():
             tell(line)
-        tell(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done", ending))
+        tell(counts.summary(time.monotonic() - attempt.begun, "decided" if settings.dry_run else "done", ending))
     finally:  # a second interrupt may come right here
         if interrupted:
             end_without(WORKERS, INTERRUPTED)

@@ -16,22 +16,14 @@ from cropper.cli.effects import without_effect
 from cropper.cli.exit_codes import INTERRUPTED, WRONG_USAGE
 from cropper.cli.given_focus import given_focus
 from cropper.cli.help import command
-from cropper.cli.names import names_options
+from cropper.cli.making import facts_of, is_trial, making_options
 from cropper.cli.options import (
-    candidates_option,
     deadline_option,
-    dry_run_option,
     focus_option,
-    jobs_option,
     log_option,
-    one_option,
-    raw_option,
-    selection_options,
-    upkeep_options,
     verbose_option,
 )
 from cropper.cli.report import report_option
-from cropper.cli.settings_options import animated_option, settings_options
 from cropper.cli.signals import end_without, held_back
 from cropper.cli.supervision import STOPPED, supervised
 from cropper.cli.terminal import Progress, progress, say, tell
@@ -55,16 +47,7 @@ if TYPE_CHECKING:
 @log_option
 @supervised
 @focus_option
-@selection_options
-@raw_option
-@upkeep_options
-@jobs_option
-@settings_options
-@names_options
-@candidates_option
-@one_option
-@animated_option
-@dry_run_option
+@making_options
 @deadline_option
 def watch(
     source: Place,
@@ -72,8 +55,6 @@ def watch(
     settings: Settings,
     focus_file: Path | None,
     jobs: int,
-    dry_run: bool,
-    animated: str,
     raw: str,
     upkeep: Upkeep,
     report: Report,
@@ -97,29 +78,21 @@ def watch(
     from cropper.engine.pipeline import WORKERS
     from cropper.engine.plan import Resume
     from cropper.engine.tally import Counts, outs_left_out, unread
-    from cropper.engine.tasks import try_alone
     from cropper.engine.watch import watch_folder
     from cropper.imaging.opencv import libraries_muted
-    from cropper.ledger.focus_file import Gifts
 
     for folder in (source, out):
         if folder.is_remote:
             raise UsageError("watch needs a folder on this machine", path=folder, remedy="run 'cropper batch' from time to time")
-    settings = replace(settings, dry_run=dry_run, animated=animated)
     given = given_focus(source, focus_file, focus_copy, attempt)
     upkeep = replace(upkeep, forget_given=given.forgets)
-    if attempt.alone is not None:
-        for_photo = Gifts.of_rows(row for row in given.rows if row[0] == attempt.alone).of(attempt.alone)
-        try_alone(source, attempt.alone, settings, for_photo, attempt.journal)
+    if is_trial(source, settings, given, attempt):
         return 0
     counts, before = Counts.after(attempt.state)
     is_first = before is None  # not after a crash
     report.begin(counts)
     ending: Ending | None = None
     has_caught_up = False
-
-    def run() -> dict[str, Any]:
-        return {"source": source.full_name(), "out": out.full_name(), "seconds": round(time.monotonic() - attempt.begun, 3)}
 
     with ExitStack() as drawing:
         bar = drawing.enter_context(progress(lambda: None, is_in_the_way=report.is_on_terminal))
@@ -131,9 +104,9 @@ def watch(
             if is_first:
                 if counts.outs:
                     tell(outs_left_out(str(source / counts.first_out), counts.outs))
-                for line in without_effect(settings, counts.formats) if not dry_run else ():
+                for line in without_effect(settings, counts.formats) if not settings.dry_run else ():
                     tell(line)
-                tell(counts.summary(time.monotonic() - attempt.begun, "decided" if dry_run else "done", found))
+                tell(counts.summary(time.monotonic() - attempt.begun, "decided" if settings.dry_run else "done", found))
                 tell(f"{source}: watching for photos")
 
         try:
@@ -173,10 +146,10 @@ def watch(
         except KeyboardInterrupt:
             pass
         except (CropperError, OSError) as error:
-            report.end(run(), WRONG_USAGE, say, error=error)
+            report.end(facts_of(source, out, attempt), WRONG_USAGE, say, error=error)
             raise
     try:
-        report.end(run(), INTERRUPTED, say, ending)
+        report.end(facts_of(source, out, attempt), INTERRUPTED, say, ending)
         done = f"{counts.made} done, {counts.unchanged} unchanged, {counts.failed} failed"
         say(f"stopped; since the start {done}" if has_caught_up else STOPPED)
     finally:  # a second interrupt may come right here
