@@ -109,6 +109,7 @@ _SAYS_NO_MEMORY = (
     "failed to map segment",
     "cannot allocate memory",
     "Cannot allocate memory",
+    "Failed to allocate memory",
     "bad_alloc",
     "error return without exception set",
     "can't start new thread",

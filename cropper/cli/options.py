@@ -34,6 +34,11 @@ def aspect_option(help: str, heading: Heading = Heading.MAKE) -> Decorator:
     return option("--aspect", "aspects", **attributes, heading=heading, help=help)
 
 
+def batch_argument(help: str = "Show the batch in this folder, which 'cropper batch' wrote.") -> Decorator:
+    """Return a decorator that adds OUT, for commands that look at what a batch made. The command receives ``out``."""
+    return click.argument("out", metavar="OUT", type=_FOLDER, help=help)
+
+
 def candidates_option(command: Function) -> Function:
     """Add ``--candidates``, for commands that show decisions, or make a thumbnail of each."""
     return option(

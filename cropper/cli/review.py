@@ -13,7 +13,7 @@ import click
 
 from cropper.cli.exit_codes import SOME_FAILED
 from cropper.cli.help import Heading, command, option
-from cropper.cli.options import is_given, jobs_option, limits_options, photos_option
+from cropper.cli.options import batch_argument, is_given, jobs_option, limits_options, photos_option
 from cropper.cli.terminal import progress, put_line, put_path, tell
 from cropper.cli.types import LocalPath, WholeNumber
 from cropper.errors import UsageError
@@ -26,12 +26,7 @@ _MOST_PORT = 65535
 
 
 @command()
-@click.argument(
-    "out",
-    metavar="OUT",
-    type=LocalPath(exists=True, file_okay=False),
-    help="Show the batch in this folder, which 'cropper batch' wrote.",
-)
+@batch_argument()
 @option(
     "--serve",
     is_flag=True,

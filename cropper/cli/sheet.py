@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from cropper.cli.help import Heading, command, option
-from cropper.cli.options import is_given, limits_options, photos_option
+from cropper.cli.options import batch_argument, is_given, limits_options, photos_option
 from cropper.cli.terminal import is_stdout, put, put_path, tell
 from cropper.cli.types import Choice, LocalPath, WholeNumber
 from cropper.errors import UsageError
@@ -20,12 +18,7 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.argument(
-    "out",
-    metavar="OUT",
-    type=LocalPath(exists=True, file_okay=False),
-    help="Show the batch in this folder, which 'cropper batch' wrote.",
-)
+@batch_argument()
 @option(
     "-o",
     "output",

@@ -12,7 +12,7 @@ import click
 from cropper.cli import config, tuned
 from cropper.cli.exit_codes import SOME_FAILED
 from cropper.cli.help import Heading, command, option
-from cropper.cli.options import jobs_option, limits_options, photos_option
+from cropper.cli.options import batch_argument, jobs_option, limits_options, photos_option
 from cropper.cli.terminal import progress, put, put_line, tell
 from cropper.cli.types import LocalPath
 from cropper.errors import UsageError
@@ -23,12 +23,7 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.argument(
-    "out",
-    metavar="OUT",
-    type=LocalPath(exists=True, file_okay=False),
-    help="Learn from the boxes that you gave by hand for the batch in this folder.",
-)
+@batch_argument("Learn from the boxes that you gave by hand for the batch in this folder.")
 @option(
     "--good",
     metavar="FILE",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cropper._version import __version__
 from cropper.engine.job import Begin, Done, Engine, Finished
@@ -199,24 +199,25 @@ def fingerprint(settings: Settings) -> str:
     values = asdict(settings)
     del values["dry_run"]
     del values["name"]  # each photo's outputs tell whether they are where they should be
-    for target in values["targets"]:
-        if target["chosen_for"] is None:  # as texts were before there were widths
-            del target["chosen_for"]
-        if target["candidate"] is None:  # nor candidates
-            del target["candidate"]
-    if not settings.choosing.faces_from_metadata:  # nor faces
-        del values["choosing"]["faces_from_metadata"]
     del values["limits"]["max_pixels"]  # a photo beyond it has no output
-    if not settings.one:  # younger than the state of many users, and as it was without
-        del values["one"]
-    encoding = {name: value for name, value in values.pop("encoding").items() if value != getattr(ENCODING, name)}
-    if encoding:  # only what is given, so that an option of a later version makes no thumbnails again
-        values["encoding"] = encoding
-    if settings.animated == FIRST_FRAME:  # as before there was a choice
-        del values["animated"]
-    weights = {name: one for name, one in values["choosing"].pop("weights").items() if one != getattr(WEIGHTS, name)}
-    if weights:  # likewise, and so that what was made before there were any stays made
-        values["choosing"]["weights"] = weights
+    # What is younger than the state of many users counts only where it is not as it was without: what was made stays made.
+    choosing = values["choosing"]
+    for target in values["targets"]:
+        _drop(target, chosen_for=None, candidate=None)
+    _drop(values, one=False, animated=FIRST_FRAME)
+    _drop(choosing, faces_from_metadata=False)
+    for table, name, defaults in ((values, "encoding", ENCODING), (choosing, "weights", WEIGHTS)):
+        given = table.pop(name)
+        _drop(given, **asdict(defaults))
+        if given:
+            table[name] = given
     values["model"] = hashlib.sha256((settings.model or BUNDLED_MODEL).read_bytes()).hexdigest()
     values["version"] = __version__
     return json.dumps(values, indent=1) + "\n"
+
+
+def _drop(values: dict[str, Any], **defaults: Any) -> None:
+    """Drop the values that are as by default."""
+    for name, default in defaults.items():
+        if values[name] == default:
+            del values[name]

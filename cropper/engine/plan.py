@@ -154,7 +154,7 @@ def read_digest(plan: Plan, photo: Photo, known: Known | None, anew: bool) -> by
     """
     file = plan.source / photo.named.path
     try:
-        now = photo.version or _version_of(file)
+        now = photo.version or version_of(file)
         if not anew and known is not None and known.change.digest and now is not None and known.change.version.is_still(now):
             return known.change.digest
         return digest_of(file.read(photo.version)[0])
@@ -200,7 +200,7 @@ def plan_photo(
     if not is_written and known is not None and known.is_current and len(rows) == len(outputs):
         # Where they are, whatever the template says.
         outputs = tuple(row.output or output for row, output in zip(rows, outputs, strict=True))
-    now = version or _version_of(file)
+    now = version or version_of(file)
     unless: bytes | None = None
     if known is not None and not session.upkeep.force and condemned is None:
         still = now is not None and known.change.version.is_still(now)
@@ -244,7 +244,8 @@ def plan_photo(
     return replace(job, whose=whose)
 
 
-def _version_of(file: Place) -> Version | None:
+def version_of(file: Place) -> Version | None:
+    """Return the version of a photo as it is now; None if that cannot be told."""
     try:
         return file.version_now()
     except OSError:

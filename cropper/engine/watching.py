@@ -17,7 +17,7 @@ from cropper.engine.due import QUIET, Due
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.names import Named
 from cropper.engine.pipeline import Pipeline
-from cropper.engine.plan import FROM_THE_START, Photo, Plan, Resume, plan_photo, planned, read_digest
+from cropper.engine.plan import FROM_THE_START, Photo, Plan, Resume, plan_photo, planned, read_digest, version_of
 from cropper.engine.watched_folders import WatchedFolders
 from cropper.errors import PhotoError, raise_if_for_all
 from cropper.image_formats import extensions_here, name_of_kind, needs_of
@@ -298,10 +298,7 @@ class Watching:
         self.walks.ask("", True, time.monotonic())
 
     def _version(self, path: str) -> Version | None:
-        try:
-            return (self.plan.source / path).version_now()
-        except OSError:
-            return None
+        return version_of(self.plan.source / path)
 
     # Walks ---------------------------------------------------------------------------------------------------------------------
 

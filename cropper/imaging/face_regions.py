@@ -15,12 +15,13 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from cropper.imaging.containers import tiff
+from cropper.imaging.header import UPRIGHT
 from cropper.imaging.metadata import blocks_of, text_of_xmp
 
 # Left, top, right and bottom, as shares of the photo's sides, 0..1.
 Rectangle = tuple[float, float, float, float]
 
-# Of these formats. HEIC and JPEG XL turn the pixels by a mark of their own, and say nothing of the regions then.
+# The formats whose regions count. HEIC and JPEG XL turn the pixels by a mark of their own: nobody knows where their regions are.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
 _MOST_FACES = 500
 # How much the shape that regions were made for may differ from the photo's: the sides of small copies are rounded.
@@ -66,11 +67,12 @@ def faces_of(data: bytes, format: str, width: int, height: int, orientation: int
 def turned(face: Rectangle, orientation: int) -> Rectangle:
     """Return where a rectangle of the stored pixels is in the upright photo, for an EXIF orientation of 1-8."""
     left, top, right, bottom = face
-    if orientation >= 5:
+    transposed, flip = UPRIGHT.get(orientation, UPRIGHT[1])
+    if transposed:
         left, top, right, bottom = top, left, bottom, right
-    if orientation in (2, 3, 6, 7):
+    if flip in (1, -1):  # as cv2.flip takes it
         left, right = 1 - right, 1 - left
-    if orientation in (3, 4, 7, 8):
+    if flip in (0, -1):
         top, bottom = 1 - bottom, 1 - top
     return left, top, right, bottom
 

@@ -46,15 +46,16 @@ def _markers(profile: bytes | None, metadata: Metadata) -> Iterator[bytes]:
     """Yield the markers for a profile and metadata. Raises ValueError if one has too many bytes."""
     for name, content in ((_EXIF, metadata.exif), (_XMP, metadata.xmp)):
         if content:
-            yield _marker(_APP1, name + content)
+            yield marker(_APP1, name + content)
     if profile:
         room = _MOST_BYTES - len(_ICC) - 2
         parts = [profile[start : start + room] for start in range(0, len(profile), room)]
         for number, part in enumerate(parts, 1):
-            yield _marker(_APP2, _ICC + bytes([number & 255, len(parts) & 255]) + part)
+            yield marker(_APP2, _ICC + bytes([number & 255, len(parts) & 255]) + part)
 
 
-def _marker(kind: bytes, content: bytes) -> bytes:
+def marker(kind: bytes, content: bytes) -> bytes:
+    """Return a marker of a JPEG, such as ``APP1``. Raises ValueError if it has too many bytes."""
     if len(content) > _MOST_BYTES:
         raise ValueError("too many bytes for a marker")
     return kind + struct.pack(">H", len(content) + 2) + content

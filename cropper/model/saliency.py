@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper.choosing.view import Maps
-from cropper.errors import MORE_MEMORY, CropperError, ModelError
+from cropper.errors import MORE_MEMORY, CropperError, ModelError, says_no_memory
 from cropper.model.device import load_session
 from cropper.model.external_data import refuse_external_data
 from cropper.model.inputs import prepare, shape_for
@@ -25,8 +25,6 @@ BUNDLED_MODEL = Path(__file__).with_name("student.onnx")
 
 # What a model file may give, in this order.
 OUTPUTS = (("density",), ("density", "subject", "head"))
-# What onnxruntime says if memory is lacking.
-_NO_MEMORY = ("bad_alloc", "allocate memory")
 
 
 class Saliency:
@@ -58,7 +56,7 @@ class Saliency:
             raise
         except Exception as error:  # onnxruntime's errors share no public base class
             reason = str(error).splitlines()[0]
-            if any(words in reason for words in _NO_MEMORY):
+            if says_no_memory(error):
                 raise ModelError("there is not enough memory to load it", path=path, remedy=MORE_MEMORY) from error
             raise ModelError(f"onnxruntime cannot load it ({reason})", path=path, remedy="is it an ONNX model?") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
@@ -89,7 +87,7 @@ class Saliency:
             maps = self._session.run(list(self._outputs), {"image": batch})
         except Exception as error:
             reason = " ".join(str(error).split())
-            if any(words in reason for words in _NO_MEMORY):
+            if says_no_memory(error):
                 raise ModelError(f"there is not enough memory for an input of {batch.shape}", remedy=MORE_MEMORY) from error
             raise ModelError(f"the model failed on an input of {batch.shape} ({reason})") from error
         if not all(np.isfinite(one).all() for one in maps):

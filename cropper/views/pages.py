@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper.image_formats import EXTENSIONS_OF
+from cropper.imaging.jpeg_file import marker
 from cropper.imaging.opencv import cv2
 from cropper.views.picture import encoded
 
@@ -16,7 +17,7 @@ MOST_BYTES = 1_000_000
 # What gives way when a page is larger: the quality, in these steps.
 _QUALITIES = (85, 75, 65, 50, 35, 20, 10)
 # A comment of a JPEG, behind its first two bytes.
-_SIGNATURE = b"\xff\xfe\x00\x14a sheet by cropper"
+_SIGNATURE = marker(b"\xff\xfe", b"a sheet by cropper")
 _QUALITY_OF = {
     ".jpg": cv2.IMWRITE_JPEG_QUALITY,
     ".jpeg": cv2.IMWRITE_JPEG_QUALITY,
