@@ -27,7 +27,7 @@ OF_CROP = {
         "colour colour_tags decode encode fitting header icc jpeg_file metadata opencv pad palette pillow resize sharpen"
     ),
     "cropper.imaging.animation": "changes film gif_file play write",
-    "cropper.imaging.containers": "bmp gif jpeg png tiff",
+    "cropper.imaging.containers": "bmp gif jpeg png tiff webp",
     "cropper.imaging.extra": "heif jxl library psd raw wrapped",
     "cropper.ledger": "given",
     "cropper.model": "device external_data inputs loading look runtime saliency",

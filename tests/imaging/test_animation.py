@@ -330,3 +330,14 @@ def test_a_gif_may_uncover_what_is_clear() -> None:
 def test_colours_of_this_test_are_of_every_kind() -> None:
     assert {colour[3] for colour in (RED, PALE, NONE)} == {255, 128, 0}
     assert any(frame.disposal == CLEAR for frames in FILMS.values() for frame in frames)
+
+
+def test_an_avif_does_not_say_when_it_was_written() -> None:
+    frames = [np.full((24, 40, 3), shade, np.uint8) for shade in (0, 90, 180)]
+    data = encoded(frames, Timing((100.0,) * 3, 0, False), HEADER, "avif")
+    for box in (b"mvhd", b"tkhd", b"mdhd"):
+        version = data[data.index(box) + 4]
+        times = data.index(box) + 8
+        assert data[times : times + (16 if version else 8)] == bytes(16 if version else 8)
+    with Image.open(io.BytesIO(data)) as image:
+        assert [int(np.asarray(frame)[0, 0, 0]) for frame in ImageSequence.Iterator(image)] == pytest.approx([0, 90, 180], abs=4)

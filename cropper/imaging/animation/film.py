@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
-from cropper.imaging.containers import gif, png
+from cropper.imaging.containers import gif, png, webp
 from cropper.imaging.extra import jxl
 from cropper.imaging.pillow import opened
 
@@ -155,7 +155,7 @@ def _gif_parts(data: bytes) -> _Parts:
 def _webp(data: bytes) -> tuple[int, _Parts] | None:
     if len(data) < 30 or data[12:16] != b"VP8X" or not data[20] & 2:
         return None
-    for name, start, length in _chunks(data, 12, len(data)):
+    for name, start, length in webp.chunks_of(data):
         if name == b"ANIM" and length >= 6:
             return int.from_bytes(data[start + 4 : start + 6], "little"), _webp_parts(data)
         if name == b"ANMF":
@@ -165,8 +165,8 @@ def _webp(data: bytes) -> tuple[int, _Parts] | None:
 
 def _webp_parts(data: bytes) -> _Parts:
     end = min(8 + int.from_bytes(data[4:8], "little"), len(data))
-    at = 12
-    for name, start, length in _chunks(data, at, end):
+    at = webp.FIRST
+    for name, start, length in webp.chunks_of(data, at, end):
         if name == b"ANMF":
             if start + length > len(data) or length < 16:
                 yield None
@@ -184,24 +184,15 @@ def _webp_parts(data: bytes) -> _Parts:
 def _webp_alone(data: bytes, start: int, length: int) -> bytes:
     """Return a frame of an animated WebP as a file of its own."""
     pixels, alpha = b"", b""
-    for name, begins, size in _chunks(data, start + 16, start + length):
+    for name, begins, size in webp.chunks_of(data, start + 16, start + length):
         chunk = data[begins - 8 : begins + size] + b"\0" * (size & 1)
         if name == b"ALPH":
             alpha = chunk
         elif name in (b"VP8 ", b"VP8L"):
             pixels = chunk
             break
-    extended = b"VP8X" + struct.pack("<I4B", 10, 0x10, 0, 0, 0) + data[start + 6 : start + 12] if alpha else b""
-    body = b"WEBP" + extended + alpha + pixels
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
-def _chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name, the start of the content and the stated length of each chunk of a WebP."""
-    while at + 8 <= end:
-        length = int.from_bytes(data[at + 4 : at + 8], "little")
-        yield data[at : at + 4], at + 8, length
-        at += 8 + length + (length & 1)
+    extended = webp.chunk(b"VP8X", bytes([0x10, 0, 0, 0]) + data[start + 6 : start + 12]) if alpha else b""
+    return webp.file_of(extended + alpha + pixels)
 
 
 def _png(data: bytes) -> tuple[int, _Parts] | None:

@@ -24,7 +24,8 @@ from cropper.imaging.animation.changes import changed_box
 from cropper.imaging.animation.film import shown_ms
 from cropper.imaging.animation.gif_file import gif_file
 from cropper.imaging.colour import GREY_SPACE, RGB_SPACE, in_srgb
-from cropper.imaging.containers import png
+from cropper.imaging.colour_tags import boxes_of
+from cropper.imaging.containers import png, webp
 from cropper.imaging.encode import AVIF_SPEED, Prepared
 from cropper.imaging.header import Header
 from cropper.imaging.metadata import NOTHING, Metadata
@@ -37,6 +38,8 @@ _AROUND, _BEHIND_HEADER = 12, 33
 # What VP8X says that a WebP has.
 _PROFILE, _ALPHA, _EXIF, _XMP, _ANIMATION = 0x20, 0x10, 0x08, 0x04, 0x02
 _FRAME_REPLACES = 2
+# The boxes of an AVIF that say when it was written, and those around them (ISO/IEC 14496-12, 8.2 to 8.4).
+_WITH_TIMES, _AROUND_TIMES = (b"mvhd", b"tkhd", b"mdhd"), (b"moov", b"trak", b"mdia")
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ class PreparedAnimation:
             raise PhotoError(
                 "the avif encoder rejected the animation", remedy="try another --format or a smaller size"
             ) from error
-        return file.getvalue()
+        return _without_times(file.getvalue())
 
 
 def prepared_animation(
@@ -233,30 +236,35 @@ def _webp(stills: Iterator[_Still], timing: Timing) -> bytes:
         sides = _three(right - left - 1) + _three(lower - upper - 1)
         size = size or sides
         content = _three(left // 2) + _three(upper // 2) + sides + _three(ms) + bytes([_FRAME_REPLACES])
-        at = 12
-        while at + 8 <= len(still.file):
-            name, length = still.file[at : at + 4], int.from_bytes(still.file[at + 4 : at + 8], "little")
-            chunk = still.file[at : at + 8 + length] + b"\0" * (length & 1)
-            at += len(chunk)
+        for name, start, length in webp.chunks_of(still.file):
+            chunk = webp.chunk(name, still.file[start : start + length])
             if name in (b"ALPH", b"VP8 ", b"VP8L"):
                 content += chunk
             elif name == b"ICCP":
                 before, flags = before + chunk, flags | _PROFILE
             elif name in (b"EXIF", b"XMP "):
                 behind, flags = behind + chunk, flags | (_EXIF if name == b"EXIF" else _XMP)
-        framed += _riff_chunk(b"ANMF", content)
-    head = _riff_chunk(b"VP8X", bytes([flags, 0, 0, 0]) + size)
-    played = _riff_chunk(b"ANIM", struct.pack("<IH", 0, min(timing.plays, _MOST_PLAYS)))
-    body = b"".join([b"WEBP", head, before, played, framed, behind])
-    return b"RIFF" + struct.pack("<I", len(body)) + body
+        framed += webp.chunk(b"ANMF", content)
+    head = webp.chunk(b"VP8X", bytes([flags, 0, 0, 0]) + size)
+    played = webp.chunk(b"ANIM", struct.pack("<IH", 0, min(timing.plays, _MOST_PLAYS)))
+    return webp.file_of(b"".join([head, before, played, framed, behind]))
 
 
 def _three(number: int) -> bytes:
     return number.to_bytes(3, "little")
 
 
-def _riff_chunk(name: bytes, content: bytes) -> bytes:
-    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) & 1)
+def _without_times(avif: bytes) -> bytes:
+    """Return an AVIF that does not say when it was written: the same photo has the same bytes at any time."""
+    file, ahead = bytearray(avif), [(0, len(avif))]
+    while ahead:
+        for name, start, end in boxes_of(avif, *ahead.pop()):
+            if name in _AROUND_TIMES:
+                ahead.append((start, end))
+            elif name in _WITH_TIMES:
+                times = slice(start + 4, start + 4 + (16 if file[start] else 8))  # of 64 bits in version 1
+                file[times] = bytes(times.stop - times.start)
+    return bytes(file)
 
 
 class _Reel(Image.Image):

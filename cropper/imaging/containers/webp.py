@@ -1,0 +1,34 @@
+"""Take WebPs apart into chunks, and put them together."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+# Where the first chunk of a file begins.
+FIRST = 12
+
+
+def chunks_of(data: bytes, start: int = FIRST, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the name, the start of the content and the stated length of each chunk; the last one may break off.
+
+    Args:
+        data: the whole file.
+        start: where to begin.
+        end: where to end; None for the end of the data.
+    """
+    at, end = start, len(data) if end is None else end
+    while at + 8 <= end:
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        yield data[at : at + 4], at + 8, length
+        at += 8 + length + (length & 1)
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    """Return a chunk; one of odd length has a byte behind it."""
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) & 1)
+
+
+def file_of(chunks: bytes) -> bytes:
+    """Return a file of these chunks."""
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
