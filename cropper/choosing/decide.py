@@ -17,6 +17,7 @@ BY_HAND = "focus given"
 AND = "; "
 # Why a photo has no thumbnail of a candidate.
 NO_FURTHER = "the photo has no further crop that differs"
+ONE_BY_HAND = "the focus given is for one crop alone"
 # A further candidate shows at least this share of the density that the earlier candidates do not show.
 NEW_SHARE = 0.05
 # It overlaps each of them by at most this share of its area.

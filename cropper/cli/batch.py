@@ -16,7 +16,7 @@ import click
 from cropper.cli.effects import without_effect
 from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
 from cropper.cli.given import sources_argument
-from cropper.cli.given_focus import given_focus
+from cropper.cli.given_focus import given_focus, strangers_of
 from cropper.cli.help import Heading, command, option
 from cropper.cli.making import facts_of, is_trial, making_options
 from cropper.cli.manifest import manifest_options
@@ -239,8 +239,7 @@ def batch(
             say(STOPPED)
         elif ending is not None and ending.strangers[0]:
             number, first = ending.strangers
-            others = f" and {number - 1} more" if number > 1 else ""
-            say(f"{given.file}: IN has no photo {first}{others}; write paths as in boxes.csv")
+            say(strangers_of(given.file, "IN", first, number))
         if counts.outs:
             tell(outs_left_out(str(source / counts.first_out), counts.outs))
         for line in without_effect(settings, counts.formats) if not (settings.dry_run or interrupted) else ():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cropper.cli.options import is_given
 from cropper.cli.terminal import say, tell
-from cropper.errors import UsageError
+from cropper.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from cropper.ledger.focus_file import FocusRow
@@ -66,3 +66,9 @@ def given_focus(source: Place, focus_file: Path | None, focus_copy: Path | None,
                 say(f"{error}; the file is left out")
     rows = read_focus_file(focus_file, focus_copy, found_in) if focus_file is not None else ()
     return GivenFocus(focus_file, rows, found_in is not None, forgets)
+
+
+def strangers_of(file: Path | None, where: str, first: str, number: int) -> str:
+    """Return a line about photos that a file of the user names and that a folder, ``IN`` or ``OUT``, does not have."""
+    others = f" and {number - 1} more" if number > 1 else ""
+    return f"{file}: {where} has no photo {printable(first)}{others}; write paths as in boxes.csv"

@@ -159,7 +159,7 @@ def animated_option(command: Function) -> Function:
         show_default=True,
         heading=Heading.MAKE,
         found=True,
-        help="Of an animation, take the first frame alone, or all frames with one box for all of them.",
+        help="Take the first frame of an animation alone, or keep all frames and cut them with one box.",
     )(command)
 
 

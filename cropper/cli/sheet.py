@@ -115,7 +115,7 @@ def sheet(
         named = output if is_given("output") else None
         other = next((path for path in paths if path != named and path.exists() and not is_sheet(path)), None)
         if other is not None:
-            raise UsageError("it is no sheet that cropper drew", path=other, remedy="move it, or give another name with -o")
+            raise UsageError("cropper did not draw this file", path=other, remedy="move it, or give another name with -o")
     with libraries_muted():
         pages = draw_pages(selection, layout, out, source, Saliency() if heat else None, limits)
         for path, picture in zip(paths, pages, strict=True):

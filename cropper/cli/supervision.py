@@ -80,7 +80,7 @@ def _scratch() -> AbstractContextManager[str]:
 
 
 def alone_with_little_memory(run: Callable[[], int | None], command: Callable[..., Any] | None) -> int | None:
-    """Run a command: in a child process if memory is limited, so that a library that ends the process is no riddle.
+    """Run a command. If memory is limited, a child process runs it: where a library ends the child, the parent says why.
 
     Args:
         run: runs it.

@@ -11,6 +11,7 @@ import click
 
 from cropper.cli import config, tuned
 from cropper.cli.exit_codes import SOME_FAILED
+from cropper.cli.given_focus import strangers_of
 from cropper.cli.help import Heading, command, option
 from cropper.cli.options import batch_argument, jobs_option, limits_options, photos_option
 from cropper.cli.terminal import progress, put, put_line, tell
@@ -61,7 +62,9 @@ def tune(ctx: click.Context, out: Path, good: Path | None, dry_run: bool, source
         raise UsageError(
             "--no-config leaves out the file that 'cropper tune' writes", remedy="add --dry-run, or drop --no-config"
         )
-    found = corrected(out, _listed(good) if good is not None else frozenset())
+    found, strangers = corrected(out, _listed(good) if good is not None else frozenset())
+    if strangers:
+        tell(strangers_of(good, "OUT", strangers[0], len(strangers)))
     corrections: list[Correction] = []
     failed = tighter = 0
     with (

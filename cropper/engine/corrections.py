@@ -67,28 +67,34 @@ class Seen:
     error: CropperError | None = None
 
 
-def corrected(out: Path, good: Collection[str]) -> list[Corrected]:
+def corrected(out: Path, good: Collection[str]) -> tuple[list[Corrected], list[str]]:
     """Return the photos of an output folder that a person corrected or approved, at most ``MOST_PHOTOS`` of them.
+
+    Also returns the paths in ``good`` that the table does not have.
 
     Args:
         out: the output folder of a batch.
         good: the paths of the photos whose boxes are good as they are.
 
     Raises:
-        UsageError: if there is no table.
+        UsageError: if OUT has no table.
         OutputError: if the file is not a table that cropper wrote.
     """
     if not (out / TABLE_NAME).is_file():
         raise UsageError(f"there is no {TABLE_NAME} in it", path=out, remedy="run 'cropper batch IN OUT' first")
 
+    strangers = set(good)
+
     def all_of() -> Generator[Corrected, None, None]:
         for path, group in groupby(read_rows(out / TABLE_NAME), key=lambda row: row.path):
+            strangers.discard(path)
             rows = [row for row in group if row.status == OK]
             if found := tuple(row for row in rows if is_by_hand(row.message) or (path in good and not row.message)):
                 yield Corrected(path, found)
 
     # Any others are as good, but the same ones each time.
-    return heapq.nsmallest(MOST_PHOTOS, all_of(), key=lambda one: hashlib.sha256(one.path.encode("utf-8", "replace")).digest())
+    photos = heapq.nsmallest(MOST_PHOTOS, all_of(), key=lambda one: hashlib.sha256(one.path.encode("utf-8", "replace")).digest())
+    return photos, sorted(strangers)
 
 
 def look_at(

@@ -10,7 +10,7 @@ from time import monotonic
 
 import numpy as np
 
-from cropper.choosing.decide import AND, NO_FURTHER, Decision
+from cropper.choosing.decide import AND, NO_FURTHER, ONE_BY_HAND, Decision
 from cropper.choosing.faces import with_faces
 from cropper.choosing.view import Maps, view_of
 from cropper.engine.job import DROPPED, Decoded, Done, Finished, Job
@@ -162,7 +162,8 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
             if not settings.dry_run:
                 out.check_stays_in(output)
             if not decisions:
-                rows.append(skipped_row(job.path, image, target.label, NO_FURTHER))
+                why = ONE_BY_HAND if foci[number] is not None else NO_FURTHER
+                rows.append(skipped_row(job.path, image, target.label, why))
             if settings.dry_run:
                 before = next((row for row in job.known if row.output == output), None)
                 output, size = (output, _output_size(before)) if before is not None else ("", None)

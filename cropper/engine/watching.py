@@ -386,6 +386,8 @@ class Watching:
             self.pipeline.wake()
         self.changes = 0
         if self.is_unsaved:
+            if self.session.upkeep.prune:  # those of photos that are called otherwise since they changed
+                self.session.let_go(self.session.state.stale_outputs())
             self.session.state.save()
             self.is_unsaved = False
         if self.is_table_old and now >= self.next_table:

@@ -45,7 +45,7 @@ def signed(data: bytes) -> bytes:
 
 
 def is_sheet(path: Path) -> bool:
-    """Tell whether a JPEG is a sheet that cropper drew. Of other formats it is not known: they count as such."""
+    """Tell whether cropper drew a JPEG as a sheet. Files of other formats count as sheets: they bear no mark."""
     if path.suffix.lower() not in EXTENSIONS_OF["JPEG"]:
         return True
     try:

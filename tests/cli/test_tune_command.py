@@ -84,6 +84,13 @@ def test_good_photos_count_and_tighter_boxes_do_not(cropper: Command, place: lis
     assert err == "cropper: left out 1 box that is tighter than the largest\n"
 
 
+def test_good_photos_that_out_does_not_have_are_said(cropper: Command, place: list[Row], tmp_path: Path) -> None:
+    write_rows(tmp_path / "out" / "boxes.csv", place[:5])
+    (tmp_path / "good.txt").write_text("3.png\nnope.jpg\nnone.jpg\n")
+    code, _, err = cropper("tune", "out", "--photos", "in", "--good", "good.txt")
+    assert (code, err) == (0, "cropper: good.txt: OUT has no photo none.jpg and 1 more; write paths as in boxes.csv\n")
+
+
 def test_a_photo_that_is_gone_or_changed_costs_only_itself(cropper: Command, place: list[Row], tmp_path: Path) -> None:
     (tmp_path / "in" / "0.png").unlink()
     write_rows(tmp_path / "out" / "boxes.csv", [*place[:5], replace(place[5], image_width="121"), *place[6:20]])

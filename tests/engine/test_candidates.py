@@ -21,7 +21,7 @@ from cropper.views.review.page import best_of_each_size
 
 TALL = Target((1, 2))
 THREE = tuple(replace(TALL, candidate=number) for number in (1, 2, 3))
-NO_FURTHER = "the photo has no further crop that differs"
+NO_FURTHER, ONE_BY_HAND = "the photo has no further crop that differs", "the focus given is for one crop alone"
 RUN = ("batch", "in", "out", "--aspect", "1:2", "--candidates")
 
 
@@ -81,6 +81,7 @@ def test_what_is_given_by_hand_stands_for_all_candidates_until_it_is_taken_back(
     assert cropper(*RUN, "3")[0] == 0
     (tmp_path / "focus.csv").write_text("path,x,y\ncat.jpg,400,150\n")
     assert cropper(*RUN, "3", "--focus", "focus.csv")[0] == 0
+    assert [row.message for row in read_rows(tmp_path / "out" / "boxes.csv")][:3] == ["focus given", *2 * [ONE_BY_HAND]]
     assert files(tmp_path / "out") == ["candidate-1/cat.jpg", "candidate-1/drum.jpg"]
     assert "2 unchanged" in cropper(*RUN, "3", "--focus", "focus.csv")[2]
     assert cropper(*RUN, "3", "--focus", "none")[0] == 0

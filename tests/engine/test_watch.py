@@ -293,6 +293,7 @@ def test_names_that_change_with_the_content_do_so(tmp_path: Path, start: Start, 
         names.append(f"a.{hash}.jpg")
         watch.until((watch.out / names[-1]).exists)
     assert names[0] != names[1]
+    watch.until(lambda: not (watch.out / names[0]).exists())  # and not only at the end
     make_photo(tmp_path / "in/b.jpg", seed=3)
     watch.until(lambda: {"a.jpg", "b.jpg"} == watch.rows().keys())
     watch.end()

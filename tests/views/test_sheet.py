@@ -370,7 +370,7 @@ def test_a_picture_of_yours_is_not_replaced_unless_you_name_it(folder: Path, tmp
     before = (tmp_path / "sheet.jpg").read_bytes()
     code, out, err = cropper("sheet", "out")
     assert (code, out) == (2, "")
-    assert err == "cropper: sheet.jpg: it is no sheet that cropper drew; move it, or give another name with -o\n"
+    assert err == "cropper: sheet.jpg: cropper did not draw this file; move it, or give another name with -o\n"
     assert (tmp_path / "sheet.jpg").read_bytes() == before
     assert cropper("sheet", "out", "-o", "sheet.jpg")[0] == 0
     assert (tmp_path / "sheet.jpg").read_bytes() != before

@@ -91,7 +91,7 @@ def test_a_batch_keeps_them_to_a_pixel_and_tune_learns_from_them(
     shutil.copytree(made / "in", tmp_path / "in")
     for arguments in (["batch", "in", "out", *OPTIONS], ["review", "out"]):
         assert cropper(*arguments)[0] in (0, 1)  # one photo is broken
-    assert corrected(tmp_path / "out", frozenset()) == []
+    assert corrected(tmp_path / "out", frozenset()) == ([], [])
     opened = Page(chromium, tmp_path, tmp_path)
     opened.run("shown.forEach((photo, number) => mark('good', number))")
     opened.focus_rows()
@@ -103,7 +103,7 @@ def test_a_batch_keeps_them_to_a_pixel_and_tune_learns_from_them(
         [getattr(row, name) for name in FIELDS] for row in before.values()
     ]
     assert {path for (path, _), row in after.items() if is_by_hand(row.message)} == paths
-    assert {photo.path for photo in corrected(tmp_path / "out", frozenset())} == paths
+    assert {photo.path for photo in corrected(tmp_path / "out", frozenset())[0]} == paths
     # Other weights leave them alone.
     (tmp_path / "cropper.toml").write_text("[choosing]\nplace = 5\nacross = 0.0\n")
     cropper("batch", "in", "out", *OPTIONS)
