@@ -20,6 +20,8 @@ from cropper.settings import WEIGHTS, Weights
 
 # How far a border may go into a part that counts as whole, as a share of the part's length.
 SUBJECT_SLACK, HEAD_SLACK = 0.05, 0.05
+# How near to a border of the box, in lengths of the box, what is looked at seems cut or squeezed.
+EDGE = 0.06
 # Room enough around a part, as shares of the box's length: above it, and on any other side. A head at the upper border looks cut.
 ROOM_ABOVE, ROOM = 0.08, 0.05
 # A top that is cut by this share of the box's length or more is lost.
@@ -97,6 +99,12 @@ def worth_of(
     moment = _inside(mass * middles, side, borders)
     centre = moment / np.maximum(kept, 1e-9)
     worth -= weights.middle * np.abs(centre - borders.mean(axis=0)) / length
+    near = EDGE * length
+    first, last = (np.stack([(border - near).clip(0, side), (border + near).clip(0, side)]) for border in borders)
+    for weight, marginal in ((weights.edge_subject, view.subject.sum(axis=axis)), (weights.edge, mass)):
+        if weight:
+            worth -= weight * _inside(marginal, side, first) * (offsets > 0)
+            worth -= weight * _inside(marginal, side, last) * (offsets + length < side)
     if weights.centre and side > length:
         worth -= weights.centre * np.abs(2 * offsets / (side - length) - 1)
     if weights.place:
