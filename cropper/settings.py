@@ -139,8 +139,8 @@ class Weights:
         least_head: the least density that a head counts with, if it is cut.
         room: weight of too little room around a whole subject or head, times its density.
         middle: weight of the distance of what is kept from the middle of the box, in sides of the box.
-        edge_subject: weight of the share of the subject that lies within ``EDGE`` of a border of the box that is none of the photo.
-        edge: weight of the share of the density that lies there.
+        edge: weight of the share of the density that lies at a border of the box.
+        edge_subject: weight of the share of the subject's mask that lies there.
         centre: weight of the distance of the box from the middle of the photo: 0 there, 1 at either end of its way.
         place: weight of the distance of the main point from ``across`` and ``down``, in sides of the box.
         across: target of the main point, from the left of a box that may move across.
@@ -160,8 +160,8 @@ class Weights:
     least_head: float = 0.06
     room: float = 0.08
     middle: float = 0.06
+    edge: float = 0.75
     edge_subject: float = 0.5
-    edge: float = 0.25
     centre: float = 0.0
     place: float = 0.0
     across: float = 0.5

@@ -34,6 +34,8 @@ UNITS = {
     "missed": 0.5,
     "room": 0.08,
     "middle": 0.06,
+    "edge": 0.5,
+    "edge_subject": 0.5,
     "centre": 0.1,
     "place": 0.5,
     "across": 0.2,
@@ -54,7 +56,7 @@ GROUPS = 5
 _PLACES, _STEPS = 81, 400
 # The normal deviate of an interval of 95 %, and the resamplings of the difference's.
 _DEVIATE, _RESAMPLINGS = 1.96, 2000
-_LINEAR = ("subject", "whole", "top", "head", "missed", "room", "middle", "centre")
+_LINEAR = ("subject", "whole", "top", "head", "missed", "room", "middle", "edge", "edge_subject", "centre")
 _NAMES = tuple(UNITS)
 _MOST = np.array([MOST_TARGET if name in TARGETS else MOST_WEIGHT for name in _NAMES])
 _UNITS = np.array([*UNITS.values()])

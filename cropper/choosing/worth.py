@@ -20,10 +20,10 @@ from cropper.settings import WEIGHTS, Weights
 
 # How far a border may go into a part that counts as whole, as a share of the part's length.
 SUBJECT_SLACK, HEAD_SLACK = 0.05, 0.05
-# How near to a border of the box, in lengths of the box, what is looked at seems cut or squeezed.
-EDGE = 0.06
 # Room enough around a part, as shares of the box's length: above it, and on any other side. A head at the upper border looks cut.
 ROOM_ABOVE, ROOM = 0.08, 0.05
+# What lies nearer than this to a border of the box, as a share of the box's length, looks cut or squeezed.
+EDGE = 0.06
 # A top that is cut by this share of the box's length or more is lost.
 MOST_TOP = 0.25
 # A head with at least this share of the density of the densest head is a main one.
@@ -99,12 +99,10 @@ def worth_of(
     moment = _inside(mass * middles, side, borders)
     centre = moment / np.maximum(kept, 1e-9)
     worth -= weights.middle * np.abs(centre - borders.mean(axis=0)) / length
-    near = EDGE * length
-    first, last = (np.stack([(border - near).clip(0, side), (border + near).clip(0, side)]) for border in borders)
-    for weight, marginal in ((weights.edge_subject, view.subject.sum(axis=axis)), (weights.edge, mass)):
-        if weight:
-            worth -= weight * _inside(marginal, side, first) * (offsets > 0)
-            worth -= weight * _inside(marginal, side, last) * (offsets + length < side)
+    if weights.edge:
+        worth -= weights.edge * _at_borders(mass, side, borders, length)
+    if weights.edge_subject and view.subjects:
+        worth -= weights.edge_subject * _at_borders(view.subject.sum(axis=axis), side, borders, length)
     if weights.centre and side > length:
         worth -= weights.centre * np.abs(2 * offsets / (side - length) - 1)
     if weights.place:
@@ -174,8 +172,19 @@ def _lack_of_room(
     return np.asarray(missing.clip(0, 1) * inside)
 
 
+def _at_borders(marginal: NDArray[np.float64], side: int, borders: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """Return how much of a marginal lies within EDGE of the borders [2, n], inside the box and outside it: [n].
+
+    Beyond its edge a photo goes on as its mirror image, so that a border there is neither better nor worse than another.
+    """
+    reach = EDGE * length
+    mirrored = np.concatenate([marginal[::-1], marginal, marginal[::-1]])
+    near = _inside(mirrored, 3 * side, side + np.stack([borders - reach, borders + reach]))
+    return np.asarray(near.sum(axis=0))
+
+
 def _inside(marginal: NDArray[np.float64], side: int, borders: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sum of a marginal between borders [2, n], in pixels along a side. Each cell is spread evenly."""
+    """Return the sum of a marginal between borders [2, ...], in pixels along a side: [...]. Each cell is spread evenly."""
     edges = np.arange(len(marginal) + 1) * (side / len(marginal))
     before = np.interp(borders, edges, np.concatenate([[0.0], marginal.cumsum()]))
     between: NDArray[np.float64] = before[1] - before[0]
