@@ -64,9 +64,9 @@ def files_of(folder: Path) -> dict[str, bytes]:
     }
 
 
-def inodes_of(out: Path) -> dict[str, int]:
-    """Changes for a file that is written anew."""
-    return {str(path.relative_to(out)): path.stat().st_ino for path in out.rglob("*.jpg")}
+def inodes_of(out: Path) -> dict[str, tuple[int, int]]:
+    """Changes for a file that is written anew: by the time too, since a file system may give a freed number to the next file."""
+    return {str(path.relative_to(out)): (path.stat().st_ino, path.stat().st_mtime_ns) for path in out.rglob("*.jpg")}
 
 
 def later(path: Path, seconds: float = 10) -> None:

@@ -29,8 +29,8 @@ RUN = ("batch", "in", "out", "--aspect", "1:2", "--candidates")
 def photos(samples: Path, tmp_path: Path) -> Path:
     """One photo with three places for a tall crop, and one with a single one."""
     (tmp_path / "in").mkdir()
-    for name in ("cat.jpg", "drum.jpg"):
-        shutil.copy(samples / name, tmp_path / "in" / name)
+    for name, sample in (("bird.jpg", "wren.jpg"), ("drum.jpg", "drum.jpg")):
+        shutil.copy(samples / sample, tmp_path / "in" / name)
     return tmp_path / "in"
 
 
@@ -40,13 +40,13 @@ def files(out: Path) -> list[str]:
 
 def test_each_candidate_has_its_file_and_its_row_the_best_first(cropper: Command, photos: Path, tmp_path: Path) -> None:
     assert cropper(*RUN, "3", "--report", "run.jsonl")[0] == 0
-    made = ["candidate-1/cat.jpg", "candidate-1/drum.jpg", "candidate-2/cat.jpg", "candidate-3/cat.jpg"]
+    made = ["candidate-1/bird.jpg", "candidate-1/drum.jpg", "candidate-2/bird.jpg", "candidate-3/bird.jpg"]
     assert files(tmp_path / "out") == made
     rows = list(read_rows(tmp_path / "out" / TABLE_NAME))
     assert [(row.path, row.output, row.status) for row in rows] == [
-        ("cat.jpg", "candidate-1/cat.jpg", OK),
-        ("cat.jpg", "candidate-2/cat.jpg", OK),
-        ("cat.jpg", "candidate-3/cat.jpg", OK),
+        ("bird.jpg", "candidate-1/bird.jpg", OK),
+        ("bird.jpg", "candidate-2/bird.jpg", OK),
+        ("bird.jpg", "candidate-3/bird.jpg", OK),
         ("drum.jpg", "candidate-1/drum.jpg", OK),
         ("drum.jpg", "", SKIPPED),
         ("drum.jpg", "", SKIPPED),
@@ -57,11 +57,11 @@ def test_each_candidate_has_its_file_and_its_row_the_best_first(cropper: Command
     assert len({row.x for row in rows[:3]}) == 3
     for row in rows[:4]:
         assert imread(str(tmp_path / "out" / row.output)).shape[:2] == (int(row.height), int(row.width))
-    cat = json.loads((tmp_path / "run.jsonl").read_text().splitlines()[0])
-    assert (cat["outputs"], len(cat["boxes"])) == (made[:1] + made[2:], 3)
+    bird = json.loads((tmp_path / "run.jsonl").read_text().splitlines()[0])
+    assert (bird["outputs"], len(bird["boxes"])) == (made[:1] + made[2:], 3)
     # As 'cropper boxes' says.
     printed = [
-        json.loads(line) for line in cropper("boxes", "in/cat.jpg", "--aspect", "1:2", "--candidates", "3")[1].splitlines()
+        json.loads(line) for line in cropper("boxes", "in/bird.jpg", "--aspect", "1:2", "--candidates", "3")[1].splitlines()
     ]
     assert [str(line["x"]) for line in printed] == [row.x for row in rows[:3]]
 
@@ -70,19 +70,19 @@ def test_a_second_run_makes_nothing_and_one_with_fewer_prunes_the_rest(cropper: 
     assert cropper(*RUN, "3")[0] == 0
     assert "2 unchanged" in cropper(*RUN, "3")[2]
     assert "1 old thumbnail removed" in cropper(*RUN, "2", "--prune")[2]
-    assert files(tmp_path / "out") == ["candidate-1/cat.jpg", "candidate-1/drum.jpg", "candidate-2/cat.jpg"]
+    assert files(tmp_path / "out") == ["candidate-1/bird.jpg", "candidate-1/drum.jpg", "candidate-2/bird.jpg"]
     assert cropper(*RUN, "1", "--prune")[0] == 0
-    assert files(tmp_path / "out") == ["cat.jpg", "drum.jpg"]
+    assert files(tmp_path / "out") == ["bird.jpg", "drum.jpg"]
 
 
 def test_what_is_given_by_hand_stands_for_all_candidates_until_it_is_taken_back(
     cropper: Command, photos: Path, tmp_path: Path
 ) -> None:
     assert cropper(*RUN, "3")[0] == 0
-    (tmp_path / "focus.csv").write_text("path,x,y\ncat.jpg,400,150\n")
+    (tmp_path / "focus.csv").write_text("path,x,y\nbird.jpg,400,150\n")
     assert cropper(*RUN, "3", "--focus", "focus.csv")[0] == 0
     assert [row.message for row in read_rows(tmp_path / "out" / "boxes.csv")][:3] == ["focus given", *2 * [ONE_BY_HAND]]
-    assert files(tmp_path / "out") == ["candidate-1/cat.jpg", "candidate-1/drum.jpg"]
+    assert files(tmp_path / "out") == ["candidate-1/bird.jpg", "candidate-1/drum.jpg"]
     assert "2 unchanged" in cropper(*RUN, "3", "--focus", "focus.csv")[2]
     assert cropper(*RUN, "3", "--focus", "none")[0] == 0
     assert len(files(tmp_path / "out")) == 4
@@ -91,15 +91,15 @@ def test_what_is_given_by_hand_stands_for_all_candidates_until_it_is_taken_back(
 def test_all_widths_of_a_shape_show_the_same_candidates(cropper: Command, photos: Path, tmp_path: Path) -> None:
     assert cropper(*RUN, "2", "--width", "60", "--width", "120", "--name", "{stem}-{width}-{candidate}.{ext}")[0] == 0
     assert files(tmp_path / "out") == [
-        "cat-120-1.jpg",
-        "cat-120-2.jpg",
-        "cat-60-1.jpg",
-        "cat-60-2.jpg",
+        "bird-120-1.jpg",
+        "bird-120-2.jpg",
+        "bird-60-1.jpg",
+        "bird-60-2.jpg",
         "drum-120-1.jpg",
         "drum-60-1.jpg",
     ]
     boxes = {row.output: row.x for row in read_rows(tmp_path / "out" / TABLE_NAME) if row.output}
-    assert boxes["cat-60-1.jpg"] == boxes["cat-120-1.jpg"] != boxes["cat-60-2.jpg"] == boxes["cat-120-2.jpg"]
+    assert boxes["bird-60-1.jpg"] == boxes["bird-120-1.jpg"] != boxes["bird-60-2.jpg"] == boxes["bird-120-2.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -122,15 +122,15 @@ def test_what_goes_with_one_crop_alone_is_refused(
 def test_of_one_and_candidates_the_command_line_outranks_a_file(cropper: Command, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "three.toml").write_text("candidates = 3\n")
     assert cropper("--config", "three.toml", "batch", "in", "out", "--aspect", "1:2", "--aspect", "2:1", "--one")[0] == 0
-    assert files(tmp_path / "out") == ["cat.jpg", "drum.jpg"]
+    assert files(tmp_path / "out") == ["bird.jpg", "drum.jpg"]
     (tmp_path / "one.toml").write_text("[batch]\none = true\n")
     assert cropper("--config", "one.toml", "batch", "in", "three", "--aspect", "1:2", "--candidates", "2")[0] == 0
-    assert "candidate-2/cat.jpg" in files(tmp_path / "three")
+    assert "candidate-2/bird.jpg" in files(tmp_path / "three")
 
 
 def test_a_flat_folder_has_one_for_each_candidate(cropper: Command, photos: Path, tmp_path: Path) -> None:
     assert cropper(*RUN, "2", "--aspect", "1:1", "--flat")[0] == 0
-    assert "1-2/candidate-2/cat.jpg" in files(tmp_path / "out")
+    assert "1-2/candidate-2/bird.jpg" in files(tmp_path / "out")
 
 
 def test_the_review_page_and_the_sheet_take_candidates(cropper: Command, photos: Path, tmp_path: Path) -> None:
