@@ -1,7 +1,8 @@
 """Weigh the places of a box along one side of a photo, by a picture editor's order.
 
 A box shows heads and subjects whole where they fit. Where one does not fit, the box shows its top rather than its middle. No
-border goes through a face. After that, the box keeps what people look at, leaves room around it and stays near the middle.
+border goes through a face. After that, the box keeps what people look at, with as little as possible of it and of the subject at
+the borders, leaves room around it and stays near the middle.
 
 Everything is one sum, whose weights are ``settings.Weights``. MODEL_CARD.md says what others gave. The terms of taste, with
 which ``cropper tune`` learns where people want the subject, weigh nothing by default. A target beside the middle of the width
@@ -69,11 +70,9 @@ def worth_of(
     """Return the worth of a box at each offset [n] along a side: float64 [n]; arguments as in ``best_offset``."""
     axis = 0 if horizontal else 1
     borders = np.stack([offsets, offsets + length])
-    mass = view.mass.sum(axis=axis)
+    mass, subject = view.mass.sum(axis=axis), view.subject.sum(axis=axis)
     kept = _inside(mass, side, borders)
-    worth = kept.copy()
-    if view.subjects:
-        worth += weights.subject * _inside(view.subject.sum(axis=axis), side, borders)
+    worth = kept + weights.subject * _inside(subject, side, borders)
     for part in view.subjects:
         start, stop = _span(part, side, horizontal)
         if stop - start <= length + 2 * SUBJECT_SLACK * (stop - start):
@@ -99,10 +98,8 @@ def worth_of(
     moment = _inside(mass * middles, side, borders)
     centre = moment / np.maximum(kept, 1e-9)
     worth -= weights.middle * np.abs(centre - borders.mean(axis=0)) / length
-    if weights.edge:
-        worth -= weights.edge * _at_borders(mass, side, borders, length)
-    if weights.edge_subject and view.subjects:
-        worth -= weights.edge_subject * _at_borders(view.subject.sum(axis=axis), side, borders, length)
+    # One sum for both, since sums along a side are what takes time.
+    worth -= _at_borders(weights.edge * mass + weights.edge_subject * subject, side, borders, length)
     if weights.centre and side > length:
         worth -= weights.centre * np.abs(2 * offsets / (side - length) - 1)
     if weights.place:

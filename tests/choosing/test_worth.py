@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from cropper.choosing.boxes import best_box
 from cropper.choosing.view import Maps, View, view_of
-from cropper.choosing.worth import _offsets
+from cropper.choosing.worth import EDGE, _offsets, worth_of
 from cropper.geometry import Box, largest_size
+from cropper.settings import Weights
 
 SIDES = st.integers(40, 5000)
 ASPECTS = st.sampled_from([(1, 1), (16, 9), (9, 16), (3, 1), (4, 5)])
@@ -127,3 +128,39 @@ def test_offsets_are_whole_pixels_the_same_from_both_ends(most: int) -> None:
     assert (offsets[0], offsets[-1]) == (0, most)
     np.testing.assert_array_equal(offsets, most - offsets[::-1])
     assert np.diff(offsets).max(initial=1) <= 2 + most / 1024
+
+
+# What lies at a border ----------------------------------------------------------------------------------------------------
+
+
+def lost_at_borders(view: View, offsets: NDArray[np.float64], **weights: float) -> NDArray[np.float64]:
+    """What the terms of the borders alone take from the worth of boxes 400 px wide in a photo 1000 px wide."""
+    without = Weights(edge=0.0, edge_subject=0.0)
+    with_terms = Weights(**{"edge": 0.0, "edge_subject": 0.0} | weights)
+    return worth_of(view, 1000, 400, offsets, True, without) - worth_of(view, 1000, 400, offsets, True, with_terms)
+
+
+@pytest.mark.parametrize("term", ["edge", "edge_subject"])
+def test_what_lies_within_reach_of_a_border_costs_its_weight_inside_the_box_and_outside(term: str) -> None:
+    bar = np.zeros((10, 1000))
+    bar[:, 496:504] = 1  # a thin bar around 500 px
+    photo = seen(bar + 1e-9, bar)
+    reach = EDGE * 400
+    near = np.array([500 - reach + 6, 500, 500 + reach - 6])
+    far = np.array([500 - reach - 6, 500 + reach + 6, 300])
+    for borders in (near, near - 400):
+        assert np.allclose(lost_at_borders(photo, borders, **{term: 0.5}), 0.5, atol=1e-5)
+    assert np.allclose(lost_at_borders(photo, far, **{term: 0.5}), 0, atol=1e-5)
+
+
+def test_the_edge_of_the_photo_is_as_good_a_border_as_another() -> None:
+    even = seen(np.ones((10, 100)))
+    offsets = np.array([0.0, 10, 300, 590, 600])
+    assert np.allclose(lost_at_borders(even, offsets, edge=1.0), 4 * EDGE * 400 / 1000)
+
+
+def test_a_border_leaves_out_a_faint_thing_rather_than_cutting_it() -> None:
+    photo = np.full((30, 100), 0.02)
+    photo[10:20, 30:50], photo[10:20, 62:72] = 1, 0.5
+    box = best_box(seen(photo), 1000, 300, (1, 1))
+    assert box.x + box.width <= 620 or box.x + box.width >= 720
