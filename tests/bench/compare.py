@@ -1,11 +1,11 @@
-"""Times `cropper batch` beside the floor, vipsthumbnail, sharp and croppers in Python, on copies of a folder's photos.
+"""Times `cropper batch` beside the floor and other croppers, on copies of a folder's photos.
 
     python tests/bench/compare.py PHOTOS [--photos 165] [--jobs 2] [--size 640x360] [--rounds 7] [--peers PYTHON]
 
 All in turn, several rounds, whole commands with their start. The floor is a bare OpenCV loop: it decodes at the smallest scale
 that fills the size, cuts the centre out, scales, encodes and writes, and looks at nothing. vipsthumbnail comes with Debian's
-libvips-tools, sharp from npm (`npm install sharp`, and NODE_PATH=.../node_modules); peers.py says how to get the croppers in
-Python. What is not installed is skipped.
+libvips-tools. sharp and smartcrop.js come from npm (`npm install --legacy-peer-deps sharp smartcrop smartcrop-sharp`, and
+NODE_PATH=.../node_modules). peers.py says how to get the croppers in Python. What is not installed is skipped.
 """
 
 from __future__ import annotations
@@ -74,6 +74,20 @@ async function work() {
 }
 Promise.all(Array.from({ length: +jobs }, work));
 """
+# smartcrop.js looks at photos in JavaScript, which a process runs on one core: so each job is a process and has its share.
+SMARTCROP_JS = """
+const sharp = require("sharp"), smartcrop = require("smartcrop-sharp"), fs = require("fs"), path = require("path");
+const [source, out] = process.argv.slice(1), [width, height, share, jobs] = process.argv.slice(3).map(Number);
+sharp.concurrency(1);
+async function work() {
+  for (const name of fs.readdirSync(source).filter((_, number) => number % jobs == share)) {
+    const file = path.join(source, name), { topCrop } = await smartcrop.crop(file, { width, height });
+    await sharp(file).extract({ left: topCrop.x, top: topCrop.y, width: topCrop.width, height: topCrop.height })
+      .resize(width, height).jpeg({ quality: 85 }).toFile(path.join(out, name + ".jpg"));
+  }
+}
+work();
+"""
 
 
 @dataclass(frozen=True)
@@ -105,15 +119,22 @@ def contenders(size: tuple[int, int], jobs: int, peers: str) -> dict[str, Conten
     def sharp(source: Path, out: Path) -> Run:
         return run(["node", "-e", SHARP, source, out, width, height, jobs])
 
+    def smartcrop_js(source: Path, out: Path) -> Run:
+        each = f'node -e "$0" "$1" "$2" {width} {height} $share {jobs} &'
+        shares = " ".join(map(str, range(jobs)))
+        return run(["sh", "-c", f"for share in {shares}; do {each} done; wait", SMARTCROP_JS, source, out])
+
     found: dict[str, Contender] = {"floor": floor, "cropper": cropper}
     if shutil.which("vipsthumbnail"):
         found["vipsthumbnail"] = vipsthumbnail
     else:
         click.echo("vipsthumbnail is not installed: skipped", err=True)
-    if shutil.which("node") and subprocess.run(["node", "-e", 'require("sharp")'], capture_output=True).returncode == 0:
-        found["sharp"] = sharp
-    else:
-        click.echo("sharp is not installed: skipped", err=True)
+    for name, package, contender in (("sharp", "sharp", sharp), ("smartcrop.js", "smartcrop-sharp", smartcrop_js)):
+        required = ["node", "-e", f'require("{package}")']
+        if shutil.which("node") and subprocess.run(required, capture_output=True).returncode == 0:
+            found[name] = contender
+        else:
+            click.echo(f"{name} is not installed: skipped", err=True)
     for name, program in PROGRAMS.items():
         if subprocess.run([peers, "-c", f"import {name}"], capture_output=True).returncode:
             click.echo(f"{name} is not installed for {peers}: skipped", err=True)
@@ -161,6 +182,40 @@ def scaled_copies(originals: Sequence[Path], folder: Path, count: int, megapixel
         path.write_bytes(data)
 
 
+def photos_in(folder: Path) -> list[Path]:
+    """The photos of a folder, in name order."""
+    found = sorted(file for file in folder.iterdir() if file.suffix.lower() in PHOTO_EXTENSIONS)
+    if not found:
+        raise click.UsageError(f"{folder} holds no photos")
+    return found
+
+
+def timed(originals: list[Path], count: int, rounds: int, who: dict[str, Contender], what: str) -> dict[str, list[Run]]:
+    """Time all contenders in turn on copies of the originals, and say what is timed: a run of each in each round."""
+    runs: dict[str, list[Run]] = {name: [] for name in who}
+    with TemporaryDirectory() as scratch:
+        source = Path(scratch) / "photos"
+        source.mkdir()
+        fill(source, originals, count)
+        bytes_ = sum(file.stat().st_size for file in source.iterdir())
+        click.echo(f"{count} photos, {bytes_ / 1e6:.0f} MB, {what}, {rounds} rounds", err=True)
+        for _ in range(rounds):
+            for name, contender in who.items():
+                out = Path(scratch) / name
+                out.mkdir()
+                runs[name].append(contender(source, out))
+                made = sum(file.suffix in PHOTO_EXTENSIONS for file in out.rglob("*"))
+                if made != count:
+                    raise click.ClickException(f"{name} made {made} thumbnails of {count} photos")
+                shutil.rmtree(out)
+    return runs
+
+
+def ratio(runs: list[Run], others: list[Run]) -> float:
+    """How many times as long runs take as others: the median of the ratios, each taken within a round."""
+    return median(run.seconds / other.seconds for run, other in zip(runs, others, strict=True))
+
+
 @click.command()
 @click.argument("folder", metavar="PHOTOS", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--photos", "count", default=165, show_default=True)
@@ -170,33 +225,11 @@ def scaled_copies(originals: Sequence[Path], folder: Path, count: int, megapixel
 @click.option("--peers", default=sys.executable, metavar="PYTHON", help="The interpreter that has the croppers in Python.")
 def main(folder: Path, count: int, jobs: int, size: tuple[int, int], rounds: int, peers: str) -> None:
     """Time `cropper batch` beside others on copies of the photos in PHOTOS."""
-    originals = sorted(file for file in folder.iterdir() if file.suffix.lower() in PHOTO_EXTENSIONS)
-    if not originals:
-        raise click.UsageError(f"{folder} holds no photos")
-    with TemporaryDirectory() as scratch:
-        source = Path(scratch) / "photos"
-        source.mkdir()
-        fill(source, originals, count)
-        bytes_ = sum(file.stat().st_size for file in source.iterdir())
-        click.echo(f"{count} photos, {bytes_ / 1e6:.0f} MB, to {size[0]}x{size[1]} with {jobs} jobs, {rounds} rounds")
-        all_of_them = contenders(size, jobs, peers)
-        runs: dict[str, list[Run]] = {name: [] for name in all_of_them}
-        for _ in range(rounds):
-            for name, contender in all_of_them.items():
-                out = Path(scratch) / name
-                out.mkdir()
-                runs[name].append(contender(source, out))
-                made = sum(file.suffix in PHOTO_EXTENSIONS for file in out.rglob("*"))
-                if made != count:
-                    raise click.ClickException(f"{name} made {made} thumbnails of {count} photos")
-                shutil.rmtree(out)
+    runs = timed(photos_in(folder), count, rounds, contenders(size, jobs, peers), f"to {size[0]}x{size[1]} with {jobs} jobs")
     click.echo(f"{'':14} {'seconds':>8} {'photos/s':>9} {'of floor':>9} {'to cropper':>11} {'peak MB':>8}")
     for name, of_name in runs.items():
         seconds = median(r.seconds for r in of_name)
-        to_floor, to_cropper = (
-            median(r.seconds / other.seconds for r, other in zip(of_name, runs[reference], strict=True))
-            for reference in ("floor", "cropper")
-        )
+        to_floor, to_cropper = (ratio(of_name, runs[reference]) for reference in ("floor", "cropper"))
         peak = max(r.peak_bytes for r in of_name) / 1e6
         click.echo(f"{name:14} {seconds:8.2f} {count / seconds:9.1f} {to_floor:9.2f} {to_cropper:11.2f} {peak:8.0f}")
 

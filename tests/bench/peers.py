@@ -3,7 +3,7 @@
 They are not installed with cropper, and some want other versions of its libraries. Put them into an environment of their own and
 name its interpreter with `--peers PYTHON`:
 
-    python -m venv peers && peers/bin/pip install smartcrop smart-crop-ai autocrop
+    python -m venv peers && peers/bin/pip install smartcrop smart-crop-ai autocrop 'thumbor[opencv]'
 """
 
 from __future__ import annotations
@@ -55,8 +55,52 @@ def cut(name):
     save(ImageOps.fit(image, (width, height)) if face is None else Image.fromarray(face), name)
 """
 
+# thumbor is a server. It is asked for thumbnails as a page asks for them, as many at a time as there are jobs.
+_THUMBOR = """
+import signal, socket, subprocess, tempfile, time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
+from urllib.request import urlopen
+
+SETTINGS = f'''
+LOADER = "thumbor.loaders.file_loader"
+FILE_LOADER_ROOT_PATH = {source!r}
+STORAGE = "thumbor.storages.no_storage"
+DETECTORS = ["thumbor.detectors.face_detector", "thumbor.detectors.feature_detector"]
+QUALITY = 85
+'''
+
+def ask(name):
+    with urlopen(f"http://127.0.0.1:{port}/unsafe/{width}x{height}/smart/{quote(name)}", timeout=60) as answer:
+        data = answer.read()
+    with open(os.path.join(out, name + ".jpg"), "wb") as file:
+        file.write(data)
+
+def is_up():
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+    file.write(SETTINGS)
+    file.flush()
+    command = [sys.executable, "-m", "thumbor.server", "-i", "127.0.0.1", "-p", str(port), "-c", file.name]
+    server = subprocess.Popen([*command, "--processes", str(jobs)], start_new_session=True)
+    try:
+        until = time.monotonic() + 60
+        while not is_up() and server.poll() is None and time.monotonic() < until:
+            time.sleep(.05)
+        with ThreadPoolExecutor(jobs) as askers:
+            list(askers.map(ask, sorted(os.listdir(source))))
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)  # its children do not end with it
+        server.wait()
+"""
+
 # By the name of the package: a program that takes a folder of photos, one for the thumbnails, their width and height, and jobs.
 PROGRAMS = {
     name: _START + program + _END
     for name, program in (("smartcrop", _SMARTCROP), ("smart_crop_ai", _SMART_CROP_AI), ("autocrop", _AUTOCROP))
-}
+} | {"thumbor": _START + _THUMBOR}
