@@ -49,6 +49,7 @@ NOT_RUN_FOR = {
     "it waits for you": 1,
     "it does not end": 2,
     "it needs corrections": 1,
+    "it needs other croppers": 1,
 }
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from pages import ROOT, blocks
+from pages import README, ROOT, blocks
 
 BLOCKS = [block.text for block in blocks("python", ROOT / "cropper" / "api" / "README.md")]
 
@@ -31,3 +32,14 @@ def test_the_examples_run_and_give_what_they_say(
     edges = [float(str(names[name])) for name in ("left", "top", "right", "bottom")]
     assert min(edges) >= 0
     assert max(edges) == 1
+
+
+def test_the_box_of_the_readme_is_the_one_that_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = (block.text for block in blocks("python", README))
+    shown = re.search(r"# (Box\(.*), \.\.\.\)", block)
+    assert shown
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {}
+    exec(block, names)
+    numbers = zip(*(map(float, re.findall(r"[\d.]+", text)) for text in (shown[1], repr(names["box"]))), strict=False)
+    assert all(abs(one - other) <= 0.02 * max(one, other) for one, other in numbers)  # another decoder, another pixel

@@ -1,8 +1,8 @@
 """Compares cropper with other croppers: the fixations that their boxes keep, the heads that they cut, and their time a photo.
 
-    python tests/bench/quality.py osie heads.csv peers/ --off-centre windows/ --every 4 --photos PHOTOS --json .ci/quality.json
+    python tests/bench/quality.py osie heads.csv boxes/ --off-centre windows/ --every 4 --photos PHOTOS --json .ci/quality.json
 
-osie is a gaze set, heads.csv what heads.py writes, and peers/ has a table of boxes for each cropper and aspect, path,x,y,w,h:
+osie is a gaze set, heads.csv what heads.py writes, and boxes/ has a table of boxes for each cropper and aspect, path,x,y,w,h:
 CROPPERS below names the files. Boxes for --off-centre are those on the windows of `cropper evaluate boxes --off-centre`. A
 cropper without tables is left out. With --photos, all that are installed here are timed on copies of those photos, as compare.py
 does it and says. `python .ci/chart.py` draws the chart and writes the tables of the pages from the JSON.
@@ -11,7 +11,6 @@ does it and says. `python .ci/chart.py` draws the chart and writes the tables of
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ import numpy as np
 from compare import contenders, photos_in, ratio, timed
 
 from cropper.cli.evaluate import DEFAULT_ASPECTS
+from cropper.cli.terminal import usable_cores
 from cropper.engine.machine import machine
 from cropper.evaluation import crops, gaze, heads
 from cropper.evaluation.peers import kept_by
@@ -169,9 +169,9 @@ def main(
     click.echo(table(found))
     if json_file:
         report = {
-            "set": f"{folder.name}, every {every}",
+            "set": folder.name if every == 1 else f"{folder.name} (1 in {every})",
             "photos": len(gaze_set.photos),
-            "machine": machine(len(os.sched_getaffinity(0))),
+            "machine": machine(usable_cores()),
             "timed": {"photos": count, "rounds": rounds, "jobs": JOBS} if photos else None,
             "croppers": [
                 {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(figures).items()}
