@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import runpy
 from fnmatch import fnmatch
 from xml.etree import ElementTree
 
 import pytest
-from pages import PAGES, ROOT, blocks
+from pages import PAGES, README, ROOT, blocks
 
 from cropper.cli import cli
 
@@ -24,7 +25,7 @@ def test_the_container_has_what_the_package_needs_and_no_rights() -> None:
     assert set(verbs) <= {"FROM", "WORKDIR", "COPY", "RUN", "USER", "ENTRYPOINT", "CMD"}
     copied = [source for verb, rest in steps if verb == "COPY" for source in rest.split()[:-1]]
     assert all((ROOT / source).exists() for source in copied)
-    assert {"pyproject.toml", "README.md", "LICENSE", "cropper"} <= set(copied)  # what a wheel is built of
+    assert {"pyproject.toml", "README.md", "LICENSE", ".ci/pypi_readme.py", "cropper"} <= set(copied)  # what a wheel is built of
     assert dict(steps)["USER"] == "cropper"
     assert verbs.index("USER") > verbs.index("RUN")
     (installs,) = (rest for verb, rest in steps if verb == "RUN")
@@ -50,6 +51,21 @@ def test_an_sdist_takes_every_page_along() -> None:
     for page in PAGES:
         path = f"/{page.relative_to(ROOT).as_posix()}"
         assert any(fnmatch(path, pattern) or path.startswith(f"{pattern}/") for pattern in taken), path
+
+
+def test_links_of_the_readme_work_on_pypi() -> None:
+    """PyPI shows it without what lies beside it: pictures come from the repository, pages lead there."""
+    pytest.importorskip("hatchling")
+    script = runpy.run_path(str(ROOT / ".ci" / "pypi_readme.py"))
+    (home,) = re.findall(r'^Homepage = "(.*)"$', PYPROJECT, re.MULTILINE)
+    shown = script["with_absolute_links"](README.read_text(encoding="utf-8"), home)
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", shown)
+    links = re.findall(r"(?<!!)\[[^\]]*\]\(([^)]*)\)", shown)
+    assert len(pictures) == 4
+    assert all(re.match(r"https://raw\.githubusercontent\.com/\w+/\w+/main/\.github/\w+\.(jpg|svg)$", one) for one in pictures)
+    assert len(links) > 20
+    assert all(link.startswith(("https://", "#")) for link in links)
+    assert f"{home}/blob/main/cropper/cli/README.md#in-a-container" in links
 
 
 def test_the_recording_is_a_picture_of_commands_that_exist() -> None:
