@@ -23,7 +23,7 @@ OURS = "cropper"
 
 PANEL_WIDTH, PLOT_HEIGHT = 420, 230
 LEFT, RIGHT, TOP, BOTTOM = 48, 22, 44, 46
-LETTER, LINE, DOT = 6.3, 14, 5  # of a label: the width of a letter at 12 pixels, the height of a line; of a dot: its radius
+LETTER, LINE, DOT = 6.9, 16, 5  # of a label: the width of a letter at 12 pixels, the height of a line; of a dot: its radius
 # A chart is shown on the page of another, light or dark, and brings its own ground, so that it can be read on either.
 STYLE = (
     "text{font:12px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:#424a53}"
@@ -87,32 +87,32 @@ def share(number: float) -> str:
     return f"{number:.2f}".replace("0.", ".", 1)
 
 
-def label_area(x: float, y: float, width: float, number: int) -> Area:
-    """Where a name may be beside its dot: right, left, above, below."""
+def places_of_label(x: float, y: float, width: float) -> list[Area]:
+    """Where a name may be beside its dot, the best first: right, left, above, below, and askew above and below."""
     gap, middle = DOT + 4, LINE / 2
-    return (
-        Area(x + gap, y - middle, x + gap + width, y + middle),
-        Area(x - gap - width, y - middle, x - gap, y + middle),
-        Area(x - width / 2, y - gap - LINE, x + width / 2, y - gap),
-        Area(x - width / 2, y + gap, x + width / 2, y + gap + LINE),
-    )[number]
+    beside = [(x + gap, y - middle), (x - gap - width, y - middle)]
+    over, under = y - gap - LINE, y + gap
+    beside += [(left, top) for left in (x - width / 2, x - width, x) for top in (over, under)]
+    return [Area(left, top, left + width, top + LINE) for left, top in beside]
 
 
 def label_areas(places: Sequence[tuple[float, float]], names: Sequence[str], inside: Area) -> list[Area]:
-    """Where each name goes: the first place beside its dot that meets no dot and no other name and is inside the panel."""
+    """Where each name goes: the first place beside its dot that meets no dot and no other name and is inside the panel.
+
+    Those at the right choose first, as they have no room to their right.
+    """
     taken = [Area(x - DOT, y - DOT, x + DOT, y + DOT) for x, y in places]
-    found = []
-    for (x, y), name in zip(places, names, strict=True):
-        options = [label_area(x, y, len(name) * LETTER, number) for number in range(4)]
 
-        def is_free(area: Area) -> bool:
-            within = inside.left <= area.left and area.right <= inside.right and inside.top <= area.top
-            return within and area.bottom <= inside.bottom and not any(area.meets(other) for other in taken)
+    def is_free(area: Area) -> bool:
+        within = inside.left <= area.left and area.right <= inside.right and inside.top <= area.top
+        return within and area.bottom <= inside.bottom and not any(area.meets(other) for other in taken)
 
-        chosen = next((area for area in options if is_free(area)), options[0])
-        taken.append(chosen)
-        found.append(chosen)
-    return found
+    found = {}
+    for number in sorted(range(len(places)), key=lambda number: -places[number][0]):
+        options = places_of_label(*places[number], len(names[number]) * LETTER * (1.2 if names[number] == OURS else 1))
+        found[number] = next((area for area in options if is_free(area)), options[0])
+        taken.append(found[number])
+    return [found[number] for number in range(len(places))]
 
 
 def draw(panel: Panel, croppers: Sequence[Figures], left: float) -> str:
@@ -148,9 +148,7 @@ def draw(panel: Panel, croppers: Sequence[Figures], left: float) -> str:
     for (x, y), name, area in zip(places, names, label_areas(places, names, plot), strict=True):
         ours = " ours" if name == OURS else ""
         parts.append(f'<circle class="dot{ours}" cx="{x:.1f}" cy="{y:.1f}" r="{DOT + bool(ours)}"/>')
-        anchor = "end" if area.right < x else "start" if area.left > x else "middle"
-        at = {"end": area.right, "start": area.left, "middle": x}[anchor]
-        parts.append(text(name, at, area.bottom - 3, anchor, ours.strip()))
+        parts.append(text(name, (area.left + area.right) / 2, area.bottom - 4, "middle", ours.strip()))
     return "\n".join(parts)
 
 
