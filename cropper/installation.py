@@ -83,7 +83,8 @@ def formats() -> tuple[Format, ...]:
 
 def versions() -> dict[str, str]:
     """Return the versions of cropper, Python and the libraries that decide what thumbnails look like."""
-    extra = {one.needs.replace("_", "-"): _version_of(one.needs) for one in FORMATS if one.needs and one.is_here}
+    packages = packages_distributions()  # it reads what each package has, which takes as long as all else
+    extra = {one.needs.replace("_", "-"): _version_of(packages.get(one.needs, [])) for one in FORMATS if one.needs and one.is_here}
     return {
         "cropper": __version__,
         "python": platform.python_version(),
@@ -95,8 +96,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def _version_of(module: str) -> str:
-    names = packages_distributions().get(module, ())
+def _version_of(names: Sequence[str]) -> str:
     return version(names[0]) if names else "?"
 
 
