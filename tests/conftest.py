@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from fixtures import Command, Ended, MakePhoto, StartProcess
+from forked import CAN_FORK, Forked
 from hypothesis import settings
 from plain import Plain
 
@@ -27,11 +28,15 @@ from cropper.model.device import load_session
 from cropper.model.saliency import BUNDLED_MODEL
 from cropper.settings import CPU
 
+# No pool of threads: a fork has none of its threads, and the processes that run tests have no core to spare.
+cv2.setNumThreads(1)
 # A busy machine is no failure.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
+# A process that is started says all to the test.
+STREAMS = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 # They take seconds each. They begin first, so that no process is left alone with one of them at the end.
 SLOW_FILES = (
     "test_supervisor.py",
@@ -126,14 +131,25 @@ def cropper(capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path, monkeypat
 
 
 @pytest.fixture
-def cropper_process(tmp_path: Path) -> StartProcess:
-    """A function that starts ``cropper`` as a process of its own, in the test's folder."""
+def cropper_program(tmp_path: Path) -> StartProcess:
+    """A function that starts ``cropper`` by an interpreter of its own, in the test's folder: for what is about that start."""
 
     def start(
         *arguments: str | bytes | Path, environment: dict[str, str] | None = None, **streams: Any
     ) -> subprocess.Popen[bytes]:
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
         command = [sys.executable, "-m", "cropper", *arguments]
-        return subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **(environment or {})}, **streams)
+        return subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **(environment or {})}, **{**STREAMS, **streams})
 
     return start
+
+
+@pytest.fixture
+def cropper_process(tmp_path: Path, cropper_program: StartProcess) -> StartProcess:
+    """The same as a fork of this process, where the system can: it imports nothing, and has what the test has patched."""
+
+    def start(
+        *arguments: str | bytes | Path, environment: dict[str, str] | None = None, **streams: Any
+    ) -> subprocess.Popen[bytes]:
+        return Forked(arguments, cwd=tmp_path, env={**os.environ, **(environment or {})}, **{**STREAMS, **streams})
+
+    return start if CAN_FORK else cropper_program

@@ -173,11 +173,11 @@ def recorded(out: Path) -> int:
 
 @pytest.mark.skipif(os.name == "nt", reason="has no such signals")
 def test_an_interrupt_keeps_what_is_finished_and_the_next_run_goes_on(
-    samples: Path, tmp_path: Path, address: str, cropper_process: StartProcess
+    samples: Path, tmp_path: Path, address: str, cropper_program: StartProcess
 ) -> None:
     source, out = many(tmp_path / "in", samples, 150), tmp_path / "out"
     options = ("--size", "96x64", "--aspect", "1:1", "--engine", "ray", "--address", address)
-    running = cropper_process("batch", source, out, *options)
+    running = cropper_program("batch", source, out, *options)
     wait_for(lambda: running.poll() is not None or recorded(out) > 20)
     running.send_signal(signal.SIGTERM)
     stdout, stderr = running.communicate(timeout=PATIENCE)
@@ -448,10 +448,10 @@ def test_a_missing_ray_is_an_error_in_one_line(cropper: Command, samples: Path, 
 
 
 def test_a_cluster_that_is_not_there_is_an_error_in_one_line(
-    cropper_process: StartProcess, samples: Path, tmp_path: Path
+    cropper_program: StartProcess, samples: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("ray")
-    running = cropper_process("batch", samples, "out", "--engine", "ray", "--address", "127.0.0.1:1")
+    running = cropper_program("batch", samples, "out", "--engine", "ray", "--address", "127.0.0.1:1")
     out, err = running.communicate(timeout=PATIENCE)
     assert (running.returncode, out, err.count(b"\n")) == (2, b"", 1)
     assert b"cropper: no Ray cluster can be reached at 127.0.0.1:1 (" in err
