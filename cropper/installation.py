@@ -85,7 +85,9 @@ def formats() -> tuple[Format, ...]:
 def versions() -> dict[str, str]:
     """Return the versions of cropper, Python and the libraries that decide what thumbnails look like."""
     packages = packages_distributions()  # it reads what each package has, which takes as long as all else
-    extra = {one.needs.replace("_", "-"): _version_of(packages.get(one.needs, [])) for one in FORMATS if one.needs and one.is_here}
+    extra = {
+        one.needs.replace("_", "-"): _version_of(packages.get(one.needs, [])) for one in FORMATS if one.needs and one.is_here
+    }
     return {
         "cropper": __version__,
         "python": platform.python_version(),

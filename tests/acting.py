@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
-# A decoder of its own in every process that is forked, and a plain rule in the network's place. The many children have their
-# libraries from the supervisor, which saves most of their time; it is kept from noticing that numpy is loaded. OpenBLAS must
-# start no threads: see conftest.py.
+from plain import Plain
+
+from cropper.engine import batch
+from cropper.model import loading, look
+
+# An interpreter of its own, for what has to be its own from the start. The many children have their libraries from the
+# supervisor, which saves most of their time; it is kept from noticing that numpy is loaded. OpenBLAS must start no threads: see
+# conftest.py.
 DRIVER = """
-import ctypes, os, sys, threading, time
+import os, sys
 
-def decode(data, *rest):
+import acting
+from cropper.cli import main
+
+acting.take_over()
+numpy = sys.modules.pop("numpy")
+os.register_at_fork(after_in_child=lambda: sys.modules.update(numpy=numpy))
+main()
+"""
+
+_decode = look.decode_or_salvage
+
+
+def _acted(data: bytes, *rest: Any) -> Any:
+    """What the photo says, and then what decoding it gives."""
     what = data.rpartition(b"ACT:")[2].decode() if b"ACT:" in data else ""
     if what == "hang":
         open("hangs", "w").close()
@@ -34,18 +56,13 @@ def decode(data, *rest):
         os.abort()
     if os.path.exists("anything kills"):
         os.abort()
-    return ours(data, *rest)
+    return _decode(data, *rest)
 
-from cropper.cli import main
-from cropper.engine import batch
-from cropper.model import loading, look
-from plain import Plain
 
-ours, look.decode_or_salvage, batch.Saliency, loading.Saliency = look.decode_or_salvage, decode, Plain, Plain
-numpy = sys.modules.pop("numpy")
-os.register_at_fork(after_in_child=lambda: sys.modules.update(numpy=numpy))
-main()
-"""
+def take_over() -> None:
+    """Have this process decode as its photos say, with a plain rule in the network's place."""
+    look.decode_or_salvage = _acted  # type: ignore[attr-defined]
+    batch.Saliency = loading.Saliency = Plain  # type: ignore[attr-defined, assignment, misc]
 
 
 def does(photo: Path, act: str) -> None:

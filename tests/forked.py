@@ -24,7 +24,7 @@ from cropper.model import device, saliency
 CAN_FORK = sys.platform == "linux"
 
 
-class Forked(subprocess.Popen[bytes]):
+class Forked(subprocess.Popen[Any]):
     """A process that has all of ``Popen``. Its command is the arguments of ``cropper``."""
 
     def _execute_child(  # type: ignore[override]
@@ -41,11 +41,14 @@ class Forked(subprocess.Popen[bytes]):
         shell: bool,
         *streams_and_others: Any,
     ) -> None:
-        *streams, _ = streams_and_others[:7]
+        streams, others = streams_and_others[:6], streams_and_others[6:]
         taken, _, _, given, _, said = streams
+        is_session = others[5]
         self.pid = os.fork()
         if not self.pid:
             try:
+                if is_session:
+                    os.setsid()
                 _arrange({0: taken, 1: given, 2: said}, pass_fds)
                 os.chdir(cwd or os.curdir)
                 if env is not None:

@@ -23,8 +23,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from acting import DRIVER, does
+from acting import does, take_over
 from fixtures import Command, MakePhoto
+from forked import Forked
 
 from cropper.engine.batch import local_threads, run_batch
 from cropper.engine.pipeline import MAX_IN_FLIGHT
@@ -68,18 +69,15 @@ def start(photos: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Pop
     begun = []
 
     def start(*options: str, stderr: int = subprocess.PIPE, before: Callable[[], object] = int) -> subprocess.Popen[str]:
-        command: list[str | Path] = [sys.executable, "-c", DRIVER, "batch", photos, "out", "--size", "48x32", "-j", "2", *options]
-        path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-        process = subprocess.Popen(
-            command,
+        process = Forked(
+            ["batch", photos, "out", "--size", "48x32", "-j", "2", *options],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
             stderr=stderr,
             text=True,
             start_new_session=True,
             # Where the tests themselves run in the background, an interrupt would be ignored.
-            preexec_fn=lambda: (signal.signal(signal.SIGINT, signal.SIG_DFL), before()),
+            preexec_fn=lambda: (signal.signal(signal.SIGINT, signal.SIG_DFL), take_over(), before()),
         )
         begun.append(process)
         return process
