@@ -253,13 +253,14 @@ def batch(
 
 def say_of(done: Done, source: Place, bar: Progress, counts: Counts, verbose: bool) -> None:
     """Say what a user needs to know of a photo, or of a folder that could not be listed."""
-    from cropper.engine.job import DROPPED
-    from cropper.engine.tally import outcome_in_words
-
     if done.error is not None:
         bar.say(str(done.error))
         bar.note(failed=counts.failed)
     elif verbose and done.rows:
+        from cropper.engine.tally import outcome_in_words
+
         bar.say(f"{source / done.path}: {outcome_in_words(done)}")
     if done.dropped:
+        from cropper.engine.job import DROPPED
+
         bar.say(f"{source / done.path}: {DROPPED}; the model chose")

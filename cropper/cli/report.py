@@ -92,11 +92,11 @@ class Report:
 
     def add(self, done: Done, say: Callable[[str], None]) -> None:
         """Write the line of a photo, or of a folder that could not be listed; ``say`` once if it cannot be written."""
+        if not self.is_wanted or not (done.rows or done.error is not None):
+            return
         from cropper.engine.tally import outcome_of
         from cropper.ledger.table import OK
 
-        if not self.is_wanted or not (done.rows or done.error is not None):
-            return
         messages = dict.fromkeys(row.message for row in done.rows if row.message)
         line = {
             "path": done.path if done.rows else f"{done.path}/",

@@ -304,6 +304,10 @@ def _as_given(rows: tuple[Row, ...], targets: tuple[Target, ...], given: tuple[G
     for row, target, one in zip(rows, targets, given, strict=True):
         if (target.candidate or 1) > 1:  # what is given by hand is the first one, and has no others
             continue
+        if one is None:  # as of nearly every photo: its size does not count
+            if is_by_hand(row.message):
+                return False
+            continue
         image = int(row.image_width or 0), int(row.image_height or 0)
         (focus,) = foci_for((one,), image)
         if is_by_hand(row.message) != (focus is not None):

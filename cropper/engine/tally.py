@@ -107,9 +107,26 @@ class Counts:
 
     def add(self, done: Done) -> None:
         """Count one photo, or the report about a folder."""
-        from cropper.choosing.decide import AND, is_by_hand
-        from cropper.imaging.fitting import TOO_LARGE, without_reason
+        if not done.rows:
+            self._add_folder(done)
+            return
+        for fit in done.fits:
+            self.fits[fit] += 1
+        for row in done.rows:
+            if row.message:
+                self._add_message(row.message)
+            if (ending := os.path.splitext(row.output)[1].lower()) in FORMAT_OF:
+                self.formats[FORMAT_OF[ending]] += 1
+        self.altered += done.altered
+        self.smaller += any(map(_is_smaller, done.rows))
+        self.first_frames += done.first_frame_alone
+        outcome = outcome_of(done)
+        self.made += outcome is Outcome.CHANGED
+        self.unchanged += outcome is Outcome.UNCHANGED
+        self.skipped += outcome is Outcome.SKIPPED
+        self.failed += outcome is Outcome.FAILED
 
+    def _add_folder(self, done: Done) -> None:
         self.passed_over += done.passed_over
         self.left_out.add(done.left_out)
         self.kinds.update(dict(done.kinds))
@@ -117,23 +134,14 @@ class Counts:
         if done.is_out:
             self.first_out = self.first_out or done.path
             self.outs += 1
-        self.fits.update(done.fits)
-        self.by_hand += sum(is_by_hand(row.message) for row in done.rows)
-        notes = (note for row in done.rows for note in row.message.split(AND))
-        self.too_large.update(without_reason(note) for note in notes if note.startswith(TOO_LARGE))
-        endings = (os.path.splitext(row.output)[1].lower() for row in done.rows)
-        self.formats.update(FORMAT_OF[ending] for ending in endings if ending in FORMAT_OF)
-        self.altered += done.altered
-        self.smaller += any(map(_is_smaller, done.rows))
-        self.first_frames += done.first_frame_alone
-        if not done.rows:
-            self.folders_failed += done.error is not None
-            return
-        outcome = outcome_of(done)
-        self.made += outcome is Outcome.CHANGED
-        self.unchanged += outcome is Outcome.UNCHANGED
-        self.skipped += outcome is Outcome.SKIPPED
-        self.failed += outcome is Outcome.FAILED
+        self.folders_failed += done.error is not None
+
+    def _add_message(self, message: str) -> None:
+        from cropper.choosing.decide import AND, is_by_hand
+        from cropper.imaging.fitting import TOO_LARGE, without_reason
+
+        self.by_hand += is_by_hand(message)
+        self.too_large.update(without_reason(note) for note in message.split(AND) if note.startswith(TOO_LARGE))
 
     def until(self, done: Done) -> bytes:
         """Encode the counts up to a photo, and its place in the walk, for ``after``."""

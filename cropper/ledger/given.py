@@ -111,6 +111,8 @@ def given_for(gifts: Mapping[str, Given], targets: Sequence[Target]) -> tuple[Gi
         gifts: what is given for a photo, by the labels of sizes, in the order in which it was given.
         targets: the targets.
     """
+    if not gifts:  # as of nearly every photo
+        return (None,) * len(targets)
     labels: dict[Target, set[str]] = {}
     for target in targets:
         of_aspect = {Target(target.aspect).label} if target.chosen_for else set()
