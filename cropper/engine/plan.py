@@ -152,12 +152,12 @@ def read_digest(plan: Plan, photo: Photo, known: Known | None, anew: bool) -> by
         known: what the state holds of it.
         anew: whether to read it in any case.
     """
-    file = plan.source / photo.named.path
+    path = photo.named.path
     try:
-        now = photo.version or version_of(file)
+        now = photo.version or version_of(plan.source, path)
         if not anew and known is not None and known.change.digest and now is not None and known.change.version.is_still(now):
             return known.change.digest
-        return digest_of(file.read(photo.version)[0])
+        return digest_of((plan.source / path).read(photo.version)[0])
     except Exception as error:
         return error
 
@@ -189,7 +189,7 @@ def plan_photo(
         digest: of its content, or why that cannot be read; None if names do not depend on it.
     """
     settings, path, number, version, state = plan.settings, photo.named.path, photo.number, photo.version, session.state
-    file, gifts = plan.source / path, state.gifts.of(path)
+    gifts = state.gifts.of(path)
     given = given_for_all(gifts, settings)
     passed, condemned = plan.resume.passed, plan.resume.condemned.get(path)
     rows = known.change.rows if known is not None else ()
@@ -200,7 +200,7 @@ def plan_photo(
     if not is_written and known is not None and known.is_current and len(rows) == len(outputs):
         # Where they are, whatever the template says.
         outputs = tuple(row.output or output for row, output in zip(rows, outputs, strict=True))
-    now = version or version_of(file)
+    now = version or version_of(plan.source, path)
     unless: bytes | None = None
     if known is not None and not session.upkeep.force and condemned is None:
         still = now is not None and known.change.version.is_still(now)
@@ -219,7 +219,7 @@ def plan_photo(
     job = Job(
         number=number,
         path=path,
-        file=file,
+        file=plan.source / path,
         format=output_format(path, settings.format_for_names),
         outputs=outputs,
         known=rows,
@@ -244,10 +244,10 @@ def plan_photo(
     return replace(job, whose=whose)
 
 
-def version_of(file: Place) -> Version | None:
-    """Return the version of a photo as it is now; None if that cannot be told."""
+def version_of(source: Place, path: str) -> Version | None:
+    """Return the version of a photo in a folder as it is now; None if that cannot be told."""
     try:
-        return file.version_now()
+        return source.version_of(path)
     except OSError:
         return None
 

@@ -298,7 +298,7 @@ class Watching:
         self.walks.ask("", True, time.monotonic())
 
     def _version(self, path: str) -> Version | None:
-        return version_of(self.plan.source / path)
+        return version_of(self.plan.source, path)
 
     # Walks ---------------------------------------------------------------------------------------------------------------------
 

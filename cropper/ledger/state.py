@@ -186,10 +186,11 @@ class State:
 
         Each call asks for a later photo in the order of the walk than the one before. Photos in between are gone from IN.
         """
-        key = key_of(path)
-        while self._next is not None and self._next[0] < key:
-            self._pass()
-        if self._next is None or self._next[0] != key:
+        if self._next is not None and self._next[1].change.path != path:
+            key = key_of(path)
+            while self._next is not None and self._next[0] < key:
+                self._pass()
+        if self._next is None or self._next[1].change.path != path:
             return None
         known = self._next[1]
         self.found += 1

@@ -195,6 +195,10 @@ class BucketPlace:
         fs, path = self._object()
         return version_of(retried(lambda: fs.info(path)))
 
+    def version_of(self, name: str) -> Version:
+        """Return which version of an object in this folder is there now. Raises OSError if it cannot be found out."""
+        return (self / name).version_now()
+
     def read(self, known: Version | None = None) -> tuple[bytes, Version]:
         """Read a whole object. Raises PhotoError if it cannot be read."""
         if known is not None and known.size == 0:

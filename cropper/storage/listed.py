@@ -12,7 +12,7 @@ from typing import BinaryIO
 from cropper.errors import UsageError
 from cropper.storage.local import LocalPlace
 from cropper.storage.patterns import EVERYTHING, Selection
-from cropper.storage.places import NOTHING_LEFT_OUT, Folder, LeftOut, Place, is_inside, join
+from cropper.storage.places import NOTHING_LEFT_OUT, Folder, LeftOut, Place, Version, is_inside, join
 from cropper.storage.walk import walk
 
 # Bytes to read of a list at once.
@@ -43,6 +43,10 @@ class Listed(LocalPlace):
         if above in self.folders and above.startswith("/"):
             return LocalPlace(Path(self.folders[above])) / os.path.relpath(name, above)
         return LocalPlace(self.path / name, self.root or self.path)
+
+    def version_of(self, name: str) -> Version:
+        """Return which version of a photo is there now, wherever it lies. Raises OSError if it is gone."""
+        return (self / name).version_now()
 
     def __reduce__(self) -> tuple[type[LocalPlace], tuple[Path]]:
         """Travel as the folder alone: another process gets each photo with the place of its own, and a list may be long."""

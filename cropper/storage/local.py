@@ -80,22 +80,26 @@ class LocalPlace:
 
     def find(self, output: str, trace: Trace, closely: bool = False) -> Found:
         """Say what lies at an output: looks at the file, and reads it if its time is another, or ``closely``."""
-        return thumbnails.find(self.path / output, trace, closely)
+        return thumbnails.find(self._below(output), trace, closely)
 
     def is_taken(self, output: str) -> bool:
         """Whether something lies at an output, be it a link that leads nowhere."""
-        return os.path.lexists(self.path / output)
+        return os.path.lexists(self._below(output))
 
     def modified_ns(self, output: str) -> int:
         """When an output was last modified, in nanoseconds since 1970; 0 if nothing is there."""
         try:
-            return in_64_bits(os.lstat(self.path / output).st_mtime_ns)
+            return in_64_bits(os.lstat(self._below(output)).st_mtime_ns)
         except OSError:
             return 0
 
     def version_now(self) -> Version:
         """Return which version of the file is there now. Raises OSError if it is gone."""
         return _version(os.stat(self.path))
+
+    def version_of(self, name: str) -> Version:
+        """Return which version of a file in this folder is there now. Raises OSError if it is gone."""
+        return _version(os.stat(self._below(name)))
 
     def read(self, known: Version | None = None) -> tuple[bytes, Version]:
         """Read a whole photo.
@@ -114,6 +118,10 @@ class LocalPlace:
     def remove(self) -> None:
         """Remove a thumbnail, if it is there. Raises OutputError if it cannot be removed."""
         thumbnails.remove(self.path)
+
+    def _below(self, name: str) -> str:
+        """The path of a file in this folder, as text: a run over what is there already asks for each, and a Path costs more."""
+        return os.path.join(self.path, name)
 
     def _opened(self) -> FileIO:
         if self.root is None:

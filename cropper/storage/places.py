@@ -105,6 +105,9 @@ class Place(Protocol):
             OSError: if it cannot be found out.
         """
 
+    def version_of(self, name: str) -> Version:
+        """Return which version of a file in this folder is there now: as ``version_now`` of it, without making its place."""
+
     def read(self, known: Version | None = None) -> tuple[bytes, Version]:
         """Read a whole photo, and return its bytes and which version they are.
 
@@ -153,6 +156,8 @@ class Version:
         The text of a storage counts alone: the time of an object is that of its upload. Times agree too if the later look shows
         less of them, as once a disk is mounted again whose file system keeps them less exactly than the system's memory.
         """
+        if self == now:  # as of nearly every photo
+            return self != UNKNOWN
         if self.version and now.version:
             return self.version == now.version
         known = [self.size == now.size] if None not in (self.size, now.size) else []

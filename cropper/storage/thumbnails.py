@@ -102,7 +102,7 @@ def _taken(path: Path, whose: Whose) -> OutputError:
     return OutputError(what, path=path, remedy=remedy)
 
 
-def find(path: Path, trace: Trace, closely: bool = False) -> Found:
+def find(path: str | Path, trace: Trace, closely: bool = False) -> Found:
     """Say what lies at a path where cropper wrote a file with this trace.
 
     An empty file counts as lost: a power failure leaves one if the system had not written the data yet.
@@ -119,13 +119,13 @@ def find(path: Path, trace: Trace, closely: bool = False) -> Found:
         return Found.LOST
     if trace.size is None or not status.st_size:
         return Found.LOST
-    is_as_it_was = (status.st_size, in_64_bits(status.st_mtime_ns)) == (trace.size, trace.modified_ns)
+    is_as_it_was = status.st_size == trace.size and in_64_bits(status.st_mtime_ns) == trace.modified_ns
     if is_as_it_was and not closely:
         return Found.SAME
-    now = trace_now(path)
+    now = trace_now(Path(path))
     if now is not None and now.digest == trace.digest:
         return Found.SAME if is_as_it_was else Found.MOVED
-    if closely and (is_as_it_was or _ends_in_zeros(path)):
+    if closely and (is_as_it_was or _ends_in_zeros(Path(path))):
         return Found.LOST
     return Found.LOST if now is not None and trace.earlier and now.digest == trace.earlier else Found.ALTERED
 
