@@ -52,10 +52,12 @@ class LastRun:
 
 
 def keep_last_run(connection: sqlite3.Connection, last: LastRun) -> None:
-    """Keep what a run is asked to make, in the place of what the one before it was."""
+    """Keep what a run is asked to make, in the place of what the one before it was, if that was something else."""
     connection.execute(_TABLE)
-    connection.execute("DELETE FROM last_run")
-    connection.execute("INSERT INTO last_run VALUES (?)", (json.dumps(asdict(last), default=_as_text),))
+    text = json.dumps(asdict(last), default=_as_text)
+    if connection.execute("SELECT text FROM last_run").fetchall() != [(text,)]:
+        connection.execute("DELETE FROM last_run")
+        connection.execute("INSERT INTO last_run VALUES (?)", (text,))
 
 
 def last_run_of(out: Path) -> LastRun | None:

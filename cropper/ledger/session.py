@@ -20,6 +20,7 @@ from cropper.ledger.database import SHARDS_FOLDER, Files, as_system_errors, deco
 from cropper.ledger.focus_file import FocusRow
 from cropper.ledger.known import rows_of
 from cropper.ledger.migration import migrate_if_old
+from cropper.ledger.report import is_report_true, keep_report
 from cropper.ledger.shards import Shard, begin_shard
 from cropper.ledger.source import is_same_folder
 from cropper.ledger.state import State
@@ -66,6 +67,7 @@ class Session:
         is_narrow: whether the user asked for photos of IN to be left out.
         abandoned: whether some workers are still at a photo when the session closes. Then the lock stays until the process ends,
             which should be at once, and the next run looks for what they left.
+        changes: how many changes of the state came before the first photo.
     """
 
     state: State
@@ -77,6 +79,7 @@ class Session:
     is_listed: bool = False
     is_narrow: bool = False
     abandoned: bool = False
+    changes: int = 0
 
     def record(self, change: Change) -> None:
         """Keep what became of a photo; send it to a bucket from time to time.
@@ -206,6 +209,7 @@ def open_session(
                 session.state.gifts.add(given, session.state.run, given_was_found)
                 session.state.commit()
                 _start(session)
+                session.changes = session.state.connection.total_changes
                 yield session
             finally:
                 _close(session, out)
@@ -290,9 +294,13 @@ def _close(session: Session, out: Place) -> None:
         try:
             state.commit()
             if session.shard is None:
-                with _as_table_errors(out):
-                    write_table(rows_of(state.connection), state.files.table, state.files.folder / "table.new")
-                    sync_folder(state.files.out)
+                connection, table = state.connection, state.files.table
+                has_changed = connection.total_changes != session.changes
+                if has_changed or not is_report_true(connection, state.last, table):
+                    with _as_table_errors(out):
+                        write_table(rows_of(connection), table, state.files.folder / "table.new")
+                        sync_folder(state.files.out)
+                keep_report(connection, state.run, table)
         finally:
             state.end(leave_begun=session.abandoned)
         tidy = True

@@ -51,6 +51,7 @@ class State:
     Attributes:
         gifts: what was given by hand.
         run, setting: the numbers of this run and of its settings.
+        last: the number of the run before; of this one, if a killed process of it was there before.
         found: how many of the photos that were asked for were known.
     """
 
@@ -58,7 +59,7 @@ class State:
         self.files, self.out = files, out
         self.connection = connect(files.database)
         self.gifts = Gifts(self.connection)
-        self.run = self.setting = self.found = 0
+        self.run = self.last = self.setting = self.found = 0
         self._good: set[int] = set()  # the settings whose decisions are current
         self._begun: Begun | None = None
         self._photos: Iterator[tuple[bytes, Known]] = iter(())
@@ -85,16 +86,16 @@ class State:
             self._good.add(self.setting)
             self.gifts = self.gifts.copied()
         self._earlier = self.source()
-        last, ended = execute("SELECT id, ended FROM run ORDER BY id DESC LIMIT 1").fetchone() or (0, 0.0)
+        self.last, ended = execute("SELECT id, ended FROM run ORDER BY id DESC LIMIT 1").fetchone() or (0, 0.0)
         if goes_on and ended is None:
-            self.run = last
+            self.run = self.last
         else:
             self.run = execute("INSERT INTO run (source, began) VALUES (?, ?)", (encoded(source), time.time())).lastrowid or 0
             execute("DELETE FROM run WHERE id <= ?", (self.run - _MOST_RUNS,))
         # On the disk, if there are many.
         execute("CREATE TEMP TABLE gone (photo BLOB PRIMARY KEY) WITHOUT ROWID")
         unrecorded, recorded = names_in(self.files.begun)
-        self._adopt(unrecorded, last)
+        self._adopt(unrecorded, self.last)
         self._look_closely(recorded)
         self.commit()
         self._begun = Begun(self.files.begun, self.files.out if not self.out.is_remote else None)

@@ -95,11 +95,11 @@ class LocalPlace:
 
     def version_now(self) -> Version:
         """Return which version of the file is there now. Raises OSError if it is gone."""
-        return _version(os.stat(self.path))
+        return version_in(os.stat(self.path))
 
     def version_of(self, name: str) -> Version:
         """Return which version of a file in this folder is there now. Raises OSError if it is gone."""
-        return _version(os.stat(self._below(name)))
+        return version_in(os.stat(self._below(name)))
 
     def read(self, known: Version | None = None) -> tuple[bytes, Version]:
         """Read a whole photo.
@@ -109,7 +109,7 @@ class LocalPlace:
         """
         with reading(self.path), self._opened() as opened:
             status = os.fstat(opened.fileno())
-            return read_opened(opened), _version(status)
+            return read_opened(opened), version_in(status)
 
     def write_thumbnail(self, data: bytes, temporary_name: str, whose: Whose) -> Trace:
         """Write a thumbnail completely or not at all, and return its trace. Raises OutputError."""
@@ -136,7 +136,8 @@ def _names(path: Path, root: Path) -> tuple[str, ...]:
         return ()
 
 
-def _version(status: os.stat_result) -> Version:
+def version_in(status: os.stat_result) -> Version:
+    """Return the version of a file that its status tells."""
     # On Windows it is the time when the file was made.
     changed_ns = in_64_bits(status.st_ctime_ns) if os.name != "nt" else None
     return Version(status.st_size, in_64_bits(status.st_mtime_ns), changed_ns=changed_ns)

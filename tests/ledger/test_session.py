@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -111,3 +112,57 @@ def test_the_next_session_cleans_up_after_a_killed_one(tmp_path: Path) -> None:
     record(place(tmp_path), "a")
     assert not half.exists()
     assert source_of(tmp_path) == place(Path("photos").absolute())
+
+
+def writes_table(out: Path, *names: str, act: Callable[[Session], None] = lambda session: None, goes_on: bool = False) -> bool:
+    """Whether a session that finds these photos as they were writes the table, beside what it does to the state."""
+    table = out / "boxes.csv"
+    before = os.stat(table).st_ino
+    with table.open():  # so that no other file gets its number
+        with open_session(place(out), IN, "settings", goes_on=goes_on) as session:
+            for name in names:
+                session.state.of(name)
+            act(session)
+            session.finish()
+        return os.stat(table).st_ino != before
+
+
+def fail(session: Session) -> None:
+    session.record(Change("b", (Row("b", "b", "failed", message="why"),), PHOTO))
+
+
+def test_a_session_that_changes_nothing_leaves_the_table_alone_as_long_as_that_is_true(tmp_path: Path) -> None:
+    table = tmp_path / "boxes.csv"
+    record(place(tmp_path), "a", "b")
+    whole = table.read_text()
+    assert not writes_table(tmp_path, "a", "b")
+    assert not writes_table(tmp_path, "a", "b")  # also behind a run that left it alone
+    first, *rows = whole.splitlines(keepends=True)
+    table.write_text("".join([first, *reversed(rows)]))  # of the same size
+    assert writes_table(tmp_path, "a", "b")
+    assert table.read_text() == whole
+    assert not writes_table(tmp_path, "a", "b")
+    assert writes_table(tmp_path, "a", "b", act=fail)
+    assert "b,b,failed" in table.read_text()
+    assert writes_table(tmp_path, "a")
+    assert paths(place(tmp_path)) == ["a"]
+    table.unlink()
+    with open_session(place(tmp_path), IN, "settings") as session:
+        session.state.of("a")
+        session.finish()
+    assert paths(place(tmp_path)) == ["a"]
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_the_table_is_written_behind_a_killed_run(goes_on: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(session: Session, out: Place) -> None:
+        session.state.commit()
+        session.state.close()
+        lock.release(session.taken, tidy=False)
+
+    record(place(tmp_path), "a", "b")
+    with monkeypatch.context() as patch:
+        patch.setattr("cropper.ledger.session._close", killed)
+        assert not writes_table(tmp_path, "a", "b", act=fail)
+    assert writes_table(tmp_path, "a", "b", goes_on=goes_on)
+    assert "b,b,failed" in (tmp_path / "boxes.csv").read_text()
