@@ -13,13 +13,14 @@ from cropper.ledger.given import Given
 from cropper.ledger.table import Row
 from cropper.model.look import OpenedPhoto
 from cropper.settings import Fit, Settings
+from cropper.storage.light import light_dataclass
 from cropper.storage.places import NOTHING_LEFT_OUT, LeftOut, Place, Trace, Version, Whose
 
 # The message for a photo that replaced another, for which something was given by hand.
 DROPPED = "the box given by hand was for another size of this photo"
 
 
-@dataclass(frozen=True)
+@light_dataclass(frozen=True)
 class Done:
     """The outcome of one photo; or, without rows, a report about a folder.
 
@@ -102,7 +103,7 @@ class Decoded:
     digest: bytes = b""
 
 
-@dataclass(frozen=True)
+@light_dataclass(frozen=True)
 class Finished:
     """A finished photo, or a report about a folder.
 

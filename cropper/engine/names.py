@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from cropper.image_formats import extensions_here
 from cropper.ledger.table import TABLE_NAME
 from cropper.settings import Settings
+from cropper.storage.light import light_dataclass
 from cropper.storage.local import LocalPlace
 from cropper.storage.naming import alike, folder_in_out, folders_of, names_of, names_one_by_one, paths_of
 from cropper.storage.patterns import Selection
@@ -24,7 +25,7 @@ from cropper.storage.places import Folder, Place, join
 from cropper.storage.templates import Template, Words, template_of
 
 
-@dataclass(frozen=True)
+@light_dataclass(frozen=True)
 class Named:
     """Where the thumbnails of one photo go.
 

@@ -22,6 +22,7 @@ from cropper.ledger.shards import Shard
 from cropper.ledger.table import OK, SKIPPED, Row
 from cropper.process.supervisor import took_too_long
 from cropper.settings import Settings, Target
+from cropper.storage.light import light_dataclass
 from cropper.storage.naming import temporary_name
 from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.places import Folder, Found, Place, Version, Whose, digest_of, join, order
@@ -75,7 +76,7 @@ class Plan:
     stop: Callable[[], bool] = lambda: False
 
 
-@dataclass(frozen=True)
+@light_dataclass(frozen=True)
 class Photo:
     """A photo of the walk: its number, what names its thumbnails, and its version in the listing, if there is one."""
 

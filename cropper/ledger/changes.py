@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cropper.ledger.table import Row
+from cropper.storage.light import light_dataclass
 from cropper.storage.places import UNKNOWN, Trace, Version
 
 
-@dataclass(frozen=True)
+@light_dataclass(frozen=True)
 class Change:
     """What became of one photo.
 
@@ -29,7 +28,7 @@ class Change:
     written: tuple[tuple[str, Trace], ...] = ()
 
 
-@dataclass(frozen=True)
+@light_dataclass(frozen=True)
 class Known:
     """What the state holds of a photo.
 

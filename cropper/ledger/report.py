@@ -1,4 +1,4 @@
-"""Which table the last run wrote, so that a run that changes nothing leaves the table alone: writing it took a fifth of such a run.
+"""Which table the last run wrote. A run that changes nothing leaves it alone: writing it took a fifth of such a run.
 
 The table is still true if nobody touched its file, no run came in between, and this one changed nothing in the state.
 """

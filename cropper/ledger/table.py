@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from cropper.errors import OutputError
 from cropper.storage.atomic import replacing, synced
+from cropper.storage.light import light_dataclass
 
 if TYPE_CHECKING:  # loads numpy, and a supervisor must not
     from cropper.geometry import Box
@@ -22,7 +23,7 @@ TABLE_NAME = "boxes.csv"
 OK, SKIPPED, FAILED = "ok", "skipped", "failed"
 
 
-@dataclass(frozen=True)
+@light_dataclass(frozen=True)
 class Row:
     """One row, as text. ``path`` and ``output`` are relative to IN and OUT and ``/``-separated."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from cropper.errors import PhotoError
+from cropper.storage.light import light_dataclass
 
 if TYPE_CHECKING:
     from cropper.storage.patterns import Selection
@@ -133,7 +134,7 @@ class Place(Protocol):
         """
 
 
-@dataclass(frozen=True)
+@light_dataclass(frozen=True)
 class Version:
     """One version of a file, as far as a look at it from outside tells. None and an empty text are not known.
 
@@ -191,7 +192,7 @@ def in_64_bits(time: int) -> int:
 UNKNOWN = Version()
 
 
-@dataclass(frozen=True)
+@light_dataclass(frozen=True)
 class Trace:
     """A file as it was when cropper had written it.
 
