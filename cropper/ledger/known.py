@@ -29,9 +29,8 @@ def _as_text(column: str) -> str:
 _ROW = ", ".join(map(_as_text, COLUMNS))
 _PHOTOS = f"""SELECT key, path, size, modified_ns, changed_ns, version, digest, late, setting, run FROM photo
     WHERE key >= ? AND key < ? ORDER BY key LIMIT {PAGE}"""
-_DECISIONS = f"""SELECT d.photo, o.path IS NOT NULL, o.bytes, o.modified_ns, o.digest, o.earlier, {_ROW} FROM decision d
-    JOIN photo p ON p.key = d.photo LEFT JOIN output o ON o.path = d.output AND o.photo = p.path
-    WHERE d.photo >= ? AND d.photo <= ? ORDER BY d.photo, d.number"""
+_DECISIONS = f"""SELECT d.photo, o.photo, o.bytes, o.modified_ns, o.digest, o.earlier, {_ROW} FROM decision d
+    LEFT JOIN output o ON o.path = d.output WHERE d.photo >= ? AND d.photo <= ? ORDER BY d.photo, d.number"""
 _TABLE = f"SELECT p.path, {_ROW} FROM photo p JOIN decision d ON d.photo = p.key ORDER BY p.key, d.number"
 # Before the key of every photo, and behind it.
 FIRST, END = b"", b"\xff"
@@ -45,20 +44,25 @@ def changes_in(
     """
     while page := connection.execute(_PHOTOS, (first, end)).fetchall():
         last = page[-1][0]
-        rows: dict[bytes, list[tuple[list[str], Trace | None]]] = {}
-        for photo, is_ours, size, modified_ns, digest, earlier, *values in connection.execute(_DECISIONS, (first, last)):
-            known = trace_of(size, modified_ns, digest, earlier) if is_ours else None
-            rows.setdefault(photo, []).append((_texts(values), known))
+        decisions: dict[bytes, list[tuple[Any, ...]]] = {}
+        for decision in connection.execute(_DECISIONS, (first, last)):
+            decisions.setdefault(decision[0], []).append(decision)
         for key, path, size, modified_ns, changed_ns, version, digest, late, setting, run in page:
             name = decoded(path)
-            found = rows.get(key, [])
+            rows: list[Row] = []
+            written: list[tuple[str, Trace]] = []
+            for _, photo, *outside in decisions.get(key, ()):
+                row = Row(name, *_texts(outside[4:]))
+                rows.append(row)
+                if photo == path:  # another photo may have the output by now
+                    written.append((row.output, trace_of(*outside[:4])))
             change = Change(
                 path=name,
-                rows=tuple(Row(name, *texts) for texts, _ in found),
+                rows=tuple(rows),
                 version=Version(size, modified_ns, version or "", changed_ns),
                 digest=digest or b"",
                 late=late or 0,
-                written=tuple((texts[0], trace) for texts, trace in found if trace is not None),
+                written=tuple(written),
             )
             yield key, change, setting, run
         first = last + b"\0"

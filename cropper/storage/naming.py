@@ -181,7 +181,7 @@ def _told_apart(name: str, ending: str) -> str:
 
 def alike(name: str) -> str:
     """Return a key that is equal for names that some file systems take for one: they differ in case or in composed letters."""
-    return unicodedata.normalize("NFC", name.casefold())
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name.casefold())
 
 
 def _taking(stem: str, extension: str, taken: set[str], free: dict[str, int]) -> str:
@@ -195,7 +195,7 @@ def _taking(stem: str, extension: str, taken: set[str], free: dict[str, int]) ->
     """
     output = stem + extension
     digits = 1
-    while alike(output) in taken:
+    while (key := alike(output)) in taken:
         highest = 10**digits - 1
         ending = f"~{highest}{extension}"
         begins = alike(fitting(stem, ending))
@@ -205,7 +205,7 @@ def _taking(stem: str, extension: str, taken: set[str], free: dict[str, int]) ->
             continue
         free[begins] = number + 1
         output = fitting(stem, f"~{number}{extension}")
-    taken.add(alike(output))
+    taken.add(key)
     return output
 
 
