@@ -242,6 +242,8 @@ def needs_of(kind: str) -> bool:
 
 def beside_developed(names: Iterable[str]) -> frozenset[str]:
     """Return the RAWs among the photos of a folder that have a JPEG or HEIC of the same stem beside them: the same picture."""
+    if not any(name.casefold().endswith(EXTENSIONS_OF["RAW"]) for name in names):
+        return frozenset()
     split = [(name, *os.path.splitext(name.casefold())) for name in names]
     developed = {stem for _, stem, extension in split if extension in _DEVELOPED}
     return frozenset(name for name, stem, extension in split if extension in EXTENSIONS_OF["RAW"] and stem in developed)

@@ -121,7 +121,7 @@ class LocalPlace:
 
     def _below(self, name: str) -> str:
         """The path of a file in this folder, as text: a run over what is there already asks for each, and a Path costs more."""
-        return os.path.join(self.path, name)
+        return f"{self.path}{os.sep}{name}"
 
     def _opened(self) -> FileIO:
         if self.root is None:

@@ -85,7 +85,7 @@ def names_of(photos: tuple[str, ...], format: str, folders: Collection[str] = ()
         output = wanted[name]
         if output != name and times[alike(output)] > 1:
             output = fitting(name, f".{output_format(name, format)}")
-        result[name] = _taking(*os.path.splitext(output), taken, free)
+        result[name] = _taking(output, taken, free)
     return result
 
 
@@ -121,7 +121,7 @@ def folders_of(folders: tuple[str, ...], photos: tuple[str, ...], format: str, r
     result = {}
     for name in sorted(folders):
         if alike(name) in kept:
-            result[name] = _taking(name, "", taken, free)
+            result[name] = _taking(name, taken, free, is_folder=True)
         else:
             result[name] = name
             kept.add(alike(name))
@@ -184,18 +184,18 @@ def alike(name: str) -> str:
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name.casefold())
 
 
-def _taking(stem: str, extension: str, taken: set[str], free: dict[str, int]) -> str:
-    """Return a name that nobody has taken, and take it: the stem and the extension, else with ``~2``, ``~3``, ... between them.
+def _taking(name: str, taken: set[str], free: dict[str, int], is_folder: bool = False) -> str:
+    """Return a name that nobody has taken, and take it: this one, else with ``~2``, ``~3``, ... before its extension.
 
     Args:
-        stem: of the name.
-        extension: of the name, with the dot, or empty.
+        name: the name.
         taken: what ``alike`` gives for the names that are taken.
         free: for what is before the number, the first number that may be free. It spares each name the way of those before.
+        is_folder: whether it is that of a folder, which has no extension.
     """
-    output = stem + extension
-    digits = 1
+    output, digits = name, 1
     while (key := alike(output)) in taken:
+        stem, extension = (name, "") if is_folder else os.path.splitext(name)
         highest = 10**digits - 1
         ending = f"~{highest}{extension}"
         begins = alike(fitting(stem, ending))
