@@ -121,6 +121,18 @@ def test_all_of_a_photo_comes_back(tmp_path: Path) -> None:
         assert not found.is_current
 
 
+def test_a_thumbnail_that_went_over_to_another_photo_is_that_ones_alone(tmp_path: Path) -> None:
+    """As where names are shared out anew: the first photo comes later in the run, and is still known by its old row."""
+    first = made(tmp_path, "a.jpg")
+    other = replace(first, path="b.jpg", rows=(replace(ok("b.jpg"), output="a.jpg"),))
+    finish(tmp_path, first)
+    with open_session(place(tmp_path), IN, "same") as session:
+        session.record(other)
+    with open_session(place(tmp_path), IN, "same") as session:
+        found = [session.state.of(path) for path in ("a.jpg", "b.jpg")]
+    assert [one.change.written for one in found if one is not None] == [(), other.written]
+
+
 def test_a_new_photo_takes_one_statement_for_itself_and_one_for_each_decision_and_thumbnail(tmp_path: Path) -> None:
     rows = tuple(replace(ok("a.jpg"), output=f"{n}/a.jpg") for n in range(5))
     change = Change("a.jpg", rows, SEEN, written=tuple((row.output, Trace(5, 1, b"digest")) for row in rows))

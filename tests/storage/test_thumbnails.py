@@ -257,3 +257,8 @@ def test_links_may_lead_to_another_folder_of_out_alone(tmp_path: Path, target: s
             check_stays_in(tmp_path / "out", name)
     with pytest.raises(OutputError, match="a link leads out of OUT"):
         check_stays_in(tmp_path / "out", "sub/../../a.jpg")
+
+
+@given(st.text(st.characters(max_codepoint=0x1FF), max_size=8))
+def test_names_are_folded_alike_with_and_without_letters_beyond_ascii(name: str) -> None:
+    assert naming.alike(name) == naming.alike(f"{name}\N{CYRILLIC SMALL LETTER A}")[:-1]
