@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
 from PIL import ImageColor
@@ -13,7 +14,7 @@ from cropper.choosing.asked import choosing_of
 from cropper.choosing.focus import Focus
 from cropper.errors import UsageError
 from cropper.geometry import aspect_ratio
-from cropper.settings import DEFAULT_TARGET, FILLS, MOST_MARGIN, OTHERWISE, Limits, Settings, Target, Whole
+from cropper.settings import DEFAULT_TARGET, FILLS, MOST_MARGIN, OTHERWISE, Limits, Settings, Target, Weights, Whole
 
 Pair = tuple[int, int]
 
@@ -29,6 +30,7 @@ class Asked(TypedDict, total=False):
         whole: call a crop good only if it cuts no head (``"heads"``), or neither a head nor the subject (``"subject"``).
         min_kept: call a crop good only if it keeps this share of the density, above 0 and at most 1.
         otherwise: what to do where no crop is good.
+        faces_from_metadata: whether the faces that are marked in a file's XMP count as heads. Arrays and PIL images have none.
     """
 
     zoom: float | Literal["auto"] | None
@@ -37,10 +39,11 @@ class Asked(TypedDict, total=False):
     whole: Literal["heads", "subject"] | None
     min_kept: float | None
     otherwise: Literal["pad", "center", "keep", "skip"] | None
+    faces_from_metadata: bool | None
 
 
 def settings_of(
-    aspects: Sequence[Pair], sizes: Sequence[Pair], one: bool, limits: Limits, asked: Asked, **others: Any
+    aspects: Sequence[Pair], sizes: Sequence[Pair], one: bool, limits: Limits, weights: Weights, asked: Asked, **others: Any
 ) -> Settings:
     """Return the settings that a call asks for. Raises UsageError for what makes no sense."""
     wanted = [Target(pair, pair) for pair in map(_pair, sizes)] + [Target(_pair(aspect)) for aspect in aspects]
@@ -65,6 +68,7 @@ def settings_of(
         whole,
         otherwise,
     )
+    choosing = replace(choosing, weights=weights, faces_from_metadata=bool(asked.get("faces_from_metadata")))
     return Settings(tuple(wanted or [DEFAULT_TARGET]), choosing=choosing, limits=limits, one=one, **others)
 
 

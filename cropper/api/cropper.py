@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper.api.asked import Asked, Pair, fill_of, focus_of, settings_of
+from cropper.choosing.asked import weights_of
 from cropper.choosing.decide import Decision
+from cropper.choosing.faces import with_faces
 from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, view_of
 from cropper.engine.stages import decided, pixels_needed, thumbnail_of
@@ -97,15 +99,18 @@ class Cropper:
       Give ``array[..., ::-1]`` of RGB. uint8, uint16 of which 65535 is white, floats of which 1 is white, or bool.
 
     Boxes are in pixels of the upright photo. The defaults are those of the command line, but that ``crop`` enlarges. No file of
-    options is read, so weights that ``cropper tune`` wrote into one do not count.
+    options is read: give the weights that ``cropper tune`` wrote into one.
 
     Args:
         model: an ONNX file that keeps the model contract; None for the bundled student.
         device: ``cpu`` or ``cuda``.
         max_pixels: a file with more pixels in its header is refused before it is decoded.
         salvage: whether to use the decodable part of damaged files.
+        weights: how much each thing counts when a box is chosen, by the names in the table ``[choosing]`` that ``cropper tune``
+            writes into a file of options. What is left out has its default.
 
     Raises:
+        UsageError: if a weight is not known, or not a number in its range.
         DependencyError: if this machine cannot use the device.
         ModelError: if the model cannot be loaded, or keeps data in other files.
     """
@@ -117,7 +122,9 @@ class Cropper:
         device: str = CPU,
         max_pixels: int = LIMITS.max_pixels,
         salvage: bool = LIMITS.salvage,
+        weights: Mapping[str, float] | None = None,
     ) -> None:
+        self._weights = weights_of(weights or {})
         self._saliency = Saliency(model, device)
         self._limits = Limits(max_pixels, salvage)
 
@@ -155,13 +162,14 @@ class Cropper:
             focus: what to crop around instead, in pixels of the upright photo: a point ``(x, y)``, or a box
                 ``(x, y, width, height)``.
             fast: whether to decode a JPEG file no larger than the model needs. Its boxes may differ a little from the command's.
-            asked: ``zoom``, ``margin``, ``zoom_keep``, ``whole``, ``min_kept`` and ``otherwise``, as ``Asked`` says.
+            asked: ``zoom``, ``margin``, ``zoom_keep``, ``whole``, ``min_kept``, ``otherwise`` and ``faces_from_metadata``, as
+                ``Asked`` says.
 
         Raises:
             PhotoError: if the photo cannot be read or decoded, or is none, or the focus is not inside it.
             UsageError: for a shape without area, or something else asked for that makes no sense.
         """
-        return self._chosen(photo, settings_of(aspects, sizes, one, self._limits, asked), focus_of(focus), fast)
+        return self._chosen(photo, self._settings(aspects, sizes, one, asked), focus_of(focus), fast)
 
     def each(
         self,
@@ -188,7 +196,7 @@ class Cropper:
             UsageError: as ``choose`` does, at once.
             ModelError: if the model fails.
         """
-        settings = settings_of(aspects, sizes, one, self._limits, asked)
+        settings = self._settings(aspects, sizes, one, asked)
         if jobs < 1:
             raise UsageError(f"{jobs} jobs do no work", remedy="give at least 1")
         choose = partial(self._chosen_or_failed, settings=settings, fast=fast)
@@ -257,23 +265,28 @@ class Cropper:
         if aspect is not None and size is not None:
             raise UsageError("a thumbnail has an aspect or a size, and you gave both", remedy="give one of them")
         aspects, sizes = [] if aspect is None else [aspect], [] if size is None else [size]
-        settings = settings_of(aspects, sizes, False, self._limits, asked, enlarge=enlarge, fill=fill_of(pad_with))
+        settings = self._settings(aspects, sizes, False, asked, enlarge=enlarge, fill=fill_of(pad_with))
         given = focus_of(focus)
-        opened, maps = self._look(photo, partial(pixels_needed, settings=settings, given=(given,)))
+        needed = partial(pixels_needed, settings=settings, given=(given,))
+        opened, maps = self._look(photo, needed, settings.choosing.faces_from_metadata)
         ((target, decision),) = _decide(maps, opened, settings, given)
         if decision.fit is Fit.SKIP:
             raise PhotoError(decision.note, remedy="change min_kept or whole, or give another otherwise")
         return thumbnail_of(opened.pixels, opened.header, decision, target, settings)
 
-    def _look(self, photo: Photo, needed: Any) -> tuple[OpenedPhoto, Maps]:
+    def _settings(self, aspects: Sequence[Pair], sizes: Sequence[Pair], one: bool, asked: Asked, **others: Any) -> Settings:
+        return settings_of(aspects, sizes, one, self._limits, self._weights, asked, **others)
+
+    def _look(self, photo: Photo, needed: Any, faces: bool = False) -> tuple[OpenedPhoto, Maps]:
         with _in_words_of_python():
-            opened = open_any(photo, needed, self._limits)
+            opened = open_any(photo, needed, self._limits, faces)
         (maps,) = infer_maps([opened], self._saliency)
         return opened, maps
 
     def _chosen(self, photo: Photo, settings: Settings, focus: Focus | None, fast: bool) -> Chosen:
         given = (focus,) * len(settings.targets)
-        opened, maps = self._look(photo, _least_needed if fast else partial(pixels_needed, settings=settings, given=given))
+        needed = _least_needed if fast else partial(pixels_needed, settings=settings, given=given)
+        opened, maps = self._look(photo, needed, settings.choosing.faces_from_metadata)
         choices = tuple(
             Choice(target.label, decision.box, decision.fit, decision.note)
             for target, decision in _decide(maps, opened, settings, focus)
@@ -323,7 +336,7 @@ def _least_needed(width: int, height: int) -> Pair:
 
 def _decide(maps: Maps, opened: OpenedPhoto, settings: Settings, focus: Focus | None) -> list[tuple[Target, Decision]]:
     """Decide for each shape, or for the one that keeps most. Raises PhotoError if the focus is not inside the photo."""
-    view, image = view_of(maps), (opened.header.width, opened.header.height)
+    view, image = with_faces(view_of(maps), opened.header.faces), (opened.header.width, opened.header.height)
     foci = (focus,) * len(settings.targets)
     with _in_words_of_python():
         found = [decided(number, view, image, settings, foci) for number in range(settings.rows)]

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from cropper.settings import DEFAULT_MIN_KEPT, Choosing, Fit, Whole, Zoom
+import reprlib
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from cropper.errors import UsageError
+from cropper.settings import DEFAULT_MIN_KEPT, MOST_TARGET, MOST_WEIGHT, TARGETS, Choosing, Fit, Weights, Whole, Zoom
+
+WEIGHT_NAMES = tuple(field.name for field in fields(Weights))
 
 
 def choosing_of(
@@ -32,3 +40,24 @@ def choosing_of(
         otherwise=Fit(otherwise) if otherwise else Choosing.otherwise,
         whole=Whole(whole) if whole else None,
     )
+
+
+def weights_of(values: Mapping[str, Any], where: str = "", **said: Any) -> Weights:
+    """Return the weights that a user gives by their names; those left out have their defaults.
+
+    Args:
+        values: the weights.
+        where: where they are, for messages, with a space before it.
+        said: what else an error says: its path, and the remedy for a wrong number.
+
+    Raises:
+        UsageError: if a weight is not known, or not a number in its range.
+    """
+    for name, value in values.items():
+        if name not in WEIGHT_NAMES:
+            raise UsageError(f"{name!r}{where} is not one of {', '.join(WEIGHT_NAMES)}", path=said.get("path"))
+        most = MOST_TARGET if name in TARGETS else MOST_WEIGHT
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+            what = f"{name!r}{where} cannot be {reprlib.repr(value)}: it must be a number from 0 to {most:g}"
+            raise UsageError(what, **said)
+    return Weights(**{name: float(value) for name, value in values.items()})

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import os
 import re
-import reprlib
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cropper.choosing import asked
 from cropper.errors import UsageError
-from cropper.settings import MOST_TARGET, MOST_WEIGHT, TARGETS, WEIGHTS, Weights
+from cropper.settings import WEIGHTS, Weights
 
 TABLE = "choosing"
 _META = "cropper.weights"
-_NAMES = tuple(field.name for field in fields(Weights))
+_NAMES = asked.WEIGHT_NAMES
 _REMARK = "# Learned by 'cropper tune'. Delete this table to undo it."
 _ROW = re.compile(rf"[ \t]*(({'|'.join(_NAMES)})[ \t]*=.*|{re.escape(_REMARK)})\r?\n?")
 
@@ -49,14 +48,8 @@ def weights_of(values: Any, path: Path) -> Weights:
     where = table_of(path)
     if not isinstance(values, dict):
         raise UsageError(f"{TABLE!r} is not a table", path=path, remedy=f"write [{where}] above its keys")
-    for name, value in values.items():
-        if name not in _NAMES:
-            raise UsageError(f"{name!r} in [{where}] is not one of {', '.join(_NAMES)}", path=path)
-        most = MOST_TARGET if name in TARGETS else MOST_WEIGHT
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-            reason = f"{name!r} in [{where}] cannot be {reprlib.repr(value)}: it must be a number from 0 to {most:g}"
-            raise UsageError(reason, path=path, remedy="run 'cropper --no-config tune --dry-run', or delete the line")
-    return Weights(**{name: float(value) for name, value in values.items()})
+    remedy = "run 'cropper --no-config tune --dry-run', or delete the line"
+    return asked.weights_of(values, f" in [{where}]", path=path, remedy=remedy)
 
 
 def current() -> Weights:

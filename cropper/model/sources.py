@@ -25,13 +25,16 @@ Photo = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Ima
 """What ``Cropper`` takes as a photo. ``Cropper`` says what each of them means."""
 
 
-def open_any(photo: Photo, needed: Callable[[int, int], tuple[int, int]], limits: Limits) -> OpenedPhoto:
+def open_any(
+    photo: Photo, needed: Callable[[int, int], tuple[int, int]], limits: Limits, with_faces: bool = False
+) -> OpenedPhoto:
     """Open a photo and prepare the model's input. Files are decoded as ``cropper batch`` decodes them.
 
     Args:
         photo: one of ``Photo``.
         needed: takes the upright photo's width and height, and returns the width and height to decode at least of a file.
         limits: which files are accepted.
+        with_faces: whether the header takes along the faces that are marked in a file.
 
     Raises:
         PhotoError: if it is none of these, or cannot be read or decoded.
@@ -39,16 +42,16 @@ def open_any(photo: Photo, needed: Callable[[int, int], tuple[int, int]], limits
     path = _path_of(photo)
     if path is not None:
         with reading(path):
-            return _guarded(lambda: _opened(photo, needed, limits))
-    return _guarded(lambda: _opened(photo, needed, limits))
+            return _guarded(lambda: _opened(photo, needed, limits, with_faces))
+    return _guarded(lambda: _opened(photo, needed, limits, with_faces))
 
 
-def _opened(photo: Photo, needed: Callable[[int, int], tuple[int, int]], limits: Limits) -> OpenedPhoto:
+def _opened(photo: Photo, needed: Callable[[int, int], tuple[int, int]], limits: Limits, with_faces: bool) -> OpenedPhoto:
     if isinstance(photo, np.ndarray):
         return _of_pixels(pixels_of_array(photo))
     if isinstance(photo, Image.Image):
         return _of_pixels(pixels_of_image(photo))
-    return open_photo(_bytes_of(photo), needed, limits)
+    return open_photo(_bytes_of(photo), needed, limits, with_faces=with_faces)
 
 
 def _of_pixels(pixels: NDArray[np.uint8]) -> OpenedPhoto:

@@ -105,6 +105,44 @@ def test_a_focus_is_that_of_a_table(model: Cropper, cropper: Command, samples: P
         assert chosen.choices[0].note == "focus given"
 
 
+def test_weights_are_those_of_the_table_that_tune_writes(cropper: Command, samples: Path, tmp_path: Path) -> None:
+    weights = {"place": 3, "across": 0.3}
+    (tmp_path / "cropper.toml").write_text("[choosing]\nplace = 3\nacross = 0.3\n")
+    learned = Cropper(weights=weights)
+    for name in ("dogs.jpg", "wren.jpg"):
+        rows = of_command(cropper, samples / name, "--aspect", "1:1", "--aspect", "9:16")
+        assert of_python(learned.choose(samples / name, ASPECTS)) == rows
+        assert of_python(Cropper().choose(samples / name, ASPECTS)) != rows
+
+
+@pytest.mark.parametrize("weights", [{"plaice": 1}, {"place": -1}, {"place": float("nan")}, {"across": 2}, {"place": True}])
+def test_wrong_weights_are_refused(weights: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=f"'{next(iter(weights))}' (is not one of|cannot be)"):
+        Cropper(weights=weights)
+
+
+FACE = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+xmlns:MP="http://ns.microsoft.com/photo/1.2/" xmlns:MPRI="http://ns.microsoft.com/photo/1.2/t/RegionInfo#"
+xmlns:MPReg="http://ns.microsoft.com/photo/1.2/t/Region#"><rdf:Description><MP:RegionInfo rdf:parseType="Resource"><MPRI:Regions>
+<rdf:Bag><rdf:li MPReg:Rectangle="0.75, 0.2, 0.2, 0.4"/></rdf:Bag></MPRI:Regions></MP:RegionInfo></rdf:Description></rdf:RDF>
+</x:xmpmeta>"""
+
+
+def test_marked_faces_count_if_they_are_asked_for(model: Cropper, cropper: Command, tmp_path: Path) -> None:
+    """Nothing is to be seen in this photo but what its XMP says."""
+    photo = tmp_path / "marked.jpg"
+    Image.new("RGB", (240, 160)).save(photo, xmp=FACE)
+    faces: Asked = {"faces_from_metadata": True}
+    shapes = ("--aspect", "1:1", "--aspect", "9:16")
+    chosen = model.choose(photo, ASPECTS, **faces)
+    assert of_python(chosen) == of_command(cropper, photo, *shapes, "--faces-from-metadata")
+    assert of_python(model.choose(photo, ASPECTS)) == of_command(cropper, photo, *shapes)
+    assert chosen.boxes[0].x > model.box(photo, (1, 1)).x
+    (each,) = model.each([photo.read_bytes()], ASPECTS, **faces)
+    assert each.boxes == chosen.boxes
+    assert model.crop(photo, aspect=(1, 1), **faces).shape == (160, 160, 3)
+
+
 def test_turned_and_transparent_files_are_as_in_the_command(model: Cropper, cropper: Command, turned: Path, rgba: Path) -> None:
     for photo in (turned, rgba):
         assert of_python(model.choose(photo, ASPECTS)) == of_command(cropper, photo, "--aspect", "1:1", "--aspect", "9:16")

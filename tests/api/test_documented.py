@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def test_the_examples_run_and_give_what_they_say(
     (tmp_path / "photos").mkdir()
     shutil.copy(samples / "cat.jpg", tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
-    first, second = BLOCKS
+    first, second, third = BLOCKS
     names: dict[str, object] = {}
     exec(first, names)
     assert getattr(names["thumbnail"], "shape", None) == (360, 640, 3)
@@ -32,6 +33,9 @@ def test_the_examples_run_and_give_what_they_say(
     edges = [float(str(names[name])) for name in ("left", "top", "right", "bottom")]
     assert min(edges) >= 0
     assert max(edges) == 1
+    if sys.version_info >= (3, 11):  # has tomllib
+        (tmp_path / "cropper.toml").write_text("[choosing]\nplace = 1\n")
+        exec(third, names)
 
 
 def test_the_box_of_the_readme_is_the_one_that_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
