@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from cropper.settings import Choosing, Limits, Target
     from cropper.storage.patterns import Selection
 
-# Output formats, the default first, and what stands between their columns; JSON lines have none.
-DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
+JSON = "json"
+# Output formats, the default first, and what stands between their columns; JSON has none.
+DELIMITERS = {"jsonl": None, JSON: None, "csv": ",", "tsv": "\t"}
 
 
 @command()
@@ -55,12 +56,13 @@ DELIMITERS = {"jsonl": None, "csv": ",", "tsv": "\t"}
 @animated_option
 @option(
     "--format",
-    type=Choice(list(DELIMITERS), {"json": "jsonl"}),
+    type=Choice(list(DELIMITERS)),
     default=next(iter(DELIMITERS)),
     show_default=True,
     heading=Heading.MAKE,
     found=True,
-    help="Print a JSON object for each line, or columns below a header line.",
+    help="Print a JSON object in each line, one JSON array of these objects, or columns below a header line. The objects "
+    "have all fields of --template.",
 )
 @option(
     "--template",
@@ -134,7 +136,11 @@ def boxes(
         template = None
     delimiter = DELIMITERS[format] if template is None else None
     line = line_of(template, not print0) if template is not None else columns(delimiter) if delimiter else as_json
-    end = "\0" if print0 else "\n"
+    is_array = template is None and format == JSON
+    if is_array and print0:
+        raise UsageError("--print0 ends lines, and --format json prints one array", remedy="leave out one of them")
+    end = "" if is_array else "\0" if print0 else "\n"
+    begin = "[\n" if is_array else ""  # of the next line
     failed = False
     first_out, outs = "", 0
     left_out = LeftOutCounts()
@@ -160,10 +166,13 @@ def boxes(
                 try:
                     for text in map(line, done.rows):
                         if text is not None:
-                            put((text + end).encode("utf-8", "surrogateescape"))
+                            put((begin + text + end).encode("utf-8", "surrogateescape"))
+                            begin = ",\n" if is_array else ""
                 except PhotoError as error:
                     failed = True
                     say(str(error))
+        if is_array:
+            put("[]\n" if begin.startswith("[") else "\n]\n")
         for needed in unread(kinds):
             say(needed)
         if outs:

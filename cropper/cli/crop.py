@@ -15,7 +15,7 @@ from cropper.cli.help import Heading, command, option
 from cropper.cli.settings_options import animated_option, check_is_written, settings_options
 from cropper.cli.terminal import is_stdout, put, reading_stdin, tell
 from cropper.cli.types import LocalPath, Photo
-from cropper.errors import OutputError, UsageError, reading
+from cropper.errors import OutputError, UsageError, reading, remedy_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +59,7 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
     from cropper.image_formats import FORMAT_OF, FORMATS, KEEP_FORMAT
     from cropper.imaging.opencv import libraries_muted
     from cropper.model.loading import loading
+    from cropper.storage.atomic import make_folder_of
     from cropper.storage.opening import open_file
     from cropper.storage.photo_file import read_opened
 
@@ -103,6 +104,8 @@ def crop(image: Path, output: Path, settings: Settings, given: Mapping[str, Give
         put(made.file)
         return
     try:
+        make_folder_of(output)
         output.write_bytes(made.file)
     except OSError as error:
-        raise OutputError(f"the thumbnail cannot be written ({error.strerror})", path=output) from error
+        remedy = remedy_for(error, "give another name with -o")
+        raise OutputError(f"the thumbnail cannot be written ({error.strerror})", path=output, remedy=remedy) from error

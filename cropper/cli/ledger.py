@@ -117,7 +117,8 @@ def _merge(parts: tuple[Place, ...], out: Place | None, output: Place | None, fi
     try:
         merge_tables(files, to)
     except OSError as error:
-        raise OutputError(f"cannot be written ({error.strerror})", path=output, remedy=remedy_for(error)) from error
+        remedy = remedy_for(error, "give another name with -o")
+        raise OutputError(f"cannot be written ({error.strerror})", path=output, remedy=remedy) from error
     if output.is_remote:
         bucket_place(output).send(to)
     return output

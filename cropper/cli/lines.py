@@ -62,10 +62,10 @@ def _size_to_make(row: Row) -> tuple[int, int]:
 
 
 def as_json(row: Row) -> str:
-    """Return a row as a JSON object."""
+    """Return the fields of a template for a row as a JSON object."""
     import json
 
-    return json.dumps(values_of(row))
+    return json.dumps(template_values_of(row))
 
 
 def columns(delimiter: str) -> Line:

@@ -110,26 +110,29 @@ def open_for_lines(path: Path, beginning: re.Pattern[bytes]) -> int:
     """Open a file to add lines to, and return its descriptor.
 
     Args:
-        path: the file; made if it is not there.
+        path: the file; made if it is not there, and so is its folder.
         beginning: how the lines begin. A file that has something else at its start is somebody else's.
 
     Raises:
         OutputError: if it cannot be written, or is somebody else's.
     """
+    from cropper.storage.atomic import make_folder_of
+
     try:
         if path.is_file():
             with open(path, "rb") as file:
                 start = file.read(_START)
             if start and not beginning.match(start):
                 raise OutputError("holds something else, so nothing is written to it", path=path, remedy="give another name")
+        make_folder_of(path)
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise unwritable(path, error, remedy_for(error, "give another name")) from error
 
 
-def unwritable(path: str | Path, error: OSError) -> OutputError:
+def unwritable(path: str | Path, error: OSError, remedy: str = "") -> OutputError:
     """Return the error for an output that the system refuses."""
-    return OutputError(f"cannot be written ({_cause(error)})", path=path)
+    return OutputError(f"cannot be written ({_cause(error)})", path=path, remedy=remedy)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from cropper.ledger.known import rows_of
 from cropper.ledger.shares import shape_of, shares_of
 from cropper.ledger.state import State
 from cropper.ledger.table import OK, Row, write_text
+from cropper.storage.atomic import make_folder_of
 from cropper.storage.places import Place, is_inside
 
 # How a manifest begins. A file that begins otherwise is somebody else's.
@@ -86,16 +87,21 @@ class Manifest:
     base: str = ""
 
     def check(self, out: Place) -> None:
-        """Raises OutputError if something else lies there, or its folder is not there; OUT itself may be yet to come."""
+        """Make its folder, unless that is OUT or in it. Raises OutputError if it cannot be made, or something else lies there."""
         folder = os.path.abspath(self.path.parent)
-        if not os.path.isdir(folder) and (out.local_path is None or not is_inside(folder, os.path.abspath(out.local_path))):
-            raise OutputError("the folder of the manifest is not there", path=self.path, remedy="make it, or give another name")
         try:
+            if out.local_path is None or not is_inside(folder, os.path.abspath(out.local_path)):  # OUT may be yet to come
+                make_folder_of(self.path)
             start = _start_of(self.path) if self.path.is_file() else b""
         except OSError as error:
-            raise OutputError(f"the manifest cannot be written ({error.strerror})", path=self.path) from error
+            raise self.unwritable(error) from error
         if start and start != BEGINNING.encode():
             raise OutputError("holds something else, so nothing is written to it", path=self.path, remedy="give another name")
+
+    def unwritable(self, error: OSError) -> OutputError:
+        """Return the error for a manifest that the system refuses."""
+        what = f"the manifest cannot be written ({error.strerror})"
+        return OutputError(what, path=self.path, remedy=remedy_for(error, "give another name"))
 
     def url_of(self, output: str, out: Place) -> str:
         """Return the URL of an output: below the base, or relative to the manifest's folder; relative to OUT in a storage."""
@@ -177,11 +183,10 @@ def write(manifest: Manifest, state: State) -> None:
         file.write("\n}}\n")
 
     try:
-        manifest.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder_of(manifest.path)
         write_text(manifest.path, write_to)
     except OSError as error:
-        what = f"the manifest cannot be written ({error.strerror})"
-        raise OutputError(what, path=manifest.path, remedy=remedy_for(error, "give another name")) from error
+        raise manifest.unwritable(error) from error
 
 
 def _entry(manifest: Manifest, out: Place, row: Row, crops: list[Shown]) -> dict[str, Any]:

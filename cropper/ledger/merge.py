@@ -15,7 +15,7 @@ from typing import Any
 
 from cropper.errors import DependencyError, UsageError, printable
 from cropper.ledger.table import HEADER, SHARES, WHOLE_NUMBERS, read_lines, write_table, write_text
-from cropper.storage.atomic import replacing
+from cropper.storage.atomic import make_folder_of, replacing
 from cropper.storage.places import order
 
 # Files open at once. Some systems allow 256.
@@ -46,8 +46,8 @@ def merge_tables(parts: Sequence[Path], to: Path) -> int:
 
     Args:
         parts: ledgers, each in the order of the walk, no two with rows of the same photo. No parts give an empty ledger.
-        to: the file to write: Parquet if its name ends with ``.parquet``, JSON lines if it ends with ``.jsonl``, else a CSV as
-            one run would have written it.
+        to: the file to write, whose folder is made if it is not there: Parquet if its name ends with ``.parquet``, JSON lines
+            if it ends with ``.jsonl``, else a CSV as one run would have written it.
 
     Raises:
         UsageError: if a part is not there, is not in the order of the walk, or shares a photo with another part.
@@ -58,6 +58,7 @@ def merge_tables(parts: Sequence[Path], to: Path) -> int:
     for part in parts:
         if not part.is_file():
             raise UsageError("there is no such ledger", path=part)
+    make_folder_of(to)
     count = 0
 
     def counted(lines: Iterator[Line]) -> Iterator[Line]:

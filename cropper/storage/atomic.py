@@ -33,6 +33,18 @@ def replacing(path: Path, temporary: Path) -> Iterator[Path]:
         raise
 
 
+def make_folder_of(path: Path) -> None:
+    """Make the folder of a file that a user named, and those above it, where they are not there.
+
+    Raises:
+        OSError: if one cannot be made; NotADirectoryError if it is a file.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # which would say that the file is there
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)) from error
+
+
 def synced(descriptor: int) -> bool:
     """Write an open file to the disk, and return whether its file system can do that.
 

@@ -13,7 +13,7 @@ from cropper.choosing.decide import Decision, decide
 from cropper.choosing.faces import with_faces
 from cropper.choosing.focus import Focus
 from cropper.choosing.view import Maps, view_of
-from cropper.errors import OutputError, UsageError, reading
+from cropper.errors import OutputError, UsageError, reading, remedy_for
 from cropper.geometry import Box
 from cropper.imaging.header import Header
 from cropper.imaging.opencv import cv2
@@ -22,6 +22,7 @@ from cropper.ledger.given import NOTHING, Given, given_for
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.settings import DONE, LIMITS, Choosing, Limits, Target
+from cropper.storage.atomic import make_folder_of
 from cropper.storage.local import LocalPlace
 from cropper.views import heatmap
 
@@ -135,11 +136,13 @@ def save(picture: NDArray[np.uint8], path: Path) -> None:
 
 
 def write_picture(data: bytes, path: Path) -> None:
-    """Write an encoded picture. Raises OutputError if the file cannot be written."""
+    """Write an encoded picture; its folder is made if it is not there. Raises OutputError if the file cannot be written."""
     try:
+        make_folder_of(path)
         path.write_bytes(data)
     except OSError as error:
-        raise OutputError(f"the picture cannot be written ({error.strerror})", path=path) from error
+        remedy = remedy_for(error, "give another name with -o")
+        raise OutputError(f"the picture cannot be written ({error.strerror})", path=path, remedy=remedy) from error
 
 
 def encoded(picture: NDArray[np.uint8], path: Path) -> bytes:

@@ -99,7 +99,8 @@ def test_a_folder_that_cannot_be_listed_has_a_line_too(cropper: Command, photos:
 
 @pytest.mark.parametrize("option", ["--report", "--log-file"])
 @pytest.mark.parametrize(
-    ("file", "said"), [("none/a", "cannot be written (No such file or directory)"), ("in/0.jpg", "holds something else")]
+    ("file", "said"),
+    [("in/0.jpg/a", "cannot be written (Not a directory); give another name"), ("in/0.jpg", "holds something else")],
 )
 def test_a_file_that_cannot_be_written_is_one_line_before_anything_is_made(
     cropper: Command, photos: Path, tmp_path: Path, option: str, file: str, said: str

@@ -32,7 +32,7 @@ OF_CROP = {
     "cropper.ledger": "given",
     "cropper.model": "device external_data inputs loading look runtime saliency",
     "cropper.process": "child journal memory",
-    "cropper.storage": "opening photo_file urls",
+    "cropper.storage": "atomic opening photo_file urls",
 }
 # What is slow to import and not needed: of Python, and of the libraries what they load when they are first asked for it.
 SLOW = (

@@ -116,7 +116,7 @@ def test_a_dry_run_tells_where_boxes_lie(cropper: Command, tmp_path: Path, photo
     [
         (("--manifest", "site.txt"), "site.txt: a manifest is JSON; end its name in .json"),
         (("--manifest", "other.json"), "other.json: holds something else, so nothing is written to it; give another name"),
-        (("--manifest", "no/site.json"), "no/site.json: the folder of the manifest is not there; make it, or give another name"),
+        (("--manifest", "no/site.json"), "no/site.json: the manifest cannot be written (Not a directory); give another name"),
         (("--manifest", "site.json", "--shard", "1/2"), "--manifest needs a run without --shard"),
         (("--base-url", "x"), "--base-url is for the URLs of a manifest; add --manifest FILE.json"),
         (("--manifest", "m.json", "--base-url", "https://x/a b"), "--base-url 'https://x/a b' has a space"),
@@ -128,6 +128,7 @@ def test_what_cannot_be_is_said_before_the_run(
     cropper: Command, tmp_path: Path, photos: Path, options: tuple[str, ...], why: str
 ) -> None:
     (tmp_path / "other.json").write_text('{"photos": 1}')
+    (tmp_path / "no").touch()
     code, _, err = cropper(*BATCH, *options)
     assert code == 2
     assert err.startswith(f"cropper: {why}")

@@ -90,7 +90,7 @@ def test_the_command_says_what_is_wrong_in_one_line(cropper: Command, tmp_path: 
         ["empty"],
         ["empty", "-o", "x.csv"],
         ["one.csv", "empty", "-o", "x.csv"],
-        ["one.csv", "-o", "no/x.csv"],
+        ["one.csv", "-o", "one.csv/x.csv"],
         ["one.csv", "-o", "x.xlsx"],
         ["one.csv", "-o", "x"],
     ):
