@@ -163,11 +163,13 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
                 out.check_stays_in(output)
             if not decisions:
                 why = ONE_BY_HAND if foci[number] is not None else NO_FURTHER
-                rows.append(skipped_row(job.path, image, target.label, why))
+                rows.append(skipped_row(job.path, image, target.label, why, target.candidate or 1))
             if settings.dry_run:
                 before = next((row for row in job.known if row.output == output), None)
                 output, size = (output, _output_size(before)) if before is not None else ("", None)
-            elif not decisions or decisions[0].fit is Fit.SKIP:
+            elif not decisions:
+                output = ""  # what an earlier run made there is not needed any more
+            elif decisions[0].fit is Fit.SKIP:
                 if any(row.output == output for row in job.known) and whose is Whose.OURS:
                     (out / output).remove()
                 output = ""
@@ -176,11 +178,11 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
                 data, size, too_large = _encoded(decoded, decisions[0], target, settings)
                 journal.clock(job.number, False)
                 written.append((output, (out / output).write_thumbnail(data, job.temporary, whose)))
-            for decision in decisions:
+            for candidate, decision in enumerate(decisions, target.candidate or 1):
                 status = SKIPPED if decision.fit is Fit.SKIP else OK
                 note = decision.note or (SALVAGED if photo.salvaged else "") or (DROPPED if dropped else "")
                 note = AND.join(filter(None, (note, too_large)))
-                rows.append(decided_row(job.path, output, status, image, target.label, decision.box, note, size))
+                rows.append(decided_row(job.path, output, status, image, target.label, decision.box, note, size, candidate))
                 fits.append(decision.fit)
         except Exception as error:
             raise_if_for_all(error)
@@ -267,7 +269,7 @@ def _explained(error: Exception, job: Job) -> CropperError:
 
 def _failed_row(job: Job, number: int, settings: Settings, error: CropperError) -> Row:
     """Make the row of a failed target. It names the output of an earlier run, so that later runs know that output as ours."""
-    label = settings.targets[number].label if not settings.one else ""  # none is chosen
-    row = failed_row(job.path, label, error.reason)
+    target = settings.targets[number]
+    row = failed_row(job.path, target.label if not settings.one else "", error.reason, target.candidate or 1)  # none is chosen
     output = job.outputs[number]
     return replace(row, output=output) if any(known.output == output for known in job.known) else row

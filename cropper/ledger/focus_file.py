@@ -63,23 +63,41 @@ def read_focus_file(path: Path, copy: Path | None = None, found_in: Path | None 
                     raise UsageError(f"the focus file has {sign} between its columns", path=path, remedy="save it with commas")
                 raise UsageError(f"the focus file has no column {_listed(sorted(missing))}", path=path, remedy=remedy)
             before = None
+            further: dict[tuple[str, str], tuple[int, Given | None]] = {}
             for line in lines:
                 if line.get("status") in (SKIPPED, FAILED):
                     continue  # a row of boxes.csv, without a box
-                of, before = before, (line["path"], line.get("size"))
+                of, before = before, (line["path"], line.get("size") or "")
                 if "status" in line and of == before:
                     continue  # a further candidate, behind the best
                 try:
                     given = _given(line)
                 except ValueError as error:
                     raise UsageError(f"line {lines.line_num} of the focus file {error}", path=path) from error
-                yield line["path"], line.get("size") or "", given
+                candidate = _candidate(line)
+                if candidate == 1:
+                    yield *before, given
+                elif before not in further or candidate < further[before][0]:
+                    further[before] = candidate, given
+            if further and file.seekable():  # somebody sorted the table, or removed the best ones
+                file.seek(0)
+                for line in csv.DictReader(file):
+                    if _candidate(line) == 1 and line.get("status") not in (SKIPPED, FAILED):
+                        further.pop((line["path"], line.get("size") or ""), None)
+            for (photo, size), (_, given) in further.items():
+                yield photo, size, given
     except OSError as error:
         raise UsageError(f"the focus file cannot be read ({error.strerror})", path=path) from error
     except PhotoError as error:
         raise UsageError(error.what, path=path) from error
     except csv.Error as error:
         raise UsageError(f"the focus file is not a table from line {lines.line_num} on ({error})", path=path) from error
+
+
+def _candidate(line: Mapping[str, str | None]) -> int:
+    """Return which candidate a row of boxes.csv is; 1, the best, for a row that does not say."""
+    text = line.get("candidate") or ""
+    return int(text) if text.isdecimal() else 1
 
 
 def _listed(names: list[str]) -> str:

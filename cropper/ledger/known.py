@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,9 +15,11 @@ from cropper.storage.places import Trace, Version
 # Photos in a page.
 PAGE = 1000
 
-COLUMNS = HEADER[1:]  # of a decision; the path is the photo's
+# Of a decision. The path is the photo's, and its candidate follows from the order.
+COLUMNS = tuple(name for name in HEADER if name not in ("path", "candidate"))
 NAMES = ("output", "message")  # may hold any name, so they are bytes there
 _PLACES = tuple(map(COLUMNS.index, NAMES))
+_SIZE = COLUMNS.index("size")
 
 
 def _as_text(column: str) -> str:
@@ -52,7 +55,8 @@ def changes_in(
             rows: list[Row] = []
             written: list[tuple[str, Trace]] = []
             for _, photo, *outside in decisions.get(key, ()):
-                row = Row(name, *_texts(outside[4:]))
+                texts = _texts(outside[4:])
+                row = Row(name, *texts, str(1 + sum(other.size == texts[_SIZE] for other in rows)))
                 rows.append(row)
                 if photo == path:  # another photo may have the output by now
                     written.append((row.output, trace_of(*outside[:4])))
@@ -75,8 +79,12 @@ def trace_of(size: int | None, modified_ns: int | None, digest: bytes | None, ea
 
 def rows_of(connection: sqlite3.Connection) -> Iterator[list[str]]:
     """Yield the rows of the table of a state, in the order of the walk."""
+    photo, sizes = None, Counter[str]()
     for path, *values in connection.execute(_TABLE):
-        yield [decoded(path), *_texts(values)]
+        if path != photo:
+            photo, sizes = path, Counter()
+        sizes[values[_SIZE]] += 1
+        yield [decoded(path), *_texts(values), str(sizes[values[_SIZE]])]
 
 
 def _texts(values: list[Any]) -> list[str]:

@@ -122,7 +122,11 @@ class Session:
         return Ending(missing, stale, pruned, strangers)
 
     def let_go(self, outputs: Iterable[tuple[str, Trace]]) -> tuple[int, int]:
-        """Remove thumbnails that no photo has any more, if asked to. Return how many there are, and how many were removed."""
+        """Remove thumbnails that no photo has any more, if asked to, and the folders that this empties.
+
+        Returns:
+            how many there are, and how many were removed.
+        """
         state = self.state
         stale = pruned = 0
         for output, trace in outputs:
@@ -133,6 +137,8 @@ class Session:
                 stale += 1
                 if self.upkeep.prune:
                     (state.out / output).remove()
+                    if state.out.local_path is not None:
+                        thumbnails.remove_emptied(state.out.local_path, output)
                     state.drop_output(output)
                     pruned += 1
         return stale, pruned

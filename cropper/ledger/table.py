@@ -25,7 +25,10 @@ OK, SKIPPED, FAILED = "ok", "skipped", "failed"
 
 @light_dataclass(frozen=True)
 class Row:
-    """One row, as text. ``path`` and ``output`` are relative to IN and OUT and ``/``-separated."""
+    """One row, as text. ``path`` and ``output`` are relative to IN and OUT and ``/``-separated.
+
+    ``candidate`` counts the rows of a photo and a size from 1, the best crop. Older tables lack it.
+    """
 
     path: str
     output: str
@@ -45,6 +48,7 @@ class Row:
     heads_cut: str = ""
     output_width: str = ""
     output_height: str = ""
+    candidate: str = ""
 
 
 HEADER = tuple(field.name for field in fields(Row))
@@ -61,6 +65,7 @@ WHOLE_NUMBERS = (
     "heads_cut",
     "output_width",
     "output_height",
+    "candidate",
 )
 SHARES = ("kept", "subject_kept")
 # The first columns are a contract. Older tables have these alone, or some of today's, or the photo's version at the end.
@@ -77,6 +82,7 @@ def decided_row(
     box: Box,
     message: str = "",
     output_size: tuple[int, int] | None = None,
+    candidate: int = 1,
 ) -> Row:
     """Return the row of a photo whose box is chosen. Without a thumbnail, ``output`` is empty and ``output_size`` is None."""
     width, height = output_size or ("", "")
@@ -99,17 +105,19 @@ def decided_row(
         heads_cut="" if box.heads_cut is None else str(box.heads_cut),
         output_width=str(width),
         output_height=str(height),
+        candidate=str(candidate),
     )
 
 
-def skipped_row(path: str, image_size: tuple[int, int], size: str, message: str) -> Row:
+def skipped_row(path: str, image_size: tuple[int, int], size: str, message: str, candidate: int = 1) -> Row:
     """Return the row of a photo that has no such box, and so no thumbnail; ``message`` says why."""
-    return Row(path, "", SKIPPED, str(image_size[0]), str(image_size[1]), size, message=message)
+    numbers = str(image_size[0]), str(image_size[1])
+    return Row(path, "", SKIPPED, *numbers, size, message=message, candidate=str(candidate))
 
 
-def failed_row(path: str, size: str, message: str) -> Row:
+def failed_row(path: str, size: str, message: str, candidate: int = 1) -> Row:
     """Return the row of a photo that has no thumbnail; ``message`` says why."""
-    return Row(path, "", FAILED, size=size, message=message)
+    return Row(path, "", FAILED, size=size, message=message, candidate=str(candidate))
 
 
 def read_rows(path: Path) -> Iterator[Row]:

@@ -187,6 +187,13 @@ def _is_no_folder(path: str) -> bool:
         return True
 
 
+def remove_emptied(out: Path, output: str) -> None:
+    """Remove the folders of OUT that an output was the last file of. What holds anything else stays, and so does OUT."""
+    with suppress(OSError):
+        for folder in [*PurePath(output).parents][:-1]:
+            os.rmdir(out / folder)
+
+
 def remove(path: Path) -> None:
     """Remove a thumbnail that an earlier run wrote and the settings no longer ask for.
 

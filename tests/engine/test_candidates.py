@@ -52,18 +52,25 @@ def test_each_candidate_has_its_file_and_its_row_the_best_first(cropper: Command
         ("drum.jpg", "", SKIPPED),
     ]
     assert {row.message for row in rows if row.status == SKIPPED} == {NO_FURTHER}
+    assert [row.candidate for row in rows] == ["1", "2", "3"] * 2
     kept = [float(row.kept) for row in rows[:3]]
     assert kept == sorted(kept, reverse=True)
     assert len({row.x for row in rows[:3]}) == 3
     for row in rows[:4]:
         assert imread(str(tmp_path / "out" / row.output)).shape[:2] == (int(row.height), int(row.width))
     bird = json.loads((tmp_path / "run.jsonl").read_text().splitlines()[0])
-    assert (bird["outputs"], len(bird["boxes"])) == (made[:1] + made[2:], 3)
+    assert (bird["outputs"], [box["candidate"] for box in bird["boxes"]]) == (made[:1] + made[2:], [1, 2, 3])
     # As 'cropper boxes' says.
     printed = [
         json.loads(line) for line in cropper("boxes", "in/bird.jpg", "--aspect", "1:2", "--candidates", "3")[1].splitlines()
     ]
-    assert [str(line["x"]) for line in printed] == [row.x for row in rows[:3]]
+    assert [(str(line["x"]), line["candidate"]) for line in printed] == [(row.x, int(row.candidate)) for row in rows[:3]]
+    # As a run that makes nothing says, and a merge.
+    assert cropper(*RUN, "3", "--report", "run.jsonl")[0] == 0
+    again = json.loads((tmp_path / "run.jsonl").read_text().splitlines()[0])
+    assert (again["outcome"], again["boxes"]) == ("unchanged", bird["boxes"])
+    assert cropper("ledger", "merge", "out/boxes.csv", "-o", "merged.csv")[0] == 0
+    assert (tmp_path / "merged.csv").read_bytes() == (tmp_path / "out" / TABLE_NAME).read_bytes()
 
 
 def test_a_second_run_makes_nothing_and_one_with_fewer_prunes_the_rest(cropper: Command, photos: Path, tmp_path: Path) -> None:
@@ -71,8 +78,11 @@ def test_a_second_run_makes_nothing_and_one_with_fewer_prunes_the_rest(cropper: 
     assert "2 unchanged" in cropper(*RUN, "3")[2]
     assert "1 old thumbnail removed" in cropper(*RUN, "2", "--prune")[2]
     assert files(tmp_path / "out") == ["candidate-1/bird.jpg", "candidate-1/drum.jpg", "candidate-2/bird.jpg"]
+    assert not (tmp_path / "out/candidate-3").exists()
+    (tmp_path / "out/candidate-2/mine.txt").touch()
     assert cropper(*RUN, "1", "--prune")[0] == 0
     assert files(tmp_path / "out") == ["bird.jpg", "drum.jpg"]
+    assert [path.name for path in (tmp_path / "out").glob("candidate-*")] == ["candidate-2"]
 
 
 def test_what_is_given_by_hand_stands_for_all_candidates_until_it_is_taken_back(
@@ -80,8 +90,12 @@ def test_what_is_given_by_hand_stands_for_all_candidates_until_it_is_taken_back(
 ) -> None:
     assert cropper(*RUN, "3")[0] == 0
     (tmp_path / "focus.csv").write_text("path,x,y\nbird.jpg,400,150\n")
-    assert cropper(*RUN, "3", "--focus", "focus.csv")[0] == 0
+    code, _, err = cropper(*RUN, "3", "--focus", "focus.csv")
+    assert code == 0
+    assert "1 crop by hand; 2 thumbnails are not needed any more: --prune removes them" in err
+    assert len(files(tmp_path / "out")) == 4
     assert [row.message for row in read_rows(tmp_path / "out" / "boxes.csv")][:3] == ["focus given", *2 * [ONE_BY_HAND]]
+    assert "2 old thumbnails removed" in cropper(*RUN, "3", "--focus", "focus.csv", "--prune")[2]
     assert files(tmp_path / "out") == ["candidate-1/bird.jpg", "candidate-1/drum.jpg"]
     assert "2 unchanged" in cropper(*RUN, "3", "--focus", "focus.csv")[2]
     assert cropper(*RUN, "3", "--focus", "none")[0] == 0
@@ -169,3 +183,28 @@ def test_a_table_with_candidates_gives_the_best_of_each_by_hand(tmp_path: Path) 
         ("a.jpg", "1:1", 3),
         ("b.jpg", "1:2", 5),
     ]
+
+
+def test_a_table_that_somebody_sorted_or_cut_gives_the_best_candidate_in_it(tmp_path: Path) -> None:
+    table = tmp_path / "boxes.csv"
+    rows = ["a.jpg,ok,1:2,7,0,2", "b.jpg,ok,1:2,5,0,3", "a.jpg,ok,1:2,1,0,1", "b.jpg,ok,1:2,4,0,2", "c.jpg,skipped,1:2,,,1"]
+    table.write_text("\n".join(["path,status,size,x,y,candidate", *rows, ""]))
+    found = [(path, size, given.x if given else None) for path, size, given in read_focus_file(table)]
+    assert found == [("a.jpg", "1:2", 1), ("b.jpg", "1:2", 4)]
+
+
+def test_prune_removes_folders_that_it_empties_and_no_others(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for name in ("a/b/1.jpg", "a/b/2.jpg", "c/3.jpg"):
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photos / "drum.jpg", photos / name)
+    run = ("batch", "in", "out", "--size", "30x20", "--prune", "-q")
+    assert cropper(*run)[0] == 0
+    (out / "empty").mkdir()
+    (photos / "a/b/1.jpg").unlink()
+    (photos / "c/3.jpg").unlink()
+    assert cropper(*run)[0] == 0
+    assert files(out) == ["a/b/2.jpg", "bird.jpg", "drum.jpg"]
+    (photos / "a/b/2.jpg").unlink()
+    assert cropper(*run)[0] == 0
+    assert sorted(path.name for path in out.iterdir()) == [".cropper", "boxes.csv", "bird.jpg", "drum.jpg", "empty"]

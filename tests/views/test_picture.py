@@ -110,6 +110,7 @@ def test_a_name_without_an_image_format_is_refused(tmp_path: Path, name: str) ->
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "no").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         save(np.zeros((2, 2, 3), np.uint8), tmp_path / "no" / "such" / "a.png")
 
