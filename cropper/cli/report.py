@@ -104,6 +104,7 @@ class Report:
             "why": done.error.reason if done.error is not None else "; ".join(messages) or None,
             "seconds": round(done.seconds, 4),
             "outputs": [row.output for row in done.rows if row.output and row.status == OK],
+            "written": list(done.written),
             "boxes": [_box_of(row) for row in done.rows if row.x],
         }
         self._write(line, say)

@@ -40,6 +40,8 @@ class Done:
             model is shared out evenly. 0 if nothing was done.
         left_out: what the walk leaves out of the folder.
         first_frame_alone: whether the photo is an animation of which the first frame alone was made.
+        written: its thumbnails that have new bytes, relative to OUT.
+        same: how many of its thumbnails were made again and came out as they were.
     """
 
     path: str
@@ -56,6 +58,8 @@ class Done:
     seconds: float = 0.0
     left_out: LeftOut = NOTHING_LEFT_OUT
     first_frame_alone: bool = False
+    written: tuple[str, ...] = ()
+    same: int = 0
 
 
 @dataclass(frozen=True)

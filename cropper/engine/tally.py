@@ -96,6 +96,7 @@ class Counts:
     outs: int = 0
     first_out: str = ""
     altered: int = 0
+    same: int = 0
     skipped: int = 0
     smaller: int = 0
     first_frames: int = 0
@@ -118,6 +119,7 @@ class Counts:
             if (ending := os.path.splitext(row.output)[1].lower()) in FORMAT_OF:
                 self.formats[FORMAT_OF[ending]] += 1
         self.altered += done.altered
+        self.same += done.same
         self.smaller += any(map(_is_smaller, done.rows))
         self.first_frames += done.first_frame_alone
         outcome = outcome_of(done)
@@ -182,6 +184,7 @@ class Counts:
             **{outcome.value: number for outcome, number in outcomes.items()},
             "by_hand": self.by_hand,
             "altered": self.altered,
+            "same": self.same,
             "smaller": self.smaller,
             "too_large": sum(self.too_large.values()),
             "first_frames": self.first_frames,

@@ -198,6 +198,8 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
             fits=tuple(fits),
             dropped=dropped,
             first_frame_alone=photo.has_more,
+            written=tuple(output for output, trace in written if not trace.was_there),
+            same=sum(trace.was_there for _, trace in written),
         ),
         was_decoded=True,
         decoded_bytes=photo.nbytes,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -201,12 +201,14 @@ class Trace:
         modified_ns: when it was last modified, in nanoseconds since 1970; 0 in a bucket.
         digest: of its bytes, by ``digest_of``.
         earlier: the digest of our file that it replaced. A power failure may bring that back.
+        was_there: whether the file had these bytes before, and so was left alone.
     """
 
     size: int | None
     modified_ns: int = 0
     digest: bytes = b""
     earlier: bytes = b""
+    was_there: bool = field(default=False, compare=False)
 
 
 class Whose(Enum):

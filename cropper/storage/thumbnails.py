@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
@@ -65,7 +66,7 @@ def write(path: Path, data: bytes, temporary_name: str, whose: Whose) -> Trace:
         if (status := _status(path)) is not None:
             there = trace_now(path) if status.st_size == len(data) else None
             if there is not None and there.digest == digest:
-                return there
+                return replace(there, was_there=True)
             if whose is not Whose.OURS:
                 raise _taken(path, whose)
         with replacing(path, path.with_name(temporary_name)) as temporary, _made(temporary) as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 from io import FileIO
@@ -65,6 +66,20 @@ def test_a_report_has_a_line_for_each_photo_and_the_totals_last(cropper: Command
         "exit_code": 1,
         "why": None,
     }
+
+
+def test_a_photo_with_a_new_time_alone_is_made_and_its_file_is_left_alone(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    run = ("batch", photos, "out", *SMALL, "--report", "-")
+    lines, _ = read(cropper(*run)[1])
+    assert [line["written"] for line in lines] == [line["outputs"] for line in lines] == [["0.jpg"], ["1.jpg"], ["2.jpg"]]
+    before = (tmp_path / "out/0.jpg").stat().st_mtime_ns
+    os.utime(photos / "0.jpg")
+    shutil.copy(photos / "2.jpg", photos / "1.jpg")
+    lines, last = read(cropper(*run)[1])
+    assert [(line["outcome"], line["written"]) for line in lines] == [("changed", []), ("changed", ["1.jpg"]), ("unchanged", [])]
+    assert (last["totals"]["changed"], last["totals"]["same"]) == (2, 1)
+    assert (tmp_path / "out/0.jpg").stat().st_mtime_ns == before
+    assert read(cropper(*run, "--force")[1])[1]["totals"]["same"] == 3
 
 
 def test_a_report_on_stdout_is_all_of_it(cropper: Command, photos: Path) -> None:
