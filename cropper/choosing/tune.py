@@ -1,7 +1,10 @@
 """Fit the weights of choosing to boxes that a person chose, and tell whether that is better than chance.
 
-Each correction makes the person's box likely among all places of its box: the likelihood of a place grows with its worth. The fit
-is the most likely weights, less a strong pull to the defaults. All is deterministic.
+The fit is a search. It changes one value at a time, and keeps what brings the boxes that are chosen nearer to the person's. A
+value that is far from its default has to be worth it. All is deterministic.
+
+A box of the person's that no value reaches costs little more than one that is nearly reached, so odd ones do not pull at the
+others: they follow no rule, or the model sees the subject elsewhere.
 
 Whether it is better is asked of corrections that the fit did not see: photos are dealt into groups, and each group is judged by
 the weights fitted to the others.
@@ -11,55 +14,63 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cropper.choosing.view import View
-from cropper.choosing.worth import best_offset, main_points, top_of, worth_of
+from cropper.choosing.worth import TOLERANCE, best_offset, main_points, top_of, worth_of
 from cropper.settings import MOST_TARGET, MOST_WEIGHT, TARGETS, WEIGHTS, Weights
 
 # A chosen box meets the person's if it lies this near, as a share of its length along the free side.
 NEAR = 0.05
 # The fewest corrections to learn from.
 LEAST = 30
-# The unit of each weight, in which its distance from the default is measured. Those without one stay as they are.
-UNITS = {
-    "subject": 0.25,
-    "whole": 0.1,
-    "top": 0.3,
-    "head": 0.5,
-    "missed": 0.5,
-    "room": 0.08,
-    "middle": 0.06,
-    "edge": 0.5,
-    "edge_subject": 0.5,
-    "centre": 0.1,
-    "place": 0.5,
-    "across": 0.2,
-    "down": 0.2,
-    "gaze": 0.5,
-    "faces": 0.5,
-    "headroom": 0.5,
-    "above": 0.1,
+
+
+def _evenly(first: float, last: float, step: float) -> tuple[float, ...]:
+    return tuple(round(first + number * step, 4) for number in range(round((last - first) / step) + 1))
+
+
+# What the fit looks for: a value for each term of taste and its target, and one factor for the whole of the editor's order.
+Values = dict[str, float]
+_TASTE = ("place", "headroom", "centre")
+# How much a target that is 1 away from its default counts, against a weight that is ``e`` times the default.
+_SHARES = {"across": 2.0, "down": 2.0, "above": 2.0, "gaze": 1.0, "faces": 1.0}
+_ORDER = tuple(field.name for field in fields(Weights) if field.name not in (*_TASTE, *TARGETS))
+DEFAULTS: Values = {"order": 1.0} | {name: getattr(WEIGHTS, name) for name in (*_TASTE, *_SHARES)}
+_SCALE = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 6.0, 10.0)
+# What is tried for each value, in this order.
+TRIED = {
+    "place": _SCALE,
+    "headroom": _SCALE,
+    "gaze": _evenly(0, 1, 0.25),
+    "faces": _evenly(0, 1, 0.25),
+    "across": _evenly(0.2, 0.8, 0.025),
+    "down": _evenly(0.2, 0.8, 0.025),
+    "above": _evenly(0, 0.5, 0.025),
+    "centre": (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0),
+    "order": (0.1, 0.3, 1.0, 2.0),
 }
-# The pull to the defaults: a unit away from them costs as much as this share of ``e`` in the likelihood of one correction.
-PULL = 0.5
-# The worth that makes a place ``e`` times as likely: smaller, and a few odd corrections would rule.
-SOFTNESS = 0.08
-# The share of corrections that follow no rule.
-ODD = 0.3
+# A box that lies this far from the person's, as a share of its length, costs half of the most that one correction can: one that
+# follows no rule counts little.
+FAR = 0.08
+# What it costs to make a weight ``e`` times its default, in corrections.
+PULL = 0.6
+# So much is added to a weight before that, since the defaults of those of taste are 0.
+_LITTLE = 0.5
+# The weight of a term of taste that a search starts with.
+_MUCH = 1.6
+# Rounds of a search, and the least gain of a step: below it is rounding.
+_ROUNDS, _LEAST_GAIN = 6, 1e-9
 GROUPS = 5
-# Places of a box that the fit weighs, and its steps.
-_PLACES, _STEPS = 81, 400
+# Places of a box that the fit weighs.
+_PLACES = 81
 # The normal deviate of an interval of 95 %, and the resamplings of the difference's.
 _DEVIATE, _RESAMPLINGS = 1.96, 2000
-_LINEAR = ("subject", "whole", "top", "head", "missed", "room", "middle", "edge", "edge_subject", "centre")
-_NAMES = tuple(UNITS)
-_MOST = np.array([MOST_TARGET if name in TARGETS else MOST_WEIGHT for name in _NAMES])
-_UNITS = np.array([*UNITS.values()])
 
 
 @dataclass(frozen=True)
@@ -146,25 +157,28 @@ def share_interval(met: int, of: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What the fit needs of a correction, at ``_PLACES`` places of its box.
+    """What the fit needs of a correction, at ``_PLACES`` places of its box. Lengths are in lengths of the box.
 
     Attributes:
         kept: [places], the share of the density kept.
-        linear: [_LINEAR, places], the worth of each term at weight 1.
+        order: [places], the worth of all terms of the picture editor's order, with the default weights.
+        centre: [places], the worth of the term ``centre`` at weight 1.
+        places: [places], where the box begins.
+        chosen: where the person's box begins.
         horizontal: whether the box may move across.
-        subject, looked, heads, top: [places], how far the main points and the top lie behind the box's start, in its lengths; NaN
-            where there is none.
-        near: [places], whether each is near the person's.
+        subject, looked, heads, top: where the main points and the top lie along the photo's side; NaN where there is none.
     """
 
     kept: NDArray[np.float64]
-    linear: NDArray[np.float64]
+    order: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    places: NDArray[np.float64]
+    chosen: float
     horizontal: bool
-    subject: NDArray[np.float64]
-    looked: NDArray[np.float64]
-    heads: NDArray[np.float64]
-    top: NDArray[np.float64]
-    near: NDArray[np.bool_]
+    subject: float
+    looked: float
+    heads: float
+    top: float
 
 
 def _evidence(one: Correction) -> _Evidence:
@@ -175,105 +189,106 @@ def _evidence(one: Correction) -> _Evidence:
         return worth_of(one.view, one.side, one.length, offsets, one.horizontal, weights)
 
     kept = worth(none)
-    linear = np.stack([worth(replace(none, **{name: 1.0})) - kept for name in _LINEAR])
+    order = worth(replace(WEIGHTS, **dict.fromkeys(_TASTE, 0.0))) - kept
     points = (*main_points(one.view, one.horizontal), None if one.horizontal else top_of(one.view))
-    behind = [(np.nan if point is None else point * one.side - offsets) / one.length for point in points]
-    subject, looked, heads, top = (np.broadcast_to(values, offsets.shape) for values in behind)
-    distance = np.abs(offsets - one.offset)
-    near = (distance <= NEAR * one.length) | (distance == distance.min())
-    return _Evidence(kept, linear, one.horizontal, subject, looked, heads, top, near)
+    along = [math.nan if point is None else point * one.side / one.length for point in points]
+    centre = worth(replace(none, centre=1.0)) - kept
+    return _Evidence(kept, order, centre, offsets / one.length, one.offset / one.length, one.horizontal, *along)
 
 
 def fitted(evidence: Sequence[_Evidence]) -> Weights:
-    """Return the likeliest weights, of two starts: the defaults, and where the person's boxes have their points."""
+    """Return the weights whose boxes lie nearest to the person's."""
     all_of = _Stack(evidence)
-    default = np.array([getattr(WEIGHTS, name) for name in _NAMES])
-    _, best = min((all_of.descended(start, default) for start in (default, all_of.start(default))), key=lambda one: one[0])
-    return replace(WEIGHTS, **{name: round(float(value), 4) for name, value in zip(_NAMES, best, strict=True)})
+    _, best = min((all_of.searched(start) for start in all_of.starts()), key=lambda found: found[0])
+    # By this factor of their defaults.
+    order = {field.name: best["order"] * getattr(WEIGHTS, field.name) for field in fields(Weights) if field.name in _ORDER}
+    return replace(
+        WEIGHTS, **{name: round(min(value, MOST_WEIGHT), 4) for name, value in (order | best).items() if name != "order"}
+    )
 
 
 class _Stack:
     """The evidence of all corrections: each array with a first axis [n]."""
 
     def __init__(self, evidence: Sequence[_Evidence]) -> None:
-        self.kept = np.stack([one.kept for one in evidence])
-        self.linear = np.stack([one.linear for one in evidence])
+        def stacked(name: str) -> NDArray[np.float64]:
+            return np.array([getattr(one, name) for one in evidence])
+
+        self.kept, self.order, self.centre, self.places = map(stacked, ("kept", "order", "centre", "places"))
+        self.chosen, self.subject, self.looked, self.heads, self.top = map(
+            stacked, ("chosen", "subject", "looked", "heads", "top")
+        )
         self.horizontal = np.array([one.horizontal for one in evidence])
-        self.subject = np.stack([one.subject for one in evidence])
-        self.looked = np.stack([one.looked for one in evidence])
-        heads = np.stack([one.heads for one in evidence])
-        self.has_heads = ~np.isnan(heads)
-        self.heads = np.where(self.has_heads, heads, 0.0)
-        top = np.stack([one.top for one in evidence])
-        self.has_top = ~np.isnan(top[:, 0])
-        self.top = np.where(self.has_top[:, None], top, 0.0)
-        self.near = np.stack([one.near for one in evidence])
+        has_heads, has_tops = not np.isnan(self.heads).all(), not np.isnan(self.top).all()
+        matters = {"faces": has_heads, "across": self.horizontal.any(), "down": not self.horizontal.all()}
+        matters |= {"headroom": has_tops, "above": has_tops}
+        self.names = [name for name in TRIED if matters.get(name, True)]
+        self.from_middle = np.abs(self.places - self.places[:, -1:] / 2)
 
-    def start(self, default: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return a start with the targets where the person's boxes have their points."""
-        start = dict(zip(_NAMES, default, strict=True))
-        count = self.near.sum(axis=1)
-        middle = (self._main(start["gaze"], start["faces"])[0] * self.near).sum(axis=1) / count
-        top = (self.top * self.near).sum(axis=1) / count
-        for name, values in (
-            ("across", middle[self.horizontal]),
-            ("down", middle[~self.horizontal]),
-            ("above", top[self.has_top]),
-        ):
-            if len(values):
-                start[name] = float(np.clip(np.median(values), 0, 1))
-        start["place"], start["headroom"] = 0.3, 0.1
-        return np.array([*start.values()])
+    def starts(self) -> Iterator[Values]:
+        """Yield starts of the search: the defaults, and boxes with a point where the median of the person's boxes has it."""
+        yield DEFAULTS
+        for gaze, faces in product((0.0, 1.0), (0.0, 1.0) if "faces" in self.names else (DEFAULTS["faces"],)):
+            behind = self._point(gaze, faces) - self.chosen
+            across, down = _median(behind[self.horizontal], "across"), _median(behind[~self.horizontal], "down")
+            start = DEFAULTS | {"gaze": gaze, "faces": faces, "across": across, "down": down, "place": _MUCH}
+            yield start
+            if "above" in self.names:
+                tops = (self.top - self.chosen)[~np.isnan(self.top)]
+                yield start | {"headroom": _MUCH, "above": _median(tops, "above")}
 
-    def _main(self, gaze: float, faces: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return how far the main point lies behind the box's start, and how that grows with ``gaze`` and ``faces``."""
-        by_gaze = self.looked - self.subject
-        point = self.subject + gaze * by_gaze
-        by_faces = np.where(self.has_heads, self.heads - point, 0.0)
-        return point + faces * by_faces, np.where(self.has_heads, (1 - faces) * by_gaze, by_gaze), by_faces
+    def searched(self, start: Values) -> tuple[float, Values]:
+        """Go from a start to better values, one value at a time, until none is better; return the cost and the values."""
+        best, values = self.cost(start), start
+        for _ in range(_ROUNDS):
+            before = best
+            for name in self.names:
+                for value in TRIED[name]:
+                    cost = self.cost(values | {name: value})
+                    if cost < best - _LEAST_GAIN:
+                        best, values = cost, values | {name: value}
+            if best == before:
+                break
+        return best, values
 
-    def cost(self, values: NDArray[np.float64], default: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """Return how unlikely the corrections are with these values, less the pull, and its gradient."""
-        weight = dict(zip(_NAMES, values, strict=True))
-        point, by_gaze, by_faces = self._main(weight["gaze"], weight["faces"])
-        off_place = point - np.where(self.horizontal, weight["across"], weight["down"])[:, None]
-        off_top = (self.top - weight["above"]) * self.has_top[:, None]
-        linear = np.array([weight[name] for name in _LINEAR])
-        worth = self.kept + np.einsum("l,nlp->np", linear, self.linear)
-        worth -= weight["place"] * np.abs(off_place) + weight["headroom"] * np.abs(off_top)
-        likely = np.exp((worth - worth.max(axis=1, keepdims=True)) / SOFTNESS)
-        likely /= likely.sum(axis=1, keepdims=True)
-        hit = (likely * self.near).sum(axis=1)
-        all_hits = (1 - ODD) * hit + ODD * self.near.mean(axis=1)
-        away = (values - default) / _UNITS
-        cost = -np.log(all_hits).sum() + PULL * (away**2).sum()
-        # By the worth of each place: [n, places].
-        slope = -((1 - ODD) / all_hits)[:, None] * likely * (self.near - hit[:, None]) / SOFTNESS
-        side, side_top = np.sign(off_place), np.sign(off_top)
-        by = dict(zip(_LINEAR, np.einsum("np,nlp->l", slope, self.linear), strict=True))
-        by["place"] = -(slope * np.abs(off_place)).sum()
-        by_target = weight["place"] * (slope * side).sum(axis=1)
-        by["across"], by["down"] = by_target[self.horizontal].sum(), by_target[~self.horizontal].sum()
-        by["gaze"] = -weight["place"] * (slope * side * by_gaze).sum()
-        by["faces"] = -weight["place"] * (slope * side * by_faces).sum()
-        by["headroom"] = -(slope * np.abs(off_top)).sum()
-        by["above"] = weight["headroom"] * (slope * side_top).sum()
-        return float(cost), np.array([by[name] for name in _NAMES]) + 2 * PULL * away / _UNITS
+    def cost(self, values: Values) -> float:
+        """Return how far the boxes chosen with these values lie from the person's, and the values from the defaults."""
+        away = self.places_chosen(self.worth(values)) - self.chosen
+        return float((away**2 / (away**2 + FAR**2)).sum()) + PULL * _from_defaults(values)
 
-    def descended(self, start: NDArray[np.float64], default: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """Go down from a start, and return the least cost and its values: Adam's steps, in units, shorter and shorter."""
-        values, best = start.copy(), (math.inf, start)
-        mean, square = np.zeros_like(values), np.zeros_like(values)
-        for step in range(1, _STEPS + 1):
-            cost, gradient = self.cost(values, default)
-            if cost < best[0]:
-                best = cost, values
-            gradient = gradient * _UNITS
-            mean, square = 0.9 * mean + 0.1 * gradient, 0.99 * square + 0.01 * gradient**2
-            rate = 0.05 * (1 - step / (_STEPS + 1))
-            move = rate * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.99**step)) + 1e-9)
-            values = np.clip(values - move * _UNITS, 0, _MOST)
-        return best
+    def places_chosen(self, worth: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return where the boxes begin that ``best_offset`` chooses, to a step of the places: [n]."""
+        is_best = worth >= worth.max(axis=1, keepdims=True) - TOLERANCE
+        best = np.where(is_best, self.from_middle, np.inf).argmin(axis=1)
+        return self.places[np.arange(len(best)), best]
+
+    def worth(self, values: Values) -> NDArray[np.float64]:
+        """Return the worth of each place, as ``worth_of`` does: [n, places]."""
+        worth = self.kept + values["order"] * self.order + values["centre"] * self.centre
+        if values["place"]:
+            target = np.where(self.horizontal, values["across"], values["down"])
+            point = self._point(values["gaze"], values["faces"]) - target
+            worth -= values["place"] * np.abs(point[:, None] - self.places)
+        if values["headroom"]:
+            worth -= values["headroom"] * np.abs(np.nan_to_num((self.top - values["above"])[:, None] - self.places))
+        return worth
+
+    def _point(self, gaze: float, faces: float) -> NDArray[np.float64]:
+        """Return where the main points lie: [n]."""
+        point = self.subject + gaze * (self.looked - self.subject)
+        return np.where(np.isnan(self.heads), point, point + faces * (self.heads - point))
+
+
+def _median(behind: NDArray[np.float64], name: str) -> float:
+    return float(np.median(behind).clip(0, MOST_TARGET)) if len(behind) else DEFAULTS[name]
+
+
+def _from_defaults(values: Values) -> float:
+    """Return how far values are from the defaults: weights by their logarithms, targets by what a person sees of them."""
+    far = abs(math.log(values["order"]))
+    for name in _TASTE:
+        far += abs(math.log((values[name] + _LITTLE) / (DEFAULTS[name] + _LITTLE)))
+    return far + sum(share * abs(values[name] - DEFAULTS[name]) for name, share in _SHARES.items())
 
 
 def _ranks(photos: Sequence[str]) -> list[int]:
