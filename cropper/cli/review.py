@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import shlex
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -16,9 +17,10 @@ from cropper.cli.help import Heading, command, option
 from cropper.cli.options import batch_argument, is_given, jobs_option, limits_options, photos_option
 from cropper.cli.terminal import progress, put_line, put_path, tell
 from cropper.cli.types import LocalPath, WholeNumber
-from cropper.errors import UsageError
+from cropper.errors import CropperError, UsageError
 
 if TYPE_CHECKING:
+    from cropper.engine.again import Again
     from cropper.settings import Limits
     from cropper.views.review.page import Contents, Shown
 
@@ -166,7 +168,17 @@ def _serve(contents: Contents, jobs: int, port: int, open_it: bool) -> None:
                 click.launch(str(way))
             server.serve_forever()
     with site.saving:
-        pass
+        _merge(again)
+
+
+def _merge(again: Again) -> None:
+    """Bring the table of shards up to date with what was saved."""
+    from cropper.ledger.table import TABLE_NAME
+
+    try:
+        again.merge()
+    except CropperError as error:
+        tell(f"{error}; '{TABLE_NAME}' lacks what you saved until you run 'cropper ledger merge {shlex.quote(str(again.out))}'")
 
 
 @contextmanager

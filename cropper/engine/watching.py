@@ -15,6 +15,7 @@ from cropper.engine.asked_walks import AskedWalks
 from cropper.engine.batch import check_still_there, record_finished
 from cropper.engine.due import QUIET, Due
 from cropper.engine.job import Done, Finished, Job
+from cropper.engine.late_gifts import LateGifts
 from cropper.engine.names import Named
 from cropper.engine.pipeline import Pipeline
 from cropper.engine.plan import FROM_THE_START, Photo, Plan, Resume, plan_photo, planned, read_digest, version_of
@@ -74,6 +75,7 @@ class Watching:
         self.at_work: dict[str, Version | None] = {}  # photo -> as it was when it was planned
         self.again: set[str] = set()  # photos that changed while they were in work
         self.due = Due()
+        self.gifts = LateGifts(session, lambda path: path in self.at_work or path in self.due or path in self.again)
         self.failures: dict[str, Version | None] = {}  # photo -> as it was when it failed
         self.ready: deque[Job | Finished] = deque()
         self.walks = AskedWalks()
@@ -177,6 +179,9 @@ class Watching:
             self.due.ask(path)
         if lost:
             self.walks.ask("", True, now)
+        for path in self.gifts.taken(now):
+            self.failures.pop(path, None)
+            self.due.ask(path)
         if not self.ready:
             self._look(now)
             self._walk_on(now)
@@ -190,9 +195,8 @@ class Watching:
         calm = self.last_change + CALM
         table = max(calm, self.next_table) if self.is_table_old else self.next_walk
         storm = calm if self.changes > STORM else self.next_walk
-        return min(
-            self.next_walk, self.due.soonest(), table, storm, self.walks.soonest(), *([0.0] if self.walk is not None else [])
-        )
+        times = self.next_walk, self.gifts.next_look, self.due.soonest(), table, storm, self.walks.soonest()
+        return min(times) if self.walk is None else 0.0
 
     # Paths ---------------------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from cropper.errors import UsageError
 from cropper.image_formats import RAW_ALONE
-from cropper.ledger.database import files_of, uri_of
+from cropper.ledger.database import Files, files_of, uri_of
 from cropper.settings import Settings
 from cropper.storage.patterns import Selection, selection_of
 
@@ -60,18 +60,19 @@ def keep_last_run(connection: sqlite3.Connection, last: LastRun) -> None:
         connection.execute("INSERT INTO last_run VALUES (?)", (text,))
 
 
-def last_run_of(out: Path) -> LastRun | None:
+def last_run_of(out: Path, files: Files | None = None) -> LastRun | None:
     """Return what the last run that made thumbnails was asked to make.
 
     Args:
         out: the output folder.
+        files: of the state that knows; None for the one without shards.
 
     Returns:
         None if it is not known: there was none, it is older than this table, or its options are not those of this version.
     """
     with (
         suppress(sqlite3.DatabaseError, OSError),
-        closing(sqlite3.connect(f"{uri_of(files_of(out).database)}&mode=ro", uri=True)) as connection,
+        closing(sqlite3.connect(f"{uri_of((files or files_of(out)).database)}&mode=ro", uri=True)) as connection,
     ):
         found = connection.execute("SELECT text FROM last_run").fetchone()
         with suppress(ValueError, TypeError, KeyError, UsageError):

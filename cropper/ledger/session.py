@@ -18,6 +18,7 @@ from cropper.ledger import lock
 from cropper.ledger.changes import Change
 from cropper.ledger.database import SHARDS_FOLDER, Files, as_system_errors, decoded, encoded, files_of, savepoint
 from cropper.ledger.focus_file import FocusRow
+from cropper.ledger.handover import TakenIn
 from cropper.ledger.known import rows_of
 from cropper.ledger.migration import migrate_if_old
 from cropper.ledger.report import is_report_true, keep_report
@@ -62,6 +63,7 @@ class Session:
         mirror: what of it is in the bucket; None where OUT is a folder of this machine.
         shard: the shard, or None.
         upkeep: what the run may do with what is there.
+        handed: what was given by hand meanwhile.
         unlisted: folders of IN that could not be listed.
         is_listed: whether the run is over photos that the user listed: the others are not gone.
         is_narrow: whether the user asked for photos of IN to be left out.
@@ -75,6 +77,7 @@ class Session:
     mirror: Mirror | None
     shard: Shard | None
     upkeep: Upkeep
+    handed: TakenIn
     unlisted: list[str] = field(default_factory=list)
     is_listed: bool = False
     is_narrow: bool = False
@@ -210,6 +213,7 @@ def open_session(
         session.is_listed = source.is_listed
         with _as_output_errors(out, session.state.files):
             try:
+                session.handed.take(session.state.gifts, session.state.run)
                 if upkeep.forget_given:
                     session.state.gifts.drop_all()
                 session.state.gifts.add(given, session.state.run, given_was_found)
@@ -217,6 +221,9 @@ def open_session(
                 _start(session)
                 session.changes = session.state.connection.total_changes
                 yield session
+                if session.handed:
+                    session.state.commit()
+                    session.handed.leave()
             finally:
                 _close(session, out)
 
@@ -242,7 +249,8 @@ def _begin(
         try:
             prepare()
             with as_system_errors(files.database):
-                return Session(_open(files, out, source, settings, dry, upkeep, goes_on), taken, mirror, shard, upkeep)
+                state = _open(files, out, source, settings, dry, upkeep, goes_on)
+                return Session(state, taken, mirror, shard, upkeep, TakenIn(files, dry))
         except BaseException:
             lock.release(taken, tidy=not taken.was_left)
             raise

@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 from cropper.errors import OutputError, UsageError
 from cropper.ledger import lock
 from cropper.ledger.database import SHARDS_FOLDER, STATE_NAME, Files, as_system_errors, connect, decoded, files_of, uri_of
+from cropper.ledger.handover import move_all
 from cropper.ledger.known import rows_of
 from cropper.ledger.migration import migrate_if_old
 from cropper.ledger.table import write_table
@@ -119,6 +120,8 @@ def merge_shards(folder: Path, finish: bool = False, out: Place | None = None) -
                 locks.callback(lock.release, lock.take(one.lock, folder), tidy=True)
             with as_system_errors(main.database):
                 _merge(shards, main.database, main.table)
+            for one in shards:
+                move_all(one, main)
         done_with = main.folder / "finished"
         shutil.rmtree(done_with, ignore_errors=True)
         os.rename(main.folder / SHARDS_FOLDER, done_with)  # all at once
@@ -176,6 +179,12 @@ def _copying(photos: str = "1", outputs: str = "1") -> str:
 def shard_folder(out: Path, shard: Shard) -> Path:
     """Return the folder of a shard's ledger and of the files that go with it."""
     return out / STATE_FOLDER / SHARDS_FOLDER / shard.label
+
+
+def states_of(out: Path) -> list[tuple[Files, Shard | None]]:
+    """Return the states that hold the photos of an output folder: one of each shard, or the one without shards."""
+    shards: list[Shard] = _begun(out)
+    return [(Files(out, shard_folder(out, shard)), shard) for shard in shards] or [(files_of(out), None)]
 
 
 def _begun(out: Path) -> list[Shard]:

@@ -19,7 +19,10 @@ OLD_SOURCE = "source"
 def source_of(out: Path) -> Place | None:
     """Return the folder IN of the last run over an output folder, or None if no run left its name there."""
     files = files_of(out)
-    return _source_in(files.database, "1") or _old_source(files)
+    for database in (*sorted((files.folder / SHARDS_FOLDER).glob(f"*/{STATE_NAME}")), files.database):
+        if (found := _source_in(database, "1")) is not None:
+            return found
+    return _old_source(files)
 
 
 def made_from(out: Place) -> str | None:

@@ -207,4 +207,4 @@ def test_prune_removes_folders_that_it_empties_and_no_others(cropper: Command, p
     assert files(out) == ["a/b/2.jpg", "bird.jpg", "drum.jpg"]
     (photos / "a/b/2.jpg").unlink()
     assert cropper(*run)[0] == 0
-    assert sorted(path.name for path in out.iterdir()) == [".cropper", "boxes.csv", "bird.jpg", "drum.jpg", "empty"]
+    assert sorted(path.name for path in out.iterdir()) == [".cropper", "bird.jpg", "boxes.csv", "drum.jpg", "empty"]

@@ -32,7 +32,7 @@ async function saveChanges() {
   saves += 1;
   showSaves();
   at("saved-list").replaceChildren();
-  let done = 0, failed = 0, problem = "";
+  let done = 0, failed = 0, problem = "", kept = "";
   while (waiting.length && !problem) {
     const some = waiting.splice(0, AT_ONCE);
     // What you change while the request is under way is not saved yet.
@@ -44,6 +44,7 @@ async function saveChanges() {
       answer = { error: error.message };
     }
     problem = answer.error || "";
+    kept ||= answer.kept || "";
     for (const one of answer.photos || []) {
       if (one.error) failed += 1;
       else done += 1;
@@ -52,10 +53,11 @@ async function saveChanges() {
   }
   saves -= 1;
   const failures = failed ? ` ${count(failed, "photo")} failed.` : "";
-  at("saved-title").textContent = problem ? "Not saved" : `Saved ${count(done, "photo")}.${failures}`;
-  at("saved-problem").textContent = problem;
+  const title = problem ? "Not saved" : kept ? "Kept, but not made yet" : `Saved ${count(done, "photo")}.${failures}`;
+  at("saved-title").textContent = title;
+  at("saved-problem").textContent = problem || kept;
   at("saved").hidden = false;
-  say(at("saved-title").textContent);
+  say(title);
   if (photo) { // its tiles show the new rows
     const before = chosen;
     open(shown.indexOf(photo), "");

@@ -25,6 +25,7 @@ from cropper.errors import CropperError, PhotoError, unexpected
 from cropper.image_formats import MIME_OF
 from cropper.ledger.focus_file import FocusRow
 from cropper.ledger.given import Given
+from cropper.ledger.handover import HandedOverError
 from cropper.ledger.table import Row
 from cropper.storage.naming import REVIEW_FOLDER
 from cropper.storage.opening import open_below
@@ -206,6 +207,8 @@ class _Handler(BaseHTTPRequestHandler):
         with site.saving:
             try:
                 answer = save(site, given)
+            except HandedOverError as error:
+                answer = {"kept": str(error)}
             except CropperError as error:
                 answer = {"error": str(error)}
             except Exception as error:

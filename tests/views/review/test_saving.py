@@ -74,18 +74,24 @@ def test_a_correction_is_a_thumbnail_one_step_later(
     if folder := os.environ.get("CROPPER_SCREENSHOTS"):
         page.driver.save_screenshot(f"{folder}/saved.png")
 
-    # Another run is at work: the page says so, and keeps the change.
+    # Another run is at work: the page waits for it, or says so and keeps the change.
     taken = lock.take(files_of(tmp_path / "out").lock)
     page.keys("s")  # nothing to save
     assert "nothing to save" in page.said()
     page.keys("-", "s")
-    page.wait(lambda: page.find("#saved-title").text == "Not saved")
-    assert "is at work there; save again when it has ended" in page.find("#saved-problem").text
+    page.wait(lambda: any((tmp_path / "out" / ".cropper").glob("handed-over-*")))
+    assert page.find("#save").text == "Saving…"
+    lock.release(taken, tidy=True)
+    page.wait(lambda: page.run("return !saves && !changedPhotos().length"))
+    page.run("window.sent = send; send = async () => ({ kept: 'out: another run is at work there' })")
+    page.keys("-", "s")
+    page.wait(lambda: page.find("#saved-title").text == "Kept, but not made yet")
+    assert "is at work there" in page.find("#saved-problem").text
     assert page.run("return photo.r[chosen].s") == "1:1"
     assert page.find("#save").text == "Save (1)"
     if folder:
         page.driver.save_screenshot(f"{folder}/not-saved.png")
-    lock.release(taken, tidy=True)
+    page.run("send = sent")
     page.keys("s")
     page.wait(lambda: page.find("#saved-title").text == "Saved 1 photo.")
 

@@ -34,8 +34,8 @@ Answer = tuple[int, dict[str, str], bytes]
 class Asks:
     """Asks a server as anything on the machine can: any path, any headers."""
 
-    def __init__(self, server: Server, folder: Path) -> None:
-        self.server, self.folder, self.out = server, folder, folder / "out"
+    def __init__(self, server: Server, folder: Path, again: Again) -> None:
+        self.server, self.folder, self.out, self.again = server, folder, folder / "out", again
         self.token = server.site.token
 
     def __call__(self, path: str, method: str = "GET", body: bytes | None = None, **headers: Any) -> Answer:
@@ -92,7 +92,7 @@ def served(folder: Path) -> Iterator[Asks]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield Asks(server, folder)
+            yield Asks(server, folder, again)
         finally:
             server.shutdown()
             thread.join()
@@ -363,12 +363,13 @@ def test_a_link_that_leads_out_of_the_photos_is_not_followed(ask: Asks, make_pho
     assert "link that leads out of the folder" in photo["error"]
 
 
-def test_a_batch_that_is_at_work_is_said_and_the_lock_is_held_for_a_save_only(ask: Asks) -> None:
+def test_a_batch_that_is_at_work_is_said_and_the_lock_is_held_for_a_save_only(ask: Asks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ask.again, "_patience", 0.0)
     taken = lock.take(files_of(ask.out).lock, ask.out)  # nobody else has it
     answer = ask.save([A, "", 1, 1, None, None])
-    assert list(answer) == ["error"]
-    assert "another run" in answer["error"]
-    assert "is at work there" in answer["error"]
+    assert list(answer) == ["kept"]
+    assert "another run" in answer["kept"]
+    assert "is at work there; what you gave is kept" in answer["kept"]
     lock.release(taken, tidy=True)
     assert ask.save([A, "", 1, 1, None, None])["photos"][0]["error"] == ""
     lock.release(lock.take(files_of(ask.out).lock, ask.out), tidy=True)
