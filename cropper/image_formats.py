@@ -64,8 +64,9 @@ def _is_installed(module: str) -> bool:
     return find_spec(module) is not None
 
 
-# The brands of a HEIC: its own, or the general one where the compatible brands name HEVC and not AV1.
-_HEIC = rb"hei[cmsx]|hev[cmsx]|m[is]f1(?!.{0,44}avi[fs]).{4,44}hei[cmsx]"
+# The brands of a HEIC: its own, or a general one where the compatible brands do not name AV1. If there are more of these than the
+# first bytes hold, one of them must name HEVC.
+_HEIC = rb"hei[cmsx]|hev[cmsx]|(?:m[is]f\d|miaf|1pic|Mi..)(?!.{0,44}avi[fs])(?:(?<=\0\0\0[\0-@]ftyp....)|.{4,44}he[iv][cmsx])"
 # The first bytes of a RAW that are not those of a TIFF. Most cameras write a TIFF; ``raw.is_raw`` tells by its tags.
 _RAW = rb"II\*\0....CR|....ftypcrx |FUJIFILMCCD-RAW|IIR[OS]|MMOR|IIU\0|FOVb|\0MRM|II\x1a\0\0\0HEAPCCDR"
 _RAW_EXTENSIONS = (

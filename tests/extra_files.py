@@ -1,6 +1,8 @@
 """Files that no library of the tests writes: a PSD's composite, a camera's DNG with its preview, and a turned JPEG XL.
 
 The HEICs in the folder ``imaging/heic`` are of our own making, with libheif, from ``corners()``: 96 x 64 pixels of three colours.
+The two of ``tiles`` hold a picture of 128 x 128 pixels, where blue is 2x, green 2y and red 255 - x - y, in four of 64 x 64, the
+upper two first; libheif and x265 coded them.
 """
 
 from __future__ import annotations

@@ -183,6 +183,9 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
             pixels = _decode_by_opencv(data.rstrip(b"\xff") + jpeg.END, header, needed)
             return None if pixels.min() == pixels.max() else pixels
         return None
+    if header.format == "HEIF":
+        with suppress(PhotoError):
+            return heif.salvaged(data)
     if header.format in _BY_EXTRA:
         return None
     try:

@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 
 from cropper.errors import COPY_AGAIN, PhotoError, reason_of
 from cropper.imaging.colour_tags import boxes_of
+from cropper.imaging.extra.heif_items import is_bomb, items_of, lost
 from cropper.imaging.extra.library import library_for
 from cropper.imaging.opencv import cv2, is_out_of_memory
+
+# What a salvaged picture has where pixels are missing.
+_MISSING = 128
 
 
 def primary(data: bytes) -> Any:
@@ -30,9 +34,15 @@ def primary(data: bytes) -> Any:
     _check_names(data)
     try:
         file = pi_heif.open_heif(data, convert_hdr_to_8bit=True, bgr_mode=True)
-        return file[file.primary_index]
+        image = file[file.primary_index]
     except Exception as error:  # libheif's errors come as five built-in types
         raise _damaged(error) from error
+    if not image.info["primary"]:  # the library leaves out a picture that it cannot read, and this is another one
+        raise PhotoError("it is truncated or damaged (its main picture is missing)", remedy=COPY_AGAIN)
+    items = items_of(data)
+    if items is not None and is_bomb(items):
+        raise PhotoError("its parts have far more pixels than the picture", remedy="export it as a JPEG")
+    return image
 
 
 def _check_names(data: bytes) -> None:
@@ -64,6 +74,34 @@ def decode(data: bytes) -> NDArray[np.uint8]:
         MemoryError: if there is not enough memory.
     """
     image = primary(data)
+    items = items_of(data)
+    missing, parts = lost(items) if items is not None else (0, 0)
+    if missing:
+        what = f"{missing} of its {parts} tiles" if parts > 1 else "part of its pixels"
+        raise PhotoError(f"it is truncated or damaged ({what} {'is' if missing == 1 else 'are'} missing)", remedy=COPY_AGAIN)
+    return _pixels(image)
+
+
+def salvaged(data: bytes) -> NDArray[np.uint8] | None:
+    """Decode what a damaged file still holds, as ``decode`` does; None if that is nothing. Missing pixels are grey.
+
+    Raises:
+        PhotoError: if the file cannot be decoded.
+        MemoryError: if there is not enough memory.
+    """
+    pixels = _pixels(primary(data))
+    # libheif leaves zeros in all planes: a green of one shade, which depends on the matrix of the colours. Grey has none.
+    green = pixels[:, :, 1]
+    is_pure = (pixels[:, :, 0] == 0) & (pixels[:, :, 2] == 0) & (green > 0)
+    shades = np.bincount(green[is_pure], minlength=256)
+    if (pixels == pixels[0, 0]).all():
+        return None
+    pixels[is_pure & (green == shades.argmax()), :3] = _MISSING
+    return pixels
+
+
+def _pixels(image: Any) -> NDArray[np.uint8]:
+    """Decode an opened picture, upright. The arguments and errors are those of ``decode``."""
     try:
         raw, stride = image.data, image.stride
         width, height = image.size
