@@ -56,7 +56,8 @@ def changes_in(
             written: list[tuple[str, Trace]] = []
             for _, photo, *outside in decisions.get(key, ()):
                 texts = _texts(outside[4:])
-                row = Row(name, *texts, candidate=str(1 + sum(other.size == texts[_SIZE] for other in rows)))
+                texts.append(str(1 + sum(other.size == texts[_SIZE] for other in rows)))
+                row = Row(name, *texts)
                 rows.append(row)
                 if photo == path:  # another photo may have the output by now
                     written.append((row.output, trace_of(*outside[:4])))
