@@ -53,9 +53,13 @@ def test_the_same_corrections_teach_the_same() -> None:
 
 
 def test_boxes_at_random_teach_nothing() -> None:
-    random = np.random.default_rng(3)
-    some = [replace(one, offset=int(random.integers(0, SIDE - LENGTH))) for one in corrections(60, 0.5)]
-    assert not learned(some).is_better
+    """Beyond noise is one time in forty: of six times, once may happen."""
+    lessons = 0
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        some = [replace(one, offset=int(random.integers(0, SIDE - LENGTH))) for one in corrections(60, 0.5)]
+        lessons += learned(some).is_better
+    assert lessons <= 1
 
 
 def test_boxes_that_are_good_as_they_are_change_nothing() -> None:

@@ -207,10 +207,12 @@ def answer_of(one: Worker, jobs: list[Job]) -> Answer:
 
 
 def timeless(photo: Finished | Job) -> Finished | Job:
-    """A finished photo without its own time and those of its thumbnails: whoever wrote one last gave it its time."""
+    """A finished photo without its own time and those of its thumbnails, and without how many were there already: whoever wrote one
+    last gave it its time, and found what the others had written.
+    """
     assert isinstance(photo, Finished)
     written = tuple((output, replace(trace, modified_ns=0)) for output, trace in photo.written)
-    return replace(photo, done=replace(photo.done, seconds=0.0), written=written)
+    return replace(photo, done=replace(photo.done, seconds=0.0, written=(), same=0), written=written)
 
 
 def job_for(number: int, name: str, file: Path | Place | None = None) -> Job:
