@@ -31,23 +31,31 @@ from tempfile import mkdtemp
 from typing import Any
 
 import click
+import cv2
 from killed import SMALL, change, differences, make_photos, tree
 
+# Below the one that knows where the other tests are.
+from forked import Forked  # isort: skip
+from plain import Plain  # isort: skip
+
+from cropper.engine import batch as batch_runs
+from cropper.ledger import begun, state
+
+cv2.setNumThreads(1)  # a fork has none of its threads
 HERE = Path(__file__).parent
 SYNC_ALL = ".sync-all"
 VARIANTS = ("data", "zeros", "names", "both", "mixed")
+
+
 # A plain rule stands in for the network, and changes are committed often. FUSE does not hear of syncfs, so it is told.
-CODE = f"""
-import os, sys
-sys.path[:0] = [{str(HERE.parent)!r}]
-from plain import Plain
-from cropper.engine import batch
-from cropper.ledger import begun, state
-batch.Saliency, state.COMMIT, begun._MOST = Plain, 0.01, 300
-begun.sync_all = lambda folder: os.path.lexists(os.path.join(folder, {SYNC_ALL!r}))
-from cropper.cli import main
-main()
-"""
+def _arrange() -> None:
+    import posix
+
+    os.fsync = posix.fsync  # the tests' process has none
+    batch_runs.Saliency, state.COMMIT, begun._MOST = Plain, 0.01, 300  # type: ignore[attr-defined, assignment, misc]
+    begun.sync_all = lambda folder: os.path.lexists(os.path.join(folder, SYNC_ALL))  # type: ignore[attr-defined]
+
+
 MICROSECOND, SECOND = 1000, 1_000_000_000
 # What is odd, and whether IN lies there too.
 ODD: dict[str, tuple[dict[str, Any], bool]] = {
@@ -118,9 +126,10 @@ def mounted(folder: Path, odd: dict[str, Any], *extra: str) -> Iterator[Path]:
 
 def cropper(*arguments: str | Path) -> tuple[int, str]:
     """Run a command; give its exit code and what it says."""
-    command = [sys.executable, "-c", CODE, *arguments]
-    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
-    return done.returncode, done.stderr.decode("utf-8", "replace")
+    nowhere = subprocess.DEVNULL
+    with Forked(arguments, stdin=nowhere, stdout=nowhere, stderr=subprocess.PIPE, preexec_fn=_arrange) as process:
+        said = process.communicate(timeout=120)[1]
+    return process.returncode, said.decode("utf-8", "replace")
 
 
 def batch(source: Path, out: Path, *options: str) -> str:
