@@ -48,7 +48,7 @@ def test_a_taste_is_learned_from_a_hundred_corrections() -> None:
 
 
 def test_the_same_corrections_teach_the_same() -> None:
-    some = corrections(40, 1 / 3)
+    some = corrections(12, 1 / 3)
     assert learned(some) == learned(some)
 
 
@@ -63,7 +63,7 @@ def test_boxes_at_random_teach_nothing() -> None:
 
 
 def test_boxes_that_are_good_as_they_are_change_nothing() -> None:
-    some = [replace(one, offset=best_offset(one.view, one.side, one.length, one.horizontal)) for one in corrections(60, 0.5)]
+    some = [replace(one, offset=best_offset(one.view, one.side, one.length, one.horizontal)) for one in corrections(30, 0.5)]
     lesson = learned(some)
     assert all(lesson.before)
     assert not lesson.is_better

@@ -241,7 +241,7 @@ def test_an_empty_thumbnail_is_made_again(photos: Path, tmp_path: Path) -> None:
 def test_runs_killed_at_random_points_end_as_undisturbed_ones(tmp_path: Path, options: tuple[str, ...]) -> None:
     """The short form of what tests/stress/killed.py does."""
     harness = Path(__file__).parents[1] / "stress/killed.py"
-    command: list[str | Path] = [sys.executable, harness, "--kills", "5", "--photos", "24", *options]
+    command: list[str | Path] = [sys.executable, harness, "--kills", "5", "--photos", "12", *options]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("5 killed")
