@@ -29,7 +29,7 @@ os.register_at_fork(after_in_child=lambda: sys.modules.update(numpy=numpy))
 main()
 """
 
-_decode = look.decode_or_salvage
+_decode = look.decode_or_salvage  # type: ignore[attr-defined]
 
 
 def _acted(data: bytes, *rest: Any) -> Any:
@@ -61,8 +61,8 @@ def _acted(data: bytes, *rest: Any) -> Any:
 
 def take_over() -> None:
     """Have this process decode as its photos say, with a plain rule in the network's place."""
-    look.decode_or_salvage = _acted  # type: ignore[attr-defined]
-    batch.Saliency = loading.Saliency = Plain  # type: ignore[attr-defined, assignment, misc]
+    look.decode_or_salvage = _acted  # type: ignore[attr-defined, assignment]
+    batch.Saliency = loading.Saliency = Plain  # type: ignore[attr-defined, assignment]
 
 
 def does(photo: Path, act: str) -> None:

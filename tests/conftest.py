@@ -39,9 +39,13 @@ SAMPLES = Path(__file__).parent.parent / "sample_images"
 STREAMS = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 # They take seconds each. They begin first, so that no process is left alone with one of them at the end.
 SLOW_FILES = (
+    "test_steps.py",
+    "test_cluster.py",
+    "test_faults.py",
+    "test_filesystems.py",
+    "test_colour.py",
     "test_supervisor.py",
     "test_cli.py",
-    "test_faults.py",
     "test_review_page.py",
     "test_bucket.py",
     "test_trouble.py",

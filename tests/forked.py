@@ -27,7 +27,7 @@ CAN_FORK = sys.platform == "linux"
 class Forked(subprocess.Popen[Any]):
     """A process that has all of ``Popen``. Its command is the arguments of ``cropper``."""
 
-    def _execute_child(  # type: ignore[override]
+    def _execute_child(
         self,
         args: Sequence[str | bytes | os.PathLike[str]],
         executable: object,

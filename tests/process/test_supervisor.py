@@ -69,6 +69,12 @@ def start(photos: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Pop
     begun = []
 
     def start(*options: str, stderr: int = subprocess.PIPE, before: Callable[[], object] = int) -> subprocess.Popen[str]:
+        def arrange() -> None:
+            # Where the tests themselves run in the background, an interrupt would be ignored.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            take_over()
+            before()
+
         process = Forked(
             ["batch", photos, "out", "--size", "48x32", "-j", "2", *options],
             cwd=tmp_path,
@@ -76,8 +82,7 @@ def start(photos: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Pop
             stderr=stderr,
             text=True,
             start_new_session=True,
-            # Where the tests themselves run in the background, an interrupt would be ignored.
-            preexec_fn=lambda: (signal.signal(signal.SIGINT, signal.SIG_DFL), take_over(), before()),
+            preexec_fn=arrange,
         )
         begun.append(process)
         return process

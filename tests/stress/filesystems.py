@@ -52,8 +52,8 @@ def _arrange() -> None:
     import posix
 
     os.fsync = posix.fsync  # the tests' process has none
-    batch_runs.Saliency, state.COMMIT, begun._MOST = Plain, 0.01, 300  # type: ignore[attr-defined, assignment, misc]
-    begun.sync_all = lambda folder: os.path.lexists(os.path.join(folder, SYNC_ALL))  # type: ignore[attr-defined]
+    batch_runs.Saliency, state.COMMIT, begun._MOST = Plain, 0.01, 300  # type: ignore[attr-defined, assignment]
+    begun.sync_all = lambda folder: os.path.lexists(os.path.join(folder, SYNC_ALL))  # type: ignore[attr-defined, assignment]
 
 
 MICROSECOND, SECOND = 1000, 1_000_000_000
