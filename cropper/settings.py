@@ -247,6 +247,10 @@ LOWEST_QUALITY = 30
 FEWEST_COLOURS = 16
 
 
+NO_SIDECAR, XMP = "none", "xmp"
+SIDECAR_CHOICES = (NO_SIDECAR, XMP)
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything besides the photos that decides a batch's outputs.
@@ -268,6 +272,7 @@ class Settings:
         name: the template of where thumbnails go in OUT, as ``storage.templates`` takes it; empty for the default layout.
         encoding: how thumbnails are written, beside format and quality.
         animated: what is made of an animation, one of ``FRAME_CHOICES``.
+        sidecar: what is written of a photo beside its thumbnails, one of ``SIDECAR_CHOICES``.
     """
 
     targets: tuple[Target, ...]
@@ -292,6 +297,7 @@ class Settings:
         return 1 if self.one else len(self.targets)
 
     animated: str = FIRST_FRAME
+    sidecar: str = NO_SIDECAR
 
     @property
     def format_for_names(self) -> str:

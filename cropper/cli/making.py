@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cropper.cli.help import Function, add_options
+from cropper.cli.help import Function, Heading, add_options, option
 from cropper.cli.names import names_options
 from cropper.cli.options import (
     candidates_option,
@@ -19,12 +19,26 @@ from cropper.cli.options import (
     upkeep_options,
 )
 from cropper.cli.settings_options import animated_option, settings_options
+from cropper.cli.types import Choice
+from cropper.settings import SIDECAR_CHOICES, Settings
+from cropper.storage.naming import SIDECAR_FOLDER
 
 if TYPE_CHECKING:
     from cropper.cli.given_focus import GivenFocus
     from cropper.process.supervisor import Attempt
-    from cropper.settings import Settings
     from cropper.storage.places import Place
+
+
+def _sidecar_option(command: Function) -> Function:
+    return option(
+        "--sidecar",
+        type=Choice(SIDECAR_CHOICES),
+        default=Settings.sidecar,
+        show_default=True,
+        heading=Heading.MAKE,
+        found=True,
+        help=f"Write the crops and the focus of each photo as IPTC image regions too: OUT/{SIDECAR_FOLDER}/PHOTO.jpg.xmp.",
+    )(command)
 
 
 def making_options(command: Function) -> Function:
@@ -34,8 +48,8 @@ def making_options(command: Function) -> Function:
     """
 
     @functools.wraps(command)
-    def with_making(*, settings: Settings, animated: str, dry_run: bool, **others: Any) -> Any:
-        return command(settings=replace(settings, animated=animated, dry_run=dry_run), **others)
+    def with_making(*, settings: Settings, animated: str, sidecar: str, dry_run: bool, **others: Any) -> Any:
+        return command(settings=replace(settings, animated=animated, sidecar=sidecar, dry_run=dry_run), **others)
 
     return add_options(
         selection_options,
@@ -47,6 +61,7 @@ def making_options(command: Function) -> Function:
         candidates_option,
         one_option,
         animated_option,
+        _sidecar_option,
         dry_run_option,
     )(with_making)
 

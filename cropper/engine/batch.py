@@ -28,7 +28,7 @@ from cropper.ledger.shards import Shard
 from cropper.ledger.table import TABLE_NAME
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.process.journal import Journal
-from cropper.settings import ENCODING, FIRST_FRAME, UPKEEP, WEIGHTS, Settings, Upkeep
+from cropper.settings import ENCODING, FIRST_FRAME, NO_SIDECAR, UPKEEP, WEIGHTS, Settings, Upkeep
 from cropper.storage.access import place
 from cropper.storage.naming import STATE_FOLDER
 from cropper.storage.patterns import EVERYTHING, Selection
@@ -204,7 +204,7 @@ def fingerprint(settings: Settings) -> str:
     choosing = values["choosing"]
     for target in values["targets"]:
         _drop(target, chosen_for=None, candidate=None)
-    _drop(values, one=False, animated=FIRST_FRAME)
+    _drop(values, one=False, animated=FIRST_FRAME, sidecar=NO_SIDECAR)
     _drop(choosing, faces_from_metadata=False)
     for table, name, defaults in ((values, "encoding", ENCODING), (choosing, "weights", WEIGHTS)):
         given = table.pop(name)

@@ -79,6 +79,7 @@ class Job:
         unless: the digest of the photo's bytes for which nothing is to be done; None to make it in any case.
         digested: whether the digest of the photo's bytes is asked for.
         named_for: the digest of the bytes that its outputs are named for; None if their names do not depend on its content.
+        sidecar: where its sidecar goes, relative to OUT, and whose file is there; None for no sidecar.
         temporary: the name of a thumbnail until it is complete, different from that of every other photo under way.
     """
 
@@ -94,17 +95,21 @@ class Job:
     unless: bytes | None = None
     digested: bool = False
     named_for: bytes | None = None
+    sidecar: tuple[str, Whose] | None = None
     temporary: str = ""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded photo, the version of its file, and the digest of its bytes, if that is asked for. A dry run keeps no pixels."""
+    """A decoded photo, the version of its file, the digest of its bytes, if that is asked for, and for a sidecar the orientation
+    of its stored pixels. A dry run keeps no pixels.
+    """
 
     job: Job
     seen: Version
     photo: OpenedPhoto
     digest: bytes = b""
+    orientation: int = 1
 
 
 @light_dataclass(frozen=True)

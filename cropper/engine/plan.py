@@ -21,9 +21,9 @@ from cropper.ledger.session import Session
 from cropper.ledger.shards import Shard
 from cropper.ledger.table import OK, SKIPPED, Row
 from cropper.process.supervisor import took_too_long
-from cropper.settings import Settings, Target
+from cropper.settings import NO_SIDECAR, Settings, Target
 from cropper.storage.light import light_dataclass
-from cropper.storage.naming import temporary_name
+from cropper.storage.naming import sidecar_path, temporary_name
 from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.places import Folder, Found, Place, Version, Whose, digest_of, join, order
 from cropper.storage.templates import hash_in_names
@@ -208,7 +208,7 @@ def plan_photo(
         if still and _is_too_slow(known.change, plan.deadline):
             condemned = took_too_long(plan.deadline)
         elif _is_decided(known, outputs, settings, given):
-            altered = _altered(session, known.change)
+            altered = _altered(session, known.change, settings)
             if altered is not None and session.upkeep.checksum:
                 unless = known.change.digest or None
             elif altered is not None and still and now is not None:
@@ -241,7 +241,15 @@ def plan_photo(
     whose = tuple(map(state.whose, outputs))
     if session.upkeep.force:
         whose = tuple(Whose.OURS if one is Whose.ALTERED else one for one in whose)
-    state.begin_photo(path, (output for output, one in zip(outputs, whose, strict=True) if one is Whose.OURS))
+    ours = [output for output, one in zip(outputs, whose, strict=True) if one is Whose.OURS]
+    if settings.sidecar != NO_SIDECAR:
+        sidecar = sidecar_path(path)
+        whose_sidecar = state.whose(sidecar)
+        if session.upkeep.force and whose_sidecar is Whose.ALTERED:
+            whose_sidecar = Whose.OURS
+        job = replace(job, sidecar=(sidecar, whose_sidecar))
+        ours += [sidecar] if whose_sidecar is Whose.OURS else []
+    state.begin_photo(path, ours)
     return replace(job, whose=whose)
 
 
@@ -285,12 +293,18 @@ def _is_decided(known: Known, outputs: tuple[str, ...], settings: Settings, give
     return False
 
 
-def _altered(session: Session, before: Change) -> int | None:
-    """Return how many of a photo's thumbnails somebody changed since they were made; None if one of them is lost."""
+def _altered(session: Session, before: Change, settings: Settings) -> int | None:
+    """Return how many of a photo's files somebody changed since they were made; None if one of them is lost."""
     altered = 0
     if sum(bool(row.output) for row in before.rows) != len(before.written):
         return None
-    for output, trace in before.written:
+    written = list(before.written)
+    if settings.sidecar != NO_SIDECAR and not settings.dry_run and any(row.status == OK for row in before.rows):
+        trace = session.state.trace(sidecar_path(before.path))
+        if trace is None:
+            return None
+        written.append((sidecar_path(before.path), trace))
+    for output, trace in written:
         found = session.state.out.find(output, trace)
         if found is Found.LOST:
             return None

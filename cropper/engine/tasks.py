@@ -99,7 +99,12 @@ def _decoded(job: Job, data: bytes, seen: Version, settings: Settings, journal: 
     if settings.dry_run:
         # Nothing needs the pixels any more; a slice would keep them all in memory.
         photo = replace(photo, pixels=np.empty((0, 0, 3), np.uint8), animation=None)
-    return Decoded(job=job, seen=seen, photo=photo)
+    orientation = 1
+    if job.sidecar is not None:
+        from cropper.imaging.face_regions import stored_orientation  # loads a parser of XML
+
+        orientation = stored_orientation(data, photo.header.format, photo.header.orientation)
+    return Decoded(job=job, seen=seen, photo=photo, orientation=orientation)
 
 
 def infer_batch(batch: list[Decoded], model: Saliency, journal: Journal) -> Inferred:
@@ -189,6 +194,13 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
             explained = _explained(error, job)
             rows.append(_failed_row(job, number, settings, explained))
             first_error = first_error or explained
+    if job.sidecar is not None and first_error is None:
+        try:
+            written += _written_sidecar(job, rows, decoded.orientation, out)
+        except Exception as error:
+            raise_if_for_all(error)
+            first_error = _explained(error, job)
+            rows = [_failed_row(job, number, settings, first_error) for number in range(settings.rows)]
     return Finished(
         number=job.number,
         done=Done(
@@ -207,6 +219,18 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
         seen=decoded.seen,
         digest=decoded.digest,
     )
+
+
+def _written_sidecar(job: Job, rows: Sequence[Row], orientation: int, out: Place) -> list[tuple[str, Trace]]:
+    """Write the sidecar of a photo, and return its path and what it is like; nothing if no crop of the photo is good."""
+    from cropper.engine.sidecar import sidecar_of
+
+    assert job.sidecar is not None
+    (path, whose), data = job.sidecar, sidecar_of(rows, orientation)
+    if data is None:
+        return []
+    out.check_stays_in(path)
+    return [(path, (out / path).write_thumbnail(data, job.temporary, whose))]
 
 
 def _encoded(decoded: Decoded, decision: Decision, target: Target, settings: Settings) -> tuple[bytes, tuple[int, int], str]:

@@ -51,8 +51,7 @@ def faces_of(data: bytes, format: str, width: int, height: int, orientation: int
     if format not in FORMATS:
         return ()
     try:
-        if format == "TIFF" and (layout := tiff.layout_of(data)) is not None:  # its decoders turn the pixels
-            orientation = layout.one(_TIFF_ORIENTATION, 1)
+        orientation = stored_orientation(data, format, orientation)
         text = text_of_xmp(blocks_of(data, format)[1])
         root = ElementTree.fromstring(text) if text else None
     except (ElementTree.ParseError, ValueError, ArithmeticError):
@@ -62,6 +61,13 @@ def faces_of(data: bytes, format: str, width: int, height: int, orientation: int
     stored = (height, width) if orientation >= 5 else (width, height)
     faces = _mwg_faces(root, stored, orientation) or [turned(face, orientation) for face in _microsoft_faces(root)]
     return tuple(dict.fromkeys(faces[:_MOST_FACES]))
+
+
+def stored_orientation(data: bytes, format: str, orientation: int) -> int:
+    """Return the EXIF orientation, 1-8, of a photo's stored pixels; arguments are those of ``faces_of``."""
+    if format == "TIFF" and (layout := tiff.layout_of(data)) is not None:  # its decoders turn the pixels
+        return layout.one(_TIFF_ORIENTATION, 1)
+    return orientation
 
 
 def turned(face: Rectangle, orientation: int) -> Rectangle:

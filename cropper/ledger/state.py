@@ -21,6 +21,7 @@ from cropper.ledger.focus_file import Gifts
 from cropper.ledger.known import COLUMNS, END, FIRST, NAMES, PAGE, changes_in, trace_of
 from cropper.ledger.table import FAILED, SKIPPED
 from cropper.storage.atomic import sync_folder
+from cropper.storage.naming import SIDECAR_FOLDER
 from cropper.storage.places import Found, Place, Trace, Version, Whose
 
 # Seconds between two commits.
@@ -35,6 +36,8 @@ _STALE = f"""SELECT path, photo, bytes, modified_ns, digest, earlier FROM output
 _FAILED = "SELECT 1 FROM decision WHERE photo = ? AND status = ?"
 # What the settings of a dry run begin with.
 _DRY = "dry "
+# The path of a photo's sidecar, which stands in no decision.
+_SIDECAR = f"CAST('{SIDECAR_FOLDER}/' || CAST(path AS TEXT) || '.xmp' AS BLOB)"
 _UNWRITTEN = "UPDATE output SET bytes = NULL WHERE path = ?"
 _WRITE = """INSERT INTO output VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (path) DO UPDATE SET photo = excluded.photo,
     bytes = excluded.bytes, modified_ns = excluded.modified_ns, digest = excluded.digest, stale = 0,
@@ -265,6 +268,7 @@ class State:
             AND photo IN (SELECT path FROM photo WHERE key {which})""",  # another photo may have it by now
             (*values, *values),
         )
+        execute(f"UPDATE output SET stale = 1 WHERE path IN (SELECT {_SIDECAR} FROM photo WHERE key {which})", values)
         execute(f"DELETE FROM decision WHERE photo {which}", values)
 
     def mark_interrupted(self, path: str) -> None:
@@ -304,7 +308,7 @@ class State:
 
     def whose(self, output: str) -> Whose:
         """Say whose file lies where a thumbnail goes."""
-        trace = self._trace(output)
+        trace = self.trace(output)
         if trace is None:
             return Whose.UNKNOWN if self.out.is_taken(output) else Whose.OURS
         return Whose.ALTERED if self.out.find(output, trace) is Found.ALTERED else Whose.OURS
@@ -340,7 +344,8 @@ class State:
         """Forget that an output is ours."""
         self.connection.execute("DELETE FROM output WHERE path = ?", (encoded(output),))
 
-    def _trace(self, output: str) -> Trace | None:
+    def trace(self, output: str) -> Trace | None:
+        """Return what is known of an output; None if it is not ours."""
         find = "SELECT bytes, modified_ns, digest, earlier FROM output WHERE path = ?"
         found = self.connection.execute(find, (encoded(output),)).fetchone()
         return trace_of(*found) if found is not None else None
@@ -353,7 +358,7 @@ class State:
             killed: the number of the run that began them, if that was killed. What it has recorded is not among them.
         """
         for output in begun:
-            trace = self._trace(output)
+            trace = self.trace(output)
             if trace is None and self.out.is_taken(output):
                 self.connection.execute("INSERT INTO output VALUES (?, x'', NULL, NULL, NULL, NULL, 1)", (encoded(output),))
             elif trace is not None and self._was_recorded(output, killed):
@@ -370,6 +375,6 @@ class State:
     def _look_closely(self, recorded: Iterable[str]) -> None:
         """Let those outputs be made again that a power failure damaged after they were recorded. What a person changed stays."""
         for output in recorded:
-            trace = self._trace(output)
+            trace = self.trace(output)
             if trace is not None and self.out.find(output, trace, closely=True) is Found.LOST:
                 self.connection.execute(_UNWRITTEN, (encoded(output),))

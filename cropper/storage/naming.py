@@ -22,6 +22,8 @@ LONGEST_NAME = 255
 DIGITS = 16
 CUT_NAME = re.compile(rf"~[0-9a-f]{{{DIGITS}}}\.[^.]+\Z")
 
+# In an OUT: the folder with the sidecars of photos.
+SIDECAR_FOLDER = "xmp"
 # In an OUT: the folder with what a second run needs. A walk knows an OUT by it.
 STATE_FOLDER = ".cropper"
 # What other commands write: the picture of ``cropper show``, the sheet or its pages, and the folder with the pictures of the
@@ -46,6 +48,11 @@ def paths_of(targets: tuple[Target, ...], folder: str, name: str, one: bool = Fa
         return (path,)
     sizes = len({target.label for target in targets}) > 1
     return tuple(join(label_in_paths(target) if sizes else "", join(_candidate_folder(target), path)) for target in targets)
+
+
+def sidecar_path(path: str) -> str:
+    """Return where the XMP sidecar of a photo goes, relative to OUT: in a folder of its own, as it lies beside the photo."""
+    return f"{SIDECAR_FOLDER}/{path}.xmp"
 
 
 def _candidate_folder(target: Target) -> str:

@@ -1,0 +1,37 @@
+"""The XMP sidecar of a photo, ``--sidecar xmp``: its crops, as its rows in the table say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import gcd
+
+from cropper.imaging.image_regions import Crop, sidecar
+from cropper.ledger.shares import shape_of, shares_of
+from cropper.ledger.table import OK, Row
+
+
+def sidecar_of(rows: Iterable[Row], orientation: int) -> bytes | None:
+    """Return the sidecar of a photo; None if it has no crop.
+
+    Args:
+        rows: of the photo, in the order of the table.
+        orientation: EXIF orientation, 1-8, of the stored pixels.
+    """
+    good = [(row, found) for row in rows if row.status == OK and (found := shares_of(row)) is not None]
+    if not good:
+        return None
+    crops: dict[str, Crop] = {}
+    for row, found in good:
+        shape, _ = shape_of(row.size)
+        place = found.left, found.top, found.right, found.bottom
+        name = _name_of(shape, row.candidate)
+        if name in crops and crops[name].place != place:
+            name = row.size if row.candidate in ("", "1") else f"{row.size} #{row.candidate}"
+        crops.setdefault(name, Crop(name, shape, place))
+    first = good[0][1]
+    return sidecar([*crops.values()], (first.focus_left, first.focus_top), orientation)
+
+
+def _name_of(shape: tuple[int, int], candidate: str) -> str:
+    across, down = (side // gcd(*shape) for side in shape)
+    return f"{across}:{down}" if candidate in ("", "1") else f"{across}:{down} #{candidate}"
