@@ -19,6 +19,7 @@ from cropper.cli.options import (
     candidates_option,
     device_option,
     focus_option,
+    is_given,
     is_outranked,
     jobs_option,
     limits_options,
@@ -134,6 +135,8 @@ def boxes(
         raise nothing_on_stdin()
     if is_outranked("template", by="format"):
         template = None
+    elif template is not None and is_given("format") and not is_outranked("format", by="template"):
+        raise UsageError("--template and --format contradict each other", remedy="give one of them")
     delimiter = DELIMITERS[format] if template is None else None
     line = line_of(template, not print0) if template is not None else columns(delimiter) if delimiter else as_json
     is_array = template is None and format == JSON

@@ -58,7 +58,8 @@ def tables_of(pattern: str, aspects: Sequence[Aspect]) -> Iterator[tuple[Path, d
 
 
 def read_boxes(path: Path, aspect: Aspect, told: bool) -> dict[str, Rectangle]:
-    """Read the boxes of an aspect: file name -> box. Skip rows without a box, such as failed photos in a ledger.
+    """Read the boxes of an aspect: file name -> box. Skip rows without a box, such as failed photos in a ledger, and
+    candidates behind the best.
 
     Args:
         path: the table.
@@ -75,6 +76,8 @@ def read_boxes(path: Path, aspect: Aspect, told: bool) -> dict[str, Rectangle]:
             raise UsageError("it does not say which aspect its boxes are for", path=path, remedy=remedy)
         if "size" in row and not _is_size_of(row["size"], aspect, path, line):
             continue
+        if row.get("candidate") not in (None, "", "1"):
+            continue  # behind the best
         name = row["path"].rpartition("/")[2]
         if boxes.setdefault(name, box) != box:
             raise UsageError(f"line {line}: {name} already has a different box", path=path)

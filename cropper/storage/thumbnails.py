@@ -20,6 +20,8 @@ from cropper.storage.places import Found, Trace, Whose, digest_of, in_64_bits, i
 
 # Bytes at the end of a file that are zero in no thumbnail.
 _ZEROS = 64
+# How often a file is tried to be made while what stands in the way is removed.
+_TRIES = 3
 
 
 def remove_temporaries(out: Path, state_folder: str, shard: str = "") -> None:
@@ -78,12 +80,13 @@ def write(path: Path, data: bytes, temporary_name: str, whose: Whose) -> Trace:
 
 def _made(path: Path) -> BinaryIO:
     """Make and open a file. Nearly always its folder is there and it is not, so nothing is asked before."""
-    try:
-        return path.open("xb")
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        path.unlink()  # a leftover, or a link to another file
+    for _ in range(_TRIES):
+        try:
+            return path.open("xb")
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)  # a watch may remove it again, as it was empty
+        except FileExistsError:
+            path.unlink()  # a leftover, or a link to another file
     return path.open("xb")
 
 

@@ -43,6 +43,14 @@ def test_no_photos_are_an_empty_array(cropper: Command, photos: Path) -> None:
     assert json.loads(cropper("boxes", "in", "--include", "*.png", "--format", "json")[1]) == []
 
 
+@pytest.mark.parametrize("format", ["json", "csv"])
+def test_a_template_is_a_format_of_its_own(cropper: Command, photos: Path, tmp_path: Path, format: str) -> None:
+    said = "cropper: --template and --format contradict each other; give one of them\n"
+    assert cropper("boxes", "in", "--template", "{path}", "--format", format) == (2, "", said)
+    (tmp_path / "cropper.toml").write_text(f'[boxes]\nformat = "{format}"\n')
+    assert cropper("boxes", "in/c.jpg", "-q", "--template", "{path}") == (0, "in/c.jpg\n", "")
+
+
 def test_an_array_has_no_lines_to_end_with_nul(cropper: Command, photos: Path) -> None:
     said = "cropper: --print0 ends lines, and --format json prints one array; leave out one of them\n"
     assert cropper("boxes", "in", "--format", "json", "--print0") == (2, "", said)

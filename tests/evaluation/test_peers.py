@@ -53,6 +53,13 @@ def test_a_ledger_holds_several_sizes_and_failures(tmp_path: Path, photos: list[
     assert all(map(math.isnan, kept[1]))
 
 
+def test_of_several_candidates_the_best_counts(tmp_path: Path, photos: list[GazePhoto]) -> None:
+    rows = ["a.jpg,1:1,20,0,80,80,2", "a.jpg,1:1,0,0,80,80,1", "a.jpg,1:1,,,,,3"]
+    file = table(tmp_path / "boxes.csv", "path,size,x,y,width,height,candidate", *rows)
+    assert read_boxes(tmp_path / "boxes.csv", (1, 1), told=False) == {"a.jpg": (0, 0, 80, 80)}
+    assert kept_by(file, photos, [(1, 1)])[0, 0] == 0.5
+
+
 def test_boxes_may_lie_between_pixels_and_be_rounded(tmp_path: Path, photos: list[GazePhoto]) -> None:
     file = table(tmp_path / "peer.csv", "path,x,y,w,h", "a.jpg,10.5,0,79.2,80")
     assert kept_by(file, photos, [(1, 1)])[0, 0] == 0
