@@ -88,7 +88,7 @@ def corrected(out: Path, good: Collection[str]) -> tuple[list[Corrected], list[s
     def all_of() -> Generator[Corrected, None, None]:
         for path, group in groupby(read_rows(out / TABLE_NAME), key=lambda row: row.path):
             strangers.discard(path)
-            rows = [row for row in group if row.status == OK]
+            rows = [row for row in group if row.status == OK and row.is_best]
             if found := tuple(row for row in rows if is_by_hand(row.message) or (path in good and not row.message)):
                 yield Corrected(path, found)
 

@@ -24,14 +24,15 @@ def sidecar_of(rows: Iterable[Row], orientation: int) -> bytes | None:
     for row, found in good:
         shape, _ = shape_of(row.size)
         place = found.left, found.top, found.right, found.bottom
-        name = _name_of(shape, row.candidate)
+        number = "" if row.is_best else f" #{row.candidate}"
+        name = _aspect_of(shape) + number
         if name in crops and crops[name].place != place:
-            name = row.size if row.candidate in ("", "1") else f"{row.size} #{row.candidate}"
+            name = row.size + number
         crops.setdefault(name, Crop(name, shape, place))
     first = good[0][1]
     return sidecar([*crops.values()], (first.focus_left, first.focus_top), orientation)
 
 
-def _name_of(shape: tuple[int, int], candidate: str) -> str:
+def _aspect_of(shape: tuple[int, int]) -> str:
     across, down = (side // gcd(*shape) for side in shape)
-    return f"{across}:{down}" if candidate in ("", "1") else f"{across}:{down} #{candidate}"
+    return f"{across}:{down}"

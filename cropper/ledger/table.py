@@ -50,6 +50,11 @@ class Row:
     output_height: str = ""
     candidate: str = ""
 
+    @property
+    def is_best(self) -> bool:
+        """Whether it is the best crop of its photo and size, behind which further candidates may follow."""
+        return self.candidate in ("", "1")
+
 
 HEADER = tuple(field.name for field in fields(Row))
 # Columns that hold numbers; the others hold text.

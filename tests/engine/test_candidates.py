@@ -11,6 +11,7 @@ import pytest
 from fixtures import Command, imread
 
 from cropper.engine.batch import fingerprint
+from cropper.engine.corrections import corrected
 from cropper.errors import UsageError
 from cropper.ledger.focus_file import read_focus_file
 from cropper.ledger.table import OK, SKIPPED, TABLE_NAME, read_rows
@@ -155,6 +156,12 @@ def test_the_review_page_and_the_sheet_take_candidates(cropper: Command, photos:
     rows = list(read_rows(tmp_path / "out" / TABLE_NAME))[:3]
     assert best_of_each_size(rows) == rows[:1]
     assert cropper("sheet", "out") == (0, "sheet.jpg\n", "")
+
+
+def test_of_a_good_photo_the_best_candidate_is_learned(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    assert cropper(*RUN, "3")[0] == 0
+    ((photo,), _) = corrected(tmp_path / "out", ["cat.jpg"])
+    assert [row.output for row in photo.rows] == ["candidate-1/cat.jpg"]
 
 
 def test_candidates_lie_below_their_size(cropper: Command) -> None:
