@@ -54,7 +54,7 @@ def tune(ctx: click.Context, out: Path, good: Path | None, dry_run: bool, source
     are better beyond noise on photos that they were not fitted to. Delete the table to undo it. Where the options come from a
     pyproject.toml, it is [tool.cropper.choosing] there.
     """
-    from cropper.choosing.tune import LEAST, learned
+    from cropper.choosing.tune import GOOD, LEAST, learned
     from cropper.engine.corrections import corrected, look_at
     from cropper.imaging.opencv import libraries_muted
 
@@ -90,7 +90,9 @@ def tune(ctx: click.Context, out: Path, good: Path | None, dry_run: bool, source
     put(report(lesson, sum(photo.by_hand for photo in found)))
     path = config.photos_file(ctx)
     if not lesson.is_better:
-        put_line(f"not better beyond noise: {path} stays as it is")
+        left = f"{path} stays as it is" if path.exists() else "nothing is written"
+        more = f"; {GOOD} corrections or more do better" if len(corrections) < GOOD else ""
+        put_line(f"not better beyond noise: {left}{more}")
     elif dry_run:
         put(tuned.table_text(lesson.weights, tuned.table_of(path)))
     else:

@@ -68,6 +68,18 @@ def test_what_is_learned_goes_into_the_file_and_every_command_heeds_it(
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
+def test_what_is_not_better_is_not_written_and_says_what_would_help(cropper: Command, place: list[Row], tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    rows = [replace(row, x=str(random.integers(0, WIDTH - HEIGHT))) for row in place]
+    write_rows(tmp_path / "out" / "boxes.csv", rows)
+    code, out, err = cropper("tune", "out", "--photos", "in")
+    said = "not better beyond noise: nothing is written; 100 corrections or more do better"
+    assert (code, out.splitlines()[-1], err) == (0, said, "")
+    assert not (tmp_path / "cropper.toml").exists()
+    (tmp_path / "cropper.toml").write_text("")
+    assert "cropper.toml stays as it is; 100" in cropper("tune", "out", "--photos", "in")[1]
+
+
 def test_few_corrections_are_not_enough(cropper: Command, place: list[Row], tmp_path: Path) -> None:
     write_rows(tmp_path / "out" / "boxes.csv", [*place[:12], *(replace(row, message="") for row in place[12:])])
     said = "not enough to learn from: 12 corrections, about 30 are needed\n"

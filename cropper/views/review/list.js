@@ -17,11 +17,14 @@ const list = {
 
   measure() {
     const whole = at("cards").clientWidth;
-    const wanted = tab === "failed" ? whole : whole < 560 ? 165 : 250;
+    const isNarrow = whole < 560;
+    at("cards").classList.toggle("narrow", isNarrow);
+    const wanted = tab === "failed" ? whole : isNarrow ? 165 : 250;
     this.columns = Math.max(1, Math.floor((whole + GAP) / (wanted + GAP)));
     this.width = Math.floor((whole - GAP * (this.columns - 1)) / this.columns);
     this.frame = Math.round(this.width * 0.75);
-    this.rowHeight = tab === "failed" ? (whole < 560 ? 128 : 82) : this.frame + 85;
+    // A narrow card has room for a reason of two lines.
+    this.rowHeight = tab === "failed" ? (isNarrow ? 128 : 82) : this.frame + (isNarrow ? 104 : 85);
     this.top = at("cards").getBoundingClientRect().top + scrollY;
     at("cards").style.height = `${Math.ceil(shown.length / this.columns) * this.rowHeight}px`;
   },

@@ -426,6 +426,12 @@ def test_it_fits_a_phone_and_goes_by_touch(page: Page, scheme: str) -> None:
     page.run("open(3); mark('bad'); setFocus([9, 9]); close()")
     assert page.run("return document.documentElement.scrollWidth") == 390
     assert page.run("return at('export').getBoundingClientRect().right") <= 390
+    # The whole reason is on a card, though it takes two lines, and above the next card.
+    reason = "cuts 1 head, shows 35% of subject"
+    page.run("document.querySelectorAll('.caption .cut').forEach((cut) => { cut.textContent = arguments[0]; })", reason)
+    assert page.run("return [...document.querySelectorAll('.caption .cut')].every((cut) => cut.scrollWidth <= cut.clientWidth)")
+    fits = "card.querySelector('.caption').getBoundingClientRect().bottom - card.getBoundingClientRect().top < list.rowHeight"
+    assert page.run(f"return [...document.querySelectorAll('.card')].every((card) => {fits})")
     page.find("#filters summary").click()
     page.wait(lambda: page.find("#by-name").is_displayed())
     assert page.run("return document.documentElement.scrollWidth") == 390

@@ -58,6 +58,10 @@ def test_a_correction_is_a_thumbnail_one_step_later(
     ServedPage.address = os.fsdecode(process.stdout.readline()).strip()
     page = ServedPage(chromium, tmp_path, tmp_path)
     assert not page.find("#save").is_enabled()
+    page.keys("?")
+    assert "Then press Save." in page.find("#help-dialog").text
+    assert "--focus" not in page.find("#help-dialog").text
+    page.keys(Keys.ESCAPE)
     page.open("cat.jpg")
     page.choose("1:1")
     page.keys("-", "-", Keys.ARROW_LEFT)
