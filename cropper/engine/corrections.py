@@ -15,11 +15,12 @@ from pathlib import Path
 from cropper.choosing.decide import is_by_hand
 from cropper.choosing.tune import Correction
 from cropper.choosing.view import View, view_of
-from cropper.errors import CropperError, PhotoError, UsageError, reading, unexpected
+from cropper.errors import CropperError, PhotoError, reading, unexpected
 from cropper.geometry import largest_size, pixels_of_share
 from cropper.imaging.opencv import cv2
+from cropper.ledger.shards import table_in
 from cropper.ledger.source import photos_of
-from cropper.ledger.table import OK, TABLE_NAME, Row, read_rows
+from cropper.ledger.table import OK, Row, read_rows
 from cropper.model.inputs import share_needed
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
@@ -80,13 +81,10 @@ def corrected(out: Path, good: Collection[str]) -> tuple[list[Corrected], list[s
         UsageError: if OUT has no table.
         OutputError: if the file is not a table that cropper wrote.
     """
-    if not (out / TABLE_NAME).is_file():
-        raise UsageError(f"there is no {TABLE_NAME} in it", path=out, remedy="run 'cropper batch IN OUT' first")
-
-    strangers = set(good)
+    table, strangers = table_in(out), set(good)
 
     def all_of() -> Generator[Corrected, None, None]:
-        for path, group in groupby(read_rows(out / TABLE_NAME), key=lambda row: row.path):
+        for path, group in groupby(read_rows(table), key=lambda row: row.path):
             strangers.discard(path)
             rows = [row for row in group if row.status == OK and row.is_best]
             if found := tuple(row for row in rows if is_by_hand(row.message) or (path in good and not row.message)):

@@ -27,7 +27,7 @@ from cropper.ledger.database import SHARDS_FOLDER, STATE_NAME, Files, as_system_
 from cropper.ledger.handover import move_all
 from cropper.ledger.known import rows_of
 from cropper.ledger.migration import migrate_if_old
-from cropper.ledger.table import write_table
+from cropper.ledger.table import TABLE_NAME, write_table
 from cropper.storage.access import place
 from cropper.storage.naming import STATE_FOLDER
 from cropper.storage.places import Place
@@ -185,6 +185,15 @@ def states_of(out: Path) -> list[tuple[Files, Shard | None]]:
     """Return the states that hold the photos of an output folder: one of each shard, or the one without shards."""
     shards: list[Shard] = _begun(out)
     return [(Files(out, shard_folder(out, shard)), shard) for shard in shards] or [(files_of(out), None)]
+
+
+def table_in(out: Path) -> Path:
+    """Return the table of an output folder. Raises UsageError if it has none, which says what writes it."""
+    table = files_of(out).table
+    if not table.is_file():
+        remedy = "run 'cropper ledger merge OUT' first" if _begun(out) else "run 'cropper batch IN OUT' first"
+        raise UsageError(f"there is no {TABLE_NAME} in it", path=out, remedy=remedy)
+    return table
 
 
 def _begun(out: Path) -> list[Shard]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cropper.errors import UsageError
+from cropper.ledger.shards import table_in
 from cropper.ledger.table import FAILED, OK, TABLE_NAME, Row, read_rows
 from cropper.settings import Order
 from cropper.storage.places import is_inside
@@ -68,10 +69,11 @@ def select(out: Path, most: int, order: Order) -> Selection:
         OutputError: if the file is not a ledger.
     """
     photos = failed = 0
+    table = table_in(out)
 
     def entries() -> Iterator[SheetPhoto]:
         nonlocal photos, failed
-        for path, rows in groupby(read_rows(out / TABLE_NAME), key=lambda row: row.path):
+        for path, rows in groupby(read_rows(table), key=lambda row: row.path):
             entry = SheetPhoto(path, tuple(rows))
             photos += 1
             failed += any(row.status == FAILED for row in entry.rows)

@@ -18,8 +18,9 @@ from cropper.engine import again, batch, late_gifts
 from cropper.engine import watch as watch_module
 from cropper.engine.again import Again
 from cropper.engine.batch import run_batch
+from cropper.engine.corrections import corrected
 from cropper.engine.watch import watch_folder
-from cropper.errors import OutputError
+from cropper.errors import OutputError, UsageError
 from cropper.ledger import lock
 from cropper.ledger.database import Files, files_of
 from cropper.ledger.given import Given
@@ -28,9 +29,11 @@ from cropper.ledger.shards import Shard, merge_shards, states_of
 from cropper.ledger.source import source_of
 from cropper.ledger.table import read_rows
 from cropper.model.saliency import Saliency
-from cropper.settings import Settings, Target, Upkeep
+from cropper.settings import Order, Settings, Target, Upkeep
 from cropper.storage.access import place
 from cropper.storage.local import LocalPlace
+from cropper.views.review.page import write_page
+from cropper.views.selection import select
 
 SETTINGS = Settings((Target((1, 1)), Target((32, 64), (32, 64))), format="png")
 NAMES = ("a.jpg", "b.jpg", "c.jpg", "d.jpg")
@@ -229,6 +232,22 @@ def test_a_save_goes_to_the_shard_that_holds_the_photo(in_shards: Path) -> None:
     for number in (1, 2):
         done = [*run_batch(root / "in", root / "out", SETTINGS, 1, shard=Shard(number, 2))]
         assert all(one.unchanged for one in done if one.rows)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda out: corrected(out, ()),
+        lambda out: next(write_page(out, None, 1)),
+        lambda out: select(out, 1, Order.LEDGER),
+    ],
+)
+def test_without_a_table_shards_are_to_be_merged_first(in_shards: Path, act: Callable[[Path], object]) -> None:
+    (in_shards / "out" / "boxes.csv").unlink()
+    with pytest.raises(UsageError, match=r"no boxes.csv in it; run 'cropper ledger merge OUT' first"):
+        act(in_shards / "out")
+    with pytest.raises(UsageError, match=r"no boxes.csv in it; run 'cropper batch IN OUT' first"):
+        act(in_shards / "in")
 
 
 def test_what_was_kept_for_a_shard_stays_when_the_shards_end(in_shards: Path) -> None:

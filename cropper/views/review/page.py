@@ -26,8 +26,9 @@ from typing import Any
 from cropper.choosing.decide import BY_HAND
 from cropper.errors import CropperError, OutputError, UsageError, printable
 from cropper.imaging.opencv import cv2
+from cropper.ledger.shards import table_in
 from cropper.ledger.source import photos_of
-from cropper.ledger.table import FAILED, TABLE_NAME, Row, read_rows
+from cropper.ledger.table import FAILED, Row, read_rows
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.settings import LIMITS, WHOLE_SHARE, Limits
 from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER
@@ -165,9 +166,7 @@ def write_page(
         OutputError: if the page cannot be written, or other files are in its place.
         ModelError: if the model cannot be loaded.
     """
-    table = out / TABLE_NAME
-    if not table.is_file():
-        raise UsageError(f"there is no {TABLE_NAME} in it", path=out, remedy="run 'cropper batch IN OUT' first")
+    table = table_in(out)
     photos_folder = photos_of(out, source)
     next(read_rows(table), None)  # raises on a foreign file before anything is written
     folder = folder or out
