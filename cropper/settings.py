@@ -19,7 +19,7 @@ DEVICES = (CPU, CUDA, AUTO)
 # In IN: patterns of what to leave out, one a line.
 IGNORE_FILE = ".cropperignore"
 
-# Engines that a batch runs on: threads of this process, or a Ray cluster.
+# Engines that a batch runs on: threads and processes of this machine, or a Ray cluster.
 LOCAL, RAY = "local", "ray"
 ENGINES = (LOCAL, RAY)
 

@@ -28,6 +28,7 @@ from cropper.cli.options import (
     verbose_option,
 )
 from cropper.cli.report import report_option
+from cropper.cli.sharing import worker_processes
 from cropper.cli.signals import end_without, held_back
 from cropper.cli.supervision import STOPPED, supervised
 from cropper.cli.terminal import Progress, progress, say, tell, usable_cores
@@ -72,7 +73,7 @@ if TYPE_CHECKING:
     default=LOCAL,
     show_default=True,
     heading=Heading.SPEED,
-    help="Run in threads of this process (local), or on a Ray cluster (ray), where each of the --jobs workers takes a core.",
+    help="Run on this machine (local), or on a Ray cluster (ray), where each of the --jobs workers takes a core.",
 )
 @option(
     "--address",
@@ -133,10 +134,16 @@ def batch(
     cropper batch s3://bucket/photos s3://bucket/thumbnails
     cropper batch photos/ thumbnails/ --engine ray
     """
+    workers = (
+        click.get_current_context().with_resource(worker_processes(source, out, settings, jobs, attempt))
+        if engine == LOCAL
+        else ()
+    )
+
     from cropper.model.loading import loading
 
     model = None
-    if engine == LOCAL and attempt.alone is None and settings.model is None and settings.device == CPU:
+    if engine == LOCAL and not workers and attempt.alone is None and settings.model is None and settings.device == CPU:
         # It loads while the rest is imported. Another model, or CUDA, may print to stderr, which is muted only later.
         model = click.get_current_context().with_resource(loading())
 
@@ -166,6 +173,10 @@ def batch(
     if address is not None and engine != RAY:
         raise UsageError("--address names a Ray cluster, and this run uses none", remedy="add --engine ray")
     begin: Begin = partial(local_threads, journal=attempt.journal, model=model)
+    if workers:
+        from cropper.engine.processes import local_processes
+
+        begin = partial(local_processes, workers=workers, journal=attempt.journal)
     if engine == RAY:
         from cropper.engine.cluster import ray_cluster
 

@@ -40,7 +40,7 @@ def supervised(command: Function) -> Function:
         from cropper.process.supervisor import Attempt, supervise
 
         others = {**others, "source": source, "out": out, "focus_file": focus_file}
-        if not _may_fork():
+        if not may_fork():
             return command(attempt=Attempt(), **others)
         if focus_file is not None and not focus_file.is_file():  # a pipe, which can be read only once
             kept = os.memfd_create("focus")
@@ -86,7 +86,7 @@ def alone_with_little_memory(run: Callable[[], int | None], command: Callable[..
         run: runs it.
         command: its function. A supervised one has a child anyway.
     """
-    if getattr(command, "is_supervised", False) or not _may_fork():
+    if getattr(command, "is_supervised", False) or not may_fork():
         return run()
 
     from cropper.process.memory import is_memory_limited
@@ -99,7 +99,8 @@ def alone_with_little_memory(run: Callable[[], int | None], command: Callable[..
     return with_last_words(lambda: run() or 0)
 
 
-def _may_fork() -> bool:
+def may_fork() -> bool:
+    """Return whether the command may fork: no other program runs it, and no large library is loaded yet."""
     caller = click.get_current_context().obj or Caller()
     return caller.is_program and can_fork()
 

@@ -138,7 +138,7 @@ class Finished:
 
 
 class Engine(Protocol):
-    """Takes the photos of a batch through all stages: threads of this process, or workers on a cluster.
+    """Takes the photos of a batch through all stages: threads of this process, several processes, or workers on a cluster.
 
     Attributes:
         abandoned: after a run, whether workers may still be at work on photos; the lock on OUT stays then.

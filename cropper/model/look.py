@@ -7,7 +7,7 @@ one input shape. Between the two a caller is free to fill a batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Lock
@@ -32,7 +32,7 @@ from cropper.settings import KEEP_NOTHING, LIMITS, Limits
 
 # Photos that decode to more pixels than this go one at a time: a folder of bombs takes no more memory than one bomb.
 LARGE = 40_000_000
-_one_large = Lock()
+_one_large: AbstractContextManager[object] = Lock()
 # What decoding takes at most, in bytes a pixel: pixels as they are stored, as BGRA or BGR, and turned upright.
 BYTES_BY_PILLOW, BYTES_BY_OPENCV = 12, 6
 # A photo that is opaque in less than this share of its area is a cut-out. Others have round corners or a frame.
@@ -300,6 +300,12 @@ def _enough_memory(file_size: int, header: Header, wanted: tuple[int, int]) -> I
             raise
         each = BYTES_BY_PILLOW if header.has_alpha or header.is_cmyk else BYTES_BY_OPENCV
         raise out_of_memory(file_size + each * header.width * header.height // scale_of(header, wanted) ** 2) from error
+
+
+def take_turns(lock: AbstractContextManager[object]) -> None:
+    """Let very large photos wait for this lock, which other processes may share, rather than for each other in this one."""
+    global _one_large
+    _one_large = lock
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from cropper.process.journal import Clocks, Journal
 
 # Signals that kill crashing native code, and SIGKILL, which a system out of memory sends.
 _DEADLY = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS", "SIGKILL")
-_STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
+STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
 # Seconds to wait for the child to receive a signal by itself before this process forwards it.
 _TOGETHER = 0.2
 # Seconds between attempts to fork when the system has no room for another process.
@@ -88,7 +88,7 @@ def held_signals() -> Iterator[Signals]:
     def note(number: int, frame: FrameType | None) -> None:
         """Do nothing: the wakeup pipe records the signal."""
 
-    numbers = [getattr(signal, name) for name in _STOPPING]
+    numbers = [getattr(signal, name) for name in STOPPING]
     held = tuple(number for number in numbers if signal.getsignal(number) is signal.default_int_handler)
     # This process may inherit an ignored SIGCHLD; waitpid would then never report the child's exit code.
     is_deaf = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN

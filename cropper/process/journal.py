@@ -4,6 +4,8 @@ Each photo in the pipeline has a slot. The slot holds its path, whether a worker
 journal also holds the run's saved state and, at the end, its exit code. A journal made before a fork shares its memory with the
 parent, which reads it after the child dies (``process.supervisor``). A write costs microseconds. The process may die between any
 two writes: the journal stays readable.
+
+Several processes may share the work. Each then notes its photos in a *part* of the journal.
 """
 
 from __future__ import annotations
@@ -13,20 +15,20 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-# More than a pipeline holds at once. A photo without a slot is not watched.
+# More than a pipeline holds at once, of which each part has one. A photo without a slot is not watched.
 SLOTS = 64
+MOST_PARTS = 32
+_ALL_SLOTS = SLOTS * MOST_PARTS
 # Limits in bytes: of a path, as no system accepts a longer one, and of a saved state.
 _LONGEST_PATH = 4096
 _LONGEST_STATE = 1 << 15
-# Layout: numbers of 4 bytes each, then paths, then two states. Each slot has four numbers. How the run ended follows, which of
-# the two states is complete, and the states' lengths.
-_BIRTH, _IN_HAND, _CLOCK, _LENGTH = (SLOTS * kind for kind in range(4))
-_ENDED = 4 * SLOTS
-_WHOLE = _ENDED + 1
-_STATE_LENGTH = _ENDED + 2  # the other state's length follows
-_PATHS = (_ENDED + 4) * 4  # offset of the first path, in bytes
-_STATES = _PATHS + SLOTS * _LONGEST_PATH
-_SIZE = _STATES + 2 * _LONGEST_STATE
+# Layout: numbers of 4 bytes each, then two states, then paths. How the run ended comes first, then which of the two states is
+# complete, the states' lengths, and how many parts are in use. Each slot has four numbers.
+_ENDED, _WHOLE, _STATE_LENGTH, _PARTS = 0, 1, 2, 4
+_BIRTH, _IN_HAND, _CLOCK, _LENGTH = (5 + _ALL_SLOTS * kind for kind in range(4))
+_STATES = (5 + 4 * _ALL_SLOTS) * 4  # offset of the first state, in bytes
+_PATHS = _STATES + 2 * _LONGEST_STATE
+_SIZE = _PATHS + _ALL_SLOTS * _LONGEST_PATH
 # Longest time between two checks of the photos' clocks, in seconds.
 _ATTENTION = 0.5
 
@@ -49,14 +51,34 @@ class PhotoUnderWay:
 
 
 class Journal:
-    """The shared memory in which a run records its progress and a supervisor in another process reads it."""
+    """The shared memory in which a run records its progress and a supervisor in another process reads it.
 
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _SIZE)  # the system provides only the pages that are written to
-        self._numbers = memoryview(self._memory)[:_PATHS].cast("I")
+    Args:
+        whole: the journal that this one is a part of; None for a journal of its own.
+        part: which part of it, from 0 and below ``MOST_PARTS``.
+    """
+
+    def __init__(self, whole: Journal | None = None, part: int = 0) -> None:
+        # The system provides only the pages that are written to.
+        self._memory: mmap.mmap = whole._memory if whole is not None else mmap.mmap(-1, _SIZE)
+        self._numbers = memoryview(self._memory)[:_STATES].cast("I")
         self._slot_of: dict[int, int] = {}  # photo number -> slot
-        self._free = list(range(SLOTS))
+        self._free = list(range(part * SLOTS, (part + 1) * SLOTS))
         self._births = 0
+        self._numbers[_PARTS] = max(self._numbers[_PARTS], part + 1)
+
+    def part(self, number: int) -> Journal:
+        """Return a part of this journal, for the photos of one process. Call it before the process is forked."""
+        return Journal(self, number)
+
+    def blame(self, part: int) -> None:
+        """Forget the photos of all other parts, whose processes have ended: this one is to blame for the end of the run."""
+        for slot in self._slots():
+            if slot // SLOTS != part:
+                self._numbers[_BIRTH + slot] = self._numbers[_IN_HAND + slot] = self._numbers[_CLOCK + slot] = 0
+
+    def _slots(self) -> range:
+        return range(SLOTS * self._numbers[_PARTS])
 
     def begin(self, number: int, path: str) -> None:
         """Record that a photo entered the pipeline. Call this and ``end`` from one thread only."""
@@ -122,14 +144,15 @@ class Journal:
     def photos(self) -> list[PhotoUnderWay]:
         """The photos in the pipeline."""
         found = []
-        for slot in range(SLOTS):
+        for slot in self._slots():
             birth = self._numbers[_BIRTH + slot]
             if birth:
                 start = _PATHS + slot * _LONGEST_PATH
                 path = self._memory[start : start + self._numbers[_LENGTH + slot]]
                 in_hand, clocked = bool(self._numbers[_IN_HAND + slot]), bool(self._numbers[_CLOCK + slot])
                 if self._numbers[_BIRTH + slot] == birth:  # otherwise another photo took the slot meanwhile
-                    found.append(PhotoUnderWay(path.decode("utf-8", "surrogatepass"), birth, in_hand, clocked))
+                    unique = birth + (slot // SLOTS << 32)
+                    found.append(PhotoUnderWay(path.decode("utf-8", "surrogatepass"), unique, in_hand, clocked))
         return found
 
     @property
