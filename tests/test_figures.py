@@ -75,6 +75,11 @@ def test_croppers_are_compared_by_gaze_and_heads(samples: Path, tmp_path: Path) 
     assert (sharp["heads_cut"], sharp["heads_not_whole"]) == (0.25, 0.25)
     assert (sharp["off_centre"], sharp["milliseconds"]) == (None, None)
 
+    write(tmp_path / "boxes" / "sharp-attention.1x1.csv", ["path", "x", "y", "w", "h"], [["c.jpg", 0, 0, 9, 9]])
+    done = CliRunner().invoke(main, given)
+    assert (done.exit_code, done.output.count("\n")) == (1, 1)
+    assert "no photo of the set has a box of 1:1" in done.output
+
 
 def write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     with path.open("w", newline="") as file:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -24,6 +24,7 @@ from compare import contenders, photos_in, ratio, timed
 from cropper.cli.evaluate import DEFAULT_ASPECTS
 from cropper.cli.terminal import usable_cores
 from cropper.engine.machine import machine
+from cropper.errors import CropperError
 from cropper.evaluation import crops, gaze, heads
 from cropper.evaluation.peers import kept_by
 from cropper.model.saliency import Saliency
@@ -85,6 +86,29 @@ def by_gaze(gaze_set: gaze.GazeSet, model: Saliency, tables: Mapping[str, str]) 
     return crops.summary(gaze_set.photos, ours | others)
 
 
+def scored(
+    folder: Path, heads_table: Path, boxes: Path, off_centre: Path | None, every: int
+) -> tuple[gaze.GazeSet, dict[str, Figures]]:
+    """Score the boxes of all croppers that have tables, by gaze and by heads, without their times."""
+    model = Saliency()
+    gaze_set = gaze.read(folder, every)
+    tables = tables_in(boxes)
+    looked_at = by_gaze(gaze_set, model, tables)
+    windows = by_gaze(gaze.off_centre(gaze_set), model, tables_in(off_centre)) if off_centre else {}
+    whole = heads.summary(list(heads.score(folder / "images", heads_table, DEFAULT_ASPECTS, model.maps, tables)))
+    return gaze_set, {
+        name: Figures(
+            name,
+            looked_at[name].mean_kept.value,
+            looked_at[name].mean_gap.value,
+            windows[name].mean_gap.value if name in windows else None,
+            whole[name][-1].cut.value,
+            whole[name][-1].not_whole.value,
+        )
+        for name in whole
+    }
+
+
 def tables_in(folder: Path) -> dict[str, str]:
     """Who has tables in a folder, and the pattern of their names."""
     width, height = DEFAULT_ASPECTS[0]
@@ -95,16 +119,13 @@ def tables_in(folder: Path) -> dict[str, str]:
     }
 
 
-def speeds(photos: Path, count: int, rounds: int, peers: str) -> dict[str, dict[str, float]]:
+def speeds(photos: Path, count: int, rounds: int, peers: str) -> dict[str, tuple[float, float]]:
     """Time who is installed: the name in compare.py -> milliseconds a photo, and times as long as the floor."""
     wanted = {one.timed for one in CROPPERS}
     here = {name: contender for name, contender in contenders(SIZE, JOBS, peers).items() if name in wanted}
     runs = timed(photos_in(photos), count, rounds, here, f"to {SIZE[0]}x{SIZE[1]} with {JOBS} jobs")
     return {
-        name: {
-            "milliseconds": median(run.seconds for run in of_name) / count * 1000,
-            "of_floor": ratio(of_name, runs["floor"]),
-        }
+        name: (median(run.seconds for run in of_name) / count * 1000, ratio(of_name, runs["floor"]))
         for name, of_name in runs.items()
     }
 
@@ -145,27 +166,16 @@ def main(
     json_file: Path | None,
 ) -> None:
     """Compare cropper with other croppers on the gaze set SET."""
-    model = Saliency()
-    gaze_set = gaze.read(folder, every)
-    tables = tables_in(boxes)
-    looked_at = by_gaze(gaze_set, model, tables)
-    windows = by_gaze(gaze.off_centre(gaze_set), model, tables_in(off_centre)) if off_centre else {}
-    counted = list(heads.score(folder / "images", heads_table, DEFAULT_ASPECTS, model.maps, tables))
-    whole = heads.summary(counted)
+    try:
+        gaze_set, scores = scored(folder, heads_table, boxes, off_centre, every)
+    except CropperError as error:
+        raise click.ClickException(str(error)) from error
     times = speeds(photos, count, rounds, peers) if photos else {}
-    found = [
-        Figures(
-            one.name,
-            looked_at[one.name].mean_kept.value,
-            looked_at[one.name].mean_gap.value,
-            windows[one.name].mean_gap.value if one.name in windows else None,
-            whole[one.name][-1].cut.value,
-            whole[one.name][-1].not_whole.value,
-            **times.get(one.timed or "", {}),
-        )
-        for one in CROPPERS
-        if one.name in looked_at
-    ]
+    found = []
+    for one in CROPPERS:
+        if one.name in scores:
+            milliseconds, of_floor = times.get(one.timed or "", (None, None))
+            found.append(replace(scores[one.name], milliseconds=milliseconds, of_floor=of_floor))
     click.echo(table(found))
     if json_file:
         report = {
