@@ -207,8 +207,9 @@ def answer_of(one: Worker, jobs: list[Job]) -> Answer:
 
 
 def timeless(photo: Finished | Job) -> Finished | Job:
-    """A finished photo without its own time and those of its thumbnails, and without how many were there already: whoever wrote one
-    last gave it its time, and found what the others had written.
+    """A finished photo without its own time and those of its thumbnails, and without what was there already.
+
+    Whoever wrote a thumbnail last gave it its time, and found what the others had written.
     """
     assert isinstance(photo, Finished)
     written = tuple((output, replace(trace, modified_ns=0)) for output, trace in photo.written)

@@ -82,7 +82,7 @@ def test_the_heat_stands_between_the_photo_and_its_crop(folder: Path, tmp_path: 
 
 
 def test_a_folder_without_a_ledger_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no boxes.csv in it; run 'cropper batch IN OUT' first"):
+    with pytest.raises(UsageError, match=r"no boxes\.csv in it; run 'cropper batch IN OUT' first"):
         select(tmp_path, 9, Order.LEDGER)
 
 
