@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -31,14 +32,25 @@ from cropper.cli.settings_options import animated_option, choosing_options
 from cropper.cli.terminal import put, say, tell
 from cropper.cli.types import Choice
 from cropper.errors import PhotoError, UsageError
+from cropper.settings import NO_SIDECAR, XMP
 
 if TYPE_CHECKING:
+    from cropper.engine.job import Done
     from cropper.settings import Choosing, Limits, Target
     from cropper.storage.patterns import Selection
 
 JSON = "json"
-# Output formats, the default first, and what stands between their columns; JSON has none.
-DELIMITERS = {"jsonl": None, JSON: None, "csv": ",", "tsv": "\t"}
+# Output formats, the default first, and what stands between their columns; those without columns have none.
+DELIMITERS = {"jsonl": None, JSON: None, "csv": ",", "tsv": "\t", XMP: None}
+
+
+def sidecar_text(done: Done) -> Iterator[str]:
+    """Yield the XMP sidecar of a photo without its last line end; nothing if no crop of it is good."""
+    from cropper.engine.sidecar import sidecar_of
+
+    data = sidecar_of(done.rows, done.orientation)
+    if data is not None:
+        yield data.decode().removesuffix("\n")
 
 
 @command()
@@ -62,8 +74,8 @@ DELIMITERS = {"jsonl": None, JSON: None, "csv": ",", "tsv": "\t"}
     show_default=True,
     heading=Heading.MAKE,
     found=True,
-    help="Print a JSON object in each line, one JSON array of these objects, or columns below a header line. The objects "
-    "have all fields of --template.",
+    help="Print a JSON object in each line, one JSON array of these objects, columns below a header line, or the "
+    "XMP sidecar of each photo. The objects have all fields of --template.",
 )
 @option(
     "--template",
@@ -150,7 +162,8 @@ def boxes(
     kinds: Counter[str] = Counter()
     words = Gifts.of_file(focus_file)
     choosing = replace(choosing, candidates=candidates)
-    settings = Settings(targets, device=device, choosing=choosing, limits=limits, one=one, animated=animated)
+    sidecar = XMP if template is None and format == XMP else NO_SIDECAR
+    settings = Settings(targets, device=device, choosing=choosing, limits=limits, one=one, animated=animated, sidecar=sidecar)
     try:
         if delimiter:
             put((joined(FIELDS, delimiter) + end).encode())
@@ -167,7 +180,7 @@ def boxes(
                     failed = True
                     say(str(done.error))
                 try:
-                    for text in map(line, done.rows):
+                    for text in map(line, done.rows) if sidecar == NO_SIDECAR else sidecar_text(done):
                         if text is not None:
                             put((begin + text + end).encode("utf-8", "surrogateescape"))
                             begin = ",\n" if is_array else ""

@@ -42,6 +42,7 @@ class Done:
         first_frame_alone: whether the photo is an animation of which the first frame alone was made.
         written: its thumbnails that have new bytes, relative to OUT.
         same: how many of its thumbnails were made again and came out as they were.
+        orientation: EXIF orientation, 1-8, of its stored pixels, if sidecars are asked for.
     """
 
     path: str
@@ -60,6 +61,7 @@ class Done:
     first_frame_alone: bool = False
     written: tuple[str, ...] = ()
     same: int = 0
+    orientation: int = 1
 
 
 @dataclass(frozen=True)

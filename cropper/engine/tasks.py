@@ -25,7 +25,7 @@ from cropper.model.inputs import shape_for
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
-from cropper.settings import Fit, Settings, Target
+from cropper.settings import NO_SIDECAR, Fit, Settings, Target
 from cropper.storage.access import place
 from cropper.storage.places import Place, Trace, Version, Whose, digest_of
 
@@ -100,7 +100,7 @@ def _decoded(job: Job, data: bytes, seen: Version, settings: Settings, journal: 
         # Nothing needs the pixels any more; a slice would keep them all in memory.
         photo = replace(photo, pixels=np.empty((0, 0, 3), np.uint8), animation=None)
     orientation = 1
-    if job.sidecar is not None:
+    if settings.sidecar != NO_SIDECAR:
         from cropper.imaging.face_regions import stored_orientation  # loads a parser of XML
 
         orientation = stored_orientation(data, photo.header.format, photo.header.orientation)
@@ -212,6 +212,7 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
             first_frame_alone=photo.has_more,
             written=tuple(output for output, trace in written if not trace.was_there),
             same=sum(trace.was_there for _, trace in written),
+            orientation=decoded.orientation,
         ),
         was_decoded=True,
         decoded_bytes=photo.nbytes,

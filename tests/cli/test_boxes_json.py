@@ -43,7 +43,7 @@ def test_no_photos_are_an_empty_array(cropper: Command, photos: Path) -> None:
     assert json.loads(cropper("boxes", "in", "--include", "*.png", "--format", "json")[1]) == []
 
 
-@pytest.mark.parametrize("format", ["json", "csv"])
+@pytest.mark.parametrize("format", ["json", "csv", "xmp"])
 def test_a_template_is_a_format_of_its_own(cropper: Command, photos: Path, tmp_path: Path, format: str) -> None:
     said = "cropper: --template and --format contradict each other; give one of them\n"
     assert cropper("boxes", "in", "--template", "{path}", "--format", format) == (2, "", said)

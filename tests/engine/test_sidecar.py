@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from fixtures import Command, MakePhoto
 from PIL import Image
+from plain import Plain
 
+from cropper.engine import decision_stream
 from cropper.engine.batch import fingerprint, run_batch
 from cropper.engine.sidecar import sidecar_of
 from cropper.imaging.face_regions import turned
@@ -179,6 +181,22 @@ def test_a_bucket_has_them_too(photos: Path, tmp_path: Path) -> None:
     data, _ = (place("memory://sidecars") / "xmp/a.jpg.xmp").read()
     assert list(regions(data)) == ["1:1", "focus"]
     assert run() == [True, True]
+
+
+def test_boxes_prints_the_sidecars_of_a_batch(
+    cropper: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decision_stream, "Saliency", Plain)
+    with Image.open(photos / "a.jpg") as image:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        image.save(photos / "a.jpg", exif=exif)
+    assert cropper(*RUN)[0] == 0
+    printed = ("boxes", "in", "in/none.jpg", *RUN[3:-2], "--format", "xmp")
+    expected = [(tmp_path / "out" / path).read_text(encoding="utf-8") for path in sidecars(tmp_path / "out")]
+    code, out, err = cropper(*printed)
+    assert (code, out, err.count("\n")) == (1, "".join(expected), 1)
+    assert cropper(*printed, "--print0")[1] == "".join(text[:-1] + "\0" for text in expected)
 
 
 def test_runs_without_sidecars_have_the_fingerprint_they_had() -> None:
