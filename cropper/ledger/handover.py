@@ -7,7 +7,7 @@ wrote it sees when. A run that is killed leaves it to the next one. Nothing is e
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
@@ -36,7 +36,7 @@ def hand_over(files: Files, rows: Iterable[FocusRow]) -> Path:
         OSError: if it cannot be written.
     """
     # The names are in the order of time.
-    file = files.folder / _NAME.format(f"{time.time_ns():020}-{secrets.token_hex(4)}")
+    file = files.folder / _NAME.format(f"{time.time_ns():020}-{os.urandom(4).hex()}")
     values = [[path, size, *((one.x, one.y, one.width, one.height) if one is not None else ())] for path, size, one in rows]
     with replacing(file, file.with_suffix(".part")) as temporary, temporary.open("x", encoding="ascii") as to:
         to.write(json.dumps(values))
