@@ -193,6 +193,7 @@ def measured_on(report: Figures) -> str:
     if of_times := report["timed"]:
         line += f" Times: medians of {of_times['rounds']} rounds over {of_times['photos']} photos, {of_times['jobs']} at a time; "
         line += f"{report['machine']}."
+        line += f" {of_times['note']}".rstrip()
     return line
 
 

@@ -152,6 +152,7 @@ def table(all_figures: Sequence[Figures]) -> str:
 @click.option("--count", default=165, show_default=True, help="How many copies.")
 @click.option("--rounds", default=7, show_default=True)
 @click.option("--peers", default=sys.executable, metavar="PYTHON", help="The interpreter that has the croppers in Python.")
+@click.option("--note", default="", metavar="TEXT", help="What else there is to say of the times, for the JSON.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures there, too.")
 def main(
     folder: Path,
@@ -163,6 +164,7 @@ def main(
     count: int,
     rounds: int,
     peers: str,
+    note: str,
     json_file: Path | None,
 ) -> None:
     """Compare cropper with other croppers on the gaze set SET."""
@@ -182,7 +184,7 @@ def main(
             "set": folder.name if every == 1 else f"{folder.name} (1 in {every})",
             "photos": len(gaze_set.photos),
             "machine": machine(usable_cores()),
-            "timed": {"photos": count, "rounds": rounds, "jobs": JOBS} if photos else None,
+            "timed": {"photos": count, "rounds": rounds, "jobs": JOBS, "note": note} if photos else None,
             "croppers": [
                 {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(figures).items()}
                 for figures in found
