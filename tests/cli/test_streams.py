@@ -127,7 +127,8 @@ def test_an_output_that_the_system_refuses_is_one_line_and_exit_code_2(cropper: 
     code, out, err = cropper(*command.split(), name)
     assert (code, out) == (2, "")
     assert err.startswith(f"cropper: {name}: cannot be ")
-    assert err.endswith("(File name too long)\n")
+    assert "(File name too long)" in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every folder")

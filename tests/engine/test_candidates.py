@@ -160,8 +160,8 @@ def test_the_review_page_and_the_sheet_take_candidates(cropper: Command, photos:
 
 def test_of_a_good_photo_the_best_candidate_is_learned(cropper: Command, photos: Path, tmp_path: Path) -> None:
     assert cropper(*RUN, "3")[0] == 0
-    ((photo,), _) = corrected(tmp_path / "out", ["cat.jpg"])
-    assert [row.output for row in photo.rows] == ["candidate-1/cat.jpg"]
+    ((photo,), _) = corrected(tmp_path / "out", ["bird.jpg"])
+    assert [row.output for row in photo.rows] == ["candidate-1/bird.jpg"]
 
 
 def test_candidates_lie_below_their_size(cropper: Command) -> None:

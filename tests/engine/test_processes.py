@@ -33,6 +33,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a run has proce
 COUNT, SIZE = 12, ("--size", "48x32")
 # As on a machine of many cores, but with one thread in each process. numpy is there from the start: see acting.py.
 MANY = """
+from plain import Plain
+
 from cropper.cli import sharing
 from cropper.engine import processes
 from cropper.process import workers

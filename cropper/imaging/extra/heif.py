@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from cropper.errors import COPY_AGAIN, PhotoError, reason_of
 from cropper.imaging.colour_tags import boxes_of
-from cropper.imaging.extra.heif_items import is_bomb, items_of, lost
 from cropper.imaging.extra.library import library_for
 from cropper.imaging.opencv import cv2, is_out_of_memory
 
@@ -30,6 +29,8 @@ def primary(data: bytes) -> Any:
     Raises:
         PhotoError: if the file is damaged, or the library for it is missing.
     """
+    from cropper.imaging.extra.heif_items import is_bomb, items_of  # most runs meet no HEIC
+
     pi_heif = library_for("HEIF")
     _check_names(data)
     try:
@@ -55,7 +56,7 @@ def _check_names(data: bytes) -> None:
                 try:
                     data[at + (8 if data[at : at + 1] < b"\3" else 10) : after].decode("utf-8")
                 except UnicodeDecodeError as error:
-                    raise PhotoError("it is truncated or damaged (a name in it is no text)", remedy=COPY_AGAIN) from error
+                    raise PhotoError("it is truncated or damaged (a name in it is not text)", remedy=COPY_AGAIN) from error
 
 
 def _inside(data: bytes, name: bytes, start: int, end: int, skipped: int) -> Iterator[tuple[bytes, int, int]]:
@@ -73,6 +74,8 @@ def decode(data: bytes) -> NDArray[np.uint8]:
         PhotoError: if the file is damaged.
         MemoryError: if there is not enough memory.
     """
+    from cropper.imaging.extra.heif_items import items_of, lost
+
     image = primary(data)
     items = items_of(data)
     missing, parts = lost(items) if items is not None else (0, 0)
