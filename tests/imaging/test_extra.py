@@ -117,7 +117,7 @@ def test_a_heic_with_names_that_are_no_text_does_not_crash_the_library() -> None
     """Found by changing bytes at random: ``pi_heif`` makes text of an item's type without a look at what comes of it."""
     data = bytearray((HEIC / "irot.heic").read_bytes())
     data[data.index(b"infe\2\0\0\1\0\2\0\0Exif") + 13] = 255
-    with pytest.raises(PhotoError, match=r"truncated or damaged \(a name in it is no text\)"):
+    with pytest.raises(PhotoError, match=r"truncated or damaged \(a name in it is not text\)"):
         opened(bytes(data))
 
 
