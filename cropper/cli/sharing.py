@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from cropper.settings import Settings
     from cropper.storage.places import Place
 
+# Threads in one process. A photo takes about a millisecond of Python, which runs on one core at a time: more threads than this
+# wait for each other where photos are small.
+THREADS = 8
+
 
 @contextmanager
 def worker_processes(
@@ -28,13 +32,13 @@ def worker_processes(
 
     Call it before a large library is loaded. Where IN or OUT is a URL, threads mostly wait, and one process has use for them all.
     """
-    from cropper.process.turns import Turns
-    from cropper.process.workers import THREADS, end_workers, fork_workers, threads_of_processes
-
     is_local = settings.device == CPU and not (source.is_remote or out.is_remote)
     if jobs <= THREADS or attempt.alone is not None or not is_local or not may_fork():
         yield ()
         return
+
+    from cropper.process.turns import Turns
+    from cropper.process.workers import end_workers, fork_workers, threads_of_processes
 
     def work(channel: socket.socket, journal: Journal, threads: int) -> None:
         from cropper.engine.processes import work_on
@@ -48,7 +52,7 @@ def worker_processes(
 
     workers: Sequence[WorkerProcess] = ()
     with suppress(NoProcessError, OSError), closing(Turns()) as large:  # else threads have to do, which need less
-        workers = fork_workers(threads_of_processes(jobs), attempt.journal, work)
+        workers = fork_workers(threads_of_processes(jobs, THREADS), attempt.journal, work)
     try:
         yield workers
     finally:

@@ -1,4 +1,4 @@
-"""Handle the signals that stop a command: Ctrl-C, a service manager's stop, a closed terminal."""
+"""Handle the signals that stop a command: Ctrl-C, a service manager's stop, a closed terminal; and end the process."""
 
 from __future__ import annotations
 
@@ -80,3 +80,19 @@ def end_without(threads: str, code: int) -> None:
             with suppress(OSError, AttributeError):  # a closed stream is None
                 stream.flush()
         os._exit(code)
+
+
+def end_at_once(code: str | int | None) -> None:
+    """End the process, and leave what it loaded to the system: Python takes it apart piece by piece, which takes a while.
+
+    Return where Python has more to do than that: say something, wait for threads, write what a profiler found.
+    """
+    if isinstance(code, str) or threading.active_count() > 1 or sys.getprofile() is not None or sys.gettrace() is not None:
+        return
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):  # Python says that too
+        return
+    os._exit(code or 0)

@@ -123,6 +123,8 @@ def files_of(out: Path) -> Files:
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open a state, and make its tables if it is new. Transactions are the caller's.
 
+    The tables of a new one are made in a transaction that is left open: together with what follows they take the disk once.
+
     Args:
         path: the file; its folder must be there. None opens one that is gone when it is closed.
 
@@ -143,7 +145,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
             if version > _VERSION:
                 raise OutputError("a newer version of cropper made this state", path=path, remedy="update cropper")
             if version < _VERSION:
-                connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
+                connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION};")
         except BaseException:
             connection.close()
             raise

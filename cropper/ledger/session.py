@@ -306,7 +306,7 @@ def _close(session: Session, out: Place) -> None:
     state, tidy = session.state, False
     try:
         try:
-            state.commit()
+            state.settle()
             if session.shard is None:
                 connection, table = state.connection, state.files.table
                 has_changed = connection.total_changes != session.changes

@@ -65,6 +65,7 @@ class State:
         self.run = self.last = self.setting = self.found = 0
         self._good: set[int] = set()  # the settings whose decisions are current
         self._begun: Begun | None = None
+        self._is_settled = False
         self._photos: Iterator[tuple[bytes, Known]] = iter(())
         self._next: tuple[bytes, Known] | None = None
 
@@ -81,7 +82,8 @@ class State:
                 them does not take old ones for those. For itself, what such a run decided is as good.
         """
         execute = self.connection.execute
-        execute("BEGIN")
+        if not self.connection.in_transaction:  # else the state is new, and its tables are made in the same one
+            execute("BEGIN")
         self.use(settings)
         self._good = {self.setting}
         if dry:
@@ -152,18 +154,24 @@ class State:
         if self._begun is not None:
             self._begun.mark()
 
-    def end(self, leave_begun: bool = False) -> None:
-        """End the run: write all changes to the disk, and close the file.
-
-        Args:
-            leave_begun: whether workers may still write what they have begun. The next run looks for it then.
-        """
+    def settle(self) -> None:
+        """Write all changes to the disk, and that the run has ended. No others may follow."""
         if not self.connection.in_transaction:  # an error has taken it back
             self.connection.execute("BEGIN")
         if self._begun is not None:
             self._adopt(self._begun.outputs())
         self.connection.execute("UPDATE run SET ended = ? WHERE id = ?", (time.time(), self.run))
         self.connection.execute("COMMIT")
+        self._is_settled = True
+
+    def end(self, leave_begun: bool = False) -> None:
+        """End the run: ``settle`` it, if that is not done, and close the file.
+
+        Args:
+            leave_begun: whether workers may still write what they have begun. The next run looks for it then.
+        """
+        if not self._is_settled:
+            self.settle()
         self.close()
         if self._begun is not None and not leave_begun:
             self._begun.end()

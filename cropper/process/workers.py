@@ -18,10 +18,6 @@ from cropper.process.child import STOPPING, NoProcessError, Signals, fork_child
 from cropper.process.journal import MOST_PARTS, Journal
 from cropper.process.messages import packable, send
 
-# Threads in one process. A photo takes about a millisecond of Python, which runs on one core at a time: more threads than this
-# wait for each other where photos are small.
-THREADS = 8
-
 
 @dataclass(frozen=True)
 class WorkerProcess:
@@ -40,9 +36,12 @@ class WorkerProcess:
     threads: int
 
 
-def threads_of_processes(jobs: int) -> list[int]:
-    """Share threads out evenly among as few processes as have room for them; return how many each has, at least 1."""
-    processes = min(-(-jobs // THREADS), MOST_PARTS)
+def threads_of_processes(jobs: int, most: int) -> list[int]:
+    """Share threads out evenly among the fewest processes of at most so many; return how many each has, at least 1.
+
+    Beyond ``MOST_PARTS`` processes, each has more.
+    """
+    processes = min(-(-jobs // most), MOST_PARTS)
     return [jobs // processes + (number < jobs % processes) for number in range(processes)]
 
 

@@ -37,13 +37,12 @@ from plain import Plain
 
 from cropper.cli import sharing
 from cropper.engine import processes
-from cropper.process import workers
 class Full(Plain):
     def infer(self, images):
         raise OSError(28, "No space left on device", "out")
 
 processes.Saliency = Full if os.path.exists("full") else Plain
-workers.THREADS, sharing.may_fork = 1, lambda: True
+sharing.THREADS, sharing.may_fork = 1, lambda: True
 numpy ="""
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -216,11 +215,11 @@ def test_what_meets_every_photo_ends_the_run_with_the_same_message(
 
 
 def test_threads_are_shared_out_evenly() -> None:
-    assert threads_of_processes(1) == [1]
-    assert threads_of_processes(8) == [8]
-    assert threads_of_processes(9) == [5, 4]
-    assert threads_of_processes(20) == [7, 7, 6]
-    shares = threads_of_processes(1000)
+    assert threads_of_processes(1, 8) == [1]
+    assert threads_of_processes(8, 8) == [8]
+    assert threads_of_processes(9, 8) == [5, 4]
+    assert threads_of_processes(20, 8) == [7, 7, 6]
+    shares = threads_of_processes(1000, 8)
     assert (len(shares), sum(shares), max(shares) - min(shares)) == (MOST_PARTS, 1000, 1)
 
 
