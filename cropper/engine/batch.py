@@ -24,7 +24,6 @@ from cropper.ledger.changes import Change
 from cropper.ledger.focus_file import FocusRow
 from cropper.ledger.last_run import LastRun, keep_last_run
 from cropper.ledger.session import Ending, Session, open_session
-from cropper.ledger.shards import Shard
 from cropper.ledger.table import TABLE_NAME
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.process.journal import Journal
@@ -36,6 +35,7 @@ from cropper.storage.places import UNKNOWN, Place
 
 if TYPE_CHECKING:
     from cropper.ledger.manifest import Manifest
+    from cropper.ledger.shards import Shard
 
 
 def local_threads(

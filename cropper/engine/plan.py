@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import count, islice, zip_longest
+from typing import TYPE_CHECKING
 
 from cropper.choosing.decide import is_by_hand
 from cropper.choosing.focus import place_of
@@ -18,7 +19,6 @@ from cropper.image_formats import RAW_ALL, RAW_ALONE, beside_developed, extensio
 from cropper.ledger.changes import Change, Known
 from cropper.ledger.given import Given, given_for_all
 from cropper.ledger.session import Session
-from cropper.ledger.shards import Shard
 from cropper.ledger.table import OK, SKIPPED, Row
 from cropper.process.supervisor import took_too_long
 from cropper.settings import NO_SIDECAR, Settings, Target
@@ -27,6 +27,9 @@ from cropper.storage.naming import sidecar_path, temporary_name
 from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.places import Folder, Found, Place, Version, Whose, digest_of, join, order
 from cropper.storage.templates import hash_in_names
+
+if TYPE_CHECKING:
+    from cropper.ledger.shards import Shard
 
 # Photos that are planned at once, and threads that read them from a storage where their names depend on their content.
 _AHEAD, _READERS = 32, 16

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from cropper.errors import RUN_AGAIN, OutputError, UsageError, naming, remedy_for
@@ -22,7 +21,6 @@ from cropper.ledger.handover import TakenIn
 from cropper.ledger.known import rows_of
 from cropper.ledger.migration import migrate_if_old
 from cropper.ledger.report import is_report_true, keep_report
-from cropper.ledger.shards import Shard, begin_shard
 from cropper.ledger.source import is_same_folder
 from cropper.ledger.state import State
 from cropper.ledger.table import read_rows, write_table
@@ -34,6 +32,9 @@ from cropper.storage.naming import STATE_FOLDER
 from cropper.storage.places import Found, Place, Trace
 
 if TYPE_CHECKING:  # loads the libraries for buckets
+    from contextlib import AbstractContextManager
+
+    from cropper.ledger.shards import Shard
     from cropper.ledger.upload import Mirror
 
 
@@ -206,7 +207,7 @@ def open_session(
         UsageError: if OUT was made from another folder.
     """
     with (
-        TemporaryDirectory(prefix="cropper-state-") if out.is_remote else nullcontext(os.fspath(out)) as folder,
+        _scratch() if out.is_remote else nullcontext(os.fspath(out)) as folder,
         naming({Path(folder): out} if out.is_remote else {}),
     ):
         session = _begin(out, Path(folder), source, settings, dry, shard, upkeep, goes_on)
@@ -226,6 +227,12 @@ def open_session(
                     session.handed.leave()
             finally:
                 _close(session, out)
+
+
+def _scratch() -> AbstractContextManager[str]:
+    from tempfile import TemporaryDirectory  # loads much that a run on this machine does not need
+
+    return TemporaryDirectory(prefix="cropper-state-")
 
 
 def _begin(
@@ -257,6 +264,8 @@ def _begin(
 
     with writing_to(out):
         if shard is not None:
+            from cropper.ledger.shards import begin_shard
+
             return opened(*begin_shard(folder, shard, out))
         if not files.database.exists():
             next(read_rows(files.table), None)  # refuses a foreign file before anything is touched

@@ -96,9 +96,10 @@ def test_a_batch_imports_nothing_for_what_is_not_asked_for(tmp_path: Path, make_
     make_photo(tmp_path / "in" / "photo.jpg")
     found = imported(tmp_path, "click numpy cv2 onnxruntime PIL.Image simplejpeg", "batch", "in", "out")
     assert (tmp_path / "out" / "boxes.csv").exists()
-    assert found.isdisjoint(set(SLOW) - {"concurrent.futures", "csv", "hashlib", "json", "sqlite3", "tempfile"})
+    assert found.isdisjoint(set(SLOW) - {"concurrent.futures", "csv", "hashlib", "json", "sqlite3"})
     assert found.isdisjoint(f"cropper.{name}" for name in ("engine.manifest", "imaging.placeholder", "ledger.manifest"))
     assert "cropper.storage.bucket" not in found
+    assert found.isdisjoint(("shutil", "cropper.ledger.shards"))
     assert found.isdisjoint(("socket", "cropper.engine.processes", "cropper.process.workers"))  # one process is enough
     assert not any(name.startswith("cropper.views") for name in found)
 
