@@ -19,7 +19,7 @@ from PIL import Image
 
 from cropper.errors import COPY_AGAIN, EXPORT_AGAIN, PhotoError, reason_of
 from cropper.imaging.colour import inks_in_srgb, lab_in_srgb
-from cropper.imaging.containers import bmp, gif, jpeg, png, tiff
+from cropper.imaging.containers import bmp, gif, jpeg, png, tiff, webp
 from cropper.imaging.extra import heif, jxl, psd
 from cropper.imaging.header import UPRIGHT, Header, probe
 from cropper.imaging.opencv import cv2, is_out_of_memory
@@ -30,6 +30,8 @@ from cropper.settings import Limits
 _REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 # What decodes the formats of the extra. The libraries are imported with the first photo of theirs.
 _BY_EXTRA = {"HEIF": heif.decode, "JXL": jxl.decode}
+# What puts right in a file that OpenCV does not read as it is.
+_SOUND = {"BMP": bmp.sound, "WEBP": webp.sound}
 # libjpeg-turbo's messages that do not mean damage: the interface does not support the JPEG, or its header is odd.
 _NOT_OF_DAMAGE = (
     "Sorry",
@@ -129,7 +131,11 @@ def _second_opinions(
         masked = bmp.layout_of(data)
         if masked is not None and not masked.compression:  # Pillow fills packed rows that break off
             yield lambda: _decode_by_pillow(data, header, needed)
-    elif header.format != "JPEG" and not by_pillow:
+    elif header.format == "JPEG":
+        joined = jpeg.sound(data) if by_pillow else None
+        if joined is not None:
+            yield lambda: _decode_by_pillow(joined, header, needed)
+    elif not by_pillow:
         yield lambda: _decode_by_pillow(data, header, needed)
     layout = tiff.layout_of(data) if header.format == "TIFF" else None
     if layout is not None and layout.is_readable and not layout.is_rare:
@@ -265,7 +271,7 @@ def _decode_jpeg(data: bytes, header: Header, needed: tuple[int, int]) -> NDArra
         raise MemoryError(said)
     if any(words in said for words in _NOT_OF_DAMAGE):
         return _decode_odd_jpeg(data, header, needed, said)
-    joined = jpeg.sound(data)
+    joined = jpeg.with_end(data) if said.startswith("Premature end of JPEG file") else jpeg.sound(data)
     if joined is not None:
         try:
             return decoded(joined)
@@ -294,6 +300,7 @@ def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> N
         if png.breaks_off(data):
             raise PhotoError("it is truncated or damaged", remedy=COPY_AGAIN)
         data = png.still(data)
+    data = _SOUND.get(header.format, bytes)(data)
     flags = reduction(header, needed)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)

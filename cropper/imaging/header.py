@@ -105,7 +105,7 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
     except MemoryError as error:
         raise out_of_memory(len(data)) from error
     except UnidentifiedImageError as error:
-        raise _unreadable(data) or PhotoError(NO_PHOTO, remedy=CHECK_PHOTO) from error
+        raise (_unreadable(data) or tiff.unknown(tiff.layout_of(data)) or PhotoError(NO_PHOTO, remedy=CHECK_PHOTO)) from error
     except Exception as error:  # Pillow's parsers raise a dozen built-in types on malformed headers
         if canvas:
             _check_room(len(data) + _CANVASES * canvas[0] * canvas[1])
@@ -147,11 +147,19 @@ def probe(data: bytes, limits: Limits = LIMITS) -> Header:
 
 
 def _opened(data: bytes) -> Image.Image:
-    """Open a photo with Pillow. A JPEG that Pillow refuses is opened without its metadata, which may be what is broken."""
+    """Open a photo with Pillow. A JPEG that Pillow refuses is opened without its metadata, which may be what is broken.
+
+    Bytes between the segments of a JPEG cost Pillow a read each.
+    """
     try:
         return opened(data)
-    except (PhotoError, MemoryError, Image.DecompressionBombError):
+    except (MemoryError, Image.DecompressionBombError):
         raise
+    except PhotoError:
+        joined = jpeg.sound(data)
+        if joined is None:
+            raise
+        return opened(joined)
     except Exception:  # as in probe
         bare = jpeg.sound(data, bare=True)
         if bare is None:

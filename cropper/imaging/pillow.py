@@ -13,7 +13,7 @@ from PIL import Image, ImageFile
 
 from cropper.errors import EXPORT_AGAIN, PhotoError
 from cropper.image_formats import PILLOW_FORMATS
-from cropper.imaging.containers import png
+from cropper.imaging.containers import png, webp
 
 # The most times that Pillow may read to find the pixels. It reads up to four times for each chunk, marker or block, and once for
 # each byte of padding. Headers with much metadata need some hundreds.
@@ -55,7 +55,7 @@ class _Bounded(io.BytesIO):
 def opened(data: bytes, formats: list[str] = PILLOW_FORMATS, with_pixels: bool = False) -> ImageFile.ImageFile:
     """Open a file with Pillow, as ``Image.open`` does, and read no more than a photo needs.
 
-    This drops broken PNG chunks that hold no pixels, and animations that Pillow does not understand.
+    This drops broken chunks of a PNG or WebP that hold no pixels, and animations that Pillow does not understand.
 
     Args:
         data: the whole file.
@@ -69,7 +69,7 @@ def opened(data: bytes, formats: list[str] = PILLOW_FORMATS, with_pixels: bool =
     """
     _check_tiff(data)
     reads = _MOST_READS + (len(data) // _BYTES_A_READ if with_pixels else 0)
-    data = png.sound(data)
+    data = webp.sound(png.sound(data))
     try:
         return Image.open(_Bounded(data, reads), formats=formats)
     except KeyError as error:

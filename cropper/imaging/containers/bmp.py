@@ -14,6 +14,8 @@ _RGB, _MASKS, _ALPHA_MASKS = 0, 3, 6
 # Compressions that Windows has for printers alone, and what they pack.
 _FOREIGN = {4: "JPEG", 5: "PNG"}
 _DEFAULT_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
+# The bits of a pixel that are read, and where the number of colours in the palette is: 0 for as many as they can say.
+_DEPTHS, _COLOURS_AT = (1, 4, 8, 16, 24, 32), 46
 # Where the headers hold their masks, and from what length on they have one for alpha. Browsers heed it from there on, and
 # without the other masks from the fourth version of the header on.
 _MASKS_AT, _HAS_ALPHA, _HAS_ALPHA_ALONE = 54, 56, 108
@@ -77,11 +79,21 @@ def layout_of(data: bytes) -> Layout | None:
     return Layout(width, abs(height), height < 0, bits, compression, start, masks, profile)
 
 
+def sound(data: bytes) -> bytes:
+    """Return a BMP with as many colours in its palette as its pixels can have, where the header names more."""
+    layout = layout_of(data)
+    if layout is None or layout.bits > 8 or struct.unpack_from("<I", data, _COLOURS_AT)[0] <= 1 << layout.bits:
+        return data
+    return data[:_COLOURS_AT] + bytes(4) + data[_COLOURS_AT + 4 :]
+
+
 def unreadable(layout: Layout | None) -> PhotoError | None:
     """Return the error for a BMP that is packed in a way that cropper does not read, or None."""
     if layout is not None and layout.compression in _FOREIGN:
         packed = _FOREIGN[layout.compression]
         return PhotoError(f"it is a {packed} packed as a BMP, which cropper does not read", remedy=f"save it as a {packed}")
+    if layout is not None and layout.bits not in _DEPTHS:
+        return PhotoError(f"it has {layout.bits} bits per pixel", remedy="save it with 24")
     return None
 
 

@@ -16,6 +16,8 @@ _OF_COLOURS = {0xE0: 16, 0xEE: 14, 0xE2: 16}
 _MOST_SEGMENTS = 20_000
 # The marker of a JPEG-LS, and those among the frames' markers that begin none.
 _LOSSLESS, _NO_FRAMES = 0xF7, (0xC4, 0xC8, 0xCC)
+# The markers of frames whose pixels are in one scan, or in one scan for each channel.
+_AT_ONCE = (0xC0, 0xC1)
 _EXTRANEOUS_AT_END = re.compile("([0-9]+) extraneous bytes before marker 0xd9")
 # The most fill bytes before the end of a JPEG; how many places that may be its end to look at, and to try.
 _MOST_PADDING, _MOST_ENDS, _MOST_TRIES = 1 << 20, 1000, 8
@@ -52,6 +54,27 @@ def sound(jpeg: bytes, bare: bool = False) -> bytes | None:
             continue
         parts.append(jpeg[start:at])
     return None
+
+
+def with_end(jpeg: bytes) -> bytes | None:
+    """Return a JPEG that lacks its end marker with one; None if its pixels are in several scans, of which some may be missing.
+
+    libjpeg then says whether the pixels of the one scan are all there.
+    """
+    at, frame, scan = 2, b"", -1
+    for _ in range(_MOST_SEGMENTS if jpeg.startswith(b"\xff\xd8") else 0):
+        found = _MARKER.search(jpeg, at)
+        if found is None:
+            break
+        marker, at = found[1][0], found.end()
+        if marker in _AT_ONCE and not frame:
+            frame = jpeg[at : at + 8]
+        elif marker == _SCAN and scan < 0:
+            scan = jpeg[at + 2] if at + 2 < len(jpeg) else 0
+        elif scan >= 0 or (0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES):
+            return None
+        at += int.from_bytes(jpeg[at : at + 2], "big")
+    return jpeg.rstrip(b"\xff") + END if len(frame) == 8 and scan == frame[7] else None
 
 
 def unreadable(jpeg: bytes) -> PhotoError | None:

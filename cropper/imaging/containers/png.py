@@ -222,7 +222,7 @@ def _is_right(png: bytes, name: bytes, start: int, length: int) -> bool:
         return False
     if name == b"tRNS" and length not in _TRANSPARENT.get(png[25], ()):
         return False
-    if name == b"iCCP":
+    if name in (b"iCCP", b"zTXt"):  # a name, and the only method of packing; Pillow refuses a photo for another one
         at = png.find(b"\0", start, end)
         if not start < at < end - 1 or png[at + 1] != 0:
             return False

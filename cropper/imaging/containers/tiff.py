@@ -164,6 +164,13 @@ def unreadable(layout: Layout | None) -> PhotoError | None:
     return None
 
 
+def unknown(layout: Layout | None) -> PhotoError | None:
+    """Return the error for a TIFF that no library knows although nothing in ``unreadable`` says why, or None for other files."""
+    if layout is None or not all(layout.size):
+        return None
+    return PhotoError("its channels are stored in a way that cropper does not read", remedy="save it as RGB with 8 bits each")
+
+
 def samples(data: bytes, layout: Layout, opened: Callable[[bytes], Image.Image]) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Return the samples of a TIFF as they are stored: uint8 or uint16 [h, w, channels], not turned.
 

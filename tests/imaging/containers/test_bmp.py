@@ -1,4 +1,4 @@
-"""BMPs of 16 and 32 bits, whose masks say where each colour is, and their profiles: as Chromium shows them."""
+"""BMPs of 16 and 32 bits, whose masks say where each colour is, their profiles, and odd palettes: as Chromium shows them."""
 
 from __future__ import annotations
 
@@ -92,3 +92,24 @@ def test_embedded_profile_is_taken_along() -> None:
 def test_picture_packed_for_a_printer_is_said_to_be_not_supported() -> None:
     with pytest.raises(PhotoError, match=r"it is a JPEG packed as a BMP.*; save it as a JPEG"):
         decoded(bmp(32, 4, C8888))
+
+
+def with_palette(bits: int, stated: int) -> bytes:
+    """A BMP of 8 x 1 pixels, black and white in turn, of a palette from black to white, that states so many colours."""
+    count = 1 << bits
+    palette = b"".join(bytes([255 * i // (count - 1)] * 3 + [0]) for i in range(count))
+    row = np.packbits(np.unpackbits(np.array([0, count - 1] * 4, np.uint8)[:, None], axis=1)[:, 8 - bits :].reshape(-1)).tobytes()
+    head = struct.pack("<IiiHHIIiiII", 40, 8, 1, 1, bits, 0, 0, 0, 0, stated, 0)
+    start = 14 + len(head) + len(palette)
+    return b"BM" + struct.pack("<IHHI", start + 8, 0, 0, start) + head + palette + row.ljust(8, b"\0")
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+@pytest.mark.parametrize("more", [0, 4, 5000])
+def test_colours_beyond_those_of_the_pixels_do_not_count(bits: int, more: int) -> None:
+    assert decoded(with_palette(bits, (1 << bits) + more))[0, :, 0].tolist() == [0, 255] * 4
+
+
+def test_two_bits_are_said_to_be_not_supported() -> None:
+    with pytest.raises(PhotoError, match="it has 2 bits per pixel; save it with 24"):
+        decoded(with_palette(2, 4))

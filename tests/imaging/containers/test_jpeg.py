@@ -23,7 +23,8 @@ def file(image: Image.Image, **options: object) -> bytes:
 
 IMAGE = Image.effect_noise((80, 64), 60).convert("RGB")
 WHOLE = {"baseline": file(IMAGE), "progressive": file(IMAGE, progressive=True)}
-JUNK = [b"\0\1\2", b"\0" * 5000, b"\xff\0ab", b"\xff\xff\xff"]
+INKS = file(IMAGE.convert("CMYK"))
+JUNK = [b"\0\1\2", b"\0" * 70_000, b"\xff\0ab", b"\xff\xff\xff", b"\xff\1"]
 
 
 def decoded(data: bytes) -> np.ndarray:
@@ -31,11 +32,10 @@ def decoded(data: bytes) -> np.ndarray:
     return decode(data, header, (header.width, header.height))
 
 
-@pytest.mark.parametrize("kind", WHOLE)
-@pytest.mark.parametrize("junk", JUNK, ids=["bytes", "zeros", "stuffed", "fill"])
+@pytest.mark.parametrize("whole", [*WHOLE.values(), INKS], ids=[*WHOLE, "inks"])
+@pytest.mark.parametrize("junk", JUNK, ids=["bytes", "zeros", "stuffed", "fill", "marker"])
 @pytest.mark.parametrize("marker", [b"\xff\xdb", b"\xff\xc4", b"\xff\xda"])
-def test_bytes_between_segments_cost_no_pixels(kind: str, junk: bytes, marker: bytes) -> None:
-    whole = WHOLE[kind]
+def test_bytes_between_segments_cost_no_pixels(whole: bytes, junk: bytes, marker: bytes) -> None:
     at = whole.index(marker)
     assert np.array_equal(decoded(whole[:at] + junk + whole[at:]), decoded(whole))
 
@@ -47,6 +47,23 @@ def test_bytes_between_segments_hide_no_damage(kind: str) -> None:
     for rest in (whole[at:middle], whole[at:middle] + bytes(300) + whole[middle + 300 :]):
         with pytest.raises(PhotoError, match="truncated or damaged"):
             decoded(whole[:at] + b"\0\1\2" + rest)
+
+
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"restart_marker_rows": 1}, {"optimize": True}])
+def test_only_the_end_marker_of_a_jpeg_may_be_missing(options: dict[str, int]) -> None:
+    whole = file(IMAGE, **options)
+    for length in (len(whole) - 1, len(whole) - 2):
+        assert np.array_equal(decoded(whole[:length]), decoded(whole))
+    for length in range(len(whole) - 30, len(whole) - 2):
+        with pytest.raises(PhotoError, match="truncated or damaged"):
+            decoded(whole[:length])
+
+
+def test_scans_may_be_missing_where_the_end_is() -> None:
+    whole = WHOLE["progressive"]
+    for length in (len(whole) - 2, whole.rindex(b"\xff\xda")):
+        with pytest.raises(PhotoError, match="truncated or damaged"):
+            decoded(whole[:length])
 
 
 @pytest.mark.parametrize(

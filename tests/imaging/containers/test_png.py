@@ -51,6 +51,7 @@ BESIDE = {
     "animation, check sum": broken(b"acTL", bytes(8)),
     "packed text": chunk(b"zTXt", b"k\0\0" + zlib.compress(MB * 2)),
     "packed XMP": chunk(b"iTXt", png.XMP + b"\1\0\0\0" + zlib.compress(MB * 2)),
+    "text packed in another way": chunk(b"zTXt", b"k\0\5" + zlib.compress(b"text")),
     "many packed texts": chunk(b"zTXt", b"k\0\0" + zlib.compress(MB[: 1 << 19])) * 200,
     "long text": chunk(b"tEXt", b"k\0" + MB * 70),
     "broken profile": chunk(b"iCCP", b"p\0\7" + zlib.compress(MB)),

@@ -185,8 +185,9 @@ def test_rows_that_are_missing_are_an_error(share: float) -> None:
         (file(RGB.astype(np.uint32), 2), "32 bits per channel; save it with 8 or 16"),
         (file(RGB.astype(np.float16), 2, t339=3), "floating-point"),
         (file(deep(GREY), 1, t339=2), "signed"),
+        (file(RGB, 2, t258=4), "stored in a way that cropper does not read"),
     ],
-    ids=["JPEG 2000", "unknown", "float", "32 bits", "half", "signed"],
+    ids=["JPEG 2000", "unknown", "float", "32 bits", "half", "signed", "4 bits"],
 )
 def test_what_is_not_supported_is_said_and_not_called_damaged(data: bytes, said: str) -> None:
     with pytest.raises(PhotoError, match=said) as caught:
