@@ -94,7 +94,12 @@ FORMATS = (
     ImageFormat("GIF", "GIF", (".gif",), output="gif", animates=True, stays=False, first=rb"GIF8[79]a"),
     ImageFormat("PSD", "PSD", (".psd",), first=rb"8BPS\0\x01"),
     ImageFormat(
-        "HEIF", "HEIC", (".heic", ".heif", ".hif"), first=rb"....ftyp(?:" + _HEIC + rb")", needs="pi_heif", instead="jpg"
+        "HEIF",
+        "HEIC",
+        (".heic", ".heif", ".hif", ".heics", ".heifs"),
+        first=rb"....ftyp(?:" + _HEIC + rb")",
+        needs="pi_heif",
+        instead="jpg",
     ),
     ImageFormat(
         "JXL",

@@ -123,6 +123,35 @@ def _link(number: int, is_essential: bool, is_wide: bool) -> bytes:
     return struct.pack(">H" if is_wide else ">B", number | (is_essential << (15 if is_wide else 7)))
 
 
+def film(frames: Sequence[Item], size: tuple[int, int], head: bytes = b"", at_once: bool = False, is_wide: bool = False) -> bytes:
+    """A film of such pictures: alone, or behind a file that is given. Its frames have one length or one each."""
+    config = next(one for one in frames[0].properties if one[4:8] == b"hvcC")
+    head = head or box(b"ftyp", b"hevc", bytes(4), b"msf1", b"hevc")
+    visual = bytes(6) + struct.pack(">H16xHHII4xH32xHh", 1, *size, 72 << 16, 72 << 16, 1, 24, -1)
+    described = full(b"stsd", 0, 0, struct.pack(">I", 1), box(b"hvc1", visual, config))
+    sizes = b"" if at_once else b"".join(struct.pack(">I", len(one.data)) for one in frames)
+    stsz = full(b"stsz", 0, 0, struct.pack(">II", len(frames[0].data) if at_once else 0, len(frames)), sizes)
+
+    def moov(at: int) -> bytes:
+        places = b""
+        for one in frames:
+            places += struct.pack(">Q" if is_wide else ">I", at)
+            at += len(one.data)
+        table = box(
+            b"stbl",
+            described,
+            full(b"stts", 0, 0, struct.pack(">III", 1, len(frames), 100)),
+            full(b"stsc", 0, 0, struct.pack(">IIII", 1, 1, 1, 1)),
+            stsz,
+            full(b"co64" if is_wide else b"stco", 0, 0, struct.pack(">I", len(frames)), places),
+        )
+        hdlr = full(b"hdlr", 0, 0, bytes(4), b"pict", bytes(13))
+        sound = box(b"trak", box(b"mdia", box(b"minf", box(b"stbl", full(b"stsd", 0, 0, bytes(4))))))
+        return box(b"moov", sound, box(b"trak", box(b"mdia", hdlr, box(b"minf", table))))
+
+    return head + moov(len(head) + len(moov(0)) + 8) + box(b"mdat", *(one.data for one in frames))
+
+
 def pictures(data: bytes, codec: bytes = b"hvc1") -> list[Item]:
     """The pictures of a codec in a file, with their bytes and their properties, in the order of the file."""
     meta = next(content for name, content in _inside(data) if name == b"meta")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cropper import PhotoError
 from cropper.image_formats import FORMATS, INSTALL, format_of
 from cropper.imaging.decode import decode, decode_or_salvage
+from cropper.imaging.extra.heif_film import still
 from cropper.imaging.header import Header, probe
 from cropper.imaging.icc import PRIMARIES, Colours, profile_of
 from cropper.settings import Limits
@@ -208,3 +209,23 @@ def test_forged_boxes_of_items_are_taken_as_they_come() -> None:
         for value in (0, 255):
             with suppress(PhotoError):
                 opened(data[:at] + bytes([value]) + data[at + 1 :])
+
+
+@pytest.mark.parametrize("places", [{}, {"is_wide": True}, {"at_once": True}])
+def test_of_a_film_without_a_picture_the_first_frame_is_read(places: dict[str, bool]) -> None:
+    frames = tiles()[:1] * 2 if places.get("at_once") else tiles()
+    described_alone = boxes.box(b"ftyp", b"hevc", bytes(4), b"msf1", b"hevc") + boxes.full(b"meta", 0, 0, boxes.box(b"idat"))
+    for head in (b"", described_alone):
+        data = boxes.film(frames, (64, 64), head, **places)
+        assert check(data, picture()[:64, :64]).format == "HEIF"
+    with pytest.raises(PhotoError, match="damaged"):
+        opened(data[: data.index(b"mdat") + 40])
+    for at in range(data.index(b"moov"), data.index(b"mdat"), 5):
+        with suppress(PhotoError):
+            opened(data[:at] + b"\xff" + data[at + 1 :])
+
+
+def test_the_main_picture_of_a_film_is_taken_where_there_is_one() -> None:
+    whole = boxes.film(tiles(), (64, 64), boxes.heif([replace(tiles()[0], is_hidden=False)], 1))
+    assert still(whole) is whole
+    assert still(grid()) == grid()

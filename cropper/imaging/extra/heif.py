@@ -29,9 +29,11 @@ def primary(data: bytes) -> Any:
     Raises:
         PhotoError: if the file is damaged, or the library for it is missing.
     """
-    from cropper.imaging.extra.heif_items import is_bomb, items_of  # most runs meet no HEIC
+    from cropper.imaging.extra.heif_film import still  # most runs meet no HEIC
+    from cropper.imaging.extra.heif_items import is_bomb, items_of
 
     pi_heif = library_for("HEIF")
+    data = still(data)
     _check_names(data)
     try:
         file = pi_heif.open_heif(data, convert_hdr_to_8bit=True, bgr_mode=True)
@@ -74,8 +76,10 @@ def decode(data: bytes) -> NDArray[np.uint8]:
         PhotoError: if the file is damaged.
         MemoryError: if there is not enough memory.
     """
+    from cropper.imaging.extra.heif_film import still
     from cropper.imaging.extra.heif_items import items_of, lost
 
+    data = still(data)
     image = primary(data)
     items = items_of(data)
     missing, parts = lost(items) if items is not None else (0, 0)
