@@ -315,15 +315,19 @@ def _close(session: Session, out: Place) -> None:
     state, tidy = session.state, False
     try:
         try:
-            state.settle()
-            if session.shard is None:
-                connection, table = state.connection, state.files.table
-                has_changed = connection.total_changes != session.changes
-                if has_changed or not is_report_true(connection, state.last, table):
+            connection, table = state.connection, state.files.table
+            has_changed = connection.total_changes != session.changes
+            if session.shard is None and not has_changed and is_report_true(connection, state.last, table):
+                keep_report(connection, state.run, table)
+                state.settle()
+            else:
+                state.settle()
+                if session.shard is None:
                     with _as_table_errors(out):
                         write_table(rows_of(connection), table, state.files.folder / "table.new")
                         sync_folder(state.files.out)
-                keep_report(connection, state.run, table)
+                    with savepoint(connection):
+                        keep_report(connection, state.run, table)
         finally:
             state.end(leave_begun=session.abandoned)
         tidy = True

@@ -15,7 +15,7 @@ _CHANGES = slice(24, 28)  # of the file: how many transactions have changed it
 
 
 @pytest.mark.parametrize("is_empty", [False, True], ids=["new", "left empty by a kill"])
-def test_a_first_run_writes_its_state_at_the_start_and_at_the_end(
+def test_a_first_run_writes_its_state_at_the_start_at_the_end_and_behind_the_table(
     cropper: Command, make_photo: MakePhoto, plain_rule: None, tmp_path: Path, is_empty: bool
 ) -> None:
     make_photo(tmp_path / "in" / "photo.jpg")
@@ -24,8 +24,9 @@ def test_a_first_run_writes_its_state_at_the_start_and_at_the_end(
         database.parent.mkdir(parents=True)
         database.touch()
     assert cropper("batch", "in", "out")[0] == 0
-    assert int.from_bytes(database.read_bytes()[_CHANGES], "big") == 2
+    assert int.from_bytes(database.read_bytes()[_CHANGES], "big") == 3
     assert "1 unchanged" in cropper("batch", "in", "out")[2]
+    assert int.from_bytes(database.read_bytes()[_CHANGES], "big") == 5  # it leaves the table alone
 
 
 def test_a_state_that_no_run_began_is_as_if_there_were_none(tmp_path: Path) -> None:
