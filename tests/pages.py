@@ -80,9 +80,11 @@ def prose(page: Path) -> str:
     return re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
 
 
+def anchor_of(heading: str) -> str:
+    """The name that GitHub gives to a heading."""
+    return re.sub(r"[^\w\- ]", "", re.sub(r"\[(.*?)\]\(.*?\)", r"\1", heading).lower()).replace(" ", "-")
+
+
 def anchors(page: Path) -> set[str]:
-    """The names that GitHub gives to a page's headings."""
-    headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
-    return {
-        re.sub(r"[^\w\- ]", "", re.sub(r"\[(.*?)\]\(.*?\)", r"\1", heading).lower()).replace(" ", "-") for heading in headings
-    }
+    """The names of all headings of a page."""
+    return set(map(anchor_of, re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)))

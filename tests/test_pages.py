@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 import pytest
 from fixtures import imread
-from pages import PAGES, README, ROOT, Block, anchors, blocks, examples, prose
+from pages import PAGES, README, ROOT, Block, anchor_of, anchors, blocks, examples, prose
 from PIL import Image
 
 from cropper.cli import cli, main
@@ -268,6 +268,14 @@ def test_links_lead_somewhere(page: Path) -> None:
             target /= "README.md"
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_list_of_contents_has_each_section_in_order(page: Path) -> None:
+    text = prose(page)
+    sections = [anchor_of(title) for title in re.findall(r"^## (.+)$", text, re.MULTILINE)]
+    listed = re.findall(r"^- \[[^\]]+\]\(#([^)]+)\)$", text.partition("\n## ")[0], re.MULTILINE)
+    assert not listed or listed == sections
 
 
 def test_the_readme_is_short_and_has_two_blocks_for_a_fresh_machine() -> None:

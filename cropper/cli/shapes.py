@@ -34,7 +34,9 @@ class Size(click.ParamType[Sides]):
         meant = ""
         if (one := re.fullmatch("([0-9]{1,5})(?:px|x)?", text)) is not None:
             has_width = ctx is not None and any("--width" in param.opts for param in ctx.command.params)
-            meant = f"; for a square write {one[1]}x{one[1]}" + (f", for a width alone --width {one[1]}" if has_width else "")
+            meant = f"; for a square write {one[1]}x{one[1]}" + (
+                f", for a width and a shape --aspect 16:9 --width {one[1]}" if has_width else ""
+            )
         elif (shape := re.fullmatch(f"({_NUMBER})[:/]({_NUMBER})", text)) is not None:
             meant = f"; for a shape without a size write --aspect {shape[1]}:{shape[2]}"
         self.fail(
