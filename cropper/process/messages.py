@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import struct
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from cropper.errors import RUN_AGAIN, CropperError, unexpected
@@ -26,18 +25,19 @@ def send(channel: socket.socket, message: Any) -> None:
     channel.sendall(_LENGTH.pack(len(packed)) + packed)
 
 
-def messages(received: bytearray) -> Iterator[Any]:
+def messages(received: bytearray) -> list[Any]:
     """Take the complete messages out of what was received."""
-    start = 0
+    start, found = 0, []
     with memoryview(bytes(received)) as view:
         while len(view) - start >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(view, start)
             end = start + _LENGTH.size + length
             if len(view) < end:
                 break
-            yield pickle.loads(view[start + _LENGTH.size : end])
+            found.append(pickle.loads(view[start + _LENGTH.size : end]))
             start = end
     del received[:start]
+    return found
 
 
 def packable(error: Exception) -> Exception:

@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 from plain import Plain
 
 from cropper.choosing.view import Maps
+from cropper.engine import processes
+from cropper.engine.job import Done, Finished, Job
 from cropper.errors import PhotoError
 from cropper.ledger.table import read_rows
 from cropper.process.journal import MOST_PARTS, SLOTS, Journal
 from cropper.process.messages import messages, packable, send
 from cropper.process.turns import Turns
-from cropper.process.workers import threads_of_processes
+from cropper.process.workers import fork_workers, threads_of_processes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a run has processes on Linux only")
 
@@ -286,3 +288,27 @@ def test_messages_come_whole_and_errors_as_they_are_or_as_what_they_were() -> No
 
     assert str(packable(Local("what"))).startswith("unexpected Local: what; please report it")
     ours.close()
+
+
+class Collected(bytearray):
+    def sendall(self, data: bytes) -> None:
+        self.extend(data)
+
+
+def test_an_answer_that_comes_together_with_an_error_counts_once() -> None:
+    def work(channel: socket.socket, journal: Journal, threads: int) -> None:
+        both: Any = Collected()
+        send(channel, processes._Ready())
+        channel.recv(1000)
+        send(both, Finished(0, Done("a.jpg")))
+        send(both, OSError(errno.ENOSPC, "No space left on device"))
+        channel.sendall(both)
+        channel.recv(1000)
+
+    journal = Journal()
+    engine = processes.Processes(fork_workers([1], journal, work), journal)
+    jobs = (Job(number, f"{number}.jpg", Path(f"{number}.jpg")) for number in range(2))
+    with pytest.raises(OSError, match="No space left"):
+        list(engine.run(jobs, lambda finished: None))
+    assert [(type(one), one.number) for one in engine.left()] == [(Finished, 0), (Job, 1)]
+    assert engine.abandoned
