@@ -214,7 +214,7 @@ def _of_extra(data: bytes, format: str, limits: Limits) -> Header:
         facts = jxl.facts_of(data)
         _check_pixels(facts.width, facts.height, limits)
         return Header(format, facts.width, facts.height, 1, facts.extra > 0, False, False, None)
-    image = heif.primary(data)
+    image = heif.primary(data, limits.salvage)
     width, height = image.size
     _check_pixels(width, height, limits)
     is_grey = image.mode.startswith("L") or "I;16" in image.mode

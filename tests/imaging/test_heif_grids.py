@@ -166,6 +166,23 @@ def test_a_grid_that_breaks_off_is_salvaged_where_asked() -> None:
     assert (pixels[68:] == 128).all()
 
 
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_a_phone_s_photo_that_breaks_off_is_salvaged_where_asked(share: float) -> None:
+    """Its gain map and its EXIF stand behind its tiles, and libheif opens no file without them."""
+    data = grid(boxes.irot(3), beside=(beside(201, b"auxl", boxes.aux(GAIN_MAP)), exif(6)))
+    at = data.index(b"mdat")
+    data = data[: at + int((len(data) - at) * share)]
+    with pytest.raises(PhotoError, match="truncated or damaged"):
+        opened(data)
+    limits = Limits(salvage=True)
+    header = probe(data, limits)
+    pixels, is_missing = decode_or_salvage(data, header, (header.width, header.height), limits)
+    assert is_missing
+    expected = np.rot90(picture(), 3)
+    assert np.abs(pixels[:60, -60:].astype(int) - expected[:60, -60:]).mean() < 2
+    assert (pixels[70:, :20] == 128).all() == (share < 0.8)
+
+
 def test_a_grid_of_items_that_do_not_exist_fails() -> None:
     for left in ([0, 1, 2], [0], []):
         with pytest.raises(PhotoError, match="damaged"):

@@ -16,15 +16,26 @@ from numpy.typing import NDArray
 
 from cropper.errors import COPY_AGAIN, PhotoError, reason_of
 from cropper.imaging.colour_tags import boxes_of
+<<<<<<< HEAD
+=======
+from cropper.imaging.extra.heif_film import still
+from cropper.imaging.extra.heif_items import end_of, is_bomb, items_of, lost, without_lost
+>>>>>>> 438dd02 (Salvage the tiles that are left of a phone's HEIC, and show those that are damaged grey)
 from cropper.imaging.extra.library import library_for
 from cropper.imaging.opencv import cv2, is_out_of_memory
 
 # What a salvaged picture has where pixels are missing.
 _MISSING = 128
+# How many times as long as what is left of a file what is missing of it may be.
+_MOST_MISSING = 8
 
 
-def primary(data: bytes) -> Any:
+def primary(data: bytes, salvage: bool = False) -> Any:
     """Open the primary picture of a HEIC without decoding it: a ``HeifImage``, with ``size``, ``mode`` and ``info``.
+
+    Args:
+        data: the whole file.
+        salvage: whether to open a file that breaks off, too, as if zeros followed.
 
     Raises:
         PhotoError: if the file is damaged, or the library for it is missing.
@@ -35,6 +46,10 @@ def primary(data: bytes) -> Any:
     pi_heif = library_for("HEIF")
     data = still(data)
     _check_names(data)
+    items = items_of(data)
+    if salvage and items is not None:
+        missing = end_of(items) - len(data)
+        data += bytes(missing if 0 < missing <= _MOST_MISSING * len(data) else 0)
     try:
         file = pi_heif.open_heif(data, convert_hdr_to_8bit=True, bgr_mode=True)
         image = file[file.primary_index]
@@ -42,7 +57,6 @@ def primary(data: bytes) -> Any:
         raise _damaged(error) from error
     if not image.info["primary"]:  # the library leaves out a picture that it cannot read, and this is another one
         raise PhotoError("it is truncated or damaged (its main picture is missing)", remedy=COPY_AGAIN)
-    items = items_of(data)
     if items is not None and is_bomb(items):
         raise PhotoError("its parts have far more pixels than the picture", remedy="export it as a JPEG")
     return image
@@ -96,7 +110,8 @@ def salvaged(data: bytes) -> NDArray[np.uint8] | None:
         PhotoError: if the file cannot be decoded.
         MemoryError: if there is not enough memory.
     """
-    pixels = _pixels(primary(data))
+    items = items_of(data)
+    pixels = _pixels(primary(data if items is None else without_lost(items), salvage=True))
     # libheif leaves zeros in all planes: a green of one shade, which depends on the matrix of the colours. Grey has none.
     green = pixels[:, :, 1]
     is_pure = (pixels[:, :, 0] == 0) & (pixels[:, :, 2] == 0) & (green > 0)

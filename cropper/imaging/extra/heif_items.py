@@ -75,10 +75,30 @@ def is_bomb(items: Items) -> bool:
     return pixels(items.primary, 0) > _OVERHANG * _size(items, items.primary) + _SPARE
 
 
+def end_of(items: Items) -> int:
+    """Return how long the file must be to hold the bytes of all its items."""
+    return max((start + length for extents in items.extents.values() for start, length in extents), default=0)
+
+
 def lost(items: Items) -> tuple[int, int]:
     """Count the coded pictures of the main one whose bytes are missing or damaged, and all of them."""
-    coded = [item for item in _coded(items) if items.types.get(item, b"hvc1") in _IN_UNITS]
+    coded = _coded_in_units(items)
     return sum(not _is_whole(items, item) for item in coded), len(coded)
+
+
+def without_lost(items: Items) -> bytes:
+    """Return a file with zeros in the place of pictures that are damaged, which decode to false colours, if others are left."""
+    coded, data = _coded_in_units(items), bytearray(items.data)
+    for item in coded if len(coded) > 1 else ():
+        for start, length in items.extents.get(item, ()) if not _is_whole(items, item) else ():
+            end = min(start + length, len(data))
+            data[start:end] = bytes(max(0, end - start))
+    return bytes(data)
+
+
+def _coded_in_units(items: Items) -> list[int]:
+    """Return the pictures of the main one whose bytes can be looked at. One that is no item is damaged."""
+    return [item for item in _coded(items) if items.types.get(item, b"hvc1") in _IN_UNITS]
 
 
 def _coded(items: Items) -> Iterator[int]:
