@@ -16,11 +16,8 @@ from numpy.typing import NDArray
 
 from cropper.errors import COPY_AGAIN, PhotoError, reason_of
 from cropper.imaging.colour_tags import boxes_of
-<<<<<<< HEAD
-=======
 from cropper.imaging.extra.heif_film import still
 from cropper.imaging.extra.heif_items import end_of, is_bomb, items_of, lost, without_lost
->>>>>>> 438dd02 (Salvage the tiles that are left of a phone's HEIC, and show those that are damaged grey)
 from cropper.imaging.extra.library import library_for
 from cropper.imaging.opencv import cv2, is_out_of_memory
 
@@ -40,9 +37,6 @@ def primary(data: bytes, salvage: bool = False) -> Any:
     Raises:
         PhotoError: if the file is damaged, or the library for it is missing.
     """
-    from cropper.imaging.extra.heif_film import still  # most runs meet no HEIC
-    from cropper.imaging.extra.heif_items import is_bomb, items_of
-
     pi_heif = library_for("HEIF")
     data = still(data)
     _check_names(data)
@@ -90,9 +84,6 @@ def decode(data: bytes) -> NDArray[np.uint8]:
         PhotoError: if the file is damaged.
         MemoryError: if there is not enough memory.
     """
-    from cropper.imaging.extra.heif_film import still
-    from cropper.imaging.extra.heif_items import items_of, lost
-
     data = still(data)
     image = primary(data)
     items = items_of(data)
