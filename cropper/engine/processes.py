@@ -208,7 +208,7 @@ def work_on(channel: socket.socket, journal: Journal, threads: int, settings: Se
     """
     pipeline = Pipeline(settings, out, Saliency(settings.model, settings.device), threads, in_order=False, journal=journal)
     send(channel, _Ready())
-    received: SimpleQueue[Job] = SimpleQueue()
+    received: SimpleQueue[Job | Exception] = SimpleQueue()
     closed = threading.Event()
     threading.Thread(target=_read, args=(channel, received, pipeline, closed), daemon=True).start()
     try:
@@ -222,22 +222,29 @@ def work_on(channel: socket.socket, journal: Journal, threads: int, settings: Se
                 send(channel, left)
 
 
-def _read(channel: socket.socket, received: SimpleQueue[Job], pipeline: Pipeline, closed: threading.Event) -> None:
-    """On a thread of its own: take the photos that come."""
+def _read(channel: socket.socket, received: SimpleQueue[Job | Exception], pipeline: Pipeline, closed: threading.Event) -> None:
+    """On a thread of its own: take the photos that come, or the error that keeps them from coming."""
     buffer = bytearray()
-    while some := channel.recv(MOST_AT_ONCE):
-        buffer += some
-        for chunk in messages(buffer):
-            for job in chunk:
-                received.put(job)
-            pipeline.wake()
-    closed.set()
+    try:
+        while some := channel.recv(MOST_AT_ONCE):
+            buffer += some
+            for chunk in messages(buffer):
+                for job in chunk:
+                    received.put(job)
+                pipeline.wake()
+        closed.set()
+    except Exception as error:  # of memory
+        received.put(error)
     pipeline.wake()
 
 
-def _jobs(received: SimpleQueue[Job]) -> Iterator[Job | None]:
+def _jobs(received: SimpleQueue[Job | Exception]) -> Iterator[Job | None]:
     while True:
         try:
-            yield received.get_nowait()
+            upcoming = received.get_nowait()
         except Empty:
             yield None  # the pipeline looks again when it is woken
+            continue
+        if isinstance(upcoming, Exception):
+            raise upcoming
+        yield upcoming

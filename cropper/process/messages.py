@@ -11,7 +11,7 @@ from cropper.errors import RUN_AGAIN, CropperError, unexpected
 if TYPE_CHECKING:
     import socket
 
-MOST_AT_ONCE = 1 << 18  # bytes to receive at once
+MOST_AT_ONCE = 1 << 16  # bytes to receive at once
 _LENGTH = struct.Struct("I")  # of a message, before it
 
 

@@ -28,7 +28,7 @@ OF_CROP = {
     ),
     "cropper.imaging.animation": "changes film gif_file play write",
     "cropper.imaging.containers": "bmp gif jpeg png tiff webp",
-    "cropper.imaging.extra": "heif heif_film heif_items jxl library psd raw wrapped",
+    "cropper.imaging.extra": "heif jxl library psd raw wrapped",
     "cropper.ledger": "given",
     "cropper.model": "device external_data inputs loading look runtime saliency",
     "cropper.process": "child journal memory",

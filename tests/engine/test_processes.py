@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -312,3 +314,18 @@ def test_an_answer_that_comes_together_with_an_error_counts_once() -> None:
         list(engine.run(jobs, lambda finished: None))
     assert [(type(one), one.number) for one in engine.left()] == [(Finished, 0), (Job, 1)]
     assert engine.abandoned
+
+
+def test_a_process_that_can_read_no_more_photos_ends_with_the_reason() -> None:
+    class Short:
+        def recv(self, most: int) -> bytes:
+            raise MemoryError
+
+        def wake(self) -> None:
+            pass
+
+    received: SimpleQueue[Job | Exception] = SimpleQueue()
+    short: Any = Short()
+    processes._read(short, received, short, threading.Event())
+    with pytest.raises(MemoryError):
+        next(processes._jobs(received))

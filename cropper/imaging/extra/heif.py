@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from cropper.errors import COPY_AGAIN, PhotoError, reason_of
 from cropper.imaging.colour_tags import boxes_of
-from cropper.imaging.extra.heif_film import still
-from cropper.imaging.extra.heif_items import end_of, is_bomb, items_of, lost, without_lost
 from cropper.imaging.extra.library import library_for
 from cropper.imaging.opencv import cv2, is_out_of_memory
 
@@ -37,6 +35,9 @@ def primary(data: bytes, salvage: bool = False) -> Any:
     Raises:
         PhotoError: if the file is damaged, or the library for it is missing.
     """
+    from cropper.imaging.extra.heif_film import still  # most runs meet no HEIC
+    from cropper.imaging.extra.heif_items import end_of, is_bomb, items_of
+
     pi_heif = library_for("HEIF")
     data = still(data)
     _check_names(data)
@@ -84,6 +85,9 @@ def decode(data: bytes) -> NDArray[np.uint8]:
         PhotoError: if the file is damaged.
         MemoryError: if there is not enough memory.
     """
+    from cropper.imaging.extra.heif_film import still
+    from cropper.imaging.extra.heif_items import items_of, lost
+
     data = still(data)
     image = primary(data)
     items = items_of(data)
@@ -101,6 +105,8 @@ def salvaged(data: bytes) -> NDArray[np.uint8] | None:
         PhotoError: if the file cannot be decoded.
         MemoryError: if there is not enough memory.
     """
+    from cropper.imaging.extra.heif_items import items_of, without_lost
+
     items = items_of(data)
     pixels = _pixels(primary(data if items is None else without_lost(items), salvage=True))
     # libheif leaves zeros in all planes: a green of one shade, which depends on the matrix of the colours. Grey has none.
