@@ -141,7 +141,9 @@ def draw(panel: Panel, croppers: Sequence[Figures], left: float) -> str:
         x = across(milliseconds)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{plot.bottom:.1f}" y2="{plot.bottom + 4:.1f}"/>')
         parts.append(text(f"{milliseconds:g}", x, plot.bottom + 18, "middle"))
-    parts.append(text("milliseconds a photo (less is better)", (plot.left + plot.right) / 2, plot.bottom + 36, "middle"))
+    parts.append(
+        text("milliseconds of a core a photo (less is better)", (plot.left + plot.right) / 2, plot.bottom + 36, "middle")
+    )
 
     places = [(across(one["milliseconds"]), down(panel.height(one))) for one in croppers]
     names = [one["name"] for one in croppers]
@@ -162,7 +164,7 @@ def svg(croppers: Sequence[Figures]) -> str:
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">\n'
-        f"<title>Milliseconds a photo, heads shown whole and gaze kept: {escape(told)}</title>\n"
+        f"<title>Milliseconds of a core a photo, heads shown whole and gaze kept: {escape(told)}</title>\n"
         f"<style>{STYLE}</style>\n"
         f'<rect class="ground" width="100%" height="100%" rx="8"/>\n{panels}\n</svg>\n'
     )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import runpy
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
+from compare import run
 from quality import main
 
 ROOT = Path(__file__).parent.parent
@@ -79,6 +82,15 @@ def test_croppers_are_compared_by_gaze_and_heads(samples: Path, tmp_path: Path) 
     done = CliRunner().invoke(main, given)
     assert (done.exit_code, done.output.count("\n")) == (1, 1)
     assert "no photo of the set has a box of 1:1" in done.output
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no shell there")
+def test_the_time_of_a_core_counts_what_a_command_starts() -> None:
+    """And nothing that it waits for."""
+    busy = "import time; until = time.process_time() + .05\nwhile time.process_time() < until: pass"
+    assert run(["sh", "-c", '"$0" -SEc "$1"', sys.executable, busy]).core_seconds >= 0.05
+    idle = run(["sleep", "0.1"])
+    assert idle.core_seconds < idle.seconds / 2
 
 
 def write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -92,9 +92,16 @@ work();
 
 @dataclass(frozen=True)
 class Run:
-    """One run of one contender: seconds, and the most memory its largest process held, in bytes."""
+    """One run of one contender.
+
+    Attributes:
+        seconds: from its start to its end. Where others use the machine, they count too.
+        core_seconds: of all its processes and threads together, on a processor. These hold on a busy machine as well.
+        peak_bytes: the most memory that its largest process held.
+    """
 
     seconds: float
+    core_seconds: float
     peak_bytes: int
 
 
@@ -148,7 +155,7 @@ def _by_program(python: str, program: str, numbers: tuple[int, int, int], source
 
 
 def run(command: list[object]) -> Run:
-    """Run a command to its end; its memory is that of its largest process."""
+    """Run a command to its end."""
     start = time.perf_counter()
     with subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
@@ -157,7 +164,7 @@ def run(command: list[object]) -> Run:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise click.ClickException(f"{command[0]} failed: {said.decode(errors='replace')[-500:]}")
-    return Run(time.perf_counter() - start, usage.ru_maxrss * 1024)
+    return Run(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
 def fill(folder: Path, originals: list[Path], count: int) -> None:
@@ -211,9 +218,9 @@ def timed(originals: list[Path], count: int, rounds: int, who: dict[str, Contend
     return runs
 
 
-def ratio(runs: list[Run], others: list[Run]) -> float:
+def ratio(runs: list[Run], others: list[Run], of: str = "seconds") -> float:
     """How many times as long runs take as others: the median of the ratios, each taken within a round."""
-    return median(run.seconds / other.seconds for run, other in zip(runs, others, strict=True))
+    return median(getattr(run, of) / getattr(other, of) for run, other in zip(runs, others, strict=True))
 
 
 @click.command()
@@ -226,12 +233,13 @@ def ratio(runs: list[Run], others: list[Run]) -> float:
 def main(folder: Path, count: int, jobs: int, size: tuple[int, int], rounds: int, peers: str) -> None:
     """Time `cropper batch` beside others on copies of the photos in PHOTOS."""
     runs = timed(photos_in(folder), count, rounds, contenders(size, jobs, peers), f"to {size[0]}x{size[1]} with {jobs} jobs")
-    click.echo(f"{'':14} {'seconds':>8} {'photos/s':>9} {'of floor':>9} {'to cropper':>11} {'peak MB':>8}")
+    click.echo(f"{'':14} {'seconds':>8} {'photos/s':>9} {'of floor':>9} {'to cropper':>11} {'core s':>8} {'peak MB':>8}")
     for name, of_name in runs.items():
         seconds = median(r.seconds for r in of_name)
         to_floor, to_cropper = (ratio(of_name, runs[reference]) for reference in ("floor", "cropper"))
         peak = max(r.peak_bytes for r in of_name) / 1e6
-        click.echo(f"{name:14} {seconds:8.2f} {count / seconds:9.1f} {to_floor:9.2f} {to_cropper:11.2f} {peak:8.0f}")
+        cores = median(r.core_seconds for r in of_name)
+        click.echo(f"{name:14} {seconds:8.2f} {count / seconds:9.1f} {to_floor:9.2f} {to_cropper:11.2f} {cores:8.2f} {peak:8.0f}")
 
 
 if __name__ == "__main__":

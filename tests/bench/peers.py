@@ -55,9 +55,9 @@ def cut(name):
     save(ImageOps.fit(image, (width, height)) if face is None else Image.fromarray(face), name)
 """
 
-# thumbor is a server. It is asked for thumbnails as a page asks for them, as many at a time as there are jobs.
+# thumbor is a server; each job is one of its processes. They are asked for thumbnails as a page asks for them.
 _THUMBOR = """
-import signal, socket, subprocess, tempfile, time
+import socket, subprocess, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 from urllib.request import urlopen
@@ -70,33 +70,37 @@ DETECTORS = ["thumbor.detectors.face_detector", "thumbor.detectors.feature_detec
 QUALITY = 85
 '''
 
-def ask(name):
-    with urlopen(f"http://127.0.0.1:{port}/unsafe/{width}x{height}/smart/{quote(name)}", timeout=60) as answer:
-        data = answer.read()
-    with open(os.path.join(out, name + ".jpg"), "wb") as file:
-        file.write(data)
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
-def is_up():
+def is_up(port):
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
-    file.write(SETTINGS)
-    file.flush()
-    command = [sys.executable, "-m", "thumbor.server", "-i", "127.0.0.1", "-p", str(port), "-c", file.name]
-    server = subprocess.Popen([*command, "--processes", str(jobs)], start_new_session=True)
-    try:
-        until = time.monotonic() + 60
-        while not is_up() and server.poll() is None and time.monotonic() < until:
-            time.sleep(.05)
-        with ThreadPoolExecutor(jobs) as askers:
-            list(askers.map(ask, sorted(os.listdir(source))))
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)  # its children do not end with it
-        server.wait()
+def serve(names):
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write(SETTINGS)
+        file.flush()
+        port = free_port()
+        command = [sys.executable, "-m", "thumbor.server", "-i", "127.0.0.1", "-p", str(port), "-c", file.name]
+        server = subprocess.Popen(command)
+        try:
+            until = time.monotonic() + 60
+            while not is_up(port) and server.poll() is None and time.monotonic() < until:
+                time.sleep(.05)
+            for name in names:
+                address = f"http://127.0.0.1:{port}/unsafe/{width}x{height}/smart/{quote(name)}"
+                with urlopen(address, timeout=120) as answer, open(os.path.join(out, name + ".jpg"), "wb") as thumbnail:
+                    thumbnail.write(answer.read())
+        finally:
+            server.kill()
+            server.wait()
+
+names = sorted(os.listdir(source))
+with ThreadPoolExecutor(jobs) as workers:
+    list(workers.map(serve, [names[share::jobs] for share in range(jobs)]))
 """
 
 # By the name of the package: a program that takes a folder of photos, one for the thumbnails, their width and height, and jobs.

@@ -64,8 +64,8 @@ class Figures:
         off_centre: the gap on random windows of the photos.
         heads_cut: the share of the heads in its boxes that are not whole, 0..1.
         heads_not_whole: the share of the heads that would fit and are cut or left out, 0..1.
-        milliseconds: a photo's share of a whole command.
-        of_floor: how many times as long the command takes as one that decodes, cuts the centre out and encodes.
+        milliseconds: a photo's share of what a whole command takes of a core, all its processes and threads together.
+        of_floor: how many times as much that is as of a command that decodes, cuts the centre out and encodes.
     """
 
     name: str
@@ -120,12 +120,15 @@ def tables_in(folder: Path) -> dict[str, str]:
 
 
 def speeds(photos: Path, count: int, rounds: int, peers: str) -> dict[str, tuple[float, float]]:
-    """Time who is installed: the name in compare.py -> milliseconds a photo, and times as long as the floor."""
+    """Time who is installed: the name in compare.py -> milliseconds of a core a photo, and times as much as the floor.
+
+    Seconds of a core, because a busy machine does not change them, while it changes how croppers compare by the clock.
+    """
     wanted = {one.timed for one in CROPPERS}
     here = {name: contender for name, contender in contenders(SIZE, JOBS, peers).items() if name in wanted}
     runs = timed(photos_in(photos), count, rounds, here, f"to {SIZE[0]}x{SIZE[1]} with {JOBS} jobs")
     return {
-        name: (median(run.seconds for run in of_name) / count * 1000, ratio(of_name, runs["floor"]))
+        name: (median(run.core_seconds for run in of_name) / count * 1000, ratio(of_name, runs["floor"], "core_seconds"))
         for name, of_name in runs.items()
     }
 
