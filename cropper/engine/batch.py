@@ -27,7 +27,7 @@ from cropper.ledger.session import Ending, Session, open_session
 from cropper.ledger.table import TABLE_NAME
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.process.journal import Journal
-from cropper.settings import ENCODING, FIRST_FRAME, NO_SIDECAR, UPKEEP, WEIGHTS, Settings, Upkeep
+from cropper.settings import ENCODING, FIRST_FRAME, NO_SIDECAR, UPKEEP, Settings, Upkeep
 from cropper.storage.access import place
 from cropper.storage.naming import STATE_FOLDER
 from cropper.storage.patterns import EVERYTHING, Selection
@@ -200,17 +200,17 @@ def fingerprint(settings: Settings) -> str:
     del values["dry_run"]
     del values["name"]  # each photo's outputs tell whether they are where they should be
     del values["limits"]["max_pixels"]  # a photo beyond it has no output
-    # What is younger than the state of many users counts only where it is not as it was without: what was made stays made.
+    # An option that is younger than the state of many users counts only where it is given: what was made stays made. Weights always
+    # count, since a release may change the defaults.
     choosing = values["choosing"]
     for target in values["targets"]:
         _drop(target, chosen_for=None, candidate=None)
     _drop(values, one=False, animated=FIRST_FRAME, sidecar=NO_SIDECAR)
     _drop(choosing, faces_from_metadata=False)
-    for table, name, defaults in ((values, "encoding", ENCODING), (choosing, "weights", WEIGHTS)):
-        given = table.pop(name)
-        _drop(given, **asdict(defaults))
-        if given:
-            table[name] = given
+    encoding = values.pop("encoding")
+    _drop(encoding, **asdict(ENCODING))
+    if encoding:
+        values["encoding"] = encoding
     values["model"] = hashlib.sha256((settings.model or BUNDLED_MODEL).read_bytes()).hexdigest()
     values["version"] = __version__
     return json.dumps(values, indent=1) + "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -280,8 +280,9 @@ def test_a_run_without_a_file_is_not_told_to_write_one(cropper: Command, place: 
     assert "add --dry-run" in err
 
 
-def test_learned_weights_are_part_of_the_fingerprint_only_where_they_are() -> None:
+def test_weights_are_part_of_the_fingerprint_be_they_learned_or_not() -> None:
+    """So that crops are made again when a release changes the defaults."""
     plain = Settings((Target((1, 1)),))
-    assert "weights" not in batch.fingerprint(plain)
     learned = replace(plain, choosing=replace(plain.choosing, weights=LEARNED))
-    assert json.loads(batch.fingerprint(learned))["choosing"]["weights"] == {"place": 0.5, "across": 0.3}
+    for settings in (plain, learned):
+        assert json.loads(batch.fingerprint(settings))["choosing"]["weights"] == asdict(settings.choosing.weights)

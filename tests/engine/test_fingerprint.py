@@ -37,7 +37,27 @@ DEFAULT = """\
   "min_kept": null,
   "otherwise": "pad",
   "candidates": 1,
-  "whole": null
+  "whole": null,
+  "weights": {
+   "subject": 0.25,
+   "whole": 0.1,
+   "top": 0.3,
+   "head": 2.0,
+   "missed": 0.5,
+   "least_head": 0.06,
+   "room": 0.08,
+   "middle": 0.06,
+   "edge": 0.75,
+   "edge_subject": 0.5,
+   "centre": 0.0,
+   "place": 0.0,
+   "across": 0.5,
+   "down": 0.5,
+   "gaze": 0.5,
+   "faces": 0.5,
+   "headroom": 0.0,
+   "above": 0.1
+  }
  },
  "fill": "blur",
  "limits": {
@@ -83,7 +103,27 @@ EVERYTHING = """\
   "min_kept": 0.6,
   "otherwise": "center",
   "candidates": 3,
-  "whole": "heads"
+  "whole": "heads",
+  "weights": {
+   "subject": 0.25,
+   "whole": 0.1,
+   "top": 0.3,
+   "head": 2.0,
+   "missed": 0.5,
+   "least_head": 0.06,
+   "room": 0.08,
+   "middle": 0.06,
+   "edge": 0.75,
+   "edge_subject": 0.5,
+   "centre": 0.0,
+   "place": 0.0,
+   "across": 0.5,
+   "down": 0.5,
+   "gaze": 0.5,
+   "faces": 0.5,
+   "headroom": 0.0,
+   "above": 0.1
+  }
  },
  "fill": "#ffffff",
  "limits": {

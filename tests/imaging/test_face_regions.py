@@ -181,5 +181,5 @@ def test_the_command_keeps_marked_faces_whole_if_it_is_asked_to(cropper: Command
 
 def test_runs_without_faces_have_the_fingerprint_they_had() -> None:
     targets = (Target((1, 1)),)
-    assert "faces" not in fingerprint(Settings(targets))
-    assert "faces" in fingerprint(Settings(targets, choosing=Choosing(faces_from_metadata=True)))
+    assert "faces_from_metadata" not in fingerprint(Settings(targets))
+    assert "faces_from_metadata" in fingerprint(Settings(targets, choosing=Choosing(faces_from_metadata=True)))
