@@ -200,8 +200,8 @@ def fingerprint(settings: Settings) -> str:
     del values["dry_run"]
     del values["name"]  # each photo's outputs tell whether they are where they should be
     del values["limits"]["max_pixels"]  # a photo beyond it has no output
-    # An option that is younger than the state of many users counts only where it is given: what was made stays made. Weights always
-    # count, since a release may change the defaults.
+    # An option that is younger than the state of many users counts only where it is given: what was made stays made.
+    # Weights always count, since a release may change the defaults.
     choosing = values["choosing"]
     for target in values["targets"]:
         _drop(target, chosen_for=None, candidate=None)
