@@ -184,7 +184,7 @@ def batch(
         # Ray's workers are processes, which have threads of their own where they wait for a storage.
         jobs = jobs if given_jobs else usable_cores()
         begin = partial(ray_cluster, address=address, every_core=not given_jobs, deadline=deadline)
-    if manifest is not None and report.is_file and os.path.samefile(report.path, manifest.path):
+    if manifest is not None and report.is_file and manifest.path.exists() and os.path.samefile(report.path, manifest.path):
         raise UsageError("--report and --manifest name one file", path=manifest.path, remedy="give each its own")
     given = given_focus(source, focus_file, focus_copy, attempt)
     upkeep = replace(upkeep, forget_given=given.forgets)

@@ -37,16 +37,19 @@ def given_paths(paths: Iterable[str], null: bool) -> Iterator[str]:
         null: whether NUL ends the paths on stdin, rather than a line break.
 
     Raises:
-        UsageError: if stdin cannot be read.
+        UsageError: if stdin cannot be read, or is not a list of paths.
     """
     from cropper.storage.listed import split
 
     for path in paths:
-        if path == STDIN:
-            with reading_stdin():
-                yield from split(sys.stdin.buffer, b"\0" if null else b"\n")
-        else:
+        if path != STDIN:
             yield path
+            continue
+        with reading_stdin():
+            for listed in split(sys.stdin.buffer, b"\0" if null else b"\n"):
+                if "\0" in listed:
+                    raise UsageError("stdin is not a list of paths, one a line", remedy="add -0 if NUL ends each path")
+                yield listed
 
 
 def nothing_on_stdin() -> UsageError:

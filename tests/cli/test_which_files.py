@@ -170,6 +170,20 @@ def test_photos_outside_of_the_folder_keep_their_tree_below_out(
     assert (code, "which OUT was made from; choose another OUT for it" in err) == (2, True)
 
 
+@pytest.mark.parametrize("command", [("batch", "-", "out"), ("boxes", "-")])
+@pytest.mark.parametrize(
+    "given", [b"in/a.jpg\0in/trips/d.jpg\0", b"\xff\xd8\xff\xe0\0\x10JFIF\0"], ids=["-0 forgotten", "a photo"]
+)
+def test_what_is_no_list_is_said_in_one_line(
+    photos: Path, cropper: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...], given: bytes
+) -> None:
+    (tmp_path / "list").write_bytes(given)
+    with (tmp_path / "list").open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        code, out, err = cropper(*command)
+    assert (code, out, err) == (2, "", "cropper: stdin is not a list of paths, one a line; add -0 if NUL ends each path\n")
+
+
 @pytest.mark.parametrize("end", ["\n", "\0"])
 def test_a_list_comes_on_stdin(photos: Path, cropper: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str) -> None:
     if end == "\0":

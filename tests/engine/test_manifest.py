@@ -136,6 +136,12 @@ def test_what_cannot_be_is_said_before_the_run(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_new_manifest_goes_with_a_new_report(cropper: Command, tmp_path: Path, photos: Path) -> None:
+    cropper(*BATCH, "--manifest", "new.json", "--report", "new.jsonl")
+    assert json.loads((tmp_path / "new.json").read_text())["photos"]
+    assert (tmp_path / "new.jsonl").read_text()
+
+
 def test_a_missing_library_is_said_before_the_run(
     cropper: Command, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
