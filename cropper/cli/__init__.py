@@ -23,9 +23,9 @@ from cropper.cli.caller import Caller
 from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
 from cropper.cli.groups import Group
 from cropper.cli.paths import LocalPath
-from cropper.cli.signals import end_as_interrupted
 from cropper.cli.terminal import end_log, forgiven, open_closed_streams, say, say_unusable, usable_cores
 from cropper.errors import MORE_MEMORY, CropperError, PhotoError, says_no_memory
+from cropper.process.stop import end_as_interrupted, errors_as_interrupt
 
 # After how many new objects Python looks for garbage. Importing makes tens of thousands of them and no garbage: Python's own 700
 # cost one photo a tenth of its time.
@@ -115,7 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         open_closed_streams()
     end_as_interrupted()
     try:
-        code = cli.main(args=arguments, prog_name="cropper", standalone_mode=False, obj=Caller(is_program)) or 0
+        with errors_as_interrupt():
+            code = cli.main(args=arguments, prog_name="cropper", standalone_mode=False, obj=Caller(is_program)) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         with forgiven():
             click.echo(error.format_message(), err=True)

@@ -2,4 +2,8 @@
 
 from __future__ import annotations
 
-SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+from cropper.process.stop import INTERRUPTED
+
+__all__ = ["INTERRUPTED", "SOME_FAILED", "WRONG_USAGE"]
+
+SOME_FAILED, WRONG_USAGE = 1, 2

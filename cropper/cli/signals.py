@@ -1,4 +1,4 @@
-"""Handle the signals that stop a command: Ctrl-C, a service manager's stop, a closed terminal; and end the process."""
+"""Hold the signals back that stop a command: Ctrl-C, a service manager's stop, a closed terminal; and end the process."""
 
 from __future__ import annotations
 
@@ -13,15 +13,7 @@ from types import FrameType
 
 from cropper.cli.exit_codes import INTERRUPTED
 from cropper.cli.terminal import log
-
-
-def end_as_interrupted() -> None:
-    """Treat a service manager's stop and a closed terminal like Ctrl-C."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # A signal that is ignored already, by nohup for example, stays ignored.
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, signal.default_int_handler)
+from cropper.process.stop import has_come, interrupting
 
 
 @dataclass
@@ -47,7 +39,7 @@ def held_back() -> Iterator[Interrupt]:
     Between two arbitrary instructions an interrupt could lose the photo in hand. A second interrupt ends the process at once,
     like a kill: the user does not want to wait.
     """
-    interrupt = Interrupt()
+    interrupt = Interrupt(has_come())  # an import that may fail can have swallowed it
 
     def note(number: int, frame: FrameType | None) -> None:
         if interrupt.came:
@@ -59,18 +51,14 @@ def held_back() -> Iterator[Interrupt]:
             os._exit(INTERRUPTED)
         interrupt.came = True
 
-    held = [
-        number
-        for name in ("SIGINT", "SIGTERM", "SIGHUP")
-        if (number := getattr(signal, name, None)) and signal.getsignal(number) is signal.default_int_handler
-    ]
+    held = interrupting()
     for number in held:
         signal.signal(number, note)
     try:
         yield interrupt
     finally:
-        for number in held:
-            signal.signal(number, signal.default_int_handler)
+        for number, handler in held.items():
+            signal.signal(number, handler)
 
 
 def end_without(threads: str, code: int) -> None:
@@ -85,9 +73,11 @@ def end_without(threads: str, code: int) -> None:
 def end_at_once(code: str | int | None) -> None:
     """End the process, and leave what it loaded to the system: Python takes it apart piece by piece, which takes a while.
 
-    Return where Python has more to do than that: say something, wait for threads, write what a profiler found.
+    Return where Python has more to do than that: say something, wait for threads, write what a profiler found. An interrupted
+    command waits for no thread, and Python may end one by SIGINT whatever its code.
     """
-    if isinstance(code, str) or threading.active_count() > 1 or sys.getprofile() is not None or sys.gettrace() is not None:
+    waits = threading.active_count() > 1 and code != INTERRUPTED
+    if isinstance(code, str) or waits or sys.getprofile() is not None or sys.gettrace() is not None:
         return
     try:
         for stream in (sys.stdout, sys.stderr):

@@ -16,10 +16,10 @@ from types import FrameType
 
 from cropper.errors import CropperError
 from cropper.process.journal import Clocks, Journal
+from cropper.process.stop import interrupt, interrupting
 
 # Signals that kill crashing native code, and SIGKILL, which a system out of memory sends.
 _DEADLY = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS", "SIGKILL")
-STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")
 # Seconds to wait for the child to receive a signal by itself before this process forwards it.
 _TOGETHER = 0.2
 # Seconds between attempts to fork when the system has no room for another process.
@@ -88,8 +88,7 @@ def held_signals() -> Iterator[Signals]:
     def note(number: int, frame: FrameType | None) -> None:
         """Do nothing: the wakeup pipe records the signal."""
 
-    numbers = [getattr(signal, name) for name in STOPPING]
-    held = tuple(number for number in numbers if signal.getsignal(number) is signal.default_int_handler)
+    held = interrupting()
     # This process may inherit an ignored SIGCHLD; waitpid would then never report the child's exit code.
     is_deaf = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
     here = os.getpid()
@@ -103,11 +102,11 @@ def held_signals() -> Iterator[Signals]:
             signal.signal(number, note)
         if is_deaf:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        yield Signals(held, reading)
+        yield Signals(tuple(held), reading)
     finally:
         if os.getpid() == here:  # a child has set its own handlers
-            for number in held:
-                signal.signal(number, signal.default_int_handler)
+            for number, handler in held.items():
+                signal.signal(number, handler)
             if is_deaf:
                 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
             signal.set_wakeup_fd(before)
@@ -179,7 +178,7 @@ def _fork(signals: Signals, is_trial: bool) -> Child | None:
             os._exit(1)
         os.close(reading)
         for number in signals.held:
-            signal.signal(number, signal.SIG_IGN if is_trial else signal.default_int_handler)
+            signal.signal(number, signal.SIG_IGN if is_trial else interrupt)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         return None
     finally:

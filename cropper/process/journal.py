@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from cropper.process.stop import INTERRUPTED, errors_as_interrupt
+
 # More than a pipeline holds at once, of which each part has one. A photo without a slot is not watched.
 SLOTS = 64
 MOST_PARTS = 32
@@ -133,7 +135,11 @@ class Journal:
     def close_after(self, work: Callable[[], int]) -> int:
         """Do the work, record its end even if it raises, and return its exit code."""
         try:
-            code = work()
+            with errors_as_interrupt():
+                code = work()
+        except KeyboardInterrupt:
+            self.close(INTERRUPTED)
+            raise
         except BaseException:
             self.close(2)
             raise

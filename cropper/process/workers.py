@@ -14,9 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
-from cropper.process.child import STOPPING, NoProcessError, Signals, fork_child
+from cropper.process.child import NoProcessError, Signals, fork_child
 from cropper.process.journal import MOST_PARTS, Journal
 from cropper.process.messages import packable, send
+from cropper.process.stop import STOPPING
 
 
 @dataclass(frozen=True)

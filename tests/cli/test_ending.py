@@ -34,7 +34,7 @@ def test_a_command_ends_at_once_with_its_code(
     def main() -> None:
         raise SystemExit(code)
 
-    monkeypatch.setattr(__main__, "main", main)
+    monkeypatch.setattr("cropper.cli.main", main)
     with pytest.raises(SystemExit):
         __main__.run()
     assert ends == [number]
@@ -46,6 +46,9 @@ def test_what_python_has_left_to_do_is_done(ends: list[int], monkeypatch: pytest
     thread = threading.Thread(target=release.wait)
     thread.start()
     signals.end_at_once(0)
+    assert ends == []
+    signals.end_at_once(130)  # an interrupted command waits for no thread
+    assert ends.pop() == 130
     release.set()
     thread.join()
     monkeypatch.setattr(sys, "stdout", Closed())
