@@ -24,6 +24,8 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     codes: list[int] = []
     monkeypatch.setattr(os, "_exit", codes.append)
     monkeypatch.setattr(sys, "gettrace", lambda: None)
+    threads, of_others = threading.active_count, threading.active_count() - 1  # those that other tests have left
+    monkeypatch.setattr(threading, "active_count", lambda: threads() - of_others)
     return codes
 
 

@@ -64,7 +64,8 @@ def test_every_orientation_in_every_format_has_the_box_and_the_thumbnail_of_the_
                 continue
             assert (row["status"], row["image_width"], row["image_height"]) == ("ok", str(upright.width), str(upright.height))
             for place in places:
-                assert abs(int(row[place]) - int(wanted[place])) <= 1, (row["path"], place)
+                # A lossy format has other pixels for each turn, and these move a border a little.
+                assert abs(int(row[place]) - int(wanted[place])) <= 2, (row["path"], place)
             with Image.open(tmp_path / "out" / row["output"]) as opened:
                 # A box that lies a pixel beside the other shows fine texture at another place.
                 is_same = all(row[place] == wanted[place] for place in places)
