@@ -67,6 +67,6 @@ def test_every_orientation_in_every_format_has_the_box_and_the_thumbnail_of_the_
                 # A lossy format has other pixels for each turn, and these move a border a little.
                 assert abs(int(row[place]) - int(wanted[place])) <= 2, (row["path"], place)
             with Image.open(tmp_path / "out" / row["output"]) as opened:
-                # A box that lies a pixel beside the other shows fine texture at another place.
+                # A box that lies beside the other shows fine texture at another place. A wrong turn differs by 15 or more.
                 is_same = all(row[place] == wanted[place] for place in places)
-                assert delta_e(opened, thumbnail) < (1 if is_same else 2.5), row["path"]
+                assert delta_e(opened, thumbnail) < (1 if is_same else 5), row["path"]
