@@ -15,7 +15,8 @@ from cropper.cli import cli
 # What every command needs.
 OF_ANY = {
     "cropper": "_version errors",
-    "cropper.cli": "caller config exit_codes groups help paths signals terminal",
+    "cropper.cli": "caller config exit_codes groups help paths terminal",
+    "cropper.process": "stop",
 }
 OF_CROP = {
     **OF_ANY,
@@ -31,7 +32,7 @@ OF_CROP = {
     "cropper.imaging.extra": "heif jxl library psd raw wrapped",
     "cropper.ledger": "given",
     "cropper.model": "device external_data inputs loading look runtime saliency",
-    "cropper.process": "child journal memory",
+    "cropper.process": "child journal memory stop",
     "cropper.storage": "atomic opening photo_file urls",
 }
 # What is slow to import and not needed: of Python, and of the libraries what they load when they are first asked for it.
