@@ -144,6 +144,72 @@ def test_a_tile_that_is_damaged_fails_the_photo(damage: str) -> None:
         opened(grid(of=parts))
 
 
+def unit_of_type(kind: int) -> Callable[[Item], Item]:
+    """A change of the type of a tile's first unit."""
+    return lambda tile: replace(tile, data=tile.data[:4] + bytes([kind << 1]) + tile.data[5:])
+
+
+def configured(change: Callable[[bytes], bytes]) -> Callable[[Item], Item]:
+    """A change of the content of a tile's configuration."""
+    return lambda tile: replace(tile, properties=(boxes.box(b"hvcC", change(tile.properties[0][8:])), *tile.properties[1:]))
+
+
+UNDECODABLE: dict[str, Callable[[Item], Item]] = {
+    "no configuration": lambda tile: boxes.only(tile, b"ispe"),
+    "no properties": lambda tile: replace(tile, properties=()),
+    "zeros as configuration": configured(lambda content: bytes(len(content))),
+    "an empty configuration": configured(lambda content: content[:22] + b"\0"),
+    "a configuration that is false": configured(lambda content: content[:70] + b"\xff" * 8 + content[78:]),
+    "the type of an AVIF": lambda tile: replace(tile, type=b"av01"),
+    "the type of a JPEG": lambda tile: replace(tile, type=b"jpeg"),
+    "the type of an AVC": lambda tile: replace(tile, type=b"avc1"),
+    "a delimiter alone": lambda tile: replace(tile, data=b"\0\0\0\2\x46\1"),
+    **{f"a unit of type {kind}": unit_of_type(kind) for kind in (0, 1, 21, *range(32, 41), 63)},
+}
+
+
+@pytest.mark.parametrize("place", [1, 3])
+@pytest.mark.parametrize("change", UNDECODABLE)
+def test_a_tile_that_cannot_be_decoded_fails_the_photo(change: str, place: int) -> None:
+    """libheif leaves its place green, and reports nothing."""
+    parts = tiles()
+    parts[place] = UNDECODABLE[change](parts[place])
+    for matrix in (1, 6, 9):  # each has another green
+        data = grid(boxes.nclx(1, 13, matrix), boxes.irot(1), of=parts)
+        with pytest.raises(PhotoError, match="1 of its 4 tiles is missing"):
+            opened(data)
+    header = probe(data)
+    pixels, is_missing = decode_or_salvage(data, header, (header.width, header.height), Limits(salvage=True))
+    assert is_missing
+    assert (pixels == 128).all(axis=2).any()
+
+
+def test_a_tile_with_a_property_that_does_not_exist_fails_the_photo() -> None:
+    """libheif leaves out the whole item."""
+    data, third = grid(), b"\0\3\2\x81\2"  # the number of the item, and of its two properties
+    assert data.count(third) == 1
+    with pytest.raises(PhotoError, match="1 of its 4 tiles is missing"):
+        opened(data.replace(third, b"\0\3\2\x81\xff"))
+
+
+def test_a_tile_with_its_configuration_among_its_units_is_read() -> None:
+    parts, content = tiles(), tiles()[2].properties[0][8:]
+    at, units = 23, b""
+    for _ in range(content[22]):  # of one unit each, behind its type, how many there are, and its length in two bytes
+        end = at + 5 + int.from_bytes(content[at + 3 : at + 5], "big")
+        units, at = units + bytes(2) + content[at + 3 : end], end
+    empty = configured(lambda content: content[:22] + b"\0")(parts[2])
+    parts[2] = replace(empty, data=units + parts[2].data)
+    check(grid(of=parts), picture())
+
+
+def test_a_wall_of_the_green_of_a_missing_tile_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tile is missing, though the pixels look like it."""
+    wall = np.full((HEIGHT, WIDTH, 3), (0, 136, 0), np.uint8)
+    monkeypatch.setattr("cropper.imaging.extra.heif._pixels", lambda image: wall)
+    assert (opened(grid(beside=(beside(201, b"auxl", boxes.aux(GAIN_MAP)), exif(6))))[1] == wall).all()
+
+
 def test_a_picture_of_one_item_with_a_hole_fails() -> None:
     data = (HEIC / "irot.heic").read_bytes()
     (item,) = boxes.pictures(data)

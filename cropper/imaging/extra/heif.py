@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,13 @@ from cropper.imaging.colour_tags import boxes_of
 from cropper.imaging.extra.library import library_for
 from cropper.imaging.opencv import cv2, is_out_of_memory
 
+if TYPE_CHECKING:
+    from cropper.imaging.extra.heif_items import Items
+
 # What a salvaged picture has where pixels are missing.
 _MISSING = 128
+# The distance of the pixels that are looked at for the green of a missing tile.
+_STEP = 8
 # How many times as long as what is left of a file what is missing of it may be.
 _MOST_MISSING = 8
 
@@ -92,10 +97,55 @@ def decode(data: bytes) -> NDArray[np.uint8]:
     image = primary(data)
     items = items_of(data)
     missing, parts = lost(items) if items is not None else (0, 0)
-    if missing:
+    pixels = None if missing else _pixels(image)
+    if items is not None and pixels is not None and parts > 1 and _may_lack_a_tile(pixels, parts):
+        missing = _undecodable(items)  # the green alone does not tell: a wall may have it, too
+    if pixels is None or missing:
         what = f"{missing} of its {parts} tiles" if parts > 1 else "part of its pixels"
         raise PhotoError(f"it is truncated or damaged ({what} {'is' if missing == 1 else 'are'} missing)", remedy=COPY_AGAIN)
-    return _pixels(image)
+    return pixels
+
+
+def _may_lack_a_tile(pixels: NDArray[np.uint8], parts: int) -> bool:
+    """Tell whether a fair share of a tile has one shade of pure green."""
+    seen = pixels[::_STEP, ::_STEP]
+    return bool(_pure_greens(seen)[0].max() * 4 * parts >= seen[:, :, 0].size)
+
+
+def _undecodable(items: Items) -> int:
+    """Count the tiles that libheif does not decode: on their own, it leaves them out or reports an error.
+
+    Raises:
+        PhotoError: if the file is damaged.
+        MemoryError: if there is not enough memory.
+    """
+    from cropper.imaging.extra.heif_items import each_alone
+
+    data, missing = each_alone(items)
+    try:
+        pictures = list(library_for("HEIF").open_heif(data, convert_hdr_to_8bit=True, bgr_mode=True))
+    except Exception as error:
+        raise _damaged(error) from error
+    for picture in pictures:
+        if picture.info["primary"]:
+            continue
+        try:
+            picture.load()
+            missing -= 1
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+    return missing
+
+
+def _pure_greens(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Count the pixels of each shade of pure green, and tell which pixels are any.
+
+    libheif leaves zeros in all planes where it decodes nothing: a green of one shade, which depends on the matrix of the colours.
+    """
+    green = pixels[:, :, 1]
+    is_pure = (pixels[:, :, 0] == 0) & (pixels[:, :, 2] == 0) & (green > 0)
+    return np.bincount(green[is_pure], minlength=256), is_pure
 
 
 def salvaged(data: bytes) -> NDArray[np.uint8] | None:
@@ -109,13 +159,10 @@ def salvaged(data: bytes) -> NDArray[np.uint8] | None:
 
     items = items_of(data)
     pixels = _pixels(primary(data if items is None else without_lost(items), salvage=True))
-    # libheif leaves zeros in all planes: a green of one shade, which depends on the matrix of the colours. Grey has none.
-    green = pixels[:, :, 1]
-    is_pure = (pixels[:, :, 0] == 0) & (pixels[:, :, 2] == 0) & (green > 0)
-    shades = np.bincount(green[is_pure], minlength=256)
     if (pixels == pixels[0, 0]).all():
         return None
-    pixels[is_pure & (green == shades.argmax()), :3] = _MISSING
+    shades, is_pure = _pure_greens(pixels)  # grey has none
+    pixels[is_pure & (pixels[:, :, 1] == shades.argmax()), :3] = _MISSING
     return pixels
 
 

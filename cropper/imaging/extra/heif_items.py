@@ -15,8 +15,11 @@ from cropper.imaging.colour_tags import boxes_of
 # The most entries of a box to look at, and the depth of pictures that are made of pictures. libheif refuses files with more.
 _MOST = 10_000
 _DEEPEST = 16
-# The kinds of items whose bytes are coded pixels, in units that each have a length before them: HEVC and AVC.
-_IN_UNITS = (b"hvc1", b"avc1")
+# The kinds of items whose bytes are coded pixels, in units that each have a length before them: HEVC and AVC. Each has a property
+# that configures its decoder, with the number of bytes of a unit's length, less 1, in two bits of one byte.
+_CONFIGURED_BY = {b"hvc1": (b"hvcC", 21), b"avc1": (b"avcC", 4)}
+# The types of units of HEVC (ITU-T H.265, 7.4.2.2) that hold pixels, and the one that no picture is decoded without.
+_PIXELS, _SEQUENCE = range(32), 33
 # A unit holds none of these (ITU-T H.265, 7.4.2; H.264, 7.4.1). The zeros of a hole in a file are not data of a codec.
 _NEVER_INSIDE = (b"\0\0\0", b"\0\0\1", b"\0\0\2")
 # Zeros that careless encoders leave behind a unit.
@@ -34,6 +37,7 @@ class Items:
         data: the whole file.
         primary: the number of the main picture.
         types: the type of each item: ``hvc1``, ``grid``, ``Exif``, ...
+        entries: where the description of each item begins.
         extents: where the bytes of each item lie: the start and the length of each part. An item elsewhere than in this file, or
             in another item, has no entry.
         properties: the properties of each item: their names, and the start and end of their content.
@@ -44,6 +48,7 @@ class Items:
     data: bytes
     primary: int
     types: dict[int, bytes]
+    entries: dict[int, int]
     extents: dict[int, list[tuple[int, int]]]
     properties: dict[int, list[tuple[bytes, int, int]]]
     parts: dict[int, tuple[int, ...]]
@@ -96,9 +101,27 @@ def without_lost(items: Items) -> bytes:
     return bytes(data)
 
 
+def each_alone(items: Items) -> tuple[bytes, int]:
+    """Return a file that shows, beside the main picture, those that it is made of, each on its own, and how many these are."""
+    alphas = {alpha for some in items.alphas.values() for alpha in some}  # never shown on their own
+    shown, data = {*_coded(items)} - alphas - {items.primary}, bytearray(items.data)
+    for item, at in items.entries.items():
+        data[at + 3] = data[at + 3] & ~1 | (item not in shown and item != items.primary)  # a flag hides it
+    return bytes(data), len(shown)
+
+
 def _coded_in_units(items: Items) -> list[int]:
-    """Return the pictures of the main one whose bytes can be looked at. One that is no item is damaged."""
-    return [item for item in _coded(items) if items.types.get(item, b"hvc1") in _IN_UNITS]
+    """Return the pictures of the main one whose bytes can be looked at. One that is no item is damaged.
+
+    The tiles of a grid are of one kind (ISO/IEC 23000-22, 7.3.11.4.1), so that one of another kind is damaged, too.
+    """
+    beside = {
+        part
+        for item, parts in items.parts.items()
+        if items.types.get(item) == b"grid" and any(items.types.get(one) in _CONFIGURED_BY for one in parts)
+        for part in parts
+    }
+    return [item for item in _coded(items) if item in beside or items.types.get(item, b"hvc1") in _CONFIGURED_BY]
 
 
 def _coded(items: Items) -> Iterator[int]:
@@ -126,37 +149,45 @@ def _size(items: Items, item: int) -> int:
 
 def _is_whole(items: Items, item: int) -> bool:
     """Tell whether the bytes of a coded picture are all in the file, and can be those of its codec."""
+    codec = items.types.get(item, b"")
+    named, place = _CONFIGURED_BY.get(codec, (b"", 0))
+    properties = items.properties.get(item, ())
+    at = next((start + place for name, start, end in properties if name == named and start + place + 1 < end), None)
+    if at is None:
+        return False  # libheif decodes no picture without a configuration
     extents = items.extents.get(item)
     if extents is None:
-        return item in items.types
+        return True
     if any(start + length > len(items.data) for start, length in extents):
         return False
-    # The content of hvcC and avcC has the number of bytes of a unit's length, less 1, in two bits of one byte.
-    prefix = 4
-    for name, start, end in items.properties.get(item, ()):
-        if (name == b"hvcC" and start + 21 < end) or (name == b"avcC" and start + 4 < end):
-            prefix = (items.data[start + (21 if name == b"hvcC" else 4)] & 3) + 1
+    prefix = (items.data[at] & 3) + 1
     if len(extents) == 1:
-        return _are_units(items.data, extents[0][0], sum(extents[0]), prefix)
-    joined = b"".join(items.data[start : start + length] for start, length in extents)
-    return _are_units(joined, 0, len(joined), prefix)
+        units = _units(items.data, extents[0][0], sum(extents[0]), prefix)
+    else:
+        joined = b"".join(items.data[start : start + length] for start, length in extents)
+        units = _units(joined, 0, len(joined), prefix)
+    if codec == b"avc1" or not units:
+        return bool(units)
+    types = {first >> 1 & 63 for first in units}
+    # The byte behind that of the length counts the units in the configuration, which some files have among those of the pixels.
+    return any(one in _PIXELS for one in types) and (items.data[at + 1] > 0 or _SEQUENCE in types)
 
 
-def _are_units(data: bytes, start: int, end: int, prefix: int) -> bool:
-    """Tell whether a range holds units of a codec and nothing else."""
-    at, found = start, False
+def _units(data: bytes, start: int, end: int, prefix: int) -> set[int]:
+    """Return the first bytes of the units of a codec in a range; nothing if it holds anything else."""
+    at, found = start, set()
     while at < end:
         length = int.from_bytes(data[at : at + prefix], "big")
         at += prefix
         if at + length > end:
-            return False
+            return set()
         if length:
-            found = True
+            found.add(data[at])
             last = at + length
             while last > max(at, at + length - _MOST_TRAILING) and not data[last - 1]:
                 last -= 1
             if any(data.find(one, at, last) >= 0 for one in _NEVER_INSIDE):
-                return False
+                return set()
         at += length
     return found
 
@@ -169,7 +200,7 @@ def _items_of(data: bytes) -> Items | None:
     at = boxes[b"pitm"][0]
     primary = struct.unpack_from(">I" if data[at] else ">H", data, at + 4)[0]
     idat = boxes.get(b"idat", (len(data), 0))[0]
-    types = _types(data, *boxes[b"iinf"])
+    described = list(_described(data, *boxes[b"iinf"]))
     properties = _properties(data, boxes[b"iprp"])
     refers = list(_references(data, *boxes[b"iref"])) if b"iref" in boxes else []
     alphas: dict[int, list[int]] = {}
@@ -180,7 +211,8 @@ def _items_of(data: bytes) -> Items | None:
     return Items(
         data=data,
         primary=primary,
-        types=types,
+        types={item: type for item, type, _ in described},
+        entries={item: at for item, _, at in described},
         extents=_extents(data, boxes[b"iloc"][0], idat),
         properties=properties,
         parts={item: to for kind, item, to in refers if kind == b"dimg"},
@@ -188,13 +220,12 @@ def _items_of(data: bytes) -> Items | None:
     )
 
 
-def _types(data: bytes, start: int, end: int) -> dict[int, bytes]:
-    types = {}
+def _described(data: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, int]]:
+    """Yield the number of each item, its type, and where its description begins."""
     for name, at, _ in boxes_of(data, start + (8 if data[start] else 6), end):
         if name == b"infe" and data[at] >= 2:
-            id, _, type = struct.unpack_from(">HH4s" if data[at] == 2 else ">IH4s", data, at + 4)
-            types[id] = type
-    return types
+            item, _, type = struct.unpack_from(">HH4s" if data[at] == 2 else ">IH4s", data, at + 4)
+            yield item, type, at
 
 
 def _properties(data: bytes, iprp: tuple[int, int]) -> dict[int, list[tuple[bytes, int, int]]]:
