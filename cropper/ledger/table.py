@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:  # loads numpy, and a supervisor must not
     from cropper.geometry import Box
 
 TABLE_NAME = "boxes.csv"
+# No name decodes to it: bytes that are not UTF-8 become other surrogates.
+NEVER_IN_TEXT = "\udfff"
 
 OK, SKIPPED, FAILED = "ok", "skipped", "failed"
 
@@ -188,7 +191,9 @@ def rows_writer(file: TextIO, delimiter: str = ",") -> Any:
         file: takes the text. Open it with ``newline=""``, or the CR within a field is lost.
         delimiter: what stands between the columns.
     """
-    return csv.writer(_WithLineFeeds(file), delimiter=delimiter)
+    # Before Python 3.11, a writer without an escape character takes NUL for it, and refuses a field that holds one.
+    escape = NEVER_IN_TEXT if sys.version_info < (3, 11) else None
+    return csv.writer(_WithLineFeeds(file), delimiter=delimiter, escapechar=escape)
 
 
 def write_table(lines: Iterable[Iterable[str]], path: Path, temporary: Path | None = None) -> int:
