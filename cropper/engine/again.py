@@ -57,7 +57,7 @@ class Again:
     def make(self, paths: Collection[str], given: Iterable[FocusRow]) -> dict[str, Done]:
         """Remember what is given by hand for some photos, and make their thumbnails again. OUT is locked for that long.
 
-        Of an output folder that is made in shards, those shards alone are locked that hold the photos.
+        If OUT was made in shards, this locks only the shards that hold the photos.
 
         Args:
             paths: the photos, relative to IN.

@@ -241,19 +241,13 @@ def plan_photo(
         return failed(job, settings, digest)
     if settings.dry_run:
         return job
-    whose = tuple(map(state.whose, outputs))
+    files = outputs if settings.sidecar == NO_SIDECAR else (*outputs, sidecar_path(path))
+    whose = tuple(map(state.whose, files))
     if session.upkeep.force:
         whose = tuple(Whose.OURS if one is Whose.ALTERED else one for one in whose)
-    ours = [output for output, one in zip(outputs, whose, strict=True) if one is Whose.OURS]
-    if settings.sidecar != NO_SIDECAR:
-        sidecar = sidecar_path(path)
-        whose_sidecar = state.whose(sidecar)
-        if session.upkeep.force and whose_sidecar is Whose.ALTERED:
-            whose_sidecar = Whose.OURS
-        job = replace(job, sidecar=(sidecar, whose_sidecar))
-        ours += [sidecar] if whose_sidecar is Whose.OURS else []
-    state.begin_photo(path, ours)
-    return replace(job, whose=whose)
+    state.begin_photo(path, (file for file, one in zip(files, whose, strict=True) if one is Whose.OURS))
+    sidecar = (files[-1], whose[-1]) if len(files) > len(outputs) else None
+    return replace(job, whose=whose[: len(outputs)], sidecar=sidecar)
 
 
 def version_of(source: Place, path: str) -> Version | None:

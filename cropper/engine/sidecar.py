@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import gcd
 
 from cropper.imaging.image_regions import Crop, sidecar
-from cropper.ledger.shares import shape_of, shares_of
+from cropper.ledger.shares import aspect_of, shape_of, shares_of
 from cropper.ledger.table import OK, Row
 
 
@@ -25,14 +24,9 @@ def sidecar_of(rows: Iterable[Row], orientation: int) -> bytes | None:
         shape, _ = shape_of(row.size)
         place = found.left, found.top, found.right, found.bottom
         number = "" if row.is_best else f" #{row.candidate}"
-        name = _aspect_of(shape) + number
+        name = aspect_of(row.size) + number
         if name in crops and crops[name].place != place:
             name = row.size + number
         crops.setdefault(name, Crop(name, shape, place))
     first = good[0][1]
     return sidecar([*crops.values()], (first.focus_left, first.focus_top), orientation)
-
-
-def _aspect_of(shape: tuple[int, int]) -> str:
-    across, down = (side // gcd(*shape) for side in shape)
-    return f"{across}:{down}"

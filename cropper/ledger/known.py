@@ -15,7 +15,7 @@ from cropper.storage.places import Trace, Version
 # Photos in a page.
 PAGE = 1000
 
-# Of a decision. The path is the photo's, and its candidate follows from the order.
+# The columns of a decision. The photo has the path, and the order tells the candidate.
 COLUMNS = tuple(name for name in HEADER if name not in ("path", "candidate"))
 NAMES = ("output", "message")  # may hold any name, so they are bytes there
 _PLACES = tuple(map(COLUMNS.index, NAMES))

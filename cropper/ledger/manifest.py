@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from math import gcd
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 from urllib.parse import quote
@@ -20,7 +19,7 @@ from cropper.errors import OutputError, remedy_for
 from cropper.image_formats import MIME_OF
 from cropper.ledger.database import encoded
 from cropper.ledger.known import rows_of
-from cropper.ledger.shares import shape_of, shares_of
+from cropper.ledger.shares import aspect_of, shape_of, shares_of
 from cropper.ledger.state import State
 from cropper.ledger.table import OK, Row, write_text
 from cropper.storage.atomic import make_folder_of
@@ -145,8 +144,7 @@ def crops_of(rows: Iterable[Row], thumbnails: dict[str, Thumbnail | None]) -> li
             crops.append([row])
     shown: dict[str, Shown] = {}
     for crop in crops:
-        (across, down), _ = shape_of(crop[0].size)
-        aspect = f"{across // gcd(across, down)}:{down // gcd(across, down)}"
+        aspect = aspect_of(crop[0].size)
         name = aspect if aspect not in shown else crop[0].size
         files = (file for row in crop if (file := thumbnails.get(row.output)) is not None)
         shown[name] = Shown(name, crop[0], tuple(sorted(files, key=lambda file: (file.width, file.height, file.output))))

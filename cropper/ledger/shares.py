@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from math import gcd
 
 from cropper.geometry import Box, largest_size
 from cropper.ledger.table import Row
@@ -52,6 +53,16 @@ def shape_of(label: str) -> tuple[tuple[int, int], tuple[int, int] | None]:
         raise ValueError(f"{label!r} is no shape")
     sides = int(match[1]), int(match[3])
     return sides, sides if match[2] == "x" else None
+
+
+def aspect_of(label: str) -> str:
+    """Return the aspect that a target's label asks for, in lowest terms: ``16:9`` for ``640x360``.
+
+    Raises:
+        ValueError: if the label begins with no shape.
+    """
+    (across, down), _ = shape_of(label)
+    return f"{across // gcd(across, down)}:{down // gcd(across, down)}"
 
 
 def fit_of(row: Row) -> Fit:

@@ -13,6 +13,26 @@ from cropper.engine import batch
 from cropper.model.saliency import BUNDLED_MODEL
 from cropper.settings import Choosing, Encoding, Fit, Limits, Settings, Target, Whole, Zoom
 
+WEIGHTS = """"weights": {
+   "subject": 0.25,
+   "whole": 0.1,
+   "top": 0.3,
+   "head": 2.0,
+   "missed": 0.5,
+   "least_head": 0.06,
+   "room": 0.08,
+   "middle": 0.06,
+   "edge": 0.75,
+   "edge_subject": 0.5,
+   "centre": 0.0,
+   "place": 0.0,
+   "across": 0.5,
+   "down": 0.5,
+   "gaze": 0.5,
+   "faces": 0.5,
+   "headroom": 0.0,
+   "above": 0.1
+  }"""
 DEFAULT = """\
 {
  "targets": [
@@ -38,26 +58,7 @@ DEFAULT = """\
   "otherwise": "pad",
   "candidates": 1,
   "whole": null,
-  "weights": {
-   "subject": 0.25,
-   "whole": 0.1,
-   "top": 0.3,
-   "head": 2.0,
-   "missed": 0.5,
-   "least_head": 0.06,
-   "room": 0.08,
-   "middle": 0.06,
-   "edge": 0.75,
-   "edge_subject": 0.5,
-   "centre": 0.0,
-   "place": 0.0,
-   "across": 0.5,
-   "down": 0.5,
-   "gaze": 0.5,
-   "faces": 0.5,
-   "headroom": 0.0,
-   "above": 0.1
-  }
+  WEIGHTS
  },
  "fill": "blur",
  "limits": {
@@ -104,26 +105,7 @@ EVERYTHING = """\
   "otherwise": "center",
   "candidates": 3,
   "whole": "heads",
-  "weights": {
-   "subject": 0.25,
-   "whole": 0.1,
-   "top": 0.3,
-   "head": 2.0,
-   "missed": 0.5,
-   "least_head": 0.06,
-   "room": 0.08,
-   "middle": 0.06,
-   "edge": 0.75,
-   "edge_subject": 0.5,
-   "centre": 0.0,
-   "place": 0.0,
-   "across": 0.5,
-   "down": 0.5,
-   "gaze": 0.5,
-   "faces": 0.5,
-   "headroom": 0.0,
-   "above": 0.1
-  }
+  WEIGHTS
  },
  "fill": "#ffffff",
  "limits": {
@@ -160,7 +142,9 @@ def test_the_fingerprint_stays_as_it_is_to_a_byte(tmp_path: Path, case: str) -> 
             EVERYTHING,
         ),
     }[case]
-    expected = text.replace("MODEL", hashlib.sha256(b"a model").hexdigest()).replace("VERSION", __version__)
+    expected = (
+        text.replace("WEIGHTS", WEIGHTS).replace("MODEL", hashlib.sha256(b"a model").hexdigest()).replace("VERSION", __version__)
+    )
     assert batch.fingerprint(settings) == expected
 
 
