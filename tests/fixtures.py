@@ -104,3 +104,10 @@ def disc(x: float, y: float, radius: float, rows: int = 36, columns: int = 48) -
 def choose(density: NDArray[np.floating], width: int, height: int, aspect: tuple[int, int]) -> Box:
     """The box that is chosen by a density alone."""
     return best_box(view_of(Maps(np.asarray(density, np.float32))), width, height, aspect)
+
+
+def photos_in_two_folders(folder: Path, make_photo: MakePhoto, count: int, names: tuple[str, str] = ("", "b")) -> Path:
+    """Make so many photos, by turns in two folders below one, and return that one."""
+    for seed in range(count):
+        make_photo(folder / names[seed % 2] / f"{seed:02}.jpg", seed=seed)
+    return folder

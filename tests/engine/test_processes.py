@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from acting import DRIVER, does
-from fixtures import Command, MakePhoto
+from fixtures import Command, MakePhoto, photos_in_two_folders
 from numpy.typing import NDArray
 from plain import Plain
 
@@ -53,9 +53,7 @@ Start = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
-    for seed in range(COUNT):
-        make_photo(tmp_path / "in" / ("", "b")[seed % 2] / f"{seed:02}.jpg", seed=seed)
-    return tmp_path / "in"
+    return photos_in_two_folders(tmp_path / "in", make_photo, COUNT)
 
 
 @pytest.fixture

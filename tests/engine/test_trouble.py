@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures import Command, Limited, MakePhoto
+from fixtures import Command, Limited, MakePhoto, photos_in_two_folders
 from PIL import Image
 
 from cropper import CropperError, OutputError, PhotoError, UsageError
@@ -32,9 +32,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="a run has a sup
 
 @pytest.fixture
 def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
-    for seed in range(MANY):
-        make_photo(tmp_path / "in" / ("a", "b")[seed % 2] / f"{seed:02}.jpg", seed=seed)
-    return tmp_path / "in"
+    return photos_in_two_folders(tmp_path / "in", make_photo, MANY, ("a", "b"))
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pytest
 from acting import does, take_over
-from fixtures import Command, MakePhoto
+from fixtures import Command, MakePhoto, photos_in_two_folders
 from forked import Forked
 
 from cropper.engine.batch import local_threads, run_batch
@@ -52,9 +52,7 @@ SETTINGS = Settings((Target((48, 32), (48, 32)),))
 
 @pytest.fixture
 def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
-    for seed in range(COUNT):
-        make_photo(tmp_path / "in" / ("", "b")[seed % 2] / f"{seed:02}.jpg", seed=seed)
-    return tmp_path / "in"
+    return photos_in_two_folders(tmp_path / "in", make_photo, COUNT)
 
 
 @pytest.fixture
