@@ -20,7 +20,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS report (
 
 
 def keep_report(connection: sqlite3.Connection, run: int, table: Path) -> None:
-    """Remember the table that a run has written, or found to be true. Call it before the run ends.
+    """Remember the table that a run has written, or found to be true. The caller commits.
 
     Raises:
         OSError: if the table is not there.

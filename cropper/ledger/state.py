@@ -21,7 +21,7 @@ from cropper.ledger.focus_file import Gifts
 from cropper.ledger.known import COLUMNS, END, FIRST, NAMES, PAGE, changes_in, trace_of
 from cropper.ledger.table import FAILED, SKIPPED
 from cropper.storage.atomic import sync_folder
-from cropper.storage.naming import SIDECAR_FOLDER
+from cropper.storage.naming import sidecar_path
 from cropper.storage.places import Found, Place, Trace, Version, Whose
 
 # Seconds between two commits.
@@ -36,8 +36,8 @@ _STALE = f"""SELECT path, photo, bytes, modified_ns, digest, earlier FROM output
 _FAILED = "SELECT 1 FROM decision WHERE photo = ? AND status = ?"
 # What the settings of a dry run begin with.
 _DRY = "dry "
-# The path of a photo's sidecar, which stands in no decision.
-_SIDECAR = f"CAST('{SIDECAR_FOLDER}/' || CAST(path AS TEXT) || '.xmp' AS BLOB)"
+# The path of a photo's sidecar, which stands in no decision: what ``sidecar_path`` puts around the photo's own.
+_SIDECAR = "CAST('{}' || CAST(path AS TEXT) || '{}' AS BLOB)".format(*sidecar_path("\0").split("\0"))
 _UNWRITTEN = "UPDATE output SET bytes = NULL WHERE path = ?"
 _WRITE = """INSERT INTO output VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (path) DO UPDATE SET photo = excluded.photo,
     bytes = excluded.bytes, modified_ns = excluded.modified_ns, digest = excluded.digest, stale = 0,
@@ -155,7 +155,7 @@ class State:
             self._begun.mark()
 
     def settle(self) -> None:
-        """Write all changes to the disk, and that the run has ended. No others may follow."""
+        """Write all changes to the disk, and that the run has ended. Only what table it wrote may follow (``keep_report``)."""
         if not self.connection.in_transaction:  # an error has taken it back
             self.connection.execute("BEGIN")
         if self._begun is not None:
