@@ -113,6 +113,7 @@ _SAYS_NO_MEMORY = (
     "bad_alloc",
     "error return without exception set",
     "can't start new thread",
+    "Can't register ",  # OpenCV: a constant, which fails for want of memory alone
 )
 
 
