@@ -27,6 +27,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from time import monotonic
 
+from cropper.engine.flow import Leaving, flow
 from cropper.engine.job import Decoded, Done, Finished, Job
 from cropper.engine.tasks import Inferred, decode_photo, finish_photo, infer_and_finish
 from cropper.imaging.opencv import cv2
@@ -47,8 +48,6 @@ MAX_BYTES_IN_FLIGHT = 160 << 20
 # This many bytes per job keep all workers busy, and so do a batch and one more photo per job. Beyond both, no new photo starts
 # either. With 5 MB large JPEGs take 3 % longer; with 10 MB two jobs take 209 MB instead of 185 for photos of 2 MP, in equal time.
 ENOUGH_BYTES = 7 << 20
-# Finished photos that may wait for an earlier one. It bounds memory where one photo takes very long.
-MAX_WAITING_ROWS = 4096
 # Seconds between two checks for a stop, and seconds that the workers then have to finish their tasks.
 _ATTENTION = 0.1
 _GRACE = 0.5
@@ -92,7 +91,7 @@ class Pipeline:
         in_order: bool = True,
         journal: Journal | None = None,
     ) -> None:
-        self.settings, self.out, self.model, self.jobs, self.in_order = settings, place(out), model, jobs, in_order
+        self.settings, self.out, self.model, self.jobs = settings, place(out), model, jobs
         self.journal = journal or Journal()
         # Not a SimpleQueue: its get never returns if a signal arrives as the timeout ends, as after a stop by Ctrl-Z.
         self.events: Queue[_Event] = Queue()
@@ -102,8 +101,7 @@ class Pipeline:
         self.filling: dict[tuple[int, int], list[Decoded]] = defaultdict(list)  # shape -> batch that is not full
         self.begun: dict[int, Job] = {}  # number -> photo started and not finished
         self.worked: dict[int, float] = {}  # number -> seconds that workers have been at a begun photo
-        self.waiting: dict[int, Finished] = {}  # number -> finished photo that waits for an earlier one
-        self.next_number = 0  # the photo that leaves next
+        self.leaving = Leaving(in_order)
         self.running: set[futures.Future[None]] = set()  # tasks; each removes itself when done
         self.ending = False  # whether no further task starts
         self.abandoned = False  # whether some were still running at the end
@@ -114,7 +112,7 @@ class Pipeline:
         record: Callable[[Finished], None],
         stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[Done]:
-        """Take photos through all stages.
+        """Take photos through all stages, as ``flow`` does.
 
         Args:
             photos: numbered from 0. A photo that is finished already only waits for its turn. None means that the next photo is
@@ -131,34 +129,9 @@ class Pipeline:
                 the process should end.
         """
         cv2.setNumThreads(1)  # photos are the unit of parallel work
-        more = True
         self.workers = ThreadPoolExecutor(self.jobs, thread_name_prefix=WORKERS)
         try:
-            while True:
-                while more and self._has_room():
-                    try:
-                        upcoming = next(photos)
-                    except StopIteration:
-                        more = False
-                        break
-                    if upcoming is None:
-                        break
-                    if isinstance(upcoming, Finished):
-                        self.waiting[upcoming.number] = upcoming
-                    else:
-                        self.begun[upcoming.number] = upcoming
-                        self.worked[upcoming.number] = 0.0
-                        self.journal.begin(upcoming.number, upcoming.path)
-                        self.decoding += 1
-                        self._start([upcoming], partial(decode_photo, upcoming, settings=self.settings, journal=self.journal))
-                    yield from self._leave(record)
-                # No worker idles while there is a batch, even one that is not full.
-                while self.tasks < self.jobs and self.filling:
-                    self._infer(max(self.filling, key=lambda shape: len(self.filling[shape])))
-                if not self.tasks and not more:
-                    break
-                self._take(self._next_event(stop))
-                yield from self._leave(record)
+            yield from flow(self, photos, record, stop)
         finally:
             # After an interrupt or a failure, workers finish their tasks, and no further task starts.
             self.ending = True
@@ -181,17 +154,42 @@ class Pipeline:
             for finished in event.finished if isinstance(event, Inferred) else [event]:
                 if isinstance(finished, Finished):
                     self._set_aside(finished)
-        for number in sorted({*self.waiting, *self.begun}):
-            yield self.waiting[number] if number in self.waiting else self.begun[number]
+        yield from self.leaving.left(self.begun)
 
-    def _has_room(self) -> bool:
+    # What ``flow`` asks for ----------------------------------------------------------------------------------------------------
+
+    def has_room(self) -> bool:
+        """Whether one more photo may start: workers would idle without it, and no bound is reached."""
         return (
             self.decoding < 2 * self.jobs
             and len(self.begun) < MAX_IN_FLIGHT
             and self.bytes < MAX_BYTES_IN_FLIGHT
             and (self.bytes < ENOUGH_BYTES * self.jobs or len(self.begun) < BATCH_SIZE + self.jobs)
-            and len(self.waiting) < MAX_WAITING_ROWS
+            and self.leaving.has_room()
         )
+
+    def begin(self, job: Job) -> None:
+        """Start to decode a photo."""
+        self.begun[job.number] = job
+        self.worked[job.number] = 0.0
+        self.journal.begin(job.number, job.path)
+        self.decoding += 1
+        self._start([job], partial(decode_photo, job, settings=self.settings, journal=self.journal))
+
+    def keep_busy(self) -> None:
+        """Start batches that are not full, so that no worker idles while there is one."""
+        while self.tasks < self.jobs and self.filling:
+            self._infer(max(self.filling, key=lambda shape: len(self.filling[shape])))
+
+    def is_busy(self) -> bool:
+        """Whether workers have tasks."""
+        return self.tasks > 0
+
+    def receive(self, stop: Callable[[], bool]) -> None:
+        """Wait for one answer, or for ``wake``, and start the next step for its photos."""
+        self._take(self._next_event(stop))
+
+    # Tasks ---------------------------------------------------------------------------------------------------------------------
 
     def _start(self, jobs: Sequence[Job], task: Callable[[], _Event]) -> None:
         """Hand the workers a task about these photos."""
@@ -265,19 +263,9 @@ class Pipeline:
 
     def _set_aside(self, finished: Finished) -> None:
         seconds = self.worked.pop(finished.number)
-        self.waiting[finished.number] = replace(finished, done=replace(finished.done, seconds=seconds))
+        self.leaving.add(replace(finished, done=replace(finished.done, seconds=seconds)))
         del self.begun[finished.number]
         self.journal.end(finished.number)
-
-    def _leave(self, record: Callable[[Finished], None]) -> Iterator[Done]:
-        """Record and yield the finished photos that may leave."""
-        while self.waiting and (self.next_number in self.waiting or not self.in_order):
-            number = self.next_number if self.in_order else next(iter(self.waiting))
-            finished = self.waiting[number]
-            record(finished)
-            del self.waiting[number]
-            self.next_number += 1
-            yield finished.done
 
 
 def guarded(task: Callable[[], _Event]) -> _Event:

@@ -19,8 +19,9 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
 
+from cropper.engine.flow import Leaving, flow
 from cropper.engine.job import Done, Finished, Job
-from cropper.engine.pipeline import MAX_IN_FLIGHT, MAX_WAITING_ROWS, Pipeline
+from cropper.engine.pipeline import MAX_IN_FLIGHT, Pipeline
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
 from cropper.process.messages import MOST_AT_ONCE, messages, send
@@ -57,9 +58,10 @@ class Processes:
     def __init__(self, workers: Sequence[WorkerProcess], journal: Journal) -> None:
         self.workers, self.journal = workers, journal
         self.abandoned = False  # whether some photos were in hand at the end
-        self._waiting: dict[int, Finished] = {}  # number -> finished photo that waits for an earlier one
+        self.leaving = Leaving()
         self._out: dict[int, dict[int, Job]] = {worker.part: {} for worker in workers}  # part -> number -> photo
-        self._next_number = 0  # the photo that leaves next
+        self._chunk: list[Job] = []  # photos for one process that are not sent yet
+        self._next = workers[0]  # the process that they are for
         self._of = {worker.channel.fileno(): (worker, bytearray()) for worker in workers}  # what a process sent so far
         self._poll = select.poll()
         for descriptor in self._of:
@@ -75,62 +77,51 @@ class Processes:
         stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[Done]:
         """Take photos through all stages; the arguments are those of ``Pipeline.run``, and so are the errors."""
-        more = True
         try:
-            while True:
-                while more and (worker := self._with_room()) is not None:
-                    chunk: list[Job] = []
-                    while len(chunk) < min(_CHUNK, worker.threads):
-                        try:
-                            upcoming = next(photos)
-                        except StopIteration:
-                            more = False
-                            break
-                        if upcoming is None:
-                            break
-                        if isinstance(upcoming, Finished):
-                            self._waiting[upcoming.number] = upcoming
-                            if len(self._waiting) >= MAX_WAITING_ROWS:
-                                break
-                            yield from self._leave(record)
-                        else:
-                            self._out[worker.part][upcoming.number] = upcoming
-                            chunk.append(upcoming)
-                        if stop():
-                            raise KeyboardInterrupt
-                    if not chunk:
-                        break
-                    with suppress(OSError):  # it has ended, which is seen when its answers are read
-                        send(worker.channel, chunk)
-                yield from self._leave(record)
-                if not more and not any(self._out.values()):
-                    break
-                if stop():
-                    raise KeyboardInterrupt
-                self._receive()
-                yield from self._leave(record)
+            yield from flow(self, photos, record, stop)
         finally:
             self._end(stop)
 
     def left(self) -> Iterator[Job | Finished]:
         """After an interrupted run, yield the photos that have not left it, finished or not, in order."""
         begun = {number: job for jobs in self._out.values() for number, job in jobs.items()}
-        for number in sorted({*self._waiting, *begun}):
-            yield self._waiting[number] if number in self._waiting else begun[number]
+        yield from self.leaving.left(begun)
 
-    def _with_room(self) -> WorkerProcess | None:
-        """Return the process that has the fewest photos, if there is room for more."""
-        worker = min(self.workers, key=lambda worker: len(self._out[worker.part]) / worker.threads)
-        has_room = len(self._out[worker.part]) <= _AT_ONCE - _CHUNK and len(self._waiting) < MAX_WAITING_ROWS
-        return worker if has_room else None
+    # What ``flow`` asks for ----------------------------------------------------------------------------------------------------
 
-    def _leave(self, record: Callable[[Finished], None]) -> Iterator[Done]:
-        """Record and yield the finished photos that may leave."""
-        while (finished := self._waiting.get(self._next_number)) is not None:
-            record(finished)
-            del self._waiting[self._next_number]
-            self._next_number += 1
-            yield finished.done
+    def has_room(self) -> bool:
+        """Whether one more photo may start. The process that has the fewest is to get it, and those of its chunk."""
+        if not self._chunk:
+            self._next = min(self.workers, key=lambda worker: len(self._out[worker.part]) / worker.threads)
+            if len(self._out[self._next.part]) > _AT_ONCE - _CHUNK:
+                return False
+        return self.leaving.has_room()
+
+    def begin(self, job: Job) -> None:
+        """Add a photo to the chunk, and send that if it is full."""
+        self._out[self._next.part][job.number] = job
+        self._chunk.append(job)
+        if len(self._chunk) == min(_CHUNK, self._next.threads):
+            self.keep_busy()
+
+    def keep_busy(self) -> None:
+        """Send the chunk, full or not."""
+        if self._chunk:
+            chunk, self._chunk = self._chunk, []
+            with suppress(OSError):  # the process has ended, which is seen when its answers are read
+                send(self._next.channel, chunk)
+
+    def is_busy(self) -> bool:
+        """Whether processes have photos."""
+        return any(self._out.values())
+
+    def receive(self, stop: Callable[[], bool]) -> None:
+        """Wait a moment for answers, and take them."""
+        if stop():
+            raise KeyboardInterrupt
+        self._receive()
+
+    # Answers -------------------------------------------------------------------------------------------------------------------
 
     def _receive(self, is_end: bool = False) -> None:
         """Wait a moment for answers, and take them.
@@ -155,7 +146,7 @@ class Processes:
             buffer += received
             for answer in messages(buffer):
                 if isinstance(answer, Finished):
-                    self._waiting[answer.number] = answer
+                    self.leaving.add(answer)
                     del self._out[worker.part][answer.number]
                 elif isinstance(answer, Exception) and not is_end:
                     raise answer
@@ -168,11 +159,11 @@ class Processes:
             with suppress(OSError):
                 worker.channel.shutdown(socket.SHUT_WR)
         until = None
-        while any(self._out.values()) and self._of and (until is None or monotonic() < until):
+        while self.is_busy() and self._of and (until is None or monotonic() < until):
             if until is None and stop():
                 until = monotonic() + _GRACE
             self._receive(is_end=True)
-        self.abandoned = any(self._out.values())
+        self.abandoned = self.is_busy()
         end_workers(self.workers)
 
 

@@ -26,7 +26,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from cropper import ModelError, UsageError
 from cropper.choosing.view import Maps
-from cropper.engine import batch, pipeline
+from cropper.engine import batch, flow, pipeline
 from cropper.engine.batch import run_batch
 from cropper.engine.job import Decoded, Done, Job
 from cropper.engine.pipeline import BATCH_SIZE
@@ -525,7 +525,7 @@ def test_photos_under_way_are_bounded_in_number(
 def test_the_tightest_bounds_still_let_all_through(
     many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(pipeline, limit, 1)
+    monkeypatch.setattr(flow if hasattr(flow, limit) else pipeline, limit, 1)
     assert set(statuses(process(many, tmp_path / "out", jobs=3)).values()) == {"made"}
 
 
