@@ -319,7 +319,6 @@ class Upkeep:
         moved: IN is the folder that OUT was made from, at another place.
         allow_empty: go on if none of the known photos is in IN any more.
         prune: remove thumbnails of ours that no photo has any more.
-        forget_given: forget what was given by hand so far.
     """
 
     force: bool = False
@@ -327,7 +326,6 @@ class Upkeep:
     moved: bool = False
     allow_empty: bool = False
     prune: bool = False
-    forget_given: bool = False
 
 
 UPKEEP = Upkeep()

@@ -21,9 +21,9 @@ import pytest
 from fixtures import imread
 from pages import PAGES, README, ROOT, Block, anchor_of, anchors, blocks, examples, prose
 from PIL import Image
+from running import run_batch
 
 from cropper.cli import cli, main
-from cropper.engine.batch import run_batch
 from cropper.settings import Settings, Target
 
 SAMPLES = ROOT / "sample_images"

@@ -6,7 +6,6 @@ import io
 import os
 import time
 from contextlib import closing, nullcontext, redirect_stdout
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,7 +148,7 @@ def batch(
 
     from cropper.engine.batch import local_threads, run_batch
     from cropper.engine.pipeline import WORKERS
-    from cropper.engine.plan import Resume, chosen_of
+    from cropper.engine.plan import Plan, Resume, chosen_of
     from cropper.engine.tally import Counts, outs_left_out, place_in_walk
     from cropper.image_formats import extensions_here
     from cropper.imaging.opencv import libraries_muted
@@ -187,35 +186,18 @@ def batch(
     if manifest is not None and report.is_file and manifest.path.exists() and os.path.samefile(report.path, manifest.path):
         raise UsageError("--report and --manifest name one file", path=manifest.path, remedy="give each its own")
     given = given_focus(source, focus_file, focus_copy, attempt)
-    upkeep = replace(upkeep, forget_given=given.forgets)
-    if is_trial(source, settings, given, attempt):
+    if is_trial(source, settings, given.by_hand, attempt):
         return 0
-    selection = selection.in_folder(source)
     counts, passed = Counts.after(attempt.state)
     report.begin(counts)
     interrupted = False
     ending = None
-    resume = Resume(attempt.condemned, passed)
+    selection, resume = selection.in_folder(source), Resume(attempt.condemned, passed)
 
     def outcomes(stop: Callable[[], bool]) -> Generator[Done, None, None]:
         nonlocal ending
-        ending = yield from run_batch(
-            source,
-            out,
-            settings,
-            jobs,
-            given.rows,
-            stop,
-            shard,
-            begin,
-            resume,
-            upkeep,
-            deadline,
-            given_was_found=given.was_found,
-            selection=selection,
-            raw=raw,
-            manifest=manifest,
-        )
+        plan = Plan(source, out, settings, shard, resume, deadline, selection, raw, stop)
+        ending = yield from run_batch(plan, jobs, given.by_hand, upkeep, begin, manifest)
 
     try:
         with (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,26 +13,17 @@ from cropper.cli.terminal import say, tell
 from cropper.errors import UsageError, printable
 
 if TYPE_CHECKING:
-    from cropper.ledger.focus_file import FocusRow
+    from cropper.ledger.focus_file import ByHand
     from cropper.process.supervisor import Attempt
     from cropper.storage.places import Place
 
 
 @dataclass(frozen=True)
 class GivenFocus:
-    """What is given by hand.
+    """What is given by hand, and the table that it is from; None if there is none."""
 
-    Attributes:
-        file: the table; None if there is none.
-        rows: of the table.
-        was_found: whether it lies in IN, and the user did not name it.
-        forgets: whether the user wants what was given before to be forgotten.
-    """
-
+    by_hand: ByHand
     file: Path | None
-    rows: Iterable[FocusRow]
-    was_found: bool
-    forgets: bool
 
 
 def given_focus(source: Place, focus_file: Path | None, focus_copy: Path | None, attempt: Attempt) -> GivenFocus:
@@ -48,7 +38,7 @@ def given_focus(source: Place, focus_file: Path | None, focus_copy: Path | None,
     Raises:
         UsageError: if the table that the user named cannot be read.
     """
-    from cropper.ledger.focus_file import FOCUS_FILE, read_focus_file
+    from cropper.ledger.focus_file import FOCUS_FILE, ByHand, read_focus_file
 
     in_source = source.local_path / FOCUS_FILE if source.local_path is not None else None
     # --focus none gives no file and forgets what the user gave before.
@@ -65,7 +55,7 @@ def given_focus(source: Place, focus_file: Path | None, focus_copy: Path | None,
             if is_first:
                 say(f"{error}; the file is left out")
     rows = read_focus_file(focus_file, focus_copy, found_in) if focus_file is not None else ()
-    return GivenFocus(focus_file, rows, found_in is not None, forgets)
+    return GivenFocus(ByHand(rows, found_in is not None, forgets), focus_file)
 
 
 def strangers_of(file: Path | None, where: str, first: str, number: int) -> str:

@@ -24,7 +24,7 @@ from cropper.settings import SIDECAR_CHOICES, Settings
 from cropper.storage.naming import SIDECAR_FOLDER
 
 if TYPE_CHECKING:
-    from cropper.cli.given_focus import GivenFocus
+    from cropper.ledger.focus_file import ByHand
     from cropper.process.supervisor import Attempt
     from cropper.storage.places import Place
 
@@ -66,7 +66,7 @@ def making_options(command: Function) -> Function:
     )(with_making)
 
 
-def is_trial(source: Place, settings: Settings, given: GivenFocus, attempt: Attempt) -> bool:
+def is_trial(source: Place, settings: Settings, given: ByHand, attempt: Attempt) -> bool:
     """Do what an attempt is for that only tries one photo: whether it kills this process. Return False for any other attempt."""
     if attempt.alone is None:
         return False

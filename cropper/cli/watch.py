@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +75,7 @@ def watch(
     cropper watch uploads/ thumbnails/ --size 400x400 --prune --verbose
     """
     from cropper.engine.pipeline import WORKERS
-    from cropper.engine.plan import Resume
+    from cropper.engine.plan import Plan, Resume
     from cropper.engine.tally import Counts, outs_left_out, unread
     from cropper.engine.watch import watch_folder
     from cropper.imaging.opencv import libraries_muted
@@ -85,8 +84,7 @@ def watch(
         if folder.is_remote:
             raise UsageError("watch needs a folder on this machine", path=folder, remedy="run 'cropper batch' from time to time")
     given = given_focus(source, focus_file, focus_copy, attempt)
-    upkeep = replace(upkeep, forget_given=given.forgets)
-    if is_trial(source, settings, given, attempt):
+    if is_trial(source, settings, given.by_hand, attempt):
         return 0
     counts, before = Counts.after(attempt.state)
     is_first = before is None  # not after a crash
@@ -111,22 +109,9 @@ def watch(
 
         try:
             with libraries_muted(), held_back() as interrupt:
-                photos = watch_folder(
-                    source,
-                    out,
-                    settings,
-                    jobs,
-                    caught_up,
-                    lambda: interrupt.came,
-                    given.rows,
-                    Resume(attempt.condemned),
-                    upkeep,
-                    deadline,
-                    given.was_found,
-                    selection,
-                    raw,
-                    attempt.journal,
-                )
+                resume, stop = Resume(attempt.condemned), lambda: interrupt.came
+                plan = Plan(source, out, settings, None, resume, deadline, selection, raw, stop)
+                photos = watch_folder(plan, jobs, caught_up, given.by_hand, upkeep, attempt.journal)
 
                 def watched() -> Any:
                     nonlocal ending

@@ -14,9 +14,10 @@ from pathlib import Path
 from cropper.engine.batch import run_batch
 from cropper.engine.job import Done, Engine
 from cropper.engine.pipeline import Pipeline
+from cropper.engine.plan import Plan
 from cropper.errors import OutputError, PhotoError, UsageError
 from cropper.ledger.database import Files
-from cropper.ledger.focus_file import FocusRow
+from cropper.ledger.focus_file import ByHand, FocusRow
 from cropper.ledger.handover import HandedOverError, hand_over, rows_made, waiting
 from cropper.ledger.last_run import last_run_of
 from cropper.ledger.lock import AT_WORK
@@ -25,6 +26,7 @@ from cropper.ledger.shards import Shard, merge_shards, states_of
 from cropper.ledger.table import FAILED
 from cropper.model.saliency import Saliency
 from cropper.settings import CPU, Settings
+from cropper.storage.access import place
 from cropper.storage.listed import part_of
 from cropper.storage.patterns import Patterns, Selection
 from cropper.storage.places import Place
@@ -128,8 +130,8 @@ class Again:
         # What the folder's own patterns leave out stays out, though the photo is named.
         exclude = Patterns(found.ignored.rules + found.exclude.rules, found.exclude.lines)
         selection = Selection(found.include, exclude)
-        engine, settings = self._engine, last.settings
-        run = run_batch(part, self.out, settings, self.jobs, given, shard=shard, engine=engine, selection=selection, raw=last.raw)
+        plan = Plan(part, place(self.out), last.settings, shard, selection=selection, raw=last.raw)
+        run = run_batch(plan, self.jobs, ByHand(given), engine=self._engine)
         made = {done.path: done for done in run if done.rows or done.error is not None}
         self._is_table_old |= shard is not None
         return made

@@ -8,34 +8,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Generator, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cropper._version import __version__
 from cropper.engine.job import Begin, Done, Engine, Finished
 from cropper.engine.pipeline import Pipeline
-from cropper.engine.plan import FROM_THE_START, Plan, Resume, planned
+from cropper.engine.plan import Plan, planned
 from cropper.errors import RUN_AGAIN, UsageError
-from cropper.image_formats import RAW_ALONE, extensions_here
+from cropper.image_formats import extensions_here
 from cropper.ledger.changes import Change
-from cropper.ledger.focus_file import FocusRow
+from cropper.ledger.focus_file import NOTHING_BY_HAND, ByHand
 from cropper.ledger.last_run import LastRun, keep_last_run
 from cropper.ledger.session import Ending, Session, open_session
 from cropper.ledger.table import TABLE_NAME
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.process.journal import Journal
 from cropper.settings import ENCODING, FIRST_FRAME, NO_SIDECAR, UPKEEP, Settings, Upkeep
-from cropper.storage.access import place
 from cropper.storage.naming import STATE_FOLDER
-from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.places import UNKNOWN, Place
 
 if TYPE_CHECKING:
     from cropper.ledger.manifest import Manifest
-    from cropper.ledger.shards import Shard
 
 
 def local_threads(
@@ -59,20 +55,11 @@ def local_threads(
 
 
 def run_batch(
-    source: Path | Place,
-    out: Path | Place,
-    settings: Settings,
+    plan: Plan,
     jobs: int,
-    given: Iterable[FocusRow] = (),
-    stop: Callable[[], bool] = lambda: False,
-    shard: Shard | None = None,
-    engine: Begin = local_threads,
-    resume: Resume = FROM_THE_START,
+    given: ByHand = NOTHING_BY_HAND,
     upkeep: Upkeep = UPKEEP,
-    deadline: float = 0,
-    given_was_found: bool = False,
-    selection: Selection = EVERYTHING,
-    raw: str = RAW_ALONE,
+    engine: Begin = local_threads,
     manifest: Manifest | None = None,
 ) -> Generator[Done, None, Ending]:
     """Make the thumbnails and the table of a folder, and yield what became of each photo, in the order of the walk.
@@ -84,22 +71,12 @@ def run_batch(
     again then, and which gives photos a deadline.
 
     Args:
-        source: the folder IN, on this machine or in a bucket; nothing is ever written to it.
-        out: the folder OUT; made if it is not there.
-        settings: what to make.
+        plan: what to make of which photos. When its ``stop`` says so, the run does not wait long for photos that are in hand,
+            so the process should end then.
         jobs: workers, at least 1.
-        given: what you give by hand. It is remembered, and wins over what was given before.
-        stop: called again and again; True stops the run as an interrupt does. It does not wait long for photos that are in
-            hand, so the process should end then.
-        shard: the shard to do, beside runs that do the others; None for all photos.
-        engine: what takes photos through the stages: ``local_threads``, or ``cropper.engine.cluster.ray_cluster``.
-        resume: what a killed process of the same run has left.
+        given: what you give by hand.
         upkeep: what the run may do with what is there.
-        deadline: the seconds that the work on one photo may take, which the caller watches; 0 for no limit. A photo that is
-            known to exceed it fails at once.
-        given_was_found: whether ``given`` is from a file that every run finds in IN: only what changed in it counts.
-        selection: which files of IN to take. Photos that it leaves out count as gone.
-        raw: which RAWs are made, one of ``image_formats.RAW_CHOICES``.
+        engine: what takes photos through the stages: ``local_threads``, or ``cropper.engine.cluster.ray_cluster``.
         manifest: the manifest to write at the end, if any; its library is installed.
 
     Returns:
@@ -112,47 +89,66 @@ def run_batch(
         DependencyError: if a library for a storage is not installed, or the device cannot be used here.
         CropperError: if the system lets us open no more files.
         ModelError: if the model cannot be loaded.
-        KeyboardInterrupt: if ``stop`` returned True.
+        KeyboardInterrupt: if the plan's ``stop`` returned True.
     """
-    source, out = place(source), place(out)
-    check_folders(source, out)
-    plan = Plan(source, out, settings, shard, resume, deadline, selection, raw, stop)
-    given = (row for row in given if shard is None or shard.holds(row[0]))
-    if settings.dry_run:
-        upkeep = replace(upkeep, prune=False)
-    goes_on = resume.passed is not None
+    check_folders(plan.source, plan.out)
     with (
-        engine(source, out, settings, jobs) as workers,
-        open_session(
-            out, source, fingerprint(settings), settings.dry_run, shard, upkeep, given, given_was_found, goes_on
-        ) as session,
+        engine(plan.source, plan.out, plan.settings, jobs) as workers,
+        session_of(plan, given, upkeep, goes_on=plan.resume.passed is not None) as session,
     ):
-        session.is_narrow = selection.is_narrow
-        if not settings.dry_run:
-            keep_last_run(session.state.connection, LastRun.of(settings, raw, selection))
 
         def record(finished: Finished) -> None:
             if finished.done.error is not None:
-                check_still_there(source)
+                check_still_there(plan.source)
             record_finished(session, finished)
 
         try:
-            yield from workers.run(planned(plan, session), record, stop)
+            yield from workers.run(planned(plan, session), record, plan.stop)
             ending = session.finish()
             if manifest is not None:
                 from cropper.engine.manifest import write_manifest  # with the previews that a page shows
 
-                write_manifest(manifest, session.state, jobs, stop)
+                write_manifest(manifest, session.state, jobs, plan.stop)
             return ending
         finally:
-            session.abandoned = workers.abandoned
-            for left in workers.left():
-                if isinstance(left, Finished):
-                    record_finished(session, left)
-                elif left.known:
-                    session.state.mark_interrupted(left.path)
+            keep_left(session, workers, lambda left: record_finished(session, left))
             if workers.untidy:
                 session.remove_temporaries()
+
+
+@contextmanager
+def session_of(plan: Plan, given: ByHand, upkeep: Upkeep, goes_on: bool) -> Iterator[Session]:
+    """Open the state of OUT for a batch or a watch, and note its options there for who makes some photos again.
+
+    Args:
+        plan: what to make.
+        given: what is given by hand. A shard takes that for its own photos.
+        upkeep: what the run may do with what is there. A dry run removes nothing.
+        goes_on: whether this process follows a killed one of the same run.
+
+    Raises:
+        UsageError, OutputError: those of ``open_session``.
+    """
+    settings, shard = plan.settings, plan.shard
+    given = replace(given, rows=(row for row in given.rows if shard is None or shard.holds(row[0])))
+    if settings.dry_run:
+        upkeep = replace(upkeep, prune=False)
+    made_with = fingerprint(settings)
+    with open_session(plan.out, plan.source, made_with, settings.dry_run, shard, upkeep, given, goes_on) as session:
+        session.is_narrow = plan.selection.is_narrow
+        if not settings.dry_run:
+            keep_last_run(session.state.connection, LastRun.of(settings, plan.raw, plan.selection))
+        yield session
+
+
+def keep_left(session: Session, workers: Engine, record: Callable[[Finished], None]) -> None:
+    """After an interrupted run, keep what is finished, and mark what an earlier run made and this one began as interrupted."""
+    session.abandoned = workers.abandoned
+    for left in workers.left():
+        if isinstance(left, Finished):
+            record(left)
+        elif left.known:
+            session.state.mark_interrupted(left.path)
 
 
 def record_finished(session: Session, finished: Finished) -> None:

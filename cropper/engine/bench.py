@@ -24,6 +24,7 @@ from cropper.choosing.decide import decide
 from cropper.choosing.view import view_of
 from cropper.engine.batch import run_batch
 from cropper.engine.pipeline import BATCH_SIZE
+from cropper.engine.plan import Plan
 from cropper.engine.stages import pixels_needed, pixels_to_fill, thumbnail_of
 from cropper.errors import CropperError, PhotoError, UsageError, reading
 from cropper.geometry import largest_size
@@ -117,7 +118,8 @@ def measure(files: list[Path], settings: Settings, jobs: int, rounds: int, scrat
     peak = None
     for number in range(rounds):
         # A run is a generator and starts when it is listed.
-        _, seconds = _timed(list, run_batch(source, scratch / f"batch-{number}", settings, jobs))
+        run = run_batch(Plan(place(source), place(scratch / f"batch-{number}"), settings), jobs)
+        _, seconds = _timed(list, run)
         batches.append(seconds)
         peak = peak or _peak_bytes()
         _, seconds = _timed(floor, copies, scratch / f"floor-{number}", settings, jobs)

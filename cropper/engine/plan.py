@@ -54,18 +54,19 @@ FROM_THE_START = Resume()
 
 @dataclass(frozen=True)
 class Plan:
-    """What a batch is to make.
+    """What a batch is to make, and of which photos.
 
     Attributes:
-        source: the folder IN.
-        out: the folder OUT.
+        source: the folder IN, on this machine or in a bucket; nothing is ever written to it.
+        out: the folder OUT; made if it is not there.
         settings: what to make.
-        shard: the shard to do; None for all photos.
+        shard: the shard to do, beside runs that do the others; None for all photos.
         resume: what a killed process of the same run has left.
-        deadline: seconds that the work on one photo may take; 0 for no limit.
-        selection: which files of IN to take.
+        deadline: seconds that the work on one photo may take, which the caller watches; 0 for no limit. A photo that is known
+            to exceed it fails at once.
+        selection: which files of IN to take. Photos that it leaves out count as gone.
         raw: which RAWs are made, one of ``image_formats.RAW_CHOICES``.
-        stop: says whether an interrupt has come.
+        stop: says whether an interrupt has come. It is called again and again.
     """
 
     source: Place

@@ -8,55 +8,43 @@ system does not tell: a queue that ran over, links, disks of other machines. A w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 
-from cropper.engine.batch import check_folders, fingerprint
-from cropper.engine.job import Done, Finished
+from cropper.engine.batch import check_folders, keep_left, session_of
+from cropper.engine.job import Done
 from cropper.engine.pipeline import Pipeline
-from cropper.engine.plan import FROM_THE_START, Plan, Resume
+from cropper.engine.plan import Plan
 from cropper.engine.watched_folders import check_names
 from cropper.engine.watching import Watching
-from cropper.image_formats import RAW_ALONE
-from cropper.ledger.focus_file import FocusRow
-from cropper.ledger.last_run import LastRun, keep_last_run
-from cropper.ledger.session import Ending, open_session
+from cropper.ledger.focus_file import NOTHING_BY_HAND, ByHand
+from cropper.ledger.session import Ending
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
-from cropper.settings import IGNORE_FILE, UPKEEP, Settings, Upkeep
+from cropper.settings import IGNORE_FILE, UPKEEP, Upkeep
 from cropper.storage.notices import Notices
-from cropper.storage.patterns import EVERYTHING, Selection
-from cropper.storage.places import Place, is_inside
+from cropper.storage.places import is_inside
 
 
 def watch_folder(
-    source: Place,
-    out: Place,
-    settings: Settings,
+    plan: Plan,
     jobs: int,
     caught_up: Callable[[Ending], None],
-    stop: Callable[[], bool] = lambda: False,
-    given: Iterable[FocusRow] = (),
-    resume: Resume = FROM_THE_START,
+    given: ByHand = NOTHING_BY_HAND,
     upkeep: Upkeep = UPKEEP,
-    deadline: float = 0,
-    given_was_found: bool = False,
-    selection: Selection = EVERYTHING,
-    raw: str = RAW_ALONE,
     journal: Journal | None = None,
 ) -> Generator[Done, None, Ending]:
-    """Make the thumbnails of a folder and then, until ``stop`` says so, those of each photo that comes or changes.
+    """Make the thumbnails of a folder and then, until the plan's ``stop`` says so, those of each photo that comes or changes.
 
     Photos leave as they are finished. A photo that is as it was leaves in the first walk alone.
 
     Args:
-        source: the folder IN, on this machine.
-        out: the folder OUT, on this machine.
+        plan: what to make of which photos. IN and OUT are on this machine. Once ``stop`` says True no photo is begun, and those
+            in work are finished. The selection is without ``.cropperignore``, which is read here, and again when it changes.
+        jobs: worker threads, at least 1.
         caught_up: called once with what the first walk found at its end.
-        stop: called again and again. Once it says True no photo is begun, and those in work are finished.
-        selection: which files of IN to take, without ``.cropperignore``, which is read here, and again when it changes.
-        upkeep: as in ``batch.run_batch``; ``force`` is for the first walk.
-        settings, jobs, given, resume, deadline, given_was_found, raw: as in ``batch.run_batch``.
+        given: what you give by hand.
+        upkeep: what the watch may do with what is there; ``force`` is for the first walk.
         journal: where to note what is under way.
 
     Raises:
@@ -64,12 +52,11 @@ def watch_folder(
             on more than the folder of their photo.
         OutputError, ModelError, CropperError: as ``run_batch`` does.
         DependencyError: if watchfiles is not installed.
-        KeyboardInterrupt: if ``stop`` says True during the first walk, or photos in work take too long afterwards.
+        KeyboardInterrupt: if the plan's ``stop`` says True during the first walk, or photos in work take too long afterwards.
     """
+    source, out, settings = plan.source, plan.out, plan.settings
     check_folders(source, out)
     check_names(settings)
-    if settings.dry_run:
-        upkeep = replace(upkeep, prune=False)
     assert source.local_path is not None
     root = os.path.realpath(source.local_path)
     real_out = os.path.realpath(out)
@@ -81,14 +68,9 @@ def watch_folder(
 
     notices = Notices(root, is_wanted, lambda: pipeline.wake())
     pipeline = Pipeline(settings, out, Saliency(settings.model, settings.device), jobs, in_order=False, journal=journal)
-    session_of = open_session(
-        out, source, fingerprint(settings), settings.dry_run, None, upkeep, given, given_was_found, bool(resume.condemned)
-    )
-    with session_of as session, notices:
-        if not settings.dry_run:
-            keep_last_run(session.state.connection, LastRun.of(settings, raw, selection))
-        plan = Plan(source, out, settings, None, resume, deadline, selection.in_folder(source), raw, stop)
-        watch = Watching(plan, session, pipeline, notices, selection, stop, caught_up)
+    with session_of(plan, given, upkeep, goes_on=bool(plan.resume.condemned)) as session, notices:
+        complete = replace(plan, selection=plan.selection.in_folder(source))
+        watch = Watching(complete, session, pipeline, notices, plan.selection, caught_up)
         try:
             for done in pipeline.run(watch.photos(), watch.record, watch.is_late):
                 if not watch.is_withheld:
@@ -97,9 +79,4 @@ def watch_folder(
                 raise KeyboardInterrupt
             return Ending(0, *session.let_go(session.state.stale_outputs()))
         finally:
-            session.abandoned = pipeline.abandoned
-            for left in pipeline.left():
-                if isinstance(left, Finished):
-                    watch.record(left)
-                elif left.known:
-                    session.state.mark_interrupted(left.path)
+            keep_left(session, pipeline, watch.record)

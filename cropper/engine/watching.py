@@ -60,12 +60,11 @@ class Watching:
         pipeline: Pipeline,
         notices: Notices,
         selection: Selection,
-        stop: Callable[[], bool],
         caught_up: Callable[[Ending], None],
     ) -> None:
         session.is_narrow = plan.selection.is_narrow
         self.plan, self.session, self.pipeline, self.notices = plan, session, pipeline, notices
-        self.selection, self.stop, self.caught_up = selection, stop, caught_up
+        self.selection, self.stop, self.caught_up = selection, plan.stop, caught_up
         self.folders = WatchedFolders(plan)
         assert plan.source.local_path is not None
         self.root = Path(os.path.realpath(plan.source.local_path))

@@ -6,6 +6,7 @@ import csv
 import io
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,24 @@ def _restored(length: Any) -> Any:
 
 # What a focus file says of a photo, for the label of a size or aspect, or "" for all. None takes back what was given.
 FocusRow = tuple[str, str, Given | None]
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """What a person gives a run by hand. It is remembered, and wins over what was given before.
+
+    Attributes:
+        rows: of a focus file, or from elsewhere. They are read once.
+        was_found: whether they are from a file that every run finds in IN: only what changed in it counts.
+        forgets: whether all that was given before is forgotten.
+    """
+
+    rows: Iterable[FocusRow] = ()
+    was_found: bool = False
+    forgets: bool = False
+
+
+NOTHING_BY_HAND = ByHand()
 
 
 def read_focus_file(path: Path, copy: Path | None = None, found_in: Path | None = None) -> Iterator[FocusRow]:

@@ -16,7 +16,7 @@ from cropper.errors import RUN_AGAIN, OutputError, UsageError, naming, remedy_fo
 from cropper.ledger import lock
 from cropper.ledger.changes import Change
 from cropper.ledger.database import SHARDS_FOLDER, Files, as_system_errors, decoded, encoded, files_of, savepoint
-from cropper.ledger.focus_file import FocusRow
+from cropper.ledger.focus_file import NOTHING_BY_HAND, ByHand
 from cropper.ledger.handover import TakenIn
 from cropper.ledger.known import rows_of
 from cropper.ledger.migration import migrate_if_old
@@ -184,8 +184,7 @@ def open_session(
     dry: bool = False,
     shard: Shard | None = None,
     upkeep: Upkeep = UPKEEP,
-    given: Iterable[FocusRow] = (),
-    given_was_found: bool = False,
+    given: ByHand = NOTHING_BY_HAND,
     goes_on: bool = False,
 ) -> Iterator[Session]:
     """Open the state of an output folder for one batch, and close it at the end, however that comes.
@@ -198,7 +197,6 @@ def open_session(
         shard: the shard that the batch does; None for a batch without shards.
         upkeep: what the run may do with what is there.
         given: what is given by hand; it is remembered, unless the batch is dry.
-        given_was_found: whether that is from a file that was found in IN.
         goes_on: whether this process follows a killed one of the same run.
 
     Raises:
@@ -215,9 +213,9 @@ def open_session(
         with _as_output_errors(out, session.state.files):
             try:
                 session.handed.take(session.state.gifts, session.state.run)
-                if upkeep.forget_given:
+                if given.forgets:
                     session.state.gifts.drop_all()
-                session.state.gifts.add(given, session.state.run, given_was_found)
+                session.state.gifts.add(given.rows, session.state.run, given.was_found)
                 session.state.commit()
                 _start(session)
                 session.changes = session.state.connection.total_changes

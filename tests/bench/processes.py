@@ -74,6 +74,7 @@ def measure(source: Path, out: Path, processes: int) -> tuple[float, float, floa
 
     workers = fork_workers([THREADS] * processes, journal, work) if processes else []
     from cropper.engine.batch import local_threads, run_batch
+    from cropper.engine.plan import Plan
     from cropper.engine.processes import local_processes
     from cropper.engine.tally import Counts
 
@@ -82,7 +83,7 @@ def measure(source: Path, out: Path, processes: int) -> tuple[float, float, floa
     if processes:
         begin = partial(local_processes, workers=workers, journal=journal)
     counts, begun, before = Counts(), time.monotonic(), time.process_time()
-    for done in run_batch(*places, settings, THREADS, engine=begin):
+    for done in run_batch(Plan(*places, settings), THREADS, engine=begin):
         counts.add(done)
         journal.save(counts.until(done))
     here, passed = time.process_time() - before, time.monotonic() - begun

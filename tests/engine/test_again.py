@@ -12,14 +12,13 @@ from typing import Any, cast
 import pytest
 from fixtures import MakePhoto
 from plain import Plain
+from running import run_batch, watch_folder
 
 from cropper.choosing.decide import is_by_hand
 from cropper.engine import again, batch, late_gifts
 from cropper.engine import watch as watch_module
 from cropper.engine.again import Again
-from cropper.engine.batch import run_batch
 from cropper.engine.corrections import corrected
-from cropper.engine.watch import watch_folder
 from cropper.errors import OutputError, UsageError
 from cropper.ledger import lock
 from cropper.ledger.database import Files, files_of
@@ -29,7 +28,7 @@ from cropper.ledger.shards import Shard, merge_shards, states_of
 from cropper.ledger.source import source_of
 from cropper.ledger.table import read_rows
 from cropper.model.saliency import Saliency
-from cropper.settings import Order, Settings, Target, Upkeep
+from cropper.settings import Order, Settings, Target
 from cropper.storage.access import place
 from cropper.storage.local import LocalPlace
 from cropper.views.review.page import write_page
@@ -66,7 +65,7 @@ def watched(root: Path) -> Iterator[None]:
     def work() -> None:
         try:
             out = LocalPlace(root / "out")
-            list(watch_folder(LocalPlace(root / "in"), out, SETTINGS, 1, lambda ending: caught_up.set(), stop.is_set))
+            list(watch_folder(LocalPlace(root / "in"), out, SETTINGS, 1, lambda ending: caught_up.set(), stop=stop.is_set))
         except BaseException as error:
             ends.append(error)
 
@@ -189,7 +188,7 @@ def test_a_dry_or_interrupted_run_leaves_it_and_one_that_forgets_forgets_it(root
     next(run)
     run.close()
     assert len(handed(root)) == 1
-    list(run_batch(root / "in", root / "out", SETTINGS, 1, upkeep=Upkeep(forget_given=True)))
+    list(run_batch(root / "in", root / "out", SETTINGS, 1, forgets=True))
     assert handed(root) == []
     assert not boxes(root)["a.jpg", "1:1"][1]
 

@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from running import run_batch
 
 from cropper import ModelError, UsageError
 from cropper.choosing.view import Maps
 from cropper.engine import batch, flow, pipeline
-from cropper.engine.batch import run_batch
 from cropper.engine.job import Decoded, Done, Job
 from cropper.engine.pipeline import BATCH_SIZE
 from cropper.engine.plan import planned
@@ -37,7 +37,7 @@ from cropper.imaging import decode
 from cropper.ledger.given import Given
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
-from cropper.settings import Choosing, Fit, Settings, Target, Upkeep, Zoom
+from cropper.settings import Choosing, Fit, Settings, Target, Zoom
 from cropper.storage import thumbnails
 from cropper.storage.local import LocalPlace
 from cropper.storage.places import Folder
@@ -556,8 +556,7 @@ def test_only_what_is_given_anew_is_made_anew_and_holds_the_given_box(photos: Pa
     assert all(d.unchanged for d in process(photos, out))
     back = [("a.jpg", "", None)]
     assert [d.path for d in run_batch(photos, out, Settings((SIZE,)), 2, back) if not d.unchanged] == ["a.jpg"]
-    forget = Upkeep(forget_given=True)
-    assert [d.path for d in run_batch(photos, out, Settings((SIZE,)), 2, upkeep=forget) if not d.unchanged] == ["trips/a.jpg"]
+    assert [d.path for d in run_batch(photos, out, Settings((SIZE,)), 2, forgets=True) if not d.unchanged] == ["trips/a.jpg"]
     assert not any(row["message"] for row in rows_of(out))
 
 

@@ -24,10 +24,11 @@ import killed
 import pytest
 import ray_faults
 from fixtures import Command, MakePhoto, StartProcess
+from running import run_batch
 
 from cropper._version import __version__
 from cropper.engine import cluster, worker
-from cropper.engine.batch import local_threads, run_batch
+from cropper.engine.batch import local_threads
 from cropper.engine.cluster import CHUNK, Cluster, chunk_sizes, ray_cluster
 from cropper.engine.job import Done, Finished, Job
 from cropper.engine.pipeline import BATCH_SIZE

@@ -10,8 +10,8 @@ from pathlib import Path
 import browser
 import pytest
 from pages import blocks
+from running import run_batch
 
-from cropper.engine.batch import run_batch
 from cropper.ledger.manifest import Manifest
 from cropper.settings import Settings, Target
 

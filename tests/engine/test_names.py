@@ -14,9 +14,9 @@ import pytest
 from fixtures import Command, MakePhoto, imread
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from running import run_batch
 
 from cropper import PhotoError
-from cropper.engine.batch import run_batch
 from cropper.engine.job import Done
 from cropper.engine.names import Names
 from cropper.ledger.shards import Shard, merge_shards

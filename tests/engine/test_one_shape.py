@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from fixtures import Command, MakePhoto
 from PIL import Image
+from running import run_batch
 
-from cropper.engine.batch import run_batch
 from cropper.engine.job import Done
 from cropper.ledger.given import Given
 from cropper.ledger.shards import Shard, merge_shards

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from running import run_batch
 
-from cropper.engine.batch import run_batch
 from cropper.engine.tally import Counts
 from cropper.ledger import state
 from cropper.ledger.database import connect

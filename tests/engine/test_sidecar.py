@@ -11,9 +11,10 @@ import pytest
 from fixtures import Command, MakePhoto
 from PIL import Image
 from plain import Plain
+from running import run_batch
 
 from cropper.engine import decision_stream
-from cropper.engine.batch import fingerprint, run_batch
+from cropper.engine.batch import fingerprint
 from cropper.engine.sidecar import sidecar_of
 from cropper.imaging.face_regions import turned
 from cropper.ledger.shares import shares_of

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from fixtures import Command, Limited, MakePhoto, photos_in_two_folders
 from PIL import Image
+from running import run_batch
 
 from cropper import CropperError, OutputError, PhotoError, UsageError
-from cropper.engine.batch import run_batch
 from cropper.engine.job import Done
 from cropper.errors import raise_if_for_all
 from cropper.ledger.table import read_rows

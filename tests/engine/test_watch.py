@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 from fixtures import MakePhoto
 from plain import Plain
+from running import run_batch, watch_folder
 
 from cropper.engine import batch, watched_folders, watching
 from cropper.engine import watch as watching_module
-from cropper.engine.batch import run_batch
 from cropper.engine.job import Done, Job
 from cropper.engine.plan import Resume
 from cropper.engine.tasks import decode_photo
-from cropper.engine.watch import watch_folder
 from cropper.errors import OutputError, PhotoError
 from cropper.image_formats import extensions_here
 from cropper.ledger.last_run import LastRun, last_run_of
@@ -50,9 +49,9 @@ class Watcher:
             self.settings,
             2,
             lambda ending: self._caught_up.set(),
-            self._stop.is_set,
+            stop=self._stop.is_set,
             upkeep=upkeep or Upkeep(),
-            **others,  # type: ignore[arg-type]
+            **others,
         )
 
         self.photos, self._thread = photos, threading.Thread(target=self._work)

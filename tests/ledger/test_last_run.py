@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from fixtures import MakePhoto
+from running import run_batch
 
-from cropper.engine.batch import run_batch
 from cropper.engine.plan import Plan
 from cropper.image_formats import RAW_ALL
 from cropper.ledger.database import files_of

@@ -12,9 +12,9 @@ import pytest
 from fixtures import Command, MakePhoto, StartProcess
 from hypothesis import given
 from hypothesis import strategies as st
+from running import run_batch
 
 from cropper import OutputError, UsageError
-from cropper.engine.batch import run_batch
 from cropper.ledger import shards
 from cropper.ledger.shards import Shard, merge_shards
 from cropper.ledger.source import source_of

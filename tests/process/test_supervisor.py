@@ -26,8 +26,9 @@ import pytest
 from acting import does, take_over
 from fixtures import Command, MakePhoto, photos_in_two_folders
 from forked import Forked
+from running import run_batch
 
-from cropper.engine.batch import local_threads, run_batch
+from cropper.engine.batch import local_threads
 from cropper.engine.pipeline import MAX_IN_FLIGHT
 from cropper.engine.plan import Resume
 from cropper.errors import CropperError, OutputError, PhotoError

@@ -22,9 +22,9 @@ import pytest
 import s3
 from acting import DRIVER, does
 from fixtures import Command, MakePhoto, read_table
+from running import run_batch
 
 from cropper import OutputError, PhotoError, UsageError
-from cropper.engine.batch import run_batch
 from cropper.errors import raise_if_for_all
 from cropper.image_formats import FORMAT_OF, PHOTO_EXTENSIONS
 from cropper.ledger import upload

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 from fixtures import MakePhoto, imdecode
+from running import run_batch
 
 from cropper import OutputError, PhotoError, UsageError
-from cropper.engine.batch import run_batch
 from cropper.settings import Choosing, Settings, Target
 from cropper.views.heatmap import words_of
 from cropper.views.picture import LONGEST, SHORTEST, look_at, picture_of, preview_of, save

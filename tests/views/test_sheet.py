@@ -16,9 +16,9 @@ import pytest
 from fixtures import Command, MakePhoto, StartProcess, imread, write_rows
 from numpy.typing import NDArray
 from PIL import Image
+from running import run_batch
 
 from cropper import UsageError
-from cropper.engine.batch import run_batch
 from cropper.geometry import Box
 from cropper.ledger.table import HEADER, TABLE_NAME, Row, decided_row, failed_row, read_rows, skipped_row
 from cropper.model.look import open_photo

@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 import pytest
 from fixtures import MakeBatch, MakePhoto, imread
+from running import run_batch
 
 from cropper import OutputError, UsageError
 from cropper.choosing.decide import BY_HAND
 from cropper.cli import main
-from cropper.engine.batch import run_batch
 from cropper.ledger.table import TABLE_NAME
 from cropper.settings import Settings, Target
 from cropper.views.review.page import PAGE, Shown, write_page

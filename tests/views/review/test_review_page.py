@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 import pytest
 from fixtures import Command, imread
+from running import run_batch
 
-from cropper.engine.batch import run_batch
 from cropper.errors import printable
 from cropper.geometry import aspect_ratio, largest_size
 from cropper.ledger.table import TABLE_NAME, Row, read_rows

@@ -15,11 +15,11 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 
+from running import run_batch
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
 from cropper.choosing.decide import is_by_hand
-from cropper.engine.batch import run_batch
 from cropper.ledger import lock
 from cropper.ledger.database import files_of
 from cropper.settings import Settings

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from fixtures import MakePhoto
+from running import run_batch
 
 from cropper.engine.again import Again
-from cropper.engine.batch import run_batch
 from cropper.ledger import lock
 from cropper.ledger.database import files_of
 from cropper.ledger.focus_file import FocusRow
