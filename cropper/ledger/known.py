@@ -54,10 +54,9 @@ def changes_in(
             name = decoded(path)
             rows: list[Row] = []
             written: list[tuple[str, Trace]] = []
+            sizes = Counter[str]()
             for _, photo, *outside in decisions.get(key, ()):
-                texts = _texts(outside[4:])
-                texts.append(str(1 + sum(other.size == texts[_SIZE] for other in rows)))
-                row = Row(name, *texts)
+                row = Row(name, *_texts(outside[4:], sizes))
                 rows.append(row)
                 if photo == path:  # another photo may have the output by now
                     written.append((row.output, trace_of(*outside[:4])))
@@ -84,13 +83,18 @@ def rows_of(connection: sqlite3.Connection) -> Iterator[list[str]]:
     for path, *values in connection.execute(_TABLE):
         if path != photo:
             photo, sizes = path, Counter()
-        sizes[values[_SIZE]] += 1
-        yield [decoded(path), *_texts(values), str(sizes[values[_SIZE]])]
+        yield [decoded(path), *_texts(values, sizes)]
 
 
-def _texts(values: list[Any]) -> list[str]:
-    """Turn the names among the values of a decision into texts, in place."""
+def _texts(values: list[Any], sizes: Counter[str]) -> list[str]:
+    """Return the values of a decision as texts, and behind them the number of the candidate.
+
+    Args:
+        values: the decision, whose names are bytes.
+        sizes: how many decisions of each size the photo has had so far. This one is counted there.
+    """
     for place in _PLACES:
         if values[place]:
             values[place] = decoded(values[place])
-    return values
+    sizes[values[_SIZE]] += 1
+    return [*values, str(sizes[values[_SIZE]])]
