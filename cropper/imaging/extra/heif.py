@@ -40,6 +40,11 @@ def primary(data: bytes, salvage: bool = False) -> Any:
     Raises:
         PhotoError: if the file is damaged, or the library for it is missing.
     """
+    return _opened(data, salvage)[0]
+
+
+def _opened(data: bytes, salvage: bool = False) -> tuple[Any, Items | None]:
+    """Open the primary picture as ``primary`` does; return it and the items of the file, or None if it has none."""
     from cropper.imaging.extra.heif_film import still  # most runs meet no HEIC
     from cropper.imaging.extra.heif_items import end_of, is_bomb, items_of
 
@@ -59,7 +64,7 @@ def primary(data: bytes, salvage: bool = False) -> Any:
         raise PhotoError("it is truncated or damaged (its main picture is missing)", remedy=COPY_AGAIN)
     if items is not None and is_bomb(items):
         raise PhotoError("its parts have far more pixels than the picture", remedy="export it as a JPEG")
-    return image
+    return image, items
 
 
 def _check_names(data: bytes) -> None:
@@ -90,12 +95,9 @@ def decode(data: bytes) -> NDArray[np.uint8]:
         PhotoError: if the file is damaged.
         MemoryError: if there is not enough memory.
     """
-    from cropper.imaging.extra.heif_film import still
-    from cropper.imaging.extra.heif_items import items_of, lost
+    from cropper.imaging.extra.heif_items import lost
 
-    data = still(data)
-    image = primary(data)
-    items = items_of(data)
+    image, items = _opened(data)
     missing, parts = lost(items) if items is not None else (0, 0)
     pixels = None if missing else _pixels(image)
     if items is not None and pixels is not None and parts > 1 and _may_lack_a_tile(pixels, parts):
