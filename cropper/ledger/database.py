@@ -120,6 +120,15 @@ def files_of(out: Path) -> Files:
     return Files(out, out / STATE_FOLDER)
 
 
+def files_of_shards(out: Path) -> dict[str, Files]:
+    """Return the files of the state of each shard that has a folder in an output folder, by its label and in their order."""
+    shards = files_of(out).folder / SHARDS_FOLDER
+    try:
+        return {label: Files(out, shards / label) for label in sorted(os.listdir(shards))}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open a state, and make its tables if it is new. Transactions are the caller's.
 

@@ -23,7 +23,17 @@ from tempfile import TemporaryDirectory
 
 from cropper.errors import OutputError, UsageError
 from cropper.ledger import lock
-from cropper.ledger.database import SHARDS_FOLDER, STATE_NAME, Files, as_system_errors, connect, decoded, files_of, uri_of
+from cropper.ledger.database import (
+    SHARDS_FOLDER,
+    STATE_NAME,
+    Files,
+    as_system_errors,
+    connect,
+    decoded,
+    files_of,
+    files_of_shards,
+    uri_of,
+)
 from cropper.ledger.handover import move_all
 from cropper.ledger.known import rows_of
 from cropper.ledger.migration import migrate_if_old
@@ -183,8 +193,8 @@ def shard_folder(out: Path, shard: Shard) -> Path:
 
 def states_of(out: Path) -> list[tuple[Files, Shard | None]]:
     """Return the states that hold the photos of an output folder: one of each shard, or the one without shards."""
-    shards: list[Shard] = _begun(out)
-    return [(Files(out, shard_folder(out, shard)), shard) for shard in shards] or [(files_of(out), None)]
+    files = files_of_shards(out)
+    return [(files[shard.label], shard) for shard in labelled([*files])] or [(files_of(out), None)]
 
 
 def table_in(out: Path) -> Path:
@@ -198,11 +208,7 @@ def table_in(out: Path) -> Path:
 
 def _begun(out: Path) -> list[Shard]:
     """Return the shards that have a folder in an output folder."""
-    try:
-        names = os.listdir(out / STATE_FOLDER / SHARDS_FOLDER)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return labelled(sorted(names))
+    return labelled([*files_of_shards(out)])
 
 
 def _in_other_shards(out: Place, count: int) -> OutputError:

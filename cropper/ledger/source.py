@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from cropper.errors import UsageError
-from cropper.ledger.database import SHARDS_FOLDER, STATE_NAME, Files, decoded, files_of, uri_of
+from cropper.ledger.database import Files, decoded, files_of, files_of_shards, uri_of
 from cropper.storage.access import place
 from cropper.storage.places import Place
 
@@ -18,11 +18,7 @@ OLD_SOURCE = "source"
 
 def source_of(out: Path) -> Place | None:
     """Return the folder IN of the last run over an output folder, or None if no run left its name there."""
-    files = files_of(out)
-    for database in (*sorted((files.folder / SHARDS_FOLDER).glob(f"*/{STATE_NAME}")), files.database):
-        if (found := _source_in(database, "1")) is not None:
-            return found
-    return _old_source(files)
+    return _source_where("1", out) or _old_source(files_of(out))
 
 
 def made_from(out: Place) -> str | None:
@@ -34,17 +30,25 @@ def made_from(out: Place) -> str | None:
     if out.local_path is None:
         return None
     main = files_of(out.local_path)
-    shards = main.folder / SHARDS_FOLDER
-    earlier: Place | None = None
-    for database in (main.database, *sorted(shards.glob(f"*/{STATE_NAME}"))):
-        earlier = earlier or _source_in(database, "EXISTS (SELECT 1 FROM photo)")
-    if not main.database.exists():
-        earlier = earlier or _old_source(main)
+    earlier = _source_where("EXISTS (SELECT 1 FROM photo)", out.local_path)
+    if earlier is None and not main.database.exists():
+        earlier = _old_source(main)
     return earlier.full_name() if earlier is not None and earlier.local_path is not None and not earlier.is_gone() else None
 
 
+def _source_where(condition: str, out: Path) -> Place | None:
+    """Return the folder IN of the last run in the first state of an output folder that meets a condition, given as SQL.
+
+    Shards come first: where there are any, no run has had the state without shards since.
+    """
+    for files in (*files_of_shards(out).values(), files_of(out)):
+        if (found := _source_in(files.database, condition)) is not None:
+            return found
+    return None
+
+
 def _source_in(database: Path, condition: str) -> Place | None:
-    """Return the folder IN of the last run in a state that meets a condition, given as SQL; None if no run knew it."""
+    """Return the folder IN of the last run in a state that meets the condition; None if no run knew it."""
     # Only to read, so that this neither disturbs a run nor leaves anything behind.
     with (
         suppress(sqlite3.DatabaseError, OSError),
