@@ -213,11 +213,6 @@ def format_of(first_bytes: bytes) -> ImageFormat | None:
     return found if isinstance(found, ImageFormat) else None
 
 
-def is_photo(first_bytes: bytes) -> bool:
-    """Tell whether a file may be a photo in one of the formats, by its first bytes."""
-    return format_of(first_bytes) is not None
-
-
 def why_not_read(first_bytes: bytes) -> tuple[str, str] | None:
     """Return what is wrong with a file and what to do, by its first bytes; None if this installation may read it.
 

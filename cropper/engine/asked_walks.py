@@ -12,9 +12,6 @@ class AskedWalks:
     def __init__(self) -> None:
         self._at: dict[tuple[str, bool, bool], float] = {}  # folder, whether all below it, and whether later -> when
 
-    def __bool__(self) -> bool:
-        return bool(self._at)
-
     def ask(self, folder: str, deep: bool, at: float, later: bool = False) -> None:
         """Ask for a walk over a folder, and over all below it if it is to be deep.
 

@@ -15,7 +15,6 @@ from cropper.evaluation.heads import HeadScore
 # Decimals in JSON: finer than the noise of any set of photos.
 DECIMALS = 5
 NOTHING = "-"
-_HEAD_COLUMNS = (("cut", 8), ("95 % interval", 20), ("touched", 9), ("not whole", 10), ("95 % interval", 20), ("fit", 7))
 
 
 @dataclass(frozen=True)

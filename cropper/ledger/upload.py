@@ -244,10 +244,6 @@ def _change(values: Any) -> Change:
     )
 
 
-def _trace(values: Any) -> Trace:
-    return Trace(values["size"], digest=bytes.fromhex(values["digest"]))
-
-
 def _send_state(mirror: Mirror) -> None:
     (mirror.state / mirror.files.database.name).send(mirror.files.database)
     mirror.is_new = False

@@ -11,7 +11,7 @@ import hostile
 import pytest
 
 from cropper import PhotoError
-from cropper.image_formats import FIRST_BYTES, is_photo
+from cropper.image_formats import FIRST_BYTES, format_of
 from cropper.storage.access import place
 from cropper.storage.bucket import BucketPlace
 from cropper.storage.photo_file import MOST_BYTES, read_opened
@@ -36,13 +36,13 @@ class Counted(io.BytesIO):
 @pytest.mark.parametrize("kind", hostile.kinds())
 def test_first_bytes_of_every_kind_of_photo_are_known(kind: str) -> None:
     data = hostile.kinds()[kind][1]
-    assert is_photo(data[:FIRST_BYTES])
+    assert format_of(data[:FIRST_BYTES]) is not None
     assert read_opened(io.BytesIO(data)) == data
 
 
 @pytest.mark.parametrize("head", [b"\0" * 16, b"GIF90a", b"PK\x03\x04", b"\xff\xd8", b"<svg", b"RIFF0000WAVE", b"II*\x01"])
 def test_first_bytes_of_anything_else_are_not(head: bytes) -> None:
-    assert not is_photo(head)
+    assert format_of(head) is None
 
 
 def test_of_what_is_no_photo_the_first_bytes_alone_are_read() -> None:
