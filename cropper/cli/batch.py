@@ -36,14 +36,17 @@ from cropper.errors import CropperError, UsageError
 from cropper.settings import CPU, ENGINES, LOCAL, RAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
     from cropper.cli.report import Report
     from cropper.engine.job import Begin, Done
     from cropper.engine.tally import Counts
     from cropper.ledger.manifest import Manifest
     from cropper.ledger.shards import Shard
+    from cropper.model.saliency import Saliency
+    from cropper.process.journal import Journal
     from cropper.process.supervisor import Attempt
+    from cropper.process.workers import WorkerProcess
     from cropper.settings import Settings, Upkeep
     from cropper.storage.patterns import Selection
     from cropper.storage.places import Place
@@ -146,7 +149,7 @@ def batch(
         # It loads while the rest is imported. Another model, or CUDA, may print to stderr, which is muted only later.
         model = click.get_current_context().with_resource(loading())
 
-    from cropper.engine.batch import local_threads, run_batch
+    from cropper.engine.batch import run_batch
     from cropper.engine.pipeline import WORKERS
     from cropper.engine.plan import Plan, Resume, chosen_of
     from cropper.engine.tally import Counts, outs_left_out, place_in_walk
@@ -171,18 +174,9 @@ def batch(
     deadline = click.get_current_context().params["deadline"]
     if address is not None and engine != RAY:
         raise UsageError("--address names a Ray cluster, and this run uses none", remedy="add --engine ray")
-    begin: Begin = partial(local_threads, journal=attempt.journal, model=model)
-    if workers:
-        from cropper.engine.processes import local_processes
-
-        begin = partial(local_processes, workers=workers, journal=attempt.journal)
-    if engine == RAY:
-        from cropper.engine.cluster import ray_cluster
-
-        given_jobs = is_given("jobs")
-        # Ray's workers are processes, which have threads of their own where they wait for a storage.
-        jobs = jobs if given_jobs else usable_cores()
-        begin = partial(ray_cluster, address=address, every_core=not given_jobs, deadline=deadline)
+    if engine == RAY and not is_given("jobs"):
+        jobs = usable_cores()  # its workers are processes, which have threads of their own where they wait for a storage
+    begin = _engine_on_ray(address, deadline) if engine == RAY else _engine_here(workers, model, attempt.journal)
     if manifest is not None and report.is_file and manifest.path.exists() and os.path.samefile(report.path, manifest.path):
         raise UsageError("--report and --manifest name one file", path=manifest.path, remedy="give each its own")
     given = given_focus(source, focus_file, focus_copy, attempt)
@@ -242,6 +236,25 @@ def batch(
         if interrupted:
             end_without(WORKERS, INTERRUPTED)
     return code
+
+
+def _engine_here(workers: Sequence[WorkerProcess], model: Callable[[], Saliency] | None, journal: Journal) -> Begin:
+    """Return the engine of this machine: the processes that were forked, or else threads of this one."""
+    if workers:
+        from cropper.engine.processes import local_processes
+
+        return partial(local_processes, workers=workers, journal=journal)
+
+    from cropper.engine.batch import local_threads
+
+    return partial(local_threads, journal=journal, model=model)
+
+
+def _engine_on_ray(address: str | None, deadline: float) -> Begin:
+    """Return the engine of a Ray cluster. One at an address gives all its cores unless the user said how many."""
+    from cropper.engine.cluster import ray_cluster
+
+    return partial(ray_cluster, address=address, every_core=not is_given("jobs"), deadline=deadline)
 
 
 def say_of(done: Done, source: Place, bar: Progress, counts: Counts, verbose: bool) -> None:

@@ -240,15 +240,18 @@ def plan_photo(
     if isinstance(digest, Exception):
         raise_if_for_all(digest)
         return failed(job, settings, digest)
-    if settings.dry_run:
-        return job
-    files = outputs if settings.sidecar == NO_SIDECAR else (*outputs, sidecar_path(path))
-    whose = tuple(map(state.whose, files))
+    return job if settings.dry_run else _begun(job, settings, session)
+
+
+def _begun(job: Job, settings: Settings, session: Session) -> Job:
+    """Return a job with whose its files are, and note those that are ours as begun."""
+    files = job.outputs if settings.sidecar == NO_SIDECAR else (*job.outputs, sidecar_path(job.path))
+    whose = tuple(map(session.state.whose, files))
     if session.upkeep.force:
         whose = tuple(Whose.OURS if one is Whose.ALTERED else one for one in whose)
-    state.begin_photo(path, (file for file, one in zip(files, whose, strict=True) if one is Whose.OURS))
-    sidecar = (files[-1], whose[-1]) if len(files) > len(outputs) else None
-    return replace(job, whose=whose[: len(outputs)], sidecar=sidecar)
+    session.state.begin_photo(job.path, (file for file, one in zip(files, whose, strict=True) if one is Whose.OURS))
+    sidecar = (files[-1], whose[-1]) if len(files) > len(job.outputs) else None
+    return replace(job, whose=whose[: len(job.outputs)], sidecar=sidecar)
 
 
 def version_of(source: Place, path: str) -> Version | None:

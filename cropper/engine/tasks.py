@@ -156,38 +156,26 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
     dropped = any(given is not None and focus is None for given, focus in zip(job.given, foci, strict=True))
     view = with_faces(view_of(maps), photo.header.faces)
     chosen: Chosen = {}
-    for number, output in enumerate(job.outputs):
+    for number in range(len(job.outputs)):
         try:
             journal.clock(job.number, True)
             target, decisions = decided(number, view, image, settings, foci, chosen)
             journal.clock(job.number, False)  # a slow disk or bucket is not the photo's fault
-            whose = job.whose[number] if job.whose else Whose.OURS
-            size: tuple[int, int] | None = None
-            too_large = ""
-            if not settings.dry_run:
-                out.check_stays_in(output)
+            if settings.dry_run:
+                file = _file_before(job, number)
+            else:
+                file = _file_now(decoded, number, target, decisions, settings, out, journal)
+            if file.trace is not None:
+                written.append((file.output, file.trace))
             if not decisions:
                 why = ONE_BY_HAND if foci[number] is not None else NO_FURTHER
                 rows.append(skipped_row(job.path, image, target.label, why, target.candidate or 1))
-            if settings.dry_run:
-                before = next((row for row in job.known if row.output == output), None)
-                output, size = (output, _output_size(before)) if before is not None else ("", None)
-            elif not decisions:
-                output = ""  # what an earlier run made there is not needed any more
-            elif decisions[0].fit is Fit.SKIP:
-                if any(row.output == output for row in job.known) and whose is Whose.OURS:
-                    (out / output).remove()
-                output = ""
-            else:
-                journal.clock(job.number, True)
-                data, size, too_large = _encoded(decoded, decisions[0], target, settings)
-                journal.clock(job.number, False)
-                written.append((output, (out / output).write_thumbnail(data, job.temporary, whose)))
             for candidate, decision in enumerate(decisions, target.candidate or 1):
                 status = SKIPPED if decision.fit is Fit.SKIP else OK
                 note = decision.note or (SALVAGED if photo.salvaged else "") or (DROPPED if dropped else "")
-                note = AND.join(filter(None, (note, too_large)))
-                rows.append(decided_row(job.path, output, status, image, target.label, decision.box, note, size, candidate))
+                note = AND.join(filter(None, (note, file.too_large)))
+                box, label = decision.box, target.label
+                rows.append(decided_row(job.path, file.output, status, image, label, box, note, file.size, candidate))
                 fits.append(decision.fit)
         except Exception as error:
             raise_if_for_all(error)
@@ -220,6 +208,54 @@ def finish_photo(decoded: Decoded, maps: Maps, settings: Settings, out: Place, j
         seen=decoded.seen,
         digest=decoded.digest,
     )
+
+
+@dataclass(frozen=True)
+class _File:
+    """The thumbnail of one output, as its rows have it.
+
+    Attributes:
+        output: its path relative to OUT; empty if there is none.
+        size: its width and height, or None.
+        too_large: a message if it is larger than the settings allow; else empty.
+        trace: what it is like, if it was written.
+    """
+
+    output: str = ""
+    size: tuple[int, int] | None = None
+    too_large: str = ""
+    trace: Trace | None = None
+
+
+def _file_before(job: Job, number: int) -> _File:
+    """Return the thumbnail that an earlier run made of an output: a dry run makes none."""
+    before = next((row for row in job.known if row.output == job.outputs[number]), None)
+    return _File(before.output, _output_size(before)) if before is not None else _File()
+
+
+def _file_now(
+    decoded: Decoded,
+    number: int,
+    target: Target,
+    decisions: Sequence[Decision],
+    settings: Settings,
+    out: Place,
+    journal: Journal,
+) -> _File:
+    """Write the thumbnail of an output: none if no box is chosen, or the photo is skipped, which removes an earlier thumbnail."""
+    job, output = decoded.job, decoded.job.outputs[number]
+    whose = job.whose[number] if job.whose else Whose.OURS
+    out.check_stays_in(output)
+    if not decisions:
+        return _File()  # what an earlier run made there is not needed any more
+    if decisions[0].fit is Fit.SKIP:
+        if any(row.output == output for row in job.known) and whose is Whose.OURS:
+            (out / output).remove()
+        return _File()
+    journal.clock(job.number, True)
+    data, size, too_large = _encoded(decoded, decisions[0], target, settings)
+    journal.clock(job.number, False)
+    return _File(output, size, too_large, (out / output).write_thumbnail(data, job.temporary, whose))
 
 
 def _written_sidecar(job: Job, rows: Sequence[Row], orientation: int, out: Place) -> list[tuple[str, Trace]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +68,12 @@ def draw_pages(
     Yields:
         uint8 [h, w, 3] BGR, as large as the pages of the layout.
     """
-    summary = _summary_of(selection)
+    title, summary = _title_of(out), _summary_of(selection)
     one_label = len({row.size for entry in selection.entries for row in shown(entry)}) == 1
+    cell_of = partial(_cell_of, out=out, source=source, model=model, limits=limits)
     for number, page in enumerate(layout.pages, 1):
         count = f", page {number} of {len(layout.pages)}" if len(layout.pages) > 1 else ""
-        yield _draw_page(selection, layout, page, _title_of(out), summary + count, one_label, out, source, model, limits)
+        yield _draw_page(selection, layout, page, title, summary + count, one_label, cell_of)
 
 
 def _draw_page(
@@ -81,10 +83,7 @@ def _draw_page(
     title: str,
     summary: str,
     one_label: bool,
-    out: Path,
-    source: Path,
-    model: Saliency | None,
-    limits: Limits,
+    cell_of: Callable[[SheetPhoto, Sequence[Slot]], _Cell],
 ) -> Pixels:
     canvas = np.full((page.height, page.width, 3), heatmap.PAPER, np.uint8)
     _write_head(canvas, title, summary)
@@ -93,7 +92,7 @@ def _draw_page(
         canvas[top : top + height, left : left + layout.cell_width] = _CELL
         slots = layout.slots_of(entry)
         wholes, crops = slots[: layout.wholes], slots[layout.wholes :]
-        cell = _cell_of(entry, out, source, crops, model, limits)
+        cell = cell_of(entry, crops)
         for slot, picture in zip(wholes, (cell.original, cell.heat), strict=False):
             _paste(canvas, picture, left, top, slot)
         for place, slot in enumerate(crops):
@@ -104,7 +103,7 @@ def _draw_page(
     return canvas
 
 
-def _cell_of(entry: SheetPhoto, out: Path, source: Path, slots: Sequence[Slot], model: Saliency | None, limits: Limits) -> _Cell:
+def _cell_of(entry: SheetPhoto, slots: Sequence[Slot], out: Path, source: Path, model: Saliency | None, limits: Limits) -> _Cell:
     """Read the pictures of a photo. The cell reports any problem with them."""
     cell = _Cell()
     boxes: dict[int, Box] = {}
