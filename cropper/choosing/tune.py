@@ -25,9 +25,9 @@ from cropper.choosing.view import View
 from cropper.choosing.worth import TOLERANCE, best_offset, main_points, top_of, worth_of
 from cropper.settings import MOST_TARGET, MOST_WEIGHT, TARGETS, WEIGHTS, Weights
 
-# A chosen box meets the person's if it lies this near, as a share of its length along the free side.
+# A chosen box meets the person's if they lie at most this far apart, as a share of the box's length along the free side.
 NEAR = 0.05
-# The fewest corrections to learn from, and so many that teach a taste nearly as well as more.
+# The fewest corrections to learn from, and the number beyond which more teach little.
 LEAST, GOOD = 30, 100
 
 
@@ -60,7 +60,7 @@ TRIED = {
 FAR = 0.08
 # What it costs to make a weight ``e`` times its default, in corrections.
 PULL = 0.6
-# So much is added to a weight before that, since the defaults of those of taste are 0.
+# Added to weights before they are compared, since the weights of taste are 0 by default.
 _LITTLE = 0.5
 # The weight of a term of taste that a search starts with.
 _MUCH = 1.6

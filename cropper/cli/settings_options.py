@@ -64,7 +64,7 @@ def choosing_options(command: Function) -> Function:
         faces_from_metadata: bool,
         **others: Any,
     ) -> Any:
-        # Of this run, these ask for what they describe. In a file they say how it is done, if it is asked for.
+        # Given for this run, these options ask for what they describe. In a file, they only say how to do it if it is asked for.
         if zoom is None and (is_of_this_run("zoom_keep") or is_of_this_run("margin")):
             zoom = Zoom.at_least
         if otherwise is None and is_of_this_run("fill"):

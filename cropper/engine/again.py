@@ -1,7 +1,7 @@
 """Make some photos of an output folder again after somebody set their boxes by hand: with the options of its last run.
 
-Where a watch has the lock of OUT, what was given is handed over to it, and it makes the thumbnails. Another run that is at work
-there would not look at them again; the next one does.
+If a watch has the lock of OUT, it takes over what was given and makes the thumbnails. Any other run that is at work there looks
+at no photo again, so the next run makes them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from cropper.storage.patterns import Patterns, Selection
 from cropper.storage.places import Place
 
 NOT_KNOWN = "cropper does not know with which options this folder was made"
-# Seconds: so long another run may take to end, or to make what was handed over to it, and between two looks.
+# Seconds that another run has to end, or to make what was handed over to it, and seconds between two looks.
 PATIENCE, _PAUSE = 8.0, 0.2
 
 

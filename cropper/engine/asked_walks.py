@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-# Walks beyond which one over all of IN does.
+# With more walks than this, one walk over all of IN replaces them.
 _MANY = 500
 
 
 class AskedWalks:
-    """Walks over folders, those first that are due first. Who asks for one again gets one."""
+    """Walks over folders, in the order in which they are due. A second request for a walk replaces the first."""
 
     def __init__(self) -> None:
         self._at: dict[tuple[str, bool, bool], float] = {}  # folder, whether all below it, and whether later -> when

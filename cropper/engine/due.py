@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
-# Seconds. Nobody has written to a file for so long that it counts as whole; what is away so long counts as gone.
+# Seconds after which a file that nobody writes to counts as whole, and a missing one as gone.
 QUIET = 1.0
 
 # Size and modification time of a file, or None if it is away.
@@ -13,7 +13,7 @@ _Look = tuple[int, int] | None
 
 
 class Due:
-    """Paths to look at, those first that are due first."""
+    """Paths to look at, in the order in which they are due."""
 
     def __init__(self) -> None:
         self._at: dict[str, float] = {}
@@ -27,7 +27,7 @@ class Due:
         return iter(self._at)
 
     def ask(self, path: str, at: float = 0.0) -> None:
-        """Ask for a look at a path, now or at a time, and no sooner. An earlier wish for this path counts no more."""
+        """Ask for a look at a path, now or at a later time. This replaces an earlier request for the path."""
         self._at[path] = at
         heappush(self._heap, (at, path))
 

@@ -1,7 +1,7 @@
 """The names in OUT of the photos that come into a folder one by one, as a walk over all of it would give them.
 
-The names of a folder are kept, so that one more photo costs no listing of the others. Photos and folders whose names depend on
-each other, ``a.png`` and ``a.gif`` as WebP say, are told: a walk over their folder names them all anew.
+This module keeps the names of a folder, so that one more photo costs no listing of the others. Some names depend on each other:
+those of ``a.png`` and ``a.gif`` as WebP, for example. Where such a photo comes or goes, a walk over the folder names all anew.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class WatchedFolders:
 
     Attributes:
         names: what names them.
-        unsettled: folders where a name changed that of another photo: a walk has to look at all photos there, and, where it is
-            True, at those below too, as a folder changed its name.
+        unsettled: folders in which a photo that came or went changes the names of others, so that a walk has to look at all
+            photos there. True if the name of a folder changes too, and the walk has to look at the photos below.
     """
 
     def __init__(self, plan: Plan) -> None:

@@ -34,15 +34,15 @@ from cropper.storage.places import Folder, Version, join
 from cropper.storage.walk import walk
 from cropper.storage.whole import ends_as_format
 
-# Seconds. So long nothing happens before the table is written. Walks and tables take at most 1 / RARELY of the time.
+# Seconds without a change before the table is written. Walks and tables take at most 1 / RARELY of the time.
 CALM, RARELY = 1.0, 50
-# The least time between two walks over all of IN, and between two tables.
+# The fewest seconds between two walks over all of IN, and between two tables.
 BETWEEN_WALKS, BETWEEN_TABLES = 600.0, 5.0
-# So long photos in work may take to finish once the watch is to stop.
+# Seconds that photos in work have to finish once the watch is to stop.
 TO_FINISH = 10.0
-# After so many changes in a row the queue of the system may have run over.
+# After this many changes in a row, the system's queue may have overflowed.
 STORM = 4096
-# Photos that are got ready at once, and paths that are looked at for them.
+# The most photos to prepare at once, and the most paths to look at for them.
 _AHEAD, _AT_ONCE = 64, 256
 
 
@@ -136,7 +136,7 @@ class Watching:
         return self.stopped_at is not None and now > self.stopped_at + TO_FINISH
 
     def record(self, finished: Finished) -> None:
-        """Keep what became of a photo, unless that is not to be told: it is as it was, or it changed while it was in work."""
+        """Keep what became of a photo. Withhold it if the photo is as it was, or changed while it was in work."""
         done = finished.done
         before = self.at_work.pop(done.path, None) if done.rows else None
         self.is_withheld = self.is_caught_up and done.unchanged
@@ -272,7 +272,7 @@ class Watching:
         return self.due.is_long_so(path, (status.st_size, status.st_mtime_ns), now)
 
     def _miss(self, path: str, now: float) -> None:
-        """Take leave of what is gone, unless it is there again soon."""
+        """Forget a file or a folder that is gone, unless it soon comes back."""
         check_still_there(self.plan.source)
         if path == IGNORE_FILE:
             self._use_patterns()

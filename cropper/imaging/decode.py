@@ -28,9 +28,9 @@ from cropper.settings import Limits
 
 # The scale factors of JPEG decoding and OpenCV's flag for each.
 _REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
-# What decodes the formats of the extra. The libraries are imported with the first photo of theirs.
+# The decoders of the extra's formats. Each imports its library with the first photo that needs it.
 _BY_EXTRA = {"HEIF": heif.decode, "JXL": jxl.decode}
-# What puts right in a file that OpenCV does not read as it is.
+# By format: the repair of files that OpenCV does not read as they are.
 _SOUND = {"BMP": bmp.sound, "WEBP": webp.sound}
 # libjpeg-turbo's messages that do not mean damage: the interface does not support the JPEG, or its header is odd.
 _NOT_OF_DAMAGE = (

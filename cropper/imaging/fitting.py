@@ -17,7 +17,8 @@ from cropper.settings import FEWEST_COLOURS, LOWEST_QUALITY, MOST_COLOURS, Setti
 
 # The most times that one thumbnail is encoded.
 MOST_ENCODES = 5
-# How the message about a thumbnail that does not fit begins. What holds of this thumbnail alone stands behind ``_SINCE``.
+# The message about a thumbnail that does not fit begins with TOO_LARGE. Behind _SINCE stands the reason, which differs between
+# thumbnails.
 TOO_LARGE = "larger than "
 _SINCE = ", since "
 

@@ -22,7 +22,7 @@ _OPAQUE = 128
 
 
 def check_library() -> None:
-    """Raises DependencyError if the library for ThumbHash is not installed."""
+    """Raise DependencyError if the library for ThumbHash is not installed."""
     try:
         import thash  # noqa: F401
     except ImportError as error:

@@ -1,4 +1,5 @@
-"""The names of the outputs that a run writes, in a file beside the state: what a kill or a power failure leaves is known by it.
+"""The names of the outputs that a run writes, in a file beside the state. They tell the next run what a kill or a power
+failure left.
 
 A name is on the disk before its output is. It stays until the output is on the disk too, which the system does in its own time.
 Names end with a null byte. An empty one is a mark: the photos of all names before it were in the state then, but for those named
@@ -14,7 +15,7 @@ from pathlib import Path
 from cropper.ledger.database import decoded, encoded
 from cropper.storage.atomic import sync_all, synced
 
-# Bytes beyond which what is on the disk is dropped.
+# Above this many bytes, the file begins anew with the names that still count.
 _MOST = 1 << 20
 
 

@@ -19,11 +19,11 @@ from cropper.ledger.table import FAILED, Row, read_versioned
 from cropper.storage.atomic import sync_folder
 from cropper.storage.places import UNKNOWN, Place, Trace, Version
 
-# A thumbnail's time was its photo's plus this.
+# By so many nanoseconds, the time of a thumbnail was later than its photo's.
 _STAMP_NS = 2_000_000_000
 _SETTINGS, PART, _OUTDATED = "settings.json", "part.csv", "outdated.csv"
 OLD_FILES = (_SETTINGS, PART, _OUTDATED, OLD_SOURCE, "joined.csv")
-# Of rows whose settings are not known.
+# The settings of rows whose settings are not known.
 _UNKNOWN = ""
 
 

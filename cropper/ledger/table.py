@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # loads numpy, and a supervisor must not
     from cropper.geometry import Box
 
 TABLE_NAME = "boxes.csv"
-# No name decodes to it: bytes that are not UTF-8 become other surrogates.
+# A character that no field holds: bytes of a name that are not UTF-8 become other surrogates.
 NEVER_IN_TEXT = "\udfff"
 
 OK, SKIPPED, FAILED = "ok", "skipped", "failed"

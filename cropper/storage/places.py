@@ -299,7 +299,7 @@ class Folder:
 
 
 def leads_elsewhere(path: str) -> bool:
-    """Whether a relative path has a part that no file or folder is called: empty, ``.`` or ``..``. A key of a bucket may."""
+    """Whether a relative path has a part that names no file or folder: empty, ``.`` or ``..``. A key of a bucket may have one."""
     return not _NO_NAMES.isdisjoint(path.split("/"))
 
 

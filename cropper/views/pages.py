@@ -12,9 +12,9 @@ from cropper.imaging.jpeg_file import marker
 from cropper.imaging.opencv import cv2
 from cropper.views.picture import encoded
 
-# Of one page. Mail programs take some ten times as much, so a few pages go together.
+# The most bytes of a page. Mail programs take about ten times as much, so a mail holds several pages.
 MOST_BYTES = 1_000_000
-# What gives way when a page is larger: the quality, in these steps.
+# The qualities to try, in this order, until a page is small enough.
 _QUALITIES = (85, 75, 65, 50, 35, 20, 10)
 # A comment of a JPEG, behind its first two bytes.
 _SIGNATURE = marker(b"\xff\xfe", b"a sheet by cropper")

@@ -19,9 +19,9 @@ from cropper.imaging.pillow import opened
 
 # A file may hold millions of frames of a pixel; each takes as long as a small photo.
 MOST_FRAMES = 20_000
-# Browsers show frames of up to this many milliseconds as long as the next figure says.
+# Browsers show a frame of at most the first number of milliseconds for the second.
 _TOO_SHORT, _SHOWN_INSTEAD = 10.0, 100.0
-# What the pixels of a PNG's frame need. Its EXIF would turn the frame, before the canvas is turned.
+# The chunks that the frames of a PNG need. EXIF is not one of them: it would turn a frame before the canvas is turned.
 _OF_PIXELS = (b"PLTE", b"tRNS")
 
 

@@ -33,9 +33,9 @@ from cropper.imaging.opencv import cv2
 from cropper.imaging.palette import palette_for
 
 _MOST_PLAYS, _MOST_MS = 65535, (1 << 24) - 1
-# The bytes of a chunk of PNG that are not its content, and where the first chunk ends.
+# The bytes of a PNG chunk around its content, and the end of the first chunk.
 _AROUND, _BEHIND_HEADER = 12, 33
-# What VP8X says that a WebP has.
+# The flags of a WebP's VP8X chunk.
 _PROFILE, _ALPHA, _EXIF, _XMP, _ANIMATION = 0x20, 0x10, 0x08, 0x04, 0x02
 _FRAME_REPLACES = 2
 # The boxes of an AVIF that say when it was written, and those around them (ISO/IEC 14496-12, 8.2 to 8.4).

@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from cropper.errors import COPY_AGAIN, PhotoError
 
 _RGB, _MASKS, _ALPHA_MASKS = 0, 3, 6
-# Compressions that Windows has for printers alone, and what they pack.
+# Compressions that Windows uses for printers only, and the format of the packed data.
 _FOREIGN = {4: "JPEG", 5: "PNG"}
 _DEFAULT_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
-# The bits of a pixel that are read, and where the number of colours in the palette is: 0 for as many as they can say.
+# The depths that are read, in bits a pixel, and the offset of the number of colours in the palette. 0 stands for all that the
+# depth allows.
 _DEPTHS, _COLOURS_AT = (1, 4, 8, 16, 24, 32), 46
-# Where the headers hold their masks, and from what length on they have one for alpha. Browsers heed it from there on, and
-# without the other masks from the fourth version of the header on.
+# The offset of the masks, the least length of a header that has a mask for alpha, and the length of the fourth version. From that
+# version on, browsers heed the mask for alpha even without the others.
 _MASKS_AT, _HAS_ALPHA, _HAS_ALPHA_ALONE = 54, 56, 108
-# The header with a profile: its length, where it says what its colours are, and where its profile is.
+# The header with a profile: its length, and the offsets of its colour space and its profile.
 _LATEST, _SPACE_AT, _PROFILE_AT, _EMBEDDED = 124, 70, 126, b"DEBM"
 
 

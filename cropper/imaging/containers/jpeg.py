@@ -9,17 +9,17 @@ from cropper.errors import PhotoError
 
 END = b"\xff\xd9"
 _SCAN, _END = 0xDA, 0xD9
-# Markers of a segment: all but fill bytes, stuffed bytes, restarts and those that stand alone.
+# A marker that begins a segment. Fill bytes, stuffed bytes, restarts and other markers without a segment do not match.
 _MARKER = re.compile(rb"\xff+([\xc0-\xcf\xd9-\xfe])", re.DOTALL)
-# The segments of applications that say how colours are packed, JFIF, Adobe and profiles, and how long a whole one is at least.
+# The application segments that describe colours (JFIF, Adobe and profiles), and the least length of each.
 _OF_COLOURS = {0xE0: 16, 0xEE: 14, 0xE2: 16}
 _MOST_SEGMENTS = 20_000
-# The marker of a JPEG-LS, and those among the frames' markers that begin none.
+# The marker of a JPEG-LS, and the markers in the range of frame markers that begin no frame.
 _LOSSLESS, _NO_FRAMES = 0xF7, (0xC4, 0xC8, 0xCC)
 # The markers of frames whose pixels are in one scan, or in one scan for each channel.
 _AT_ONCE = (0xC0, 0xC1)
 _EXTRANEOUS_AT_END = re.compile("([0-9]+) extraneous bytes before marker 0xd9")
-# The most fill bytes before the end of a JPEG; how many places that may be its end to look at, and to try.
+# The most fill bytes before the end of a JPEG, the most places to consider as its end, and the most of these to try.
 _MOST_PADDING, _MOST_ENDS, _MOST_TRIES = 1 << 20, 1000, 8
 
 

@@ -24,12 +24,12 @@ _MOST_CHUNKS = 250_000
 _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"pHYs": 9, b"tIME": 7, b"acTL": 8, b"fcTL": 26}
 # The lengths of the transparent colour for each colour type; a palette has up to one byte a colour.
 _TRANSPARENT = {0: range(2, 3), 2: range(6, 7), 3: range(1, 257)}
-# What texts may unpack to. Pillow unpacks every text, and refuses a photo with more than 1 MB of one or 64 MB of all. Deflate
-# packs at most 1032 bytes into one, so a packed text that is shorter than a KB needs no look.
+# The most bytes of one unpacked text, and of all. Pillow unpacks every text, and refuses a photo with more than 1 MB of one or
+# 64 MB of all. Deflate packs at most 1032 bytes into one, so a packed text that is shorter than a KB needs no look.
 _MOST_UNPACKED, _MOST_TEXT, _FACTOR = 1 << 20, 60_000_000, 1032
-# The names of chunks that may stand behind one whose length is wrong.
+# The chunks to look for behind a chunk with a wrong length.
 _KNOWN = re.compile(b"IDAT|PLTE|tRNS|IEND|gAMA|cHRM|sRGB|iCCP|cICP|pHYs|tEXt|zTXt|iTXt|eXIf|bKGD|sBIT|tIME|acTL|fcTL|fdAT")
-# How often in a file, and at how many of these names, to look for where it goes on.
+# The most searches in a file for the next chunk, and the most names to try in each.
 _MOST_RESUMED, _MOST_TRIES = 16, 100
 # The first column and row and the steps of each pass of an interlaced PNG.
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))

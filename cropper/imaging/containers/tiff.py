@@ -23,7 +23,7 @@ LAB_KINDS = (LAB, ICC_LAB)
 DEPTHS = (1, 2, 4, 8, 16)
 # The compressions that unpack to plain rows.
 _PLAIN = {1: "none", 5: "LZW", 8: "Deflate", 32946: "Deflate", 32773: "PackBits", 34925: "LZMA", 50000: "Zstandard"}
-# What is read besides, and what is not, by name.
+# The other compressions that are read, and the names of those that are not.
 _READ = (2, 3, 4, 7)
 _NAMES = {
     6: "old JPEG", 9: "JBIG", 10: "JBIG", 32766: "NeXT", 32809: "ThunderScan", 33003: "JPEG 2000", 33005: "JPEG 2000",

@@ -22,11 +22,11 @@ from cropper.imaging.opencv import cv2, is_out_of_memory
 if TYPE_CHECKING:
     from cropper.imaging.extra.heif_items import Items
 
-# What a salvaged picture has where pixels are missing.
+# The grey of missing pixels in a salvaged picture.
 _MISSING = 128
-# The distance of the pixels that are looked at for the green of a missing tile.
+# The step between the pixels that are checked for the green of a missing tile.
 _STEP = 8
-# How many times as long as what is left of a file what is missing of it may be.
+# The missing end of a file may be at most this many times as long as the rest.
 _MOST_MISSING = 8
 
 
@@ -68,7 +68,7 @@ def _opened(data: bytes, salvage: bool = False) -> tuple[Any, Items | None]:
 
 
 def _check_names(data: bytes) -> None:
-    """Refuse a HEIC with names of its parts that are no text: the library crashes on them. Raises PhotoError."""
+    """Refuse a HEIC whose parts have names that are not text: the library crashes on them. Raises PhotoError."""
     for _, start, end in _inside(data, b"meta", 0, len(data), 4):
         for _, first, last in _inside(data, b"iinf", start, end, 0):
             # The number of entries has 2 bytes in version 0, and 4 in others.

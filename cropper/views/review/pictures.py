@@ -35,8 +35,8 @@ from cropper.views.outlines import outlines_svg
 
 # Pixels of the long side: a preview fills most of a screen, a card stands in the list.
 PREVIEW_SIDE, CARD_SIDE = 1280, 480
-# Of nine photos a preview takes 85 KB on average, 98 KB with 78. WebP takes about half as much, and twenty times as long. With
-# card, heat and outlines that makes about 110 MB for 1,000 photos of 1280 pixels or more.
+# The previews of nine photos take 85 KB on average, and 98 KB with quality 78. WebP takes about half as much, and twenty times as
+# long. With card, heat and outlines, 1,000 photos of 1280 pixels or more take about 110 MB.
 _QUALITY = 72
 # Pixels of the heat per cell of the density, along each side. Browsers interpolate linearly, which looks rough from one pixel.
 _HEAT_SCALE = 2

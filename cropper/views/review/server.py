@@ -33,11 +33,11 @@ from cropper.views.review.page import Contents, best_of_each_size
 from cropper.views.review.pictures import MIME_OF_PICTURE
 
 HOST = "127.0.0.1"
-# Bytes of a request to save. The page sends some photos at a time.
+# The most bytes of a request to save. The page sends a few photos at a time.
 MOST_BYTES = 1 << 20
 # Seconds that a client may take for its request.
 _PATIENCE = 20.0
-# Photos have smaller sides.
+# No photo has a side this long.
 _MOST_SIDE = 1 << 31
 _PICTURE = re.compile(rf"{REVIEW_FOLDER}/([0-9a-f]{{24}})\.([a-z]+\.[a-z]+)")
 _THUMBNAIL = re.compile(r"thumbnails/([0-9a-f]{24})/([0-9]{1,4})")
