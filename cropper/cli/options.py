@@ -98,7 +98,7 @@ def upkeep_options(command: Function) -> Function:
             "--prune",
             is_flag=True,
             heading=Heading.AGAIN,
-            help="Remove thumbnails that are no longer needed: of deleted photos, or of sizes that you do not ask for now.",
+            help="Remove thumbnails that are not needed any more: of deleted or skipped photos, or of sizes not asked for.",
         ),
         option(
             "--moved",

@@ -242,16 +242,12 @@ def _file_now(
     out: Place,
     journal: Journal,
 ) -> _File:
-    """Write the thumbnail of an output: none if no box is chosen, or the photo is skipped, which removes an earlier thumbnail."""
+    """Write the thumbnail of an output: none if no box is chosen, or the photo is skipped."""
     job, output = decoded.job, decoded.job.outputs[number]
     whose = job.whose[number] if job.whose else Whose.OURS
     out.check_stays_in(output)
-    if not decisions:
-        return _File()  # what an earlier run made there is not needed any more
-    if decisions[0].fit is Fit.SKIP:
-        if any(row.output == output for row in job.known) and whose is Whose.OURS:
-            (out / output).remove()
-        return _File()
+    if not decisions or decisions[0].fit is Fit.SKIP:
+        return _File()  # what an earlier run made there is not needed any more, and goes with --prune
     journal.clock(job.number, True)
     data, size, too_large = _encoded(decoded, decisions[0], target, settings)
     journal.clock(job.number, False)

@@ -621,13 +621,26 @@ def test_a_photo_without_a_good_crop_is_made_otherwise(
         assert imread(str(tmp_path / "out/grey.png")).shape[:2] == shape
 
 
-def test_a_thumbnail_of_ours_goes_when_its_photo_is_skipped_from_now_on(plain: Path, tmp_path: Path) -> None:
-    process(plain, tmp_path / "out", SQUARE)
-    assert (tmp_path / "out/grey.png").exists()
-    process(plain, tmp_path / "out", SQUARE, choosing=Choosing(min_kept=0.1, otherwise=Fit.SKIP))
-    assert not (tmp_path / "out/grey.png").exists()
-    process(plain, tmp_path / "out", SQUARE)
-    assert (tmp_path / "out/grey.png").exists()
+def test_a_thumbnail_of_a_photo_that_is_skipped_from_now_on_stays_until_prune(plain: Path, tmp_path: Path) -> None:
+    thumbnail, skipping = tmp_path / "out/grey.png", Choosing(min_kept=0.1, otherwise=Fit.SKIP)
+
+    def end(choosing: Choosing, prune: bool = False) -> tuple[int, int]:
+        run = run_batch(plain, tmp_path / "out", Settings((SQUARE,), choosing=choosing), 1, upkeep=Upkeep(prune=prune))
+        while True:
+            try:
+                next(run)
+            except StopIteration as ended:
+                return ended.value.stale, ended.value.pruned
+
+    assert end(Choosing()) == (0, 0)
+    before = thumbnail.read_bytes()
+    assert end(skipping) == (1, 0)
+    assert rows_of(tmp_path / "out")[0]["output"] == ""
+    assert thumbnail.read_bytes() == before
+    assert end(skipping) == (1, 0)  # unchanged, and still said
+    assert end(Choosing()) == (0, 0)  # it has a photo again
+    assert end(skipping, prune=True) == (1, 1)
+    assert not thumbnail.exists()
 
 
 def test_zoomed_thumbnails_are_as_sharp_as_the_photo_allows(tmp_path: Path, samples: Path) -> None:
