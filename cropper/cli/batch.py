@@ -188,10 +188,13 @@ def batch(
     ending = None
     selection, resume = selection.in_folder(source), Resume(attempt.condemned, passed)
 
+    def removed(output: str) -> None:
+        say_removed(out / output, bar, verbose)
+
     def outcomes(stop: Callable[[], bool]) -> Generator[Done, None, None]:
         nonlocal ending
         plan = Plan(source, out, settings, shard, resume, deadline, selection, raw, stop)
-        ending = yield from run_batch(plan, jobs, given.by_hand, upkeep, begin, manifest)
+        ending = yield from run_batch(plan, jobs, given.by_hand, upkeep, begin, manifest, removed)
 
     try:
         with (
@@ -255,6 +258,12 @@ def _engine_on_ray(address: str | None, deadline: float) -> Begin:
     from cropper.engine.cluster import ray_cluster
 
     return partial(ray_cluster, address=address, every_core=not is_given("jobs"), deadline=deadline)
+
+
+def say_removed(thumbnail: Place, bar: Progress, verbose: bool) -> None:
+    """Say that a run has removed a thumbnail that no photo has any more, where each photo is told."""
+    if verbose:
+        bar.say(f"{thumbnail}: removed")
 
 
 def say_of(done: Done, source: Place, bar: Progress, counts: Counts, verbose: bool) -> None:

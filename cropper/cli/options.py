@@ -124,7 +124,7 @@ def verbose_option(command: Function) -> Function:
                 raise UsageError("--verbose and --quiet contradict each other", remedy="give one of them")
         return command(verbose=verbose, **others)
 
-    help = "Print each photo on stderr as it is done, with the outcome."
+    help = "Print each photo on stderr as it is done, with the outcome, and each thumbnail that --prune removes."
     return option("--verbose", "-v", is_flag=True, found=True, help=help)(with_verbose)
 
 

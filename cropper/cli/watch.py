@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cropper.cli.batch import say_of
+from cropper.cli.batch import say_of, say_removed
 from cropper.cli.effects import without_effect
 from cropper.cli.exit_codes import INTERRUPTED, WRONG_USAGE
 from cropper.cli.given_focus import given_focus
@@ -107,11 +107,14 @@ def watch(
                 tell(counts.summary(time.monotonic() - attempt.begun, "decided" if settings.dry_run else "done", found))
                 tell(f"{source}: watching for photos")
 
+        def removed(output: str) -> None:
+            say_removed(out / output, bar, verbose)
+
         try:
             with libraries_muted(), held_back() as interrupt:
                 resume, stop = Resume(attempt.condemned), lambda: interrupt.came
                 plan = Plan(source, out, settings, None, resume, deadline, selection, raw, stop)
-                photos = watch_folder(plan, jobs, caught_up, given.by_hand, upkeep, attempt.journal)
+                photos = watch_folder(plan, jobs, caught_up, given.by_hand, upkeep, attempt.journal, removed)
 
                 def watched() -> Any:
                     nonlocal ending

@@ -61,6 +61,7 @@ def run_batch(
     upkeep: Upkeep = UPKEEP,
     engine: Begin = local_threads,
     manifest: Manifest | None = None,
+    removed: Callable[[str], None] = lambda output: None,
 ) -> Generator[Done, None, Ending]:
     """Make the thumbnails and the table of a folder, and yield what became of each photo, in the order of the walk.
 
@@ -78,6 +79,7 @@ def run_batch(
         upkeep: what the run may do with what is there.
         engine: what takes photos through the stages: ``local_threads``, or ``cropper.engine.cluster.ray_cluster``.
         manifest: the manifest to write at the end, if any; its library is installed.
+        removed: called with each thumbnail, relative to OUT, that the run removed since no photo has it any more.
 
     Returns:
         what the run found at its end.
@@ -94,7 +96,7 @@ def run_batch(
     check_folders(plan.source, plan.out)
     with (
         engine(plan.source, plan.out, plan.settings, jobs) as workers,
-        session_of(plan, given, upkeep, goes_on=plan.resume.passed is not None) as session,
+        session_of(plan, given, upkeep, plan.resume.passed is not None, removed) as session,
     ):
 
         def record(finished: Finished) -> None:
@@ -117,7 +119,7 @@ def run_batch(
 
 
 @contextmanager
-def session_of(plan: Plan, given: ByHand, upkeep: Upkeep, goes_on: bool) -> Iterator[Session]:
+def session_of(plan: Plan, given: ByHand, upkeep: Upkeep, goes_on: bool, removed: Callable[[str], None]) -> Iterator[Session]:
     """Open the state of OUT for a batch or a watch, and note its options there for who makes some photos again.
 
     Args:
@@ -125,6 +127,7 @@ def session_of(plan: Plan, given: ByHand, upkeep: Upkeep, goes_on: bool) -> Iter
         given: what is given by hand. A shard takes that for its own photos.
         upkeep: what the run may do with what is there. A dry run removes nothing.
         goes_on: whether this process follows a killed one of the same run.
+        removed: called with each thumbnail that is removed, as in ``run_batch``.
 
     Raises:
         UsageError, OutputError: those of ``open_session``.
@@ -135,7 +138,7 @@ def session_of(plan: Plan, given: ByHand, upkeep: Upkeep, goes_on: bool) -> Iter
         upkeep = replace(upkeep, prune=False)
     made_with = fingerprint(settings)
     with open_session(plan.out, plan.source, made_with, settings.dry_run, shard, upkeep, given, goes_on) as session:
-        session.is_narrow = plan.selection.is_narrow
+        session.is_narrow, session.removed = plan.selection.is_narrow, removed
         if not settings.dry_run:
             keep_last_run(session.state.connection, LastRun.of(settings, plan.raw, plan.selection))
         yield session

@@ -33,6 +33,7 @@ def watch_folder(
     given: ByHand = NOTHING_BY_HAND,
     upkeep: Upkeep = UPKEEP,
     journal: Journal | None = None,
+    removed: Callable[[str], None] = lambda output: None,
 ) -> Generator[Done, None, Ending]:
     """Make the thumbnails of a folder and then, until the plan's ``stop`` says so, those of each photo that comes or changes.
 
@@ -46,6 +47,7 @@ def watch_folder(
         given: what you give by hand.
         upkeep: what the watch may do with what is there; ``force`` is for the first walk.
         journal: where to note what is under way.
+        removed: called with each thumbnail that the watch removes, as in ``batch.run_batch``.
 
     Raises:
         UsageError: as ``run_batch`` does, also if IN goes away or loses all known photos, or if the names of thumbnails depend
@@ -68,7 +70,7 @@ def watch_folder(
 
     notices = Notices(root, is_wanted, lambda: pipeline.wake())
     pipeline = Pipeline(settings, out, Saliency(settings.model, settings.device), jobs, in_order=False, journal=journal)
-    with session_of(plan, given, upkeep, goes_on=bool(plan.resume.condemned)) as session, notices:
+    with session_of(plan, given, upkeep, bool(plan.resume.condemned), removed) as session, notices:
         complete = replace(plan, selection=plan.selection.in_folder(source))
         watch = Watching(complete, session, pipeline, notices, plan.selection, caught_up)
         try:

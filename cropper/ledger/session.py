@@ -71,6 +71,7 @@ class Session:
         abandoned: whether some workers are still at a photo when the session closes. Then the lock stays until the process ends,
             which should be at once, and the next run looks for what they left.
         changes: how many changes of the state came before the first photo.
+        removed: called with each thumbnail that was removed, relative to OUT.
     """
 
     state: State
@@ -84,6 +85,7 @@ class Session:
     is_narrow: bool = False
     abandoned: bool = False
     changes: int = 0
+    removed: Callable[[str], None] = lambda output: None
 
     def record(self, change: Change) -> None:
         """Keep what became of a photo; send it to a bucket from time to time.
@@ -144,6 +146,7 @@ class Session:
                     if state.out.local_path is not None:
                         thumbnails.remove_emptied(state.out.local_path, output)
                     state.drop_output(output)
+                    self.removed(output)
                     pruned += 1
         return stale, pruned
 

@@ -204,6 +204,14 @@ def test_prune_removes_what_cropper_made_and_no_photo_has(photos: Path, cropper:
     assert names - {".cropper/state.db"} == {"b.png", "trips/c.png", "mine.jpg", "boxes.csv"}
 
 
+def test_prune_names_what_it_removes_where_each_photo_is_named(photos: Path, cropper: Command, tmp_path: Path) -> None:
+    summary(cropper)
+    for name in ("b.jpg", "trips/c.jpg"):
+        (photos / name).unlink()
+    *lines, _ = cropper("batch", "in", "out", *SIZE, "--prune", "-v")[2].splitlines()
+    assert lines == ["cropper: in/a.jpg: unchanged", "cropper: out/b.jpg: removed", "cropper: out/trips/c.jpg: removed"]
+
+
 def test_another_folder_is_refused_unless_it_moved(photos: Path, cropper: Command, tmp_path: Path) -> None:
     summary(cropper)
     shutil.copytree(photos, tmp_path / "other")

@@ -156,12 +156,14 @@ def test_a_photo_that_was_cut_off_is_made_when_it_grows(tmp_path: Path, start: S
 def test_deleted_photos_go_with_their_thumbnails_and_may_come_again(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
     for name in ("a.jpg", "b.jpg", "sub/c.jpg"):
         make_photo(tmp_path / "in" / name)
-    watch = start(upkeep=Upkeep(prune=True))
+    removed: list[str] = []
+    watch = start(upkeep=Upkeep(prune=True), removed=removed.append)
     (tmp_path / "in/a.jpg").unlink()
     (tmp_path / "in/sub").rename(tmp_path / "in/moved")
     watch.until(lambda: not (watch.out / "a.jpg").exists() and not (watch.out / "sub/c.jpg").exists())
     watch.until(lambda: (watch.out / "moved/c.jpg").exists())
     watch.until(lambda: watch.rows() == {"b.jpg": "ok", "moved/c.jpg": "ok"})
+    assert sorted(removed) == ["a.jpg", "sub/c.jpg"]
     make_photo(tmp_path / "a.jpg").rename(tmp_path / "in/a.jpg")
     watch.until(lambda: (watch.out / "a.jpg").exists())
 
