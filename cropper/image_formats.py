@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 
+from cropper.extras import install_command
+
 
 @dataclass(frozen=True)
 class ImageFormat:
@@ -144,8 +146,8 @@ UNREAD = (
 
 # How many bytes at the beginning of a file tell its format.
 FIRST_BYTES = 64
-# What brings the formats that need a library of their own.
-INSTALL = "pip install 'cropper[formats]'"
+# The extra with the libraries of formats that need one of their own.
+EXTRA = "formats"
 
 # Everything below is derived from the table.
 
@@ -223,7 +225,7 @@ def why_not_read(first_bytes: bytes) -> tuple[str, str] | None:
         return NO_PHOTO, CHECK_PHOTO
     if isinstance(found, UnreadKind):
         return f"the content is {found.title}, which cropper does not read", f"save it as a {titles(FORMATS[:1], 'or')}"
-    return None if found.is_here else (needs_extra(found.title), INSTALL_IT)
+    return None if found.is_here else (needs_extra(found.title), install_it())
 
 
 def needs_extra(title: str) -> str:
@@ -265,7 +267,11 @@ def titles(formats: Sequence[ImageFormat], word: str) -> str:
     return f"{', '.join(first)} {word} {last}" if first else last
 
 
-INSTALL_IT = f"run: {INSTALL}"
+def install_it() -> str:
+    """Say what to do where the library of a format is missing."""
+    return f"run: {install_command(EXTRA)}"
+
+
 # What is wrong with a file that is not a photo in one of the formats, and what to do.
 NO_PHOTO = "the content is not an image that cropper can read"
 CHECK_PHOTO = f"check that the file is complete and a {titles(FORMATS, 'or')}"

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cropper._version import __version__
-from cropper.image_formats import FORMATS, INSTALL, ImageFormat
+from cropper.extras import install_command
+from cropper.image_formats import EXTRA, FORMATS, ImageFormat
 from cropper.imaging.decode import decode
 from cropper.imaging.encode import encode
 from cropper.imaging.extra.wrapped import unwrapped
@@ -77,7 +78,7 @@ def formats() -> tuple[Format, ...]:
     known = []
     for one in FORMATS:
         writes = one.output is not None and one.is_here and _writes(one.output)
-        needs = "" if one.is_here else INSTALL
+        needs = "" if one.is_here else install_command(EXTRA)
         known.append(Format(one.pillow, one.extensions, _reads(one), writes, one.quality if writes else None, needs))
     return tuple(known)
 

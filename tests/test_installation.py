@@ -15,11 +15,14 @@ from fixtures import Command, MakePhoto
 
 from cropper import installation
 from cropper.errors import PhotoError
-from cropper.image_formats import EXTENSIONS_OF, FORMATS, INSTALL, QUALITY
+from cropper.extras import install_command
+from cropper.image_formats import EXTENSIONS_OF, FORMATS, QUALITY
 from cropper.imaging.encode import encode
 from cropper.imaging.header import Header
 from cropper.installation import Format, formats, model
 from cropper.model.saliency import BUNDLED_MODEL
+
+INSTALL = install_command("formats")
 
 HEADER = Header("PNG", 96, 64, 1, False, False, False, None)
 

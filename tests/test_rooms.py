@@ -24,6 +24,7 @@ FLOORS = (
     {"process", "imaging", "choosing"},
     {"storage", "geometry"},
     {"settings", "image_formats", "errors", "_version"},
+    {"extras"},
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Imports that go sideways, each for a reason.

@@ -16,7 +16,7 @@ from cropper.cli.shapes import Size
 from cropper.cli.types import Amount, Bytes, Choice, Fill, Margin, Share, WholeNumber, Zoomed
 from cropper.cli.widths import width_option, with_widths
 from cropper.errors import UsageError
-from cropper.image_formats import FORMAT_CHOICES, FORMAT_NAMES, FORMATS, INSTALL_IT, KEEP_FORMAT, is_written_here, titles
+from cropper.image_formats import FORMAT_CHOICES, FORMAT_NAMES, FORMATS, KEEP_FORMAT, install_it, is_written_here, titles
 from cropper.settings import (
     ALL_FRAMES,
     DEFAULT_MIN_KEPT,
@@ -304,7 +304,7 @@ def settings_options(command: Function) -> Function:
 def check_is_written(format: str) -> None:
     """Refuse an output format that needs an extra which is not installed. Raises UsageError."""
     if not is_written_here(format):
-        raise UsageError(f"{format} is not written by this installation", remedy=INSTALL_IT)
+        raise UsageError(f"{format} is not written by this installation", remedy=install_it())
 
 
 def targets_of(sizes: Sequence[tuple[int, int]], aspects: Sequence[tuple[int, int]]) -> tuple[Target, ...]:

@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 from cropper.errors import CropperError, DependencyError, UsageError
+from cropper.extras import install_command
 
 # Bytes of Ray's object store. Chunks and answers are small.
 _STORE = 128 << 20
@@ -29,7 +30,7 @@ def load_ray() -> Any:
         import ray
         import ray.data
     except ImportError as error:
-        raise DependencyError(f"--engine ray needs a library ({error})", remedy="pip install 'cropper[ray]'") from error
+        raise DependencyError(f"--engine ray needs a library ({error})", remedy=f"run: {install_command('ray')}") from error
     return ray
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from cropper.image_formats import FORMAT_OF, FORMATS, INSTALL, needs_of, titles
+from cropper.extras import install_command
+from cropper.image_formats import EXTRA, FORMAT_OF, FORMATS, needs_of, titles
 from cropper.ledger.table import SKIPPED
 from cropper.settings import ALL_FRAMES
 from cropper.storage.places import order
@@ -256,12 +257,12 @@ def outs_left_out(first: str, outs: int) -> str:
 
 
 def unread(kinds: Counter[str]) -> list[str]:
-    """Say what was not read and what would read it: ``512 HEIC photos need pip install 'cropper[formats]'``."""
+    """Say what was not read and what would read it: ``512 HEIC photos need pip install ...``."""
     said = []
     extra = {kind: number for kind, number in kinds.items() if needs_of(kind)}
     if extra:
         verb = "needs" if sum(extra.values()) == 1 else "need"
-        said.append(f"{_listed(extra, 'photo')} {verb} {INSTALL}")
+        said.append(f"{_listed(extra, 'photo')} {verb} {install_command(EXTRA)}")
     never = {kind: number for kind, number in kinds.items() if kind not in extra}
     if never:
         said.append(f"{_listed(never, 'file')} ignored, which cropper does not read")

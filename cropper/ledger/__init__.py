@@ -1,4 +1,4 @@
 """The memory of OUT: the state, a SQLite file, and the table written from it, ``boxes.csv``. A batch comes in by ``session``.
 
-Imports ``storage``, ``geometry``, ``image_formats``, ``settings`` and ``errors``.
+Imports ``storage``, ``geometry``, ``image_formats``, ``settings``, ``extras`` and ``errors``.
 """

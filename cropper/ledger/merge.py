@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cropper.errors import DependencyError, UsageError, printable
+from cropper.extras import install_command
 from cropper.ledger.table import HEADER, SHARES, WHOLE_NUMBERS, read_lines, write_table, write_text
 from cropper.storage.atomic import make_folder_of, replacing
 from cropper.storage.places import order
@@ -116,7 +117,7 @@ def _write_parquet(lines: Iterator[Line], path: Path) -> None:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise DependencyError("a Parquet file needs pyarrow", remedy="pip install 'cropper[parquet]'") from error
+        raise DependencyError("a Parquet file needs pyarrow", remedy=f"run: {install_command('parquet')}") from error
 
     def type_of(column: str) -> Any:
         return pa.int64() if column in WHOLE_NUMBERS else pa.float64() if column in SHARES else pa.string()

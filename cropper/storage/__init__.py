@@ -1,5 +1,5 @@
 """Where photos are and thumbnails go: places here and in buckets, the walk, lists of photos, patterns of what to
 take, names of outputs, atomic files.
 
-Imports ``image_formats``, ``settings`` and ``errors``. Loads no numpy.
+Imports ``image_formats``, ``settings``, ``extras`` and ``errors``. Loads no numpy.
 """

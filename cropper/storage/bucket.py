@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cropper.errors import RUN_AGAIN, CropperError, DependencyError, OutputError, PhotoError, UsageError, reading
+from cropper.extras import install_command
 from cropper.image_formats import MIME_OF, name_of_kind
 from cropper.storage.listing import is_one_of, pages_of, version_of
 from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, is_product
@@ -315,7 +316,7 @@ class BucketPlace:
 
             fs, start = url_to_fs(storage, use_listings_cache=False)
         except ImportError as error:
-            remedy = "pip install 'cropper[cloud]'"
+            remedy = f"run: {install_command('cloud')}"
             raise DependencyError(f"{scheme}:// needs a library ({one_line(error)})", path=self, remedy=remedy) from error
         except (TypeError, ValueError, IsADirectoryError) as error:  # a scheme that nobody knows, or of no storage by itself
             remedy = "give s3://, gs://, az:// or a path"

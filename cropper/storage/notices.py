@@ -1,4 +1,4 @@
-"""What the system says of changes in a folder, by the library watchfiles, which only ``cropper watch`` needs."""
+"""What the system says of changes in a folder, by the library watchfiles, which only ``cropper watch`` uses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,35 @@ from pathlib import Path
 from types import TracebackType
 
 from cropper.errors import CropperError, DependencyError, reason_of
+from cropper.extras import install_command
 
 # Milliseconds that a change waits for others, at least and at most, and after which the library looks up if nothing changes.
 _STEP, _DEBOUNCE, _LOOK_UP = 5, 40, 100
 # Paths that may wait to be taken. Of more than these only is told that something was lost.
 MOST = 100_000
+
+
+class Silence:
+    """Tells of nothing, in the place of ``Notices``: somebody else looks."""
+
+    def __enter__(self) -> Silence:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Nothing is held."""
+
+    def take(self) -> tuple[list[str], bool]:
+        """Return no paths, and that none was lost."""
+        return [], False
+
+
+def is_told_here() -> bool:
+    """Whether this installation has the library, so that the system can tell."""
+    try:
+        import watchfiles  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 class Notices:
@@ -32,7 +56,7 @@ class Notices:
         try:
             import watchfiles
         except ImportError as error:
-            raise DependencyError("watching a folder needs watchfiles", remedy="pip install 'cropper[watch]'") from error
+            raise DependencyError("watching a folder needs watchfiles", remedy=f"run: {install_command('watch')}") from error
         self._watch = watchfiles.watch
         self._root, self._is_wanted, self._wake = root, is_wanted, wake
         self._paths: dict[str, None] = {}
@@ -61,7 +85,7 @@ class Notices:
             lost, self._lost = self._lost, False
         if self._error is not None:
             what = f"changes in it cannot be watched ({reason_of(self._error)})"
-            remedy = "if it has very many folders, raise fs.inotify.max_user_watches or max_user_instances with sysctl"
+            remedy = "if it has very many folders, raise fs.inotify.max_user_watches or max_user_instances, or give --poll 10"
             raise CropperError(what, path=Path(self._root), remedy=remedy) from self._error
         return list(paths), lost
 

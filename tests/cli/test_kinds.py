@@ -16,8 +16,11 @@ from fixtures import OUTPUTS, Command, MakePhoto
 from PIL import Image
 
 from cropper import PhotoError
-from cropper.image_formats import FORMATS, INSTALL
+from cropper.extras import install_command
+from cropper.image_formats import FORMATS
 from cropper.storage.photo_file import read_opened
+
+INSTALL = install_command("formats")
 
 EXTRA = pytest.mark.skipif(not all(one.is_here for one in FORMATS), reason=f"needs {INSTALL}")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from cropper.engine.job import Done
 from cropper.engine.tally import Counts
-from cropper.image_formats import INSTALL
+from cropper.extras import install_command
 from cropper.ledger.table import OK, Row
 from cropper.storage.places import LeftOut
+
+INSTALL = install_command("formats")
 
 
 def test_what_was_left_out_is_counted_across_a_killed_process() -> None:

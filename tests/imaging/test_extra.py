@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cropper import PhotoError
-from cropper.image_formats import FORMATS, INSTALL, RAW_ALL, RAW_ALONE
+from cropper.extras import install_command
+from cropper.image_formats import FORMATS, RAW_ALL, RAW_ALONE
 from cropper.imaging.animation.film import has_several
 from cropper.imaging.decode import decode
 from cropper.imaging.encode import encode
@@ -25,6 +26,8 @@ from cropper.imaging.header import Header, probe
 from cropper.imaging.metadata import Metadata, kept_metadata
 from cropper.imaging.resize import on_white
 from cropper.settings import KEEP_COPYRIGHT, LIMITS, Limits
+
+INSTALL = install_command("formats")
 
 IS_HERE = {one.pillow: one.is_here for one in FORMATS}
 without_heif, without_jxl, without_raw = (

@@ -15,12 +15,15 @@ from heif_boxes import Item
 from numpy.typing import NDArray
 
 from cropper import PhotoError
-from cropper.image_formats import FORMATS, INSTALL, format_of
+from cropper.extras import install_command
+from cropper.image_formats import FORMATS, format_of
 from cropper.imaging.decode import decode, decode_or_salvage
 from cropper.imaging.extra.heif_film import still
 from cropper.imaging.header import Header, probe
 from cropper.imaging.icc import PRIMARIES, Colours, profile_of
 from cropper.settings import Limits
+
+INSTALL = install_command("formats")
 
 IS_HERE = {one.pillow: one.is_here for one in FORMATS}
 pytestmark = pytest.mark.skipif(not IS_HERE["HEIF"], reason=f"HEIF needs {INSTALL}")

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cropper import UsageError
+from cropper.extras import install_command
 from cropper.geometry import Box
 from cropper.ledger import merge
 from cropper.ledger.merge import merge_tables
@@ -118,7 +119,7 @@ def test_a_parquet_file_without_pyarrow_is_an_error_in_one_line(
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     write(tmp_path / "1.csv", [row("a")])
     code, _, err = cropper("ledger", "merge", "1.csv", "-o", "boxes.parquet")
-    assert (code, err) == (2, "cropper: a Parquet file needs pyarrow; pip install 'cropper[parquet]'\n")
+    assert (code, err) == (2, f"cropper: a Parquet file needs pyarrow; run: {install_command('parquet')}\n")
 
 
 def test_json_lines_have_the_same_rows_with_their_types(tmp_path: Path, cropper: Command) -> None:

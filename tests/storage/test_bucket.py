@@ -26,6 +26,7 @@ from running import run_batch
 
 from cropper import OutputError, PhotoError, UsageError
 from cropper.errors import raise_if_for_all
+from cropper.extras import install_command
 from cropper.image_formats import FORMAT_OF, PHOTO_EXTENSIONS
 from cropper.ledger import upload
 from cropper.ledger.shards import Shard
@@ -552,7 +553,7 @@ def test_a_library_that_is_missing_is_an_error_in_one_line(
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     code, _, err = cropper("batch", "s3://bucket/in", tmp_path / "out")
     assert (code, err.count("\n")) == (2, 1)
-    assert "pip install 'cropper[cloud]'" in err
+    assert install_command("cloud") in err
 
 
 def test_messages_name_the_bucket_and_no_copy_of_its_ledger(

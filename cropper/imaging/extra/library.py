@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from cropper.errors import PhotoError, reason_of
-from cropper.image_formats import FORMATS, INSTALL_IT, needs_extra
+from cropper.image_formats import FORMATS, install_it, needs_extra
 
 _FORMAT_OF = {one.pillow: one for one in FORMATS if one.needs}
 
@@ -21,6 +21,6 @@ def library_for(format: str) -> Any:
     try:
         return import_module(one.needs)
     except ModuleNotFoundError as error:
-        raise PhotoError(needs_extra(one.title), remedy=INSTALL_IT) from error
+        raise PhotoError(needs_extra(one.title), remedy=install_it()) from error
     except ImportError as error:
-        raise PhotoError(f"the library for {one.title} cannot be loaded ({reason_of(error)})", remedy=INSTALL_IT) from error
+        raise PhotoError(f"the library for {one.title} cannot be loaded ({reason_of(error)})", remedy=install_it()) from error
