@@ -14,7 +14,7 @@ from cropper.cli.batch import say_of, say_removed
 from cropper.cli.effects import without_effect
 from cropper.cli.exit_codes import INTERRUPTED, WRONG_USAGE
 from cropper.cli.given_focus import given_focus
-from cropper.cli.help import command
+from cropper.cli.help import Heading, command, option
 from cropper.cli.making import facts_of, is_trial, making_options
 from cropper.cli.options import (
     deadline_option,
@@ -26,7 +26,7 @@ from cropper.cli.report import report_option
 from cropper.cli.signals import end_without, held_back
 from cropper.cli.supervision import STOPPED, supervised
 from cropper.cli.terminal import Progress, progress, say, tell
-from cropper.cli.types import Where
+from cropper.cli.types import Seconds, Where
 from cropper.errors import CropperError, UsageError
 
 if TYPE_CHECKING:
@@ -48,6 +48,14 @@ if TYPE_CHECKING:
 @focus_option
 @making_options
 @deadline_option
+@option(
+    "--poll",
+    metavar="SECONDS",
+    type=Seconds(),
+    heading=Heading.PHOTOS,
+    help="Look through IN this often, instead of waiting until the system tells of photos: for a network disk, where other "
+    "machines put them.  [default: 2, if watchfiles is not installed]",
+)
 def watch(
     source: Place,
     out: Place,
@@ -60,6 +68,7 @@ def watch(
     verbose: bool,
     selection: Selection,
     attempt: Attempt,
+    poll: float | None,
     deadline: float = 0,
     focus_copy: Path | None = None,
 ) -> int:
@@ -67,6 +76,8 @@ def watch(
 
     A photo that is renamed into IN has its thumbnail at once; one that is written there, when it is whole. OUT/boxes.csv is
     brought up to date when no photo has come for a second. With --prune, the thumbnail of a deleted photo goes too.
+
+    The library watchfiles tells of photos at once. Without it, cropper looks through IN every two seconds.
 
     Stop it with Ctrl-C or SIGTERM: it finishes the photos in work.
 
@@ -76,9 +87,12 @@ def watch(
     """
     from cropper.engine.pipeline import WORKERS
     from cropper.engine.plan import Plan, Resume
+    from cropper.engine.rounds import POLL
     from cropper.engine.tally import Counts, outs_left_out, unread
     from cropper.engine.watch import watch_folder
+    from cropper.extras import install_command
     from cropper.imaging.opencv import libraries_muted
+    from cropper.storage.notices import is_told_here
 
     for folder in (source, out):
         if folder.is_remote:
@@ -88,6 +102,9 @@ def watch(
         return 0
     counts, before = Counts.after(attempt.state)
     is_first = before is None  # not after a crash
+    at_once = ""
+    if poll is None and not is_told_here():
+        poll, at_once = POLL, f"; to see them at once, run: {install_command('watch')}"
     report.begin(counts)
     ending: Ending | None = None
     has_caught_up = False
@@ -105,7 +122,8 @@ def watch(
                 for line in without_effect(settings, counts.formats) if not settings.dry_run else ():
                     tell(line)
                 tell(counts.summary(time.monotonic() - attempt.begun, "decided" if settings.dry_run else "done", found))
-                tell(f"{source}: watching for photos")
+                how = f" by a look every {poll:g} seconds{at_once}" if poll is not None else ""
+                tell(f"{source}: watching for photos{how}")
 
         def removed(output: str) -> None:
             say_removed(out / output, bar, verbose)
@@ -114,7 +132,7 @@ def watch(
             with libraries_muted(), held_back() as interrupt:
                 resume, stop = Resume(attempt.condemned), lambda: interrupt.came
                 plan = Plan(source, out, settings, None, resume, deadline, selection, raw, stop)
-                photos = watch_folder(plan, jobs, caught_up, given.by_hand, upkeep, attempt.journal, removed)
+                photos = watch_folder(plan, jobs, caught_up, given.by_hand, upkeep, attempt.journal, removed, poll)
 
                 def watched() -> Any:
                     nonlocal ending

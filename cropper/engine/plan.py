@@ -16,7 +16,7 @@ from cropper.engine.stages import foci_for
 from cropper.engine.tasks import failed
 from cropper.errors import PhotoError, raise_if_for_all
 from cropper.image_formats import RAW_ALL, RAW_ALONE, beside_developed, extensions_here, output_format
-from cropper.ledger.changes import Change, Known
+from cropper.ledger.changes import Change, Known, is_still
 from cropper.ledger.given import Given, given_for_all
 from cropper.ledger.session import Session
 from cropper.ledger.table import OK, SKIPPED, Row
@@ -160,7 +160,7 @@ def read_digest(plan: Plan, photo: Photo, known: Known | None, anew: bool) -> by
     path = photo.named.path
     try:
         now = photo.version or version_of(plan.source, path)
-        if not anew and known is not None and known.change.digest and now is not None and known.change.version.is_still(now):
+        if not anew and known is not None and known.change.digest and is_still(known, now):
             return known.change.digest
         return digest_of((plan.source / path).read(photo.version)[0])
     except Exception as error:
@@ -208,7 +208,7 @@ def plan_photo(
     now = version or version_of(plan.source, path)
     unless: bytes | None = None
     if known is not None and not session.upkeep.force and condemned is None:
-        still = now is not None and known.change.version.is_still(now)
+        still = is_still(known, now)
         if still and _is_too_slow(known.change, plan.deadline):
             condemned = took_too_long(plan.deadline)
         elif _is_decided(known, outputs, settings, given):

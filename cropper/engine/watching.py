@@ -19,35 +19,31 @@ from cropper.engine.late_gifts import LateGifts
 from cropper.engine.names import Named
 from cropper.engine.pipeline import Pipeline
 from cropper.engine.plan import FROM_THE_START, Photo, Plan, Resume, plan_photo, planned, read_digest, version_of
+from cropper.engine.rounds import Rounds
 from cropper.engine.watched_folders import WatchedFolders
 from cropper.errors import PhotoError, raise_if_for_all
 from cropper.image_formats import extensions_here, name_of_kind, needs_of
-from cropper.ledger.changes import Known
+from cropper.ledger.changes import is_still
 from cropper.ledger.database import key_of_folder
 from cropper.ledger.known import END
 from cropper.ledger.session import Ending, Session
 from cropper.ledger.table import FAILED
 from cropper.settings import IGNORE_FILE
-from cropper.storage.notices import Notices
+from cropper.storage.notices import Notices, Silence
 from cropper.storage.patterns import Selection
 from cropper.storage.places import Folder, Version, join
 from cropper.storage.walk import walk
 from cropper.storage.whole import ends_as_format
 
-# Seconds without a change before the table is written. Walks and tables take at most 1 / RARELY of the time.
-CALM, RARELY = 1.0, 50
-# The fewest seconds between two walks over all of IN, and between two tables.
-BETWEEN_WALKS, BETWEEN_TABLES = 600.0, 5.0
+# Seconds without a change before the table is written, and the fewest from one table to the next. Tables take at most 1 / RARELY
+# of the time.
+CALM, BETWEEN_TABLES, RARELY = 1.0, 5.0, 50
 # Seconds that photos in work have to finish once the watch is to stop.
 TO_FINISH = 10.0
 # After this many changes in a row, the system's queue may have overflowed.
 STORM = 4096
 # The most photos to prepare at once, and the most paths to look at for them.
 _AHEAD, _AT_ONCE = 64, 256
-
-
-def _is_still(known: Known | None, now: Version | None) -> bool:
-    return known is not None and now is not None and known.change.version.is_still(now)
 
 
 class Watching:
@@ -58,12 +54,13 @@ class Watching:
         plan: Plan,
         session: Session,
         pipeline: Pipeline,
-        notices: Notices,
+        notices: Notices | Silence,
+        rounds: Rounds,
         selection: Selection,
         caught_up: Callable[[Ending], None],
     ) -> None:
         session.is_narrow = plan.selection.is_narrow
-        self.plan, self.session, self.pipeline, self.notices = plan, session, pipeline, notices
+        self.plan, self.session, self.pipeline, self.notices, self.rounds = plan, session, pipeline, notices, rounds
         self.selection, self.stop, self.caught_up = selection, plan.stop, caught_up
         self.folders = WatchedFolders(plan)
         assert plan.source.local_path is not None
@@ -84,14 +81,12 @@ class Watching:
         self.unread: set[str] = set()  # kinds of files that were
         self.changes = 0  # since it was calm
         self.last_change = self.next_table = 0.0
-        self.next_walk = float("inf")
         self.is_table_old = self.is_unsaved = False
 
     # The source of the pipeline ------------------------------------------------------------------------------------------------
 
     def photos(self) -> Iterator[Job | Finished | None]:
         """Yield photos to make until the watch is to stop; None while there is none."""
-        begun = time.monotonic()
         self.plan = replace(self.plan, resume=Resume(self._still_condemned()))
         for upcoming in planned(self.plan, self.session):
             if self.stop():
@@ -108,7 +103,7 @@ class Watching:
         ending = self.session.finish()
         self.session.write_report()
         self.is_caught_up = True
-        self._plan_next_walk(begun)
+        self.rounds.plan(time.monotonic())
         self.caught_up(ending)
         while not self.stop():
             self.was_woken = False
@@ -120,7 +115,7 @@ class Watching:
         for path, error in self.plan.resume.condemned.items():
             known = self.session.state.look_up(path)
             is_made = known is not None and all(row.status != FAILED for row in known.change.rows)
-            if not is_made or not _is_still(known, self._version(path)):
+            if not is_made or not is_still(known, self._version(path)):
                 found[path] = error
         return found
 
@@ -153,6 +148,7 @@ class Watching:
             self.failures[done.path] = now
         elif done.rows:
             self.failures.pop(done.path, None)
+        self.unread.update(dict(done.kinds))
         record_finished(self.session, finished)
         if done.rows and not done.unchanged:
             self.is_table_old = self.is_unsaved = True
@@ -192,9 +188,9 @@ class Watching:
     def _next_due(self) -> float:
         """When to look again, whatever the system says."""
         calm = self.last_change + CALM
-        table = max(calm, self.next_table) if self.is_table_old else self.next_walk
-        storm = calm if self.changes > STORM else self.next_walk
-        times = self.next_walk, self.gifts.next_look, self.due.soonest(), table, storm, self.walks.soonest()
+        table = max(calm, self.next_table) if self.is_table_old else self.rounds.next
+        storm = calm if self.changes > STORM else self.rounds.next
+        times = self.rounds.next, self.gifts.next_look, self.due.soonest(), table, storm, self.walks.soonest()
         return min(times) if self.walk is None else 0.0
 
     # Paths ---------------------------------------------------------------------------------------------------------------------
@@ -238,17 +234,16 @@ class Watching:
             if self._is_whole(path, status, now) and (named := self.folders.named(path)) is not None:
                 return self._planned(named)
         elif stat.S_ISREG(status.st_mode) and self.folders.may_be_counted(path):
-            return self._unread(path)
+            return self._unread(path, name_of_kind(path))
         return None
 
-    def _unread(self, path: str) -> Finished | None:
-        """Return a report about the first file of a kind that an extra would read."""
-        kind = name_of_kind(path)
+    def _unread(self, path: str, kind: str, number: int = 1) -> Finished | None:
+        """Return a report about the first files of a kind that an extra would read."""
         if kind in self.unread or not needs_of(kind):
             return None
         self.unread.add(kind)
         self.number += 1
-        return Finished(self.number - 1, Done(path, passed_over=1, kinds=((kind, 1),)))
+        return Finished(self.number - 1, Done(path, passed_over=number, kinds=((kind, number),)))
 
     def _planned(self, named: Named) -> Job | Finished | None:
         path = named.path
@@ -276,6 +271,9 @@ class Watching:
         check_still_there(self.plan.source)
         if path == IGNORE_FILE:
             self._use_patterns()
+            return
+        if not self.rounds.is_same_folder():
+            self.walks.ask("", True, now)
             return
         if not self.due.is_long_so(path, None, now):
             return
@@ -311,7 +309,8 @@ class Watching:
             if (asked := self.walks.next(now)) is None:
                 return
             self.walk = self._over(*asked)
-        found = [*islice(self.walk, _AHEAD)]
+        with self.rounds.timed():
+            found = [*islice(self.walk, _AHEAD)]
         if len(found) < _AHEAD:
             self.walk = None
         self.session.state.sync_begun()
@@ -321,8 +320,10 @@ class Watching:
 
     def _over(self, start: str, deep: bool) -> Iterator[Job | Finished | None]:
         """Walk a folder: yield what needs work and has not changed, and None from time to time; look at what has changed."""
-        begun, plan, state = time.monotonic(), self.plan, self.session.state
+        plan, state, changes = self.plan, self.session.state, self.session.state.connection.total_changes
         check_still_there(plan.source)
+        if self.rounds.have_new_patterns():
+            self.due.ask(IGNORE_FILE)
         self.folders.forget(start)
         above = self.folders.above(start) if start else self.folders.above("") or {}
         found: Iterator[Folder] = iter(())
@@ -330,7 +331,7 @@ class Watching:
             found = walk(self.root, extensions_here(), plan.out.local_path, plan.selection, lambda path: deep, start)
         elif os.path.lexists(self.root / start):  # a walk does not come there by itself
             if state.knows_below(start):
-                self.walks.ask("", True, begun)
+                self.walks.ask("", True, time.monotonic())
             return
         first = key_of_folder(start)
         state.read_again(first if deep else first + b"\1", first + (END if deep else b"\2"))
@@ -344,6 +345,8 @@ class Watching:
                     self.unlistable.add(folder.path)
                     self.number += 1
                     yield Finished(self.number - 1, Done(folder.path, error=folder.error))
+            for kind, number in folder.kinds:
+                yield self._unread(folder.path, kind, number)
             for name in folder.photos:
                 path = join(folder.path, name)
                 known = state.of(path)
@@ -352,33 +355,31 @@ class Watching:
                     pass  # it is in hand
                 elif path in self.failures and self.failures[path] == now:
                     pass  # it would fail again
-                elif not _is_still(known, now) and not os.path.islink(self.root / path):
+                elif not is_still(known, now) and not os.path.islink(self.root / path):
                     self.due.ask(path)
                 elif (upcoming := self._planned(self.folders.names.in_crowd(laid, name, crowd))) is not None:
                     self._take_in_work(upcoming)
                     yield upcoming
                 yield None
+        for path in self.rounds.away(state):
+            self.due.ask(path)
         spared = {*self.came, *self.at_work, *self.due}
         if deep and not start:
             missing = self.session.finish(spared).missing
-            self._plan_next_walk(begun)
+            self.rounds.plan(time.monotonic())
         else:
             missing = state.drop_missing(self.session.unlisted, spared)
             if missing and self.session.upkeep.prune:
                 self.session.let_go(state.stale_outputs())
         self.is_table_old |= missing > 0
-        self.is_unsaved = True
-
-    def _plan_next_walk(self, begun: float) -> None:
-        now = time.monotonic()
-        self.next_walk = now + max(BETWEEN_WALKS, RARELY * (now - begun))
+        self.is_unsaved |= state.connection.total_changes != changes
 
     # The house -----------------------------------------------------------------------------------------------------------------
 
     def _keep_house(self, now: float) -> None:
         """Do what can wait, once it is calm."""
-        if now >= self.next_walk:
-            self.next_walk = float("inf")
+        if now >= self.rounds.next:
+            self.rounds.next = float("inf")
             self.walks.ask("", True, now)
             self.pipeline.wake()
         is_busy = bool(self.at_work or self.walk or self.ready)

@@ -41,3 +41,8 @@ class Known:
     change: Change
     is_current: bool
     by_this_run: bool
+
+
+def is_still(known: Known | None, now: Version | None) -> bool:
+    """Whether a photo is as it was, as far as its version tells; not if nothing is known of it, then or now."""
+    return known is not None and now is not None and known.change.version.is_still(now)

@@ -292,6 +292,13 @@ class State:
         values = version.size, version.modified_ns, version.changed_ns, version.version or None
         self.connection.execute(update, (*values, key_of(path)))
 
+    def missing(self) -> list[str]:
+        """Return the photos that were not asked for, at the end of a walk."""
+        while self._next is not None:
+            self._pass()
+        find = "SELECT path FROM photo WHERE key IN (SELECT photo FROM gone)"
+        return [decoded(path) for (path,) in self.connection.execute(find)]
+
     def drop_missing(self, unlisted: Iterable[str], spared: Iterable[str] = ()) -> int:
         """Drop the photos that were not asked for, at the end of a walk; return their number. Their outputs stay ours.
 

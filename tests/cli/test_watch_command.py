@@ -7,19 +7,52 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fixtures import Command, MakePhoto, StartProcess
 
+from cropper import DependencyError
+from cropper.engine import watch as engine
+from cropper.engine.job import Done
+from cropper.extras import install_command
+from cropper.ledger.session import Ending
+from cropper.storage.notices import Notices, is_told_here
 
-def test_without_its_library_one_line_says_what_to_install(
-    tmp_path: Path, cropper: Command, monkeypatch: pytest.MonkeyPatch
+
+@pytest.mark.parametrize(
+    ("options", "poll", "said"),
+    [
+        ((), 2.0, f"by a look every 2 seconds; to see them at once, run: {install_command('watch')}"),
+        (("--poll", "1m"), 60.0, "by a look every 60 seconds"),
+    ],
+)
+def test_without_its_library_it_looks_for_itself_and_says_so(
+    tmp_path: Path, cropper: Command, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], poll: float, said: str
 ) -> None:
+    asked: list[object] = []
+
+    def watch_folder(*arguments: Any) -> Iterator[Done]:
+        asked.append(arguments[-1])
+        arguments[4](Ending())
+        raise KeyboardInterrupt
+        yield
+
     monkeypatch.setitem(sys.modules, "watchfiles", None)
+    monkeypatch.setattr(engine, "watch_folder", watch_folder)
     (tmp_path / "in").mkdir()
-    code, _, err = cropper("watch", "in", "out")
-    assert (code, err) == (2, "cropper: watching a folder needs watchfiles; pip install 'cropper[watch]'\n")
+    code, _, err = cropper("watch", "in", "out", *options)
+    assert (code, asked) == (130, [poll])
+    assert f"cropper: in: watching for photos {said}\n" in err
+
+
+def test_where_the_system_is_to_tell_its_library_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    assert not is_told_here()
+    with pytest.raises(DependencyError, match="watching a folder needs watchfiles; run: "):
+        Notices(str(tmp_path), lambda path: True, lambda: None)
 
 
 @pytest.mark.parametrize("arguments", [("s3://bucket/in", "out"), (".", "s3://bucket/out")])
@@ -52,12 +85,16 @@ def test_names_that_depend_on_other_folders_are_refused_in_a_line(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no such signals")
+@pytest.mark.parametrize("options", [(), ("--poll", "0.1")], ids=["told", "polled"])
 def test_a_signal_ends_it_with_the_table_written_and_the_photos_named(
-    tmp_path: Path, make_photo: MakePhoto, cropper_process: StartProcess
+    tmp_path: Path, make_photo: MakePhoto, cropper_process: StartProcess, options: tuple[str, ...]
 ) -> None:
-    pytest.importorskip("watchfiles")
+    if not options:
+        pytest.importorskip("watchfiles")
     make_photo(tmp_path / "in/a.jpg")
-    with cropper_process("watch", "in", "out", "-v", "--report", "report.jsonl", "--size", "48x32") as process:
+    make_photo(tmp_path / "in/old.jpg")
+    watch = ("watch", "in", "out", "-v", "--prune", "--report", "report.jsonl", "--size", "48x32")
+    with cropper_process(*watch, *options) as process:
         assert process.stderr is not None
         said: list[str] = []
         while not said or "watching for photos" not in said[-1]:
@@ -68,8 +105,9 @@ def test_a_signal_ends_it_with_the_table_written_and_the_photos_named(
         os.utime(tmp_path / "b.txt", (0, 0))  # nobody writes to it any more
         (tmp_path / "b.txt").rename(tmp_path / "in/b.jpg")
         make_photo(tmp_path / "c.jpg").rename(tmp_path / "in/c.jpg")
+        (tmp_path / "in/old.jpg").unlink()
         end = time.monotonic() + 60
-        while not (tmp_path / "out/c.jpg").exists() and time.monotonic() < end:
+        while time.monotonic() < end and not ((tmp_path / "out/c.jpg").exists() and not (tmp_path / "out/old.jpg").exists()):
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         said += process.stderr.read().decode().splitlines(keepends=True)
@@ -78,7 +116,8 @@ def test_a_signal_ends_it_with_the_table_written_and_the_photos_named(
     assert "cropper: in/a.jpg: changed 48x32\n" in text
     assert "cropper: in/c.jpg: changed 48x32\n" in text
     assert text.count("in/b.jpg: the content is not an image") == 1
-    assert said[-1] == "cropper: stopped; since the start 2 done, 0 unchanged, 1 failed\n"
+    assert text.count("cropper: out/old.jpg: removed\n") == 1
+    assert said[-1] == "cropper: stopped; since the start 3 done, 0 unchanged, 1 failed\n"
     assert [line.split(",")[0] for line in (tmp_path / "out/boxes.csv").read_text().splitlines()[1:]] == [
         "a.jpg",
         "b.jpg",
@@ -89,5 +128,6 @@ def test_a_signal_ends_it_with_the_table_written_and_the_photos_named(
         ("a.jpg", "changed"),
         ("b.jpg", "failed"),
         ("c.jpg", "changed"),
+        ("old.jpg", "changed"),
     ]
-    assert (totals["exit_code"], totals["totals"]["photos"]) == (130, 3)
+    assert (totals["exit_code"], totals["totals"]["photos"]) == (130, 4)

@@ -37,7 +37,7 @@ from cropper.imaging import decode
 from cropper.ledger.given import Given
 from cropper.model.saliency import Saliency
 from cropper.process.journal import Journal
-from cropper.settings import Choosing, Fit, Settings, Target, Zoom
+from cropper.settings import Choosing, Fit, Settings, Target, Upkeep, Zoom
 from cropper.storage import thumbnails
 from cropper.storage.local import LocalPlace
 from cropper.storage.places import Folder

@@ -3,112 +3,28 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from fixtures import MakePhoto
-from plain import Plain
-from running import run_batch, watch_folder
+from running import run_batch
+from watcher import PATIENCE, TARGET, Start
 
-from cropper.engine import batch, watched_folders, watching
-from cropper.engine import watch as watching_module
-from cropper.engine.job import Done, Job
+from cropper.engine import rounds, watched_folders, watching
+from cropper.engine.job import Job
 from cropper.engine.plan import Resume
 from cropper.engine.tasks import decode_photo
 from cropper.errors import OutputError, PhotoError
 from cropper.image_formats import extensions_here
 from cropper.ledger.last_run import LastRun, last_run_of
-from cropper.ledger.table import read_rows
-from cropper.settings import IGNORE_FILE, Settings, Target, Upkeep
+from cropper.settings import IGNORE_FILE, Settings, Upkeep
 from cropper.storage import notices
-from cropper.storage.local import LocalPlace
 from cropper.storage.patterns import selection_of
 from cropper.storage.places import digest_of
 from cropper.storage.templates import hash_in_names
 
 pytest.importorskip("watchfiles")
-
-TARGET = Target((64, 36), (64, 36))
-PATIENCE = 30.0
-
-
-class Watcher:
-    """A watch in a thread of its own."""
-
-    def __init__(self, root: Path, settings: Settings | None = None, upkeep: Upkeep | None = None, **others: object) -> None:
-        self.source, self.out = root / "in", root / "in/out" if others.pop("inside", False) else root / "out"
-        self.settings, self.done = settings or Settings((TARGET,)), list[Done]()
-        self.error: BaseException | None = None
-        self._stop, self._caught_up = threading.Event(), threading.Event()
-        photos = watch_folder(
-            LocalPlace(self.source),
-            LocalPlace(self.out),
-            self.settings,
-            2,
-            lambda ending: self._caught_up.set(),
-            stop=self._stop.is_set,
-            upkeep=upkeep or Upkeep(),
-            **others,
-        )
-
-        self.photos, self._thread = photos, threading.Thread(target=self._work)
-        self._thread.start()
-        assert self._caught_up.wait(PATIENCE)
-
-    def _work(self) -> None:
-        try:
-            for done in self.photos:
-                self.done.append(done)
-        except BaseException as error:
-            self.error = error
-        finally:
-            self._caught_up.set()
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        """Wait for something to be so."""
-        end = time.monotonic() + PATIENCE
-        while not holds():
-            assert self.error is None, self.error
-            assert time.monotonic() < end, self.paths
-            time.sleep(0.005)
-
-    def end(self) -> None:
-        self._stop.set()
-        self._thread.join(PATIENCE)
-        assert not self._thread.is_alive()
-
-    @property
-    def paths(self) -> list[tuple[str, bool]]:
-        """What left since the start: paths, and whether all went well."""
-        return [(done.path, done.error is None) for done in list(self.done)]
-
-    def rows(self) -> dict[str, str]:
-        return {row.path: row.status for row in read_rows(self.out / "boxes.csv")}
-
-
-Start = Callable[..., Watcher]
-
-
-@pytest.fixture
-def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """A function that starts a watch over ``in``, whose thread ends with the test."""
-    monkeypatch.setattr(watching_module, "Saliency", Plain)
-    monkeypatch.setattr(batch, "Saliency", Plain)
-    monkeypatch.setattr(watching, "CALM", 0.2)
-    monkeypatch.setattr(watching, "BETWEEN_TABLES", 0.2)
-    (tmp_path / "in").mkdir()
-    begun: list[Watcher] = []
-
-    def begin(*arguments: object, **others: object) -> Watcher:
-        begun.append(Watcher(tmp_path, *arguments, **others))  # type: ignore[arg-type]
-        return begun[-1]
-
-    yield begin
-    for one in begun:
-        one.end()
 
 
 def test_first_what_is_missing_then_what_is_renamed_into_it(tmp_path: Path, start: Start, make_photo: MakePhoto) -> None:
@@ -241,7 +157,7 @@ def test_the_folder_going_away_ends_the_watch(tmp_path: Path, start: Start, make
 def test_a_walk_from_time_to_time_finds_what_the_system_does_not_tell(
     tmp_path: Path, start: Start, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "BETWEEN_WALKS", 0.2)
+    monkeypatch.setattr(rounds, "BETWEEN_WALKS", 0.2)
     make_photo(tmp_path / "in/.store/a.jpg")
     (tmp_path / "in/link.jpg").symlink_to(".store/a.jpg")
     watch = start()
@@ -314,7 +230,7 @@ def test_a_raw_goes_when_its_jpeg_comes(tmp_path: Path, start: Start, make_photo
 def test_photos_are_made_anew_by_force_once(
     tmp_path: Path, start: Start, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "BETWEEN_WALKS", 0.05)
+    monkeypatch.setattr(rounds, "BETWEEN_WALKS", 0.05)
     make_photo(tmp_path / "in/a.jpg")
     start().end()
     watch = start(upkeep=Upkeep(force=True))
