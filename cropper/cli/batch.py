@@ -18,7 +18,7 @@ from cropper.cli.given import sources_argument
 from cropper.cli.given_focus import given_focus, strangers_of
 from cropper.cli.help import Heading, command, option
 from cropper.cli.making import facts_of, is_trial, making_options
-from cropper.cli.manifest import manifest_options
+from cropper.cli.manifest import manifest_options, without_hashes
 from cropper.cli.options import (
     deadline_option,
     focus_option,
@@ -234,6 +234,8 @@ def batch(
             tell(outs_left_out(str(source / counts.first_out), counts.outs))
         for line in without_effect(settings, counts.formats) if not (settings.dry_run or interrupted) else ():
             tell(line)
+        if manifest is not None and ending is not None and (lack := without_hashes()):
+            tell(lack)
         tell(counts.summary(time.monotonic() - attempt.begun, "decided" if settings.dry_run else "done", ending))
     finally:  # a second interrupt may come right here
         if interrupted:

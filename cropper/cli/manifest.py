@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING, Any
 from cropper.cli.help import Function, add_options, option
 from cropper.cli.types import LocalPath
 from cropper.errors import UsageError
+from cropper.extras import install_command
 
 if TYPE_CHECKING:
     from cropper.storage.places import Place
+
+
+def without_hashes() -> str:
+    """Say in a line what a manifest lacks in this installation; nothing if it lacks nothing."""
+    from cropper.imaging.placeholder import can_hash
+
+    return "" if can_hash() else f"the manifest has no thumbhash; to add it, run: {install_command('web')}"
 
 
 def manifest_options(command: Function) -> Function:
@@ -27,7 +35,6 @@ def manifest_options(command: Function) -> Function:
             raise UsageError(what, remedy="write %20 for a space, and %2C for a comma")
         if manifest_file is None:
             return command(out=out, shard=shard, manifest=None, **others)
-        from cropper.imaging.placeholder import check_library
         from cropper.ledger.manifest import Manifest
 
         if shard is not None:
@@ -37,7 +44,6 @@ def manifest_options(command: Function) -> Function:
             raise UsageError("a manifest is JSON", path=manifest_file, remedy="end its name in .json")
         manifest = Manifest(manifest_file, base_url or "")
         manifest.check(out)
-        check_library()
         return command(out=out, shard=shard, manifest=manifest, **others)
 
     return add_options(
@@ -47,7 +53,7 @@ def manifest_options(command: Function) -> Function:
             metavar="FILE.json",
             type=LocalPath(dir_okay=False),
             help="Write all photos to this file at the end, for sites: boxes and focus from 0 to 1, object-position, files with "
-            "their sizes, srcset, colour and thumbhash. Needs the extra web.",
+            "their sizes, srcset, colour and, with the extra web, thumbhash.",
         ),
         option(
             "--base-url",

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 
 from cropper.errors import CropperError
-from cropper.imaging.placeholder import placeholder_of
+from cropper.imaging.placeholder import can_hash, placeholder_of
 from cropper.ledger import manifest as ledger
 from cropper.ledger.manifest import Manifest, Thumbnail
 from cropper.ledger.state import State
@@ -32,8 +32,9 @@ def write_manifest(manifest: Manifest, state: State, jobs: int, stop: Callable[[
         KeyboardInterrupt: if ``stop`` returned True.
     """
     ledger.begin(state)
+    hashed = can_hash()
     with ThreadPoolExecutor(jobs, thread_name_prefix="cropper-manifest") as pool:
-        files = (file for _, crops in ledger.photos_of(state) for file in ledger.unseen(crops))
+        files = (file for _, crops in ledger.photos_of(state) for file in ledger.unseen(crops, hashed))
         while some := [*islice(files, _AT_ONCE)]:
             for file, found in zip(some, pool.map(partial(_look, state.out), some), strict=True):
                 if found is not None:
@@ -44,7 +45,7 @@ def write_manifest(manifest: Manifest, state: State, jobs: int, stop: Callable[[
     ledger.write(manifest, state)
 
 
-def _look(out: Place, file: Thumbnail) -> tuple[str, str, int, int] | None:
+def _look(out: Place, file: Thumbnail) -> tuple[str, str | None, int, int] | None:
     """Return what stands in for a thumbnail, its width and height; None if it cannot be read: its entry goes without."""
     try:
         return placeholder_of((out / file.output).read()[0])

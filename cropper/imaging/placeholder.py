@@ -7,7 +7,6 @@ import base64
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.errors import DependencyError
 from cropper.geometry import Box, fitted
 from cropper.imaging.colour import describes, in_srgb
 from cropper.imaging.decode import decode
@@ -21,27 +20,26 @@ _STEPS = 16
 _OPAQUE = 128
 
 
-def check_library() -> None:
-    """Raise DependencyError if the library for ThumbHash is not installed."""
+def can_hash() -> bool:
+    """Whether the library for ThumbHash is installed."""
     try:
         import thash  # noqa: F401
-    except ImportError as error:
-        raise DependencyError("a manifest needs thash, for its thumbhashes", remedy="pip install 'cropper[web]'") from error
+    except ImportError:
+        return False
+    return True
 
 
-def placeholder_of(data: bytes) -> tuple[str, str, int, int]:
+def placeholder_of(data: bytes) -> tuple[str, str | None, int, int]:
     """Return the dominant colour of a picture as ``#rrggbb``, in sRGB, its ThumbHash in Base64, its width and its height.
+
+    There is no ThumbHash if its library is not installed.
 
     Args:
         data: the whole file.
 
     Raises:
         PhotoError: if it cannot be decoded.
-        DependencyError: if the library is not installed.
     """
-    check_library()
-    from thash import rgba_to_thumb_hash
-
     header = probe(data)
     size = fitted(header.width, header.height, (_SIDE, _SIDE), enlarge=False)
     pixels = decode(data, header, size)
@@ -52,8 +50,14 @@ def placeholder_of(data: bytes) -> tuple[str, str, int, int]:
     if small.shape[2] == 3:
         small = np.dstack([small, np.full(small.shape[:2], 255, np.uint8)])
     rgba = np.ascontiguousarray(small[:, :, [2, 1, 0, 3]])
+    return dominant(rgba), _hash(rgba) if can_hash() else None, header.width, header.height
+
+
+def _hash(rgba: NDArray[np.uint8]) -> str:
+    from thash import rgba_to_thumb_hash
+
     hashed = bytes(rgba_to_thumb_hash(rgba.shape[1], rgba.shape[0], rgba.ravel().tolist()))
-    return dominant(rgba), base64.b64encode(hashed).decode(), header.width, header.height
+    return base64.b64encode(hashed).decode()
 
 
 def dominant(rgba: NDArray[np.uint8]) -> str:

@@ -46,7 +46,8 @@ class Thumbnail:
         width, height: in pixels; 0 if somebody changed the file and nobody looked at it since.
         size: of the file, in bytes.
         digest: of its bytes as cropper wrote them; empty if somebody changed the file.
-        color, thumbhash: what stands in for it, ``#rrggbb`` and Base64; None if nobody looked at it yet.
+        color, thumbhash: what stands in for it, ``#rrggbb`` and Base64; None if nobody looked at it yet. There is no ThumbHash of
+            one that was looked at without the library for it.
     """
 
     output: str
@@ -151,15 +152,21 @@ def crops_of(rows: Iterable[Row], thumbnails: dict[str, Thumbnail | None]) -> li
     return list(shown.values())
 
 
-def unseen(crops: Iterable[Shown]) -> Iterator[Thumbnail]:
-    """Yield the thumbnails of a photo that must be looked at: the smallest of each crop, and what somebody changed."""
+def unseen(crops: Iterable[Shown], hashed: bool) -> Iterator[Thumbnail]:
+    """Yield the thumbnails of a photo that must be looked at: the smallest of each crop, and what somebody changed.
+
+    Args:
+        crops: of the photo.
+        hashed: whether a look gives a ThumbHash, so that those without one are looked at again.
+    """
     for crop in crops:
         for number, file in enumerate(crop.files):
-            if file.color is None and (not number or not file.width):
+            is_seen = file.color is not None and (file.thumbhash is not None or not hashed)
+            if not is_seen and (not number or not file.width):
                 yield file
 
 
-def keep(state: State, file: Thumbnail, color: str, thumbhash: str, width: int, height: int) -> None:
+def keep(state: State, file: Thumbnail, color: str, thumbhash: str | None, width: int, height: int) -> None:
     """Keep in the state what stands in for a thumbnail."""
     insert = "INSERT OR REPLACE INTO placeholder VALUES (?, ?, ?, ?, ?, ?, ?)"
     state.connection.execute(insert, (encoded(file.output), file.size, file.digest, width, height, color, thumbhash))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from fixtures import Command, MakePhoto, imread
 
 from cropper.engine import manifest as engine
+from cropper.extras import install_command
 from cropper.imaging.placeholder import dominant
 from cropper.ledger.manifest import Thumbnail, crops_of
 from cropper.ledger.table import Row
@@ -67,7 +69,7 @@ def test_a_second_run_reads_no_thumbnail_and_writes_the_same_bytes(
     looked: list[str] = []
     look = engine._look
 
-    def looking(out: Place, file: Thumbnail) -> tuple[str, str, int, int] | None:
+    def looking(out: Place, file: Thumbnail) -> tuple[str, str | None, int, int] | None:
         looked.append(file.output)
         return look(out, file)
 
@@ -142,13 +144,25 @@ def test_a_new_manifest_goes_with_a_new_report(cropper: Command, tmp_path: Path,
     assert (tmp_path / "new.jsonl").read_text()
 
 
-def test_a_missing_library_is_said_before_the_run(
+def test_without_the_library_it_lacks_the_hashes_until_that_is_here(
     cropper: Command, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "thash", None)
-    code, _, err = cropper(*BATCH, "--manifest", "site.json")
-    assert (code, err) == (2, "cropper: a manifest needs thash, for its thumbhashes; pip install 'cropper[web]'\n")
-    assert not (tmp_path / "out").exists()
+    lack = f"cropper: the manifest has no thumbhash; to add it, run: {install_command('web')}\n"
+    with monkeypatch.context() as bare:
+        bare.setitem(sys.modules, "thash", None)
+        for _ in range(2):
+            code, _, err = cropper(*BATCH, "--manifest", "site.json")
+            assert (code, err.count(lack)) == (1, 1)
+    without, hashed = written(tmp_path), 0
+    _, _, err = cropper(*BATCH, "--manifest", "site.json")
+    assert lack not in err
+    for path, photo in written(tmp_path).items():
+        for name, crop in photo["aspects"].items():
+            hashed += bool(base64.b64decode(crop["thumbhash"]))
+            before = without[path]["aspects"][name]
+            assert (before["thumbhash"], before["color"][0]) == (None, "#")
+            assert {**before, "thumbhash": crop["thumbhash"]} == crop
+    assert hashed == 4
 
 
 def row(size: str, x: int = 0, width: int = 90) -> Row:
