@@ -36,7 +36,7 @@ def test_without_its_library_it_looks_for_itself_and_says_so(
 
     def watch_folder(*arguments: Any) -> Iterator[Done]:
         asked.append(arguments[-1])
-        arguments[4](Ending())
+        arguments[2](Ending())
         raise KeyboardInterrupt
         yield
 
