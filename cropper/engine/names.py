@@ -16,10 +16,19 @@ from dataclasses import dataclass, field, replace
 
 from cropper.image_formats import extensions_here
 from cropper.ledger.table import TABLE_NAME
-from cropper.settings import Settings
+from cropper.settings import NO_SIDECAR, Settings
 from cropper.storage.light import light_dataclass
 from cropper.storage.local import LocalPlace
-from cropper.storage.naming import alike, folder_in_out, folders_of, names_of, names_one_by_one, paths_of
+from cropper.storage.naming import (
+    SIDECAR_FOLDER,
+    alike,
+    folder_in_out,
+    folders_of,
+    names_of,
+    names_one_by_one,
+    paths_of,
+    sidecars_of,
+)
 from cropper.storage.patterns import Selection
 from cropper.storage.places import Folder, Place, join
 from cropper.storage.templates import Template, Words, template_of
@@ -35,6 +44,7 @@ class Named:
         words: what a template says of the photo.
         template: the template.
         is_told_apart: whether another photo would have one of its names.
+        sidecar: where its sidecar goes, relative to OUT; empty where none is asked for.
     """
 
     path: str
@@ -42,6 +52,7 @@ class Named:
     words: Words | None = None
     template: Template | None = None
     is_told_apart: bool = False
+    sidecar: str = ""
 
     def outputs(self, hash: str) -> tuple[str, ...]:
         """Return where they go; ``hash`` is what {hash} says of the photo."""
@@ -64,12 +75,14 @@ class LaidOut:
         here: where it goes, relative to OUT.
         names: what each photo in it is called there, by its name in IN.
         beside: and each folder in it.
+        sidecars: what the sidecar of each photo is called; empty where none are asked for.
     """
 
     path: str
     here: str
     names: dict[str, str]
     beside: dict[str, str]
+    sidecars: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -91,9 +104,11 @@ class Layout:
         reserved = (TABLE_NAME,) if not here and (settings.name or settings.rows == 1) else ()
         beside = folders_of(folder.subfolders, folder.photos, format, reserved)
         self.renamed.update((join(folder.path, name), join(here, other)) for name, other in beside.items() if name != other)
+        asks = settings.sidecar != NO_SIDECAR
+        sidecars = sidecars_of(folder.photos, beside.values(), folder.in_pieces) if asks else {}
         if folder.in_pieces:
-            return LaidOut(folder.path, here, names_one_by_one(folder.photos, format), beside)
-        return LaidOut(folder.path, here, names_of(folder.photos, format, beside.values()), beside)
+            return LaidOut(folder.path, here, names_one_by_one(folder.photos, format), beside, sidecars)
+        return LaidOut(folder.path, here, names_of(folder.photos, format, beside.values()), beside, sidecars)
 
 
 class Crowd:
@@ -230,11 +245,12 @@ class Names:
 
     def _named(self, laid: LaidOut, name: str, is_told_apart: Callable[[str, Collection[str]], bool]) -> Named:
         photo, template, settings = join(laid.path, name), self.template, self._settings
+        sidecar = join(SIDECAR_FOLDER, join(laid.here, laid.sidecars[name])) if laid.sidecars else ""
         if template is None:
-            return Named(photo, paths_of(settings.targets, laid.here, laid.names[name], settings.one))
+            return Named(photo, paths_of(settings.targets, laid.here, laid.names[name], settings.one), sidecar=sidecar)
         words = _words(laid.here, laid.names[name])
         paths, in_any_case = template.paths(words)
-        one = Named(photo, None, words, template, is_told_apart(photo, paths) or in_any_case)
+        one = Named(photo, None, words, template, is_told_apart(photo, paths) or in_any_case, sidecar)
         return one if template.has_hash else replace(one, fixed=one.outputs(""))
 
     def _is_of_unlisted(self, paths: Collection[str]) -> bool:

@@ -21,9 +21,9 @@ from cropper.ledger.given import Given, given_for_all
 from cropper.ledger.session import Session
 from cropper.ledger.table import OK, SKIPPED, Row
 from cropper.process.supervisor import took_too_long
-from cropper.settings import NO_SIDECAR, Settings, Target
+from cropper.settings import Settings, Target
 from cropper.storage.light import light_dataclass
-from cropper.storage.naming import sidecar_path, temporary_name
+from cropper.storage.naming import temporary_name
 from cropper.storage.patterns import EVERYTHING, Selection
 from cropper.storage.places import Folder, Found, Place, Version, Whose, digest_of, join, order
 from cropper.storage.templates import hash_in_names
@@ -212,7 +212,7 @@ def plan_photo(
         if still and _is_too_slow(known.change, plan.deadline):
             condemned = took_too_long(plan.deadline)
         elif _is_decided(known, outputs, settings, given):
-            altered = _altered(session, known.change, settings)
+            altered = _altered(session, known.change, settings, photo.named.sidecar)
             if altered is not None and session.upkeep.checksum:
                 unless = known.change.digest or None
             elif altered is not None and still and now is not None:
@@ -240,18 +240,18 @@ def plan_photo(
     if isinstance(digest, Exception):
         raise_if_for_all(digest)
         return failed(job, settings, digest)
-    return job if settings.dry_run else _begun(job, settings, session)
+    return job if settings.dry_run else _begun(job, photo.named.sidecar, session)
 
 
-def _begun(job: Job, settings: Settings, session: Session) -> Job:
-    """Return a job with whose its files are, and note those that are ours as begun."""
-    files = job.outputs if settings.sidecar == NO_SIDECAR else (*job.outputs, sidecar_path(job.path))
+def _begun(job: Job, sidecar: str, session: Session) -> Job:
+    """Return a job with whose its files are, and note those that are ours as begun. ``sidecar`` may be empty."""
+    files = (*job.outputs, sidecar) if sidecar else job.outputs
     whose = tuple(map(session.state.whose, files))
     if session.upkeep.force:
         whose = tuple(Whose.OURS if one is Whose.ALTERED else one for one in whose)
     session.state.begin_photo(job.path, (file for file, one in zip(files, whose, strict=True) if one is Whose.OURS))
-    sidecar = (files[-1], whose[-1]) if len(files) > len(job.outputs) else None
-    return replace(job, whose=whose[: len(job.outputs)], sidecar=sidecar)
+    of_sidecar = (sidecar, whose[-1]) if sidecar else None
+    return replace(job, whose=whose[: len(job.outputs)], sidecar=of_sidecar)
 
 
 def version_of(source: Place, path: str) -> Version | None:
@@ -294,17 +294,24 @@ def _is_decided(known: Known, outputs: tuple[str, ...], settings: Settings, give
     return False
 
 
-def _altered(session: Session, before: Change, settings: Settings) -> int | None:
-    """Return how many of a photo's files somebody changed since they were made; None if one of them is lost."""
+def _altered(session: Session, before: Change, settings: Settings, sidecar: str) -> int | None:
+    """Return how many of a photo's files somebody changed since they were made; None if one of them is lost.
+
+    Args:
+        session: the state.
+        before: what became of the photo.
+        settings: what to make.
+        sidecar: where its sidecar goes; empty for none.
+    """
     altered = 0
     if sum(bool(row.output) for row in before.rows) != len(before.written):
         return None
     written = list(before.written)
-    if settings.sidecar != NO_SIDECAR and not settings.dry_run and any(row.status == OK for row in before.rows):
-        trace = session.state.trace(sidecar_path(before.path))
+    if sidecar and not settings.dry_run and any(row.status == OK for row in before.rows):
+        trace = session.state.trace(sidecar)
         if trace is None:
             return None
-        written.append((sidecar_path(before.path), trace))
+        written.append((sidecar, trace))
     for output, trace in written:
         found = session.state.out.find(output, trace)
         if found is Found.LOST:

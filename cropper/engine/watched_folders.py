@@ -16,8 +16,8 @@ from cropper.engine.plan import Plan, chosen_of
 from cropper.errors import UsageError, raise_if_for_all
 from cropper.image_formats import EXTENSIONS_OF, RAW_ALL, extensions_here
 from cropper.ledger.table import TABLE_NAME
-from cropper.settings import Settings
-from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, alike, is_product, name_beside
+from cropper.settings import NO_SIDECAR, Settings
+from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER, alike, is_product, name_beside, sidecars_of
 from cropper.storage.places import Folder, join
 from cropper.storage.templates import template_of
 from cropper.storage.walk import walk
@@ -154,6 +154,8 @@ class WatchedFolders:
                 return False
             kept.crowd.add(paths)
         kept.taken.add(alike(output))
+        if self._plan.settings.sidecar != NO_SIDECAR:
+            kept.laid.sidecars.update(sidecars_of((name,)))
         return True
 
     def _take_out(self, kept: _Kept, name: str) -> bool:
@@ -174,6 +176,7 @@ class WatchedFolders:
                     return False
                 kept.crowd.discard(paths)
             kept.taken.discard(alike(kept.laid.names.pop(name)))
+            kept.laid.sidecars.pop(name, None)
         return True
 
     def _depends_on_others(self, kept: _Kept, name: str) -> bool:

@@ -21,7 +21,7 @@ from cropper.ledger.focus_file import Gifts
 from cropper.ledger.known import COLUMNS, END, FIRST, NAMES, PAGE, changes_in, trace_of
 from cropper.ledger.table import FAILED, SKIPPED
 from cropper.storage.atomic import sync_folder
-from cropper.storage.naming import sidecar_path
+from cropper.storage.naming import SIDECAR_ENDING, SIDECAR_FOLDER
 from cropper.storage.places import Found, Place, Trace, Version, Whose
 
 # Seconds between two commits.
@@ -36,8 +36,9 @@ _STALE = f"""SELECT path, photo, bytes, modified_ns, digest, earlier FROM output
 _FAILED = "SELECT 1 FROM decision WHERE photo = ? AND status = ?"
 # What the settings of a dry run begin with.
 _DRY = "dry "
-# The path of a photo's sidecar, which stands in no decision: what ``sidecar_path`` puts around the photo's own.
-_SIDECAR = "CAST('{}' || CAST(path AS TEXT) || '{}' AS BLOB)".format(*sidecar_path("\0").split("\0"))
+# Sidecars stand in no decision: the index, made with the first of them, finds that of a photo.
+_ARE_SIDECARS = f"path > CAST('{SIDECAR_FOLDER}/' AS BLOB) AND path < CAST('{SIDECAR_FOLDER}0' AS BLOB)"
+_FIND_SIDECARS = f"CREATE INDEX IF NOT EXISTS sidecar ON output (photo) WHERE {_ARE_SIDECARS}"
 _UNWRITTEN = "UPDATE output SET bytes = NULL WHERE path = ?"
 _WRITE = """INSERT INTO output VALUES (?, ?, ?, ?, ?, ?, 0) ON CONFLICT (path) DO UPDATE SET photo = excluded.photo,
     bytes = excluded.bytes, modified_ns = excluded.modified_ns, digest = excluded.digest, stale = 0,
@@ -260,6 +261,8 @@ class State:
             if row.output and row.output not in new:  # writing it says so too
                 execute("UPDATE output SET stale = 0 WHERE path = ?", (encoded(row.output),))
         photo = encoded(change.path)
+        if any(output.endswith(SIDECAR_ENDING) for output in new):
+            execute(_FIND_SIDECARS)
         for output, trace in change.written:
             outside = trace.size, trace.modified_ns, trace.digest, trace.earlier or None
             execute(_WRITE, (encoded(output), photo, *outside))
@@ -276,7 +279,8 @@ class State:
             AND photo IN (SELECT path FROM photo WHERE key {which})""",  # another photo may have it by now
             (*values, *values),
         )
-        execute(f"UPDATE output SET stale = 1 WHERE path IN (SELECT {_SIDECAR} FROM photo WHERE key {which})", values)
+        of_photos = f"photo IN (SELECT path FROM photo WHERE key {which})"
+        execute(f"UPDATE output SET stale = 1 WHERE {_ARE_SIDECARS} AND {of_photos}", values)
         execute(f"DELETE FROM decision WHERE photo {which}", values)
 
     def mark_interrupted(self, path: str) -> None:

@@ -22,8 +22,8 @@ LONGEST_NAME = 255
 DIGITS = 16
 CUT_NAME = re.compile(rf"~[0-9a-f]{{{DIGITS}}}\.[^.]+\Z")
 
-# In an OUT: the folder with the sidecars of photos.
-SIDECAR_FOLDER = "xmp"
+# In an OUT: the folder with the sidecars of photos, and how their names end.
+SIDECAR_FOLDER, SIDECAR_ENDING = "xmp", ".xmp"
 # In an OUT: the folder with what a second run needs. A walk knows an OUT by it.
 STATE_FOLDER = ".cropper"
 # What other commands write: the picture of ``cropper show``, the sheet or its pages, and the folder with the pictures of the
@@ -48,11 +48,6 @@ def paths_of(targets: tuple[Target, ...], folder: str, name: str, one: bool = Fa
         return (path,)
     sizes = len({target.label for target in targets}) > 1
     return tuple(join(label_in_paths(target) if sizes else "", join(_candidate_folder(target), path)) for target in targets)
-
-
-def sidecar_path(path: str) -> str:
-    """Return where the XMP sidecar of a photo goes, relative to OUT: in a folder of its own, as it lies beside the photo."""
-    return f"{SIDECAR_FOLDER}/{path}.xmp"
 
 
 def _candidate_folder(target: Target) -> str:
@@ -94,6 +89,19 @@ def names_of(photos: tuple[str, ...], format: str, folders: Collection[str] = ()
             output = fitting(name, f".{output_format(name, format)}")
         result[name] = _taking(output, taken, free)
     return result
+
+
+def sidecars_of(photos: tuple[str, ...], folders: Collection[str] = (), in_pieces: bool = False) -> dict[str, str]:
+    """Return the name of the XMP sidecar of every photo of a folder, no two alike: ``a.jpg.xmp``, as it lies beside a photo.
+
+    Args:
+        photos: their names.
+        folders: the names that the folders beside them have in OUT.
+        in_pieces: whether there may be too many photos to look at together. Then names may be alike.
+    """
+    taken, free = {alike(folder) for folder in folders}, dict[str, int]()
+    wanted = {name: _told_apart(name, SIDECAR_ENDING) for name in sorted(photos)}
+    return wanted if in_pieces else {name: _taking(sidecar, taken, free) for name, sidecar in wanted.items()}
 
 
 def name_beside(name: str, format: str, others: Collection[str]) -> str | None:

@@ -21,6 +21,7 @@ from cropper.ledger.shares import shares_of
 from cropper.ledger.table import TABLE_NAME, read_rows
 from cropper.settings import XMP, Settings, Target
 from cropper.storage.access import place
+from cropper.storage.naming import LONGEST_NAME, sidecars_of
 
 pytestmark = pytest.mark.usefixtures("plain_rule")
 RUN = ("batch", "in", "out", "--size", "32x32", "--size", "64x36", "--sidecar", "xmp")
@@ -137,6 +138,35 @@ def test_sidecars_go_with_their_photo_or_the_option(cropper: Command, photos: Pa
     without = (*RUN[:-2], "--prune")
     assert "1 old thumbnail removed" in cropper(*without)[2]
     assert not (tmp_path / "out/xmp").exists()
+
+
+def test_names_that_some_file_systems_take_for_one_are_told_apart(
+    cropper: Command, make_photo: MakePhoto, tmp_path: Path
+) -> None:
+    for seed, name in enumerate(("A.jpg", "a.jpg", "Trip/b.jpg", "trip/b.jpg", "c.jpg", "c.jpg.xmp/d.jpg")):
+        make_photo(tmp_path / "in" / name, seed=seed)
+    assert summary(cropper).startswith("6 done")
+    found = sidecars(tmp_path / "out")
+    files = [path for path in found if (tmp_path / "out" / path).is_file()]
+    assert files == [
+        *("xmp/A.jpg.xmp", "xmp/Trip/b.jpg.xmp", "xmp/a.jpg~2.xmp", "xmp/c.jpg.xmp/d.jpg.xmp"),
+        *("xmp/c.jpg~2.xmp", "xmp/trip~2/b.jpg.xmp"),
+    ]
+    assert summary(cropper) == "0 done, 6 unchanged, 0 failed"
+    (tmp_path / "in/A.jpg").unlink()
+    assert summary(cropper, "--prune").startswith("1 done, 4 unchanged, 0 failed; ")
+    assert {"xmp/a.jpg.xmp"} == {*sidecars(tmp_path / "out")} - {*found}
+    assert {*found} - {*sidecars(tmp_path / "out")} == {"xmp/A.jpg.xmp", "xmp/a.jpg~2.xmp"}
+    assert cropper(*RUN[:-2], "--prune")[0] == 0
+    assert not (tmp_path / "out/xmp").exists()
+
+
+def test_a_long_name_has_one_that_fits() -> None:
+    long, other = f"{'x' * 251}.jpg", f"{'x' * 251}.png"
+    names = sidecars_of((long, other, "a.jpg"))
+    assert names["a.jpg"] == "a.jpg.xmp"
+    assert len({*names.values()}) == 3
+    assert {len(names[one]) for one in (long, other)} == {LONGEST_NAME}
 
 
 def test_a_file_of_somebody_else_stays(cropper: Command, photos: Path, tmp_path: Path) -> None:

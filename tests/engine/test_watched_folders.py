@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cropper.engine.names import Names
+from cropper.engine.names import Named, Names
 from cropper.engine.plan import Plan, chosen_of
 from cropper.engine.watched_folders import WatchedFolders, check_names
 from cropper.errors import UsageError
 from cropper.image_formats import extensions_here
-from cropper.settings import Settings, Target
+from cropper.settings import XMP, Settings, Target
 from cropper.storage.local import LocalPlace
 from cropper.storage.places import join
 from cropper.storage.walk import walk
@@ -26,6 +26,7 @@ ASKED = (
     Settings(SIZES[:1], name="{folder}/x-{stem:.1}.{ext}"),
     Settings(SIZES, format="webp", name="{size}/{folder}/{stem}.{ext}"),
     Settings(SIZES[:1], name="{folder}/{hash}.{ext}"),
+    Settings(SIZES[:1], format="webp", sidecar=XMP),
 )
 PATHS = (
     *("a.jpg", "a.png", "A.JPG", "a.jpeg", "ab.jpg", "a~2.jpg", "a.jpg.webp", "a.bmp", "r.nef", "r.jpg", "R.heic", "no.txt"),
@@ -35,13 +36,18 @@ HASH = "01234567"
 NUMBERS = count()
 
 
+def files_of(named: Named) -> tuple[str, ...]:
+    """What a photo's thumbnails and its sidecar are called."""
+    return (*named.outputs(HASH), *filter(None, [named.sidecar]))
+
+
 def of_a_run(plan: Plan) -> dict[str, tuple[str, ...]]:
     """What a run over all of IN calls the photos."""
     names, found = Names(plan.source, plan.out, plan.settings, plan.selection), {}
     for walked in plan.source.walk(extensions_here(), plan.out, plan.selection):
         folder, _ = chosen_of(walked, plan.raw)
         name_one = names.of(folder)
-        found.update({join(folder.path, name): name_one(name).outputs(HASH) for name in folder.wanted})
+        found.update({join(folder.path, name): files_of(name_one(name)) for name in folder.wanted})
     return found
 
 
@@ -57,7 +63,7 @@ class Watched:
         (self.root / path).parent.mkdir(exist_ok=True)
         (self.root / path).touch()
         if (named := self.folders.named(path)) is not None:
-            self.names[path] = named.outputs(HASH)
+            self.names[path] = files_of(named)
         self.settle()
 
     def go(self, path: str) -> None:
@@ -81,7 +87,7 @@ class Watched:
                 del self.names[path]
             for folder, laid, crowd in self.folders.walked(walk(self.root, extensions_here(), enters=enters, start=start), above):
                 for name in folder.photos:
-                    self.names[join(folder.path, name)] = self.folders.names.in_crowd(laid, name, crowd).outputs(HASH)
+                    self.names[join(folder.path, name)] = files_of(self.folders.names.in_crowd(laid, name, crowd))
 
 
 @pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.name or asked.format)
