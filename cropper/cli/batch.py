@@ -152,7 +152,7 @@ def batch(
     from cropper.engine.batch import run_batch
     from cropper.engine.pipeline import WORKERS
     from cropper.engine.plan import Plan, Resume, chosen_of
-    from cropper.engine.tally import Counts, outs_left_out, place_in_walk
+    from cropper.engine.tally import Counts, made_again, outs_left_out, place_in_walk
     from cropper.image_formats import extensions_here
     from cropper.imaging.opencv import libraries_muted
     from cropper.storage.places import join
@@ -236,6 +236,8 @@ def batch(
             tell(line)
         if manifest is not None and ending is not None and (lack := without_hashes()):
             tell(lack)
+        if ending is not None and (why := made_again(ending, "decided" if settings.dry_run else "made")):
+            tell(why)
         tell(counts.summary(time.monotonic() - attempt.begun, "decided" if settings.dry_run else "done", ending))
     finally:  # a second interrupt may come right here
         if interrupted:

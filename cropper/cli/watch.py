@@ -88,7 +88,7 @@ def watch(
     from cropper.engine.pipeline import WORKERS
     from cropper.engine.plan import Plan, Resume
     from cropper.engine.rounds import POLL
-    from cropper.engine.tally import Counts, outs_left_out, unread
+    from cropper.engine.tally import Counts, made_again, outs_left_out, unread
     from cropper.engine.watch import watch_folder
     from cropper.extras import install_command
     from cropper.imaging.opencv import libraries_muted
@@ -121,6 +121,8 @@ def watch(
                     tell(outs_left_out(str(source / counts.first_out), counts.outs))
                 for line in without_effect(settings, counts.formats) if not settings.dry_run else ():
                     tell(line)
+                if why := made_again(found, "decided" if settings.dry_run else "made"):
+                    tell(why)
                 tell(counts.summary(time.monotonic() - attempt.begun, "decided" if settings.dry_run else "done", found))
                 how = f" by a look every {poll:g} seconds{at_once}" if poll is not None else ""
                 tell(f"{source}: watching for photos{how}")

@@ -221,6 +221,8 @@ def plan_photo(
                 if gifts:
                     state.gifts.settle(path, (int(rows[0].image_width), int(rows[0].image_height)))
                 return Finished(number, Done(path, rows, unchanged=True, altered=altered))
+        elif still and not known.is_current and any(row.status == OK for row in rows):
+            session.count_outdated(path)
     job = Job(
         number=number,
         path=path,

@@ -256,6 +256,18 @@ def outs_left_out(first: str, outs: int) -> str:
     return f"{first}: left out, since it holds what 'cropper batch' made{others}"
 
 
+def made_again(ending: Ending, verb: str) -> str:
+    """Say in one line why photos that are as they were came again; nothing if none did, or that is not known.
+
+    Args:
+        ending: what the run found at its end.
+        verb: what became of them.
+    """
+    number, changes = ending.outdated
+    are = "is" if number == 1 else "are"
+    return f"settings changed since the last run: {changes}; {_count(number, 'photo')} {are} {verb} again" if changes else ""
+
+
 def unread(kinds: Counter[str]) -> list[str]:
     """Say what was not read and what would read it: ``512 HEIC photos need pip install ...``."""
     said = []

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from cropper.errors import RUN_AGAIN, OutputError, UsageError, naming, remedy_for
 from cropper.ledger import lock
 from cropper.ledger.changes import Change
-from cropper.ledger.database import SHARDS_FOLDER, Files, as_system_errors, decoded, encoded, files_of, savepoint
+from cropper.ledger.database import SHARDS_FOLDER, Files, as_system_errors, decoded, encoded, files_of, key_of, savepoint
 from cropper.ledger.focus_file import NOTHING_BY_HAND, ByHand
 from cropper.ledger.handover import TakenIn
 from cropper.ledger.known import rows_of
 from cropper.ledger.migration import migrate_if_old
+from cropper.ledger.outdated import changes_between
 from cropper.ledger.report import is_report_true, keep_report
 from cropper.ledger.source import is_same_folder
 from cropper.ledger.state import State
@@ -46,12 +47,14 @@ class Ending:
         missing: photos that were known and are not in IN any more.
         stale: thumbnails of ours that no photo has any more; ``pruned`` of them were removed.
         strangers: photos that the focus file names and IN does not have, and the first of them.
+        outdated: photos that were made again for other settings alone, and in what these differ from those of the first of them.
     """
 
     missing: int = 0
     stale: int = 0
     pruned: int = 0
     strangers: tuple[int, str] = (0, "")
+    outdated: tuple[int, str] = (0, "")
 
 
 @dataclass
@@ -72,6 +75,7 @@ class Session:
             which should be at once, and the next run looks for what they left.
         changes: how many changes of the state came before the first photo.
         removed: called with each thumbnail that was removed, relative to OUT.
+        outdated: how many photos are as they were and were made with other settings, and those of the first of them.
     """
 
     state: State
@@ -86,6 +90,7 @@ class Session:
     abandoned: bool = False
     changes: int = 0
     removed: Callable[[str], None] = lambda output: None
+    outdated: tuple[int, str] = (0, "")
 
     def record(self, change: Change) -> None:
         """Keep what became of a photo; send it to a bucket from time to time.
@@ -106,6 +111,14 @@ class Session:
         found = self.state.connection.execute(find, (encoded(output),)).fetchone()
         return decoded(found[0]) if found is not None else None
 
+    def count_outdated(self, path: str) -> None:
+        """Count a photo that is made again for other settings alone."""
+        number, settings = self.outdated
+        if not number:
+            find = "SELECT text FROM setting WHERE id = (SELECT setting FROM photo WHERE key = ?)"
+            (settings,) = self.state.connection.execute(find, (key_of(path),)).fetchone() or ("",)
+        self.outdated = number + 1, settings
+
     def finish(self, spared: Iterable[str] = ()) -> Ending:
         """Take leave of photos that are gone, at the end of the walk, and of their thumbnails, if asked to.
 
@@ -125,7 +138,9 @@ class Session:
                 raise UsageError(what, path=place(state.source() or ""), remedy=remedy)
         stale, pruned = self.let_go(state.stale_outputs())
         strangers = state.gifts.strangers(state.run, state.knows) if not self.is_listed else (0, "")
-        return Ending(missing, stale, pruned, strangers)
+        number, settings = self.outdated
+        outdated = number, changes_between(settings, state.settings()) if number else ""
+        return Ending(missing, stale, pruned, strangers, outdated)
 
     def let_go(self, outputs: Iterable[tuple[str, Trace]]) -> tuple[int, int]:
         """Remove thumbnails that no photo has any more, if asked to, and the folders that this empties.

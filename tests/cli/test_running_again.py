@@ -204,6 +204,29 @@ def test_prune_removes_what_cropper_made_and_no_photo_has(photos: Path, cropper:
     assert names - {".cropper/state.db"} == {"b.png", "trips/c.png", "mine.jpg", "boxes.csv"}
 
 
+def test_a_run_says_why_it_makes_photos_again_that_are_as_they_were(
+    photos: Path, cropper: Command, make_photo: MakePhoto
+) -> None:
+    def said(*options: str) -> list[str]:
+        lines = cropper("batch", "in", "out", *options)[2].splitlines()
+        return [line.removeprefix("cropper: settings changed since the last run: ") for line in lines[:-1]]
+
+    assert said(*SIZE) == said(*SIZE) == []
+    make_photo(photos / "a.jpg", seed=9)
+    make_photo(photos / "new.jpg")
+    assert said("--size", "32x32") == ["--size 48x32 -> 32x32; 2 photos are made again"]  # the third has changed itself
+    assert said("--size", "32x32") == said("--size", "32x32", "--force") == []
+    assert said("--size", "32x32", "--quality", "50", "--quiet") == []
+
+
+def test_a_dry_run_says_it_too_and_is_no_other_setting_itself(photos: Path, cropper: Command) -> None:
+    run = ("batch", "in", "out", *SIZE)
+    assert cropper(*run, "--dry-run")[2].count("\n") == 1
+    again = cropper(*run, "--dry-run", "--quality", "50")[2]
+    assert again.startswith("cropper: settings changed since the last run: --quality default -> 50; 3 photos are decided again\n")
+    assert cropper(*run, "--quality", "50")[2].count("\n") == 1
+
+
 def test_prune_names_what_it_removes_where_each_photo_is_named(photos: Path, cropper: Command, tmp_path: Path) -> None:
     summary(cropper)
     for name in ("b.jpg", "trips/c.jpg"):
