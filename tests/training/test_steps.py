@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ torch = pytest.importorskip("torch", reason="needs the extra `train`")
 from click.testing import CliRunner  # noqa: E402
 
 from cropper.model.saliency import Saliency  # noqa: E402
+from cropper.training import data, export, restore, teacher, validation  # noqa: E402
 from cropper.training.__main__ import main  # noqa: E402
 from cropper.training.data import (  # noqa: E402
     EpochBatches,
@@ -42,8 +44,25 @@ from cropper.training.network import (  # noqa: E402
 from cropper.training.prune import prune_network  # noqa: E402
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
+# Height and width of an input with a quarter of the pixels of an ordinary photo's, in whole steps of 32.
+SMALL = (160, 192)
 # Left, top, right and bottom, as shares of the photo's sides.
 FACE = (0.25, 0.2, 0.5, 0.6)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_inputs() -> Iterator[None]:
+    """Have the steps look at a quarter of the pixels, and compare graphs at the ordinary shape and both extremes.
+
+    What a step costs grows with its pixels, and what it reaches is not the matter here.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "BATCH_SHAPES", {(height // 2, width // 2): p for (height, width), p in data.BATCH_SHAPES.items()})
+        patch.setattr(validation, "VALIDATION_SHAPE", SMALL)
+        for step in (export, restore, teacher):
+            patch.setattr(step, "shape_for", lambda width, height: SMALL)
+        patch.setattr(export, "SHAPES", [(96, 224), (224, 96), SMALL])
+        yield
 
 
 def run(*arguments: object) -> None:
