@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,10 @@ from cropper.settings import CPU
 
 # No pool of threads: a fork has none of its threads, and the processes that run tests have no core to spare.
 cv2.setNumThreads(1)
-# A busy machine is no failure.
-settings.register_profile("unhurried", deadline=None)
+# A busy machine is no failure. Each run tries other examples, so half of Hypothesis's own number are enough for one; who changes
+# what a property is about tries many: `pytest --hypothesis-profile thorough`.
+settings.register_profile("unhurried", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("unhurried")
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
@@ -79,6 +83,14 @@ def _models_loaded_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cropper.model.saliency.load_session", load_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _packages_listed_once() -> Iterator[None]:
+    """List the installed packages once: `cropper formats` reads the record of each, and a test installs none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cropper.installation.packages_distributions", cache(packages_distributions))
         yield
 
 
