@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import browser
 import pytest
@@ -14,6 +16,9 @@ from running import run_batch
 
 from cropper.ledger.manifest import Manifest
 from cropper.settings import Settings, Target
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 pytest.importorskip("thash", reason="needs the extra `web`")
 jinja2 = pytest.importorskip("jinja2", reason="jinja2 is not installed")
@@ -54,24 +59,30 @@ def test_the_template_names_files_that_are_there(site: Path) -> None:
     assert all((site / name).is_file() for name in named)
 
 
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """One browser for all widths, which remembers no file: of those that it has it would take a larger one."""
+    chrome = browser.started(tmp_path_factory.mktemp("profile"))
+    chrome.execute_cdp_cmd("Network.enable", {})
+    chrome.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
+    yield chrome
+    chrome.quit()
+
+
 @pytest.mark.parametrize("width", [360, 800, 1400])
-def test_a_browser_loads_the_file_for_its_width(site: Path, width: int) -> None:
-    page = browser.started(site / f"profile-{width}")
-    try:
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        page.get((site / "index.html").as_uri())
-        script = (
-            "for (const i of document.images) i.loading = 'eager'; return Promise.all([...document.images].map(i => i.decode()))"
-        )
-        page.execute_script(script)
-        shown = page.execute_script("return [...document.images].map(i => [i.currentSrc, i.naturalWidth, i.width, i.height])")
-        page.save_screenshot(str(site / f"index-{width}.png"))
-        page.get((site / "cover.html").as_uri())
-        page.execute_script("return Promise.all([...document.images].map(i => i.decode()))")
-        page.save_screenshot(str(site / f"cover-{width}.png"))
-    finally:
-        page.quit()
+def test_a_browser_loads_the_file_for_its_width(page: webdriver.Chrome, site: Path, width: int) -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    page.get((site / "index.html").as_uri())
+    script = (
+        "for (const i of document.images) i.loading = 'eager'; return Promise.all([...document.images].map(i => i.decode()))"
+    )
+    page.execute_script(script)
+    shown = page.execute_script("return [...document.images].map(i => [i.currentSrc, i.naturalWidth, i.width, i.height])")
+    page.save_screenshot(str(site / f"index-{width}.png"))
+    page.get((site / "cover.html").as_uri())
+    page.execute_script("return Promise.all([...document.images].map(i => i.decode()))")
+    page.save_screenshot(str(site / f"cover-{width}.png"))
     wanted, shape = {360: ("480x480", 1.0), 800: ("960x540", 16 / 9), 1400: ("960x540", 16 / 9)}[width]
     for source, natural, across, down in shown:
         assert f"/thumbs/{wanted}/" in source
