@@ -269,7 +269,7 @@ def test_the_choice_counts_for_a_second_run() -> None:
 def busy(tmp_path: Path) -> Path:
     """A GIF of three frames of many colours."""
     generator = np.random.default_rng(1)
-    frames = [Image.fromarray(generator.integers(0, 256, (24, 36, 3), np.uint8)).resize((360, 240), 3) for _ in range(3)]
+    frames = [Image.fromarray(generator.integers(0, 256, (12, 18, 3), np.uint8)).resize((180, 120), 3) for _ in range(3)]
     frames[0].save(tmp_path / "busy.gif", save_all=True, append_images=frames[1:], duration=100)
     return tmp_path / "busy.gif"
 
@@ -277,7 +277,7 @@ def busy(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("kind", ["webp", "avif", "gif"])
 def test_bytes_allowed_hold_of_all_frames_together(cropper: Command, busy: Path, tmp_path: Path, kind: str) -> None:
     def made(*options: str) -> int:
-        command = ["crop", busy, "--size", "120x80", "--animated", "all", "-o", f"small.{kind}", *options]
+        command = ["crop", busy, "--size", "60x40", "--animated", "all", "-o", f"small.{kind}", *options]
         assert cropper(*command)[0] == 0
         assert len(frames_of((tmp_path / f"small.{kind}").read_bytes())) == 3
         return (tmp_path / f"small.{kind}").stat().st_size
@@ -290,11 +290,11 @@ def test_bytes_allowed_hold_of_all_frames_together(cropper: Command, busy: Path,
 def test_an_animation_that_cannot_be_so_small_says_so(
     cropper: Command, busy: Path, tmp_path: Path, kind: str, lowest: str
 ) -> None:
-    _, _, err = cropper("crop", busy, "--size", "120x80", "--animated", "all", "-o", f"a.{kind}", "--max-bytes", "200")
+    _, _, err = cropper("crop", busy, "--size", "60x40", "--animated", "all", "-o", f"a.{kind}", "--max-bytes", "200")
     assert err == f"cropper: {busy}: the thumbnail is larger than 200 bytes, even {lowest}\n"
     assert len(frames_of((tmp_path / f"a.{kind}").read_bytes())) == 3
     _, _, err = cropper(
-        *("batch", busy, "out", "--size", "120x80", "--animated", "all", "--format", kind, "--max-bytes", "200"),
+        *("batch", busy, "out", "--size", "60x40", "--animated", "all", "--format", kind, "--max-bytes", "200"),
         *("--name", "t-{stem}.{ext}"),
     )
     assert f"1 thumbnail is larger than 200 bytes, even {lowest}" in err
@@ -303,6 +303,6 @@ def test_an_animation_that_cannot_be_so_small_says_so(
 
 def test_all_frames_are_sharpened(cropper: Command, busy: Path, tmp_path: Path) -> None:
     for name, amount in (("soft.png", "0"), ("sharp.png", "1")):
-        cropper("crop", busy, "--size", "120x80", "--animated", "all", "-o", name, "--sharpen", amount)
+        cropper("crop", busy, "--size", "60x40", "--animated", "all", "-o", name, "--sharpen", amount)
     soft, sharp = (frames_of((tmp_path / name).read_bytes()) for name in ("soft.png", "sharp.png"))
     assert all(one.std() > other.std() + 0.5 for one, other in zip(sharp, soft, strict=True))
