@@ -376,7 +376,7 @@ def test_many_photos_are_taken_lazily(model: Cropper, jobs: int, ahead: int) -> 
 
 
 def test_threads_may_share_a_cropper_for_all_it_does(model: Cropper, samples: Path) -> None:
-    paths = sorted(samples.glob("*.jpg"))
+    paths = sorted(samples.glob("*.jpg"))[:4]
 
     def all_of(path: Path) -> tuple[list[Box], bytes, bytes]:
         return model.boxes(path, ASPECTS), model.crop(path, (60, 60)).tobytes(), model.saliency(path).tobytes()
