@@ -41,17 +41,14 @@ import fsspec
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import s3
 from fixtures import imread
+from forked import Forked
+
+from cropper.ledger import upload
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 BUCKET = "bucket"
 SCENES = "first", "later"
 STATE = {".cropper/state.db"}
-COMMAND = [
-    sys.executable,
-    "-c",
-    "from cropper.ledger import upload; upload.PHOTOS = 25; from cropper.cli import main; main()",
-    "batch",
-]
 BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 FAULTS = ("dropped before", "dropped after", "dropped within", "refused", "delayed")
 
@@ -127,10 +124,15 @@ def make_photos(first: Path, later: Path, count: int, seed: int) -> None:
     files[2].write_bytes(b"no photo")
 
 
+def _arrange() -> None:
+    upload.PHOTOS = 25
+
+
 def run(source: object, out: object, address: str = "", kill_after: float | None = None) -> tuple[int, str]:
     """Exit code of a run to its end, or to a kill so many seconds after its beginning, and what it said."""
-    command = [*COMMAND, str(source), str(out), "--size", "96x64", "--moved"]
-    process = subprocess.Popen(command, env={**os.environ, **s3.environment(address)}, stderr=subprocess.PIPE, text=True)
+    command = ["batch", str(source), str(out), "--size", "96x64", "--moved"]
+    environment = {**os.environ, **s3.environment(address)}
+    process = Forked(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=_arrange)
     try:
         said = process.communicate(timeout=kill_after)[1]
     except subprocess.TimeoutExpired:
