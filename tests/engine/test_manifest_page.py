@@ -74,9 +74,7 @@ def test_a_browser_loads_the_file_for_its_width(page: webdriver.Chrome, site: Pa
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     page.get((site / "index.html").as_uri())
-    script = (
-        "for (const i of document.images) i.loading = 'eager'; return Promise.all([...document.images].map(i => i.decode()))"
-    )
+    script = "for (const i of document.images) i.loading = 'eager'; return Promise.all([...document.images].map(i => i.decode()))"
     page.execute_script(script)
     shown = page.execute_script("return [...document.images].map(i => [i.currentSrc, i.naturalWidth, i.width, i.height])")
     page.save_screenshot(str(site / f"index-{width}.png"))
