@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import browser
 import cv2
 import numpy as np
 import pytest
@@ -43,18 +42,21 @@ NO_TEXT = "caf\udce9.jpg"  # a byte that is no UTF-8
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """One browser for all tests, without a profile and without a network."""
-    chrome = browser.started(tmp_path_factory.mktemp("profile"))
-    yield chrome
-    chrome.quit()
+def chromium(one_chromium: webdriver.Chrome) -> webdriver.Chrome:
+    """The browser of all files: see conftest.py."""
+    one_chromium.get_log("browser")  # type: ignore[no-untyped-call]  # what another file's pages said is no matter here
+    return one_chromium
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with photos in ``in``, their thumbnails and the page in ``out``."""
+def made(made_once: Path) -> Path:
+    """A folder with photos in ``in``, their thumbnails and the page in ``out``, that of all files."""
+    return made_once
+
+
+def make(folder: Path) -> None:
+    """Make what ``made`` has."""
     samples = Path(__file__).parents[3] / "sample_images"
-    folder = tmp_path_factory.mktemp("made")
     copies = {**{name: name for name in PHOTOS}, QUOTED: "dogs.jpg"} | ({NO_TEXT: "fig.jpg"} if os.name != "nt" else {})
     for name, source in copies.items():
         (folder / "in" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +64,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "in" / "broken.jpg").write_text("no photo")
     list(run_batch(folder / "in", folder / "out", Settings(TARGETS), 2))
     list(write_page(folder / "out", None, 2))
-    return folder
 
 
 # Has a page forget what was done on it, and says how much there was.
