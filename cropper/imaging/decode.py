@@ -1,8 +1,8 @@
 """Decode a photo: bytes to upright pixels, at the smallest scale that still has enough pixels.
 
 Three libraries share the work, beside those of the extra ``formats``. simplejpeg (libjpeg-turbo) decodes JPEGs because OpenCV
-does not report their damage. Pillow decodes photos with transparency and CMYK because OpenCV gets them wrong. OpenCV decodes the
-rest.
+and Pillow do not report their damage. Pillow decodes photos with transparency and other inks because OpenCV gets them wrong.
+OpenCV decodes the rest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -22,6 +21,7 @@ from cropper.imaging.colour import inks_in_srgb, lab_in_srgb
 from cropper.imaging.containers import bmp, gif, jpeg, png, tiff, webp
 from cropper.imaging.extra import heif, jxl, psd
 from cropper.imaging.header import UPRIGHT, Header, probe
+from cropper.imaging.jpeg_pixels import NotSupportedError, stored_pixels
 from cropper.imaging.opencv import cv2, is_out_of_memory
 from cropper.imaging.pillow import first_frame, opened
 from cropper.settings import Limits
@@ -32,17 +32,6 @@ _REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2
 _BY_EXTRA = {"HEIF": heif.decode, "JXL": jxl.decode}
 # By format: the repair of files that OpenCV does not read as they are.
 _SOUND = {"BMP": bmp.sound, "WEBP": webp.sound}
-# libjpeg-turbo's messages that do not mean damage: the interface does not support the JPEG, or its header is odd.
-_NOT_OF_DAMAGE = (
-    "Sorry",
-    "precision",
-    "subsampling",
-    "color conversion",
-    "ICC marker",
-    "JFIF revision",
-    "Adobe color transform",
-    "SOS parameters",
-)
 
 
 def decode(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
@@ -81,10 +70,10 @@ def _decoded(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np
     try:
         if header.format == "TIFF" and (layout := tiff.layout_of(data)) is not None and layout.is_rare:
             return _decode_rare_tiff(data, layout)
-        if by_pillow:
-            return _decode_by_pillow(data, header, needed)
         if header.format == "JPEG":
             return _decode_jpeg(data, header, needed)
+        if by_pillow:
+            return _decode_by_pillow(data, header, needed)
         return _decode_by_opencv(data, header, needed)
     except PhotoError as error:
         for decoder in _second_opinions(data, header, needed, by_pillow):
@@ -131,11 +120,7 @@ def _second_opinions(
         masked = bmp.layout_of(data)
         if masked is not None and not masked.compression:  # Pillow fills packed rows that break off
             yield lambda: _decode_by_pillow(data, header, needed)
-    elif header.format == "JPEG":
-        joined = jpeg.sound(data) if by_pillow else None
-        if joined is not None:
-            yield lambda: _decode_by_pillow(joined, header, needed)
-    elif not by_pillow:
+    elif not by_pillow and header.format != "JPEG":
         yield lambda: _decode_by_pillow(data, header, needed)
     layout = tiff.layout_of(data) if header.format == "TIFF" else None
     if layout is not None and layout.is_readable and not layout.is_rare:
@@ -255,34 +240,20 @@ def reduction(header: Header, needed: tuple[int, int]) -> int:
 def _decode_jpeg(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
     """Decode a JPEG to BGR, not turned.
 
-    The pixels equal OpenCV's. OpenCV uses the same library but ignores its warnings of damage.
+    The pixels equal OpenCV's and Pillow's. Both use the same library but ignore its warnings of damage.
     """
     scale = scale_of(header, needed)
     width, height = (math.ceil(side / scale) for side in _stored_size(header))
-
-    def decoded(file: bytes) -> NDArray[np.uint8]:
-        return simplejpeg.decode_jpeg(file, "BGR", min_width=width, min_height=height, min_factor=scale)
-
     try:
-        return decoded(data)
-    except ValueError as error:
-        said = reason_of(error)
-    if said.startswith("Insufficient memory"):  # libjpeg-turbo's words
-        raise MemoryError(said)
-    if any(words in said for words in _NOT_OF_DAMAGE):
-        return _decode_odd_jpeg(data, header, needed, said)
-    joined = jpeg.with_end(data) if said.startswith("Premature end of JPEG file") else jpeg.sound(data)
-    if joined is not None:
-        try:
-            return decoded(joined)
-        except ValueError as error:
-            data, said = joined, reason_of(error)
-        if any(words in said for words in _NOT_OF_DAMAGE):
-            return _decode_odd_jpeg(data, header, needed, said)
-    for unpadded in jpeg.without_padding(data, said):
-        with suppress(ValueError):
-            return decoded(unpadded)
-    raise PhotoError(f"it is truncated or damaged ({said})", remedy=COPY_AGAIN)
+        stored = stored_pixels(data, "CMYK" if header.is_cmyk else "BGR", (width, height), scale)
+    except NotSupportedError as error:
+        if header.is_cmyk:
+            return _decode_by_pillow(jpeg.sound(data) or data, header, needed)
+        return _decode_odd_jpeg(data, header, needed, str(error))
+    if not header.is_cmyk:
+        return stored
+    inks = Image.frombytes("CMYK", stored.shape[1::-1], (255 - stored).tobytes())
+    return without_alpha(inks, header.icc_profile)
 
 
 def _decode_odd_jpeg(data: bytes, header: Header, needed: tuple[int, int], said: str) -> NDArray[np.uint8]:

@@ -154,7 +154,7 @@ def test_few_of_very_many_places_that_may_be_a_jpegs_end_are_looked_at() -> None
             looked_at.append(arguments)
             return bytes.find(self, *arguments)
 
-    assert len(list(without_padding(Counted(padded), "5000 extraneous bytes before marker 0xd9"))) == 1
+    assert len(list(without_padding(Counted(padded), 5000))) == 1
     assert len(looked_at) <= 1000
 
 
@@ -194,8 +194,8 @@ def test_photo_that_memory_has_no_room_for_says_how_much_it_takes(kind: str, mon
     def no_room(*arguments: object, **named: object) -> None:
         raise MemoryError
 
-    for decoder in ("simplejpeg.decode_jpeg", "cv2.imdecode", "cv2.cvtColor"):
-        monkeypatch.setattr(f"cropper.imaging.decode.{decoder}", no_room)
+    for decoder in ("jpeg_pixels.simplejpeg.decode_jpeg", "decode.cv2.imdecode", "decode.cv2.cvtColor"):
+        monkeypatch.setattr(f"cropper.imaging.{decoder}", no_room)
     with pytest.raises(PhotoError, match=r"there is not enough memory for it \(about 1 MB\); run again with more memory"):
         open_photo(sample(kind), lambda width, height: (width, height))
 

@@ -10,7 +10,7 @@ from cropper.errors import PhotoError
 END = b"\xff\xd9"
 _SCAN, _END = 0xDA, 0xD9
 # A marker that begins a segment. Fill bytes, stuffed bytes, restarts and other markers without a segment do not match.
-_MARKER = re.compile(rb"\xff+([\xc0-\xcf\xd9-\xfe])", re.DOTALL)
+MARKER = re.compile(rb"\xff+([\xc0-\xcf\xd9-\xfe])", re.DOTALL)
 # The application segments that describe colours (JFIF, Adobe and profiles), and the least length of each.
 _OF_COLOURS = {0xE0: 16, 0xEE: 14, 0xE2: 16}
 _MOST_SEGMENTS = 20_000
@@ -36,7 +36,7 @@ def sound(jpeg: bytes, bare: bool = False) -> bytes | None:
         return None
     parts, at, is_sound = [jpeg[:2]], 2, True
     for _ in range(_MOST_SEGMENTS):
-        found = _MARKER.search(jpeg, at)
+        found = MARKER.search(jpeg, at)
         if found is None:
             return None
         marker, start = found[1][0], found.end() - 2
@@ -63,7 +63,7 @@ def with_end(jpeg: bytes) -> bytes | None:
     """
     at, frame, scan = 2, b"", -1
     for _ in range(_MOST_SEGMENTS if jpeg.startswith(b"\xff\xd8") else 0):
-        found = _MARKER.search(jpeg, at)
+        found = MARKER.search(jpeg, at)
         if found is None:
             break
         marker, at = found[1][0], found.end()
@@ -81,7 +81,7 @@ def unreadable(jpeg: bytes) -> PhotoError | None:
     """Return the error for a JPEG that is coded in a way that cropper does not read, or None."""
     at = 2
     for _ in range(_MOST_SEGMENTS if jpeg.startswith(b"\xff\xd8") else 0):
-        found = _MARKER.search(jpeg, at)
+        found = MARKER.search(jpeg, at)
         if found is None or found[1][0] in (_SCAN, _END):
             return None
         marker, at = found[1][0], found.end()
@@ -94,13 +94,17 @@ def unreadable(jpeg: bytes) -> PhotoError | None:
     return None
 
 
-def without_padding(jpeg: bytes, warning: str) -> Iterator[bytes]:
-    """Yield a JPEG without the fill bytes before its end, which some cameras write and libjpeg warns about.
+def extraneous_at_end(warning: str) -> int:
+    """Return how many bytes libjpeg finds extraneous before the end of a JPEG, by its words; 0 if they say something else."""
+    found = _EXTRANEOUS_AT_END.search(warning)
+    return int(found[1]) if found else 0
+
+
+def without_padding(jpeg: bytes, count: int) -> Iterator[bytes]:
+    """Yield a JPEG without so many fill bytes before its end, which some cameras write and libjpeg warns about.
 
     Further pictures may follow the first one's end, so this yields one candidate for each place that may be the end.
     """
-    extraneous = _EXTRANEOUS_AT_END.search(warning)
-    count = int(extraneous[1]) if extraneous else 0
     if not 0 < count <= _MOST_PADDING:
         return
     tries, end = 0, -1

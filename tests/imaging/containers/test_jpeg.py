@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import io
+import random
+import re
 import struct
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image
 
 from cropper import PhotoError
+from cropper.imaging.colour import inks_in_srgb
+from cropper.imaging.containers.jpeg import END
 from cropper.imaging.decode import decode
 from cropper.imaging.encode import encode
 from cropper.imaging.header import probe
@@ -114,3 +121,81 @@ def test_curve_of_an_rgb_profile_says_how_light_a_grey_photo_is() -> None:
         assert thumbnail.mode == "L"
         assert abs(int(np.asarray(thumbnail)[5, 5]) - 188) <= 1
         assert "icc_profile" not in thumbnail.info
+
+
+PICTURE = Image.open(Path(__file__).parents[3] / "sample_images" / "drum.jpg").convert("RGB").resize((120, 96))
+# How the pixels of a JPEG are coded, each in another way that must be read to tell where they end.
+CODINGS: dict[str, dict[str, object]] = {
+    "baseline": {},
+    "4:4:4": {"subsampling": 0},
+    "4:2:2": {"subsampling": 1},
+    "own tables": {"optimize": True, "quality": 92},
+    "restarts": {"restart_marker_rows": 2},
+    "progressive": {"progressive": True},
+    "progressive restarts": {"progressive": True, "restart_marker_rows": 3},
+}
+COMPLAINT = re.compile(r"[0-9]+ extraneous bytes before marker 0xd9$")
+
+
+def complained_of(data: bytes) -> str:
+    """What libjpeg says of a JPEG."""
+    try:
+        simplejpeg.decode_jpeg(data)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("coding", CODINGS)
+def test_bytes_that_stray_before_the_end_cost_no_pixels(coding: str, mode: str) -> None:
+    options = dict(CODINGS[coding], **({"subsampling": 0} if mode == "CMYK" else {}))
+    whole = file(PICTURE.convert(mode), **options)
+    rng = random.Random(5)
+    for stray in (rng.randbytes(12).replace(b"\xff", b"\xfe"), b"a comment that a program put here\r\n", b"\0"):
+        strayed = whole[:-2] + stray + whole[-2:] + b"behind"
+        assert np.array_equal(decoded(strayed), decoded(whole))
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_rest_of_a_scan_that_lost_its_place_is_damage(coding: str) -> None:
+    whole = file(PICTURE, **CODINGS[coding])
+    rng, told, passed = random.Random(7), 0, 0
+    start = whole.index(b"\xff\xda") + 14
+    for _ in range(800):
+        if told == 5:
+            break
+        flipped = bytearray(whole)
+        flipped[rng.randrange(start, len(whole) - 2)] ^= 1 << rng.randrange(8)
+        if COMPLAINT.search(complained_of(bytes(flipped))):
+            told += 1
+            with suppress(PhotoError):
+                passed += bool(decoded(bytes(flipped)).size)
+    assert told > 2
+    assert passed == 0
+
+
+def test_scan_too_large_to_read_anew_is_damaged_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cropper.imaging.containers.jpeg_scan._MOST_BYTES", 1000)
+    with pytest.raises(PhotoError, match="truncated or damaged"):
+        decoded(WHOLE["baseline"][:-2] + b"stray bytes" + END)
+    padded = WHOLE["baseline"][:-2] + bytes(3) + END
+    assert np.array_equal(decoded(padded), decoded(WHOLE["baseline"]))
+
+
+@pytest.mark.parametrize("transform", [0, 2], ids=["CMYK", "YCCK"])
+def test_damage_within_inks_is_told(transform: int) -> None:
+    whole = bytearray(file(PICTURE.convert("CMYK"), subsampling=0))
+    whole[whole.index(b"Adobe") + 11] = transform
+    middle = len(whole) // 2
+    for damaged in (whole[:middle].rstrip(b"\xff") + END, whole[:middle] + bytes(200) + whole[middle + 200 :]):
+        with pytest.raises(PhotoError, match="truncated or damaged"):
+            decoded(bytes(damaged))
+
+
+@pytest.mark.parametrize("transform", [0, 2], ids=["CMYK", "YCCK"])
+def test_inks_are_as_pillow_decodes_them(transform: int) -> None:
+    whole = bytearray(file(PICTURE.convert("CMYK"), subsampling=0))
+    whole[whole.index(b"Adobe") + 11] = transform
+    with Image.open(io.BytesIO(whole)) as image:
+        assert np.array_equal(decoded(bytes(whole))[:, :, ::-1], np.asarray(inks_in_srgb(image, None)))
