@@ -74,7 +74,10 @@ def _decoded(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np
             return _decode_jpeg(data, header, needed)
         if by_pillow:
             return _decode_by_pillow(data, header, needed)
-        return _decode_by_opencv(data, header, needed)
+        pixels = _decode_by_opencv(data, header, needed)
+        if header.format == "BMP" and bmp.are_rows_missing(data, pixels):
+            raise PhotoError("it is truncated or damaged", remedy=COPY_AGAIN)
+        return pixels
     except PhotoError as error:
         for decoder in _second_opinions(data, header, needed, by_pillow):
             with suppress(PhotoError):
@@ -172,6 +175,11 @@ def _salvaged(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[n
         # With an end marker where it breaks off, libjpeg takes it as whole. The rest is grey, or coarse in a progressive JPEG.
         with suppress(PhotoError):
             pixels = _decode_by_opencv(data.rstrip(b"\xff") + jpeg.END, header, needed)
+            return None if pixels.min() == pixels.max() else pixels
+        return None
+    if header.format == "BMP" and (ended := bmp.with_end(data)) is not None:
+        with suppress(PhotoError):
+            pixels = _decode_by_opencv(ended, header, needed)
             return None if pixels.min() == pixels.max() else pixels
         return None
     if header.format == "HEIF":

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from cropper.errors import COPY_AGAIN, PhotoError
 
 _RGB, _MASKS, _ALPHA_MASKS = 0, 3, 6
+# Rows packed as runs of 8 or 4 bits. A zero begins a code: the end of a row, the end of the picture, a step, or literal pixels.
+_RUNS, _ROW_ENDS, _PICTURE_ENDS, _STEP = (1, 2), 0, 1, 2
 # Compressions that Windows uses for printers only, and the format of the packed data.
 _FOREIGN = {4: "JPEG", 5: "PNG"}
 _DEFAULT_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
@@ -86,6 +88,49 @@ def sound(data: bytes) -> bytes:
     if layout is None or layout.bits > 8 or struct.unpack_from("<I", data, _COLOURS_AT)[0] <= 1 << layout.bits:
         return data
     return data[:_COLOURS_AT] + bytes(4) + data[_COLOURS_AT + 4 :]
+
+
+def are_rows_missing(data: bytes, pixels: NDArray[np.uint8]) -> bool:
+    """Tell whether the packed rows of a BMP end before its last row, whose rest decoders fill with its first colour.
+
+    Args:
+        data: the whole file.
+        pixels: what a decoder made of it, [h, w, 3]. Rows that are missing are of one colour, so the codes are read only if the
+            last row stored is.
+    """
+    layout = layout_of(data)
+    if layout is None or layout.compression not in _RUNS:
+        return False
+    last = pixels[-1 if layout.is_upright else 0]
+    if (last != last[0]).any():
+        return False
+    at, x, y = layout.start, 0, 0
+    while at + 1 < len(data) and y < layout.height:
+        count, value = data[at], data[at + 1]
+        at += 2
+        if count:
+            x += count
+        elif value == _ROW_ENDS:
+            x, y = 0, y + 1
+        elif value == _PICTURE_ENDS:
+            break
+        elif value == _STEP:
+            x, y = x + data[at] if at < len(data) else x, y + (data[at + 1] if at + 1 < len(data) else 0)
+            at += 2
+        else:
+            x += value
+            size = value if layout.compression == _RUNS[0] else (value + 1) // 2
+            at += size + size % 2
+    return y < layout.height - 1 or (y == layout.height - 1 and x < layout.width)
+
+
+def with_end(data: bytes) -> bytes | None:
+    """Return a BMP whose packed rows break off with an end behind them; None if its rows are not packed."""
+    layout = layout_of(data)
+    if layout is None or layout.compression not in _RUNS:
+        return None
+    # Codes have two bytes each. The pixels that follow one may take some of these ends.
+    return data[: len(data) - (len(data) - layout.start) % 2] + bytes([0, _PICTURE_ENDS]) * 130
 
 
 def unreadable(layout: Layout | None) -> PhotoError | None:

@@ -35,13 +35,13 @@ def file_of(chunks: bytes) -> bytes:
 
 
 def sound(data: bytes) -> bytes:
-    """Return a still WebP that breaks off behind its pixels, or states a length beyond its end, as a file of its whole chunks.
+    """Return a WebP that breaks off behind its first picture, or states a length beyond its end, as a file of its whole chunks.
 
-    Every other file is returned as it is.
+    Of an animation, these are the whole frames. Every other file is returned as it is.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or int.from_bytes(data[4:8], "little") + 8 <= len(data):
         return data
     whole = [(name, start, length) for name, start, length in chunks_of(data) if start + length <= len(data)]
-    if not any(name in (b"VP8 ", b"VP8L") for name, _, _ in whole):
+    if not any(name in (b"VP8 ", b"VP8L", b"ANMF") for name, _, _ in whole):
         return data
     return file_of(b"".join(chunk(name, data[start : start + length]) for name, start, length in whole))

@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from cropper import PhotoError
-from cropper.imaging.decode import decode
+from cropper.imaging.decode import decode, decode_or_salvage
 from cropper.imaging.header import probe
+from cropper.settings import Limits
 
 RGBA = np.random.default_rng(0).integers(0, 256, (7, 9, 4), np.uint8)
 RGBA[0, :2, :3], RGBA[0, 0, :3] = 255, 0
@@ -113,3 +114,32 @@ def test_colours_beyond_those_of_the_pixels_do_not_count(bits: int, more: int) -
 def test_two_bits_are_said_to_be_not_supported() -> None:
     with pytest.raises(PhotoError, match="it has 2 bits per pixel; save it with 24"):
         decoded(with_palette(2, 4))
+
+
+def packed(bits: int, rows: list[bytes], end: bytes = b"\0\1", height: int = 12) -> bytes:
+    """A BMP of 16 pixels a row, packed in runs; each row is what its codes are."""
+    colours, content = b"".join(bytes([i * 9 % 256] * 3 + [0]) for i in range(1 << bits)), b"".join(rows) + end
+    start = 54 + len(colours)
+    head = struct.pack("<IiiHHIIiiII", 40, 16, height, 1, bits, 2 if bits == 4 else 1, len(content), 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", start + len(content), 0, 0, start) + head + colours + content
+
+
+def runs(bits: int, count: int) -> list[bytes]:
+    """Rows of two runs, two pixels as they are, and the end."""
+    as_they_are = b"\0\3\1\2\3\0" if bits == 8 else b"\0\3\x12\x30"
+    return [bytes([6, row + 1]) + as_they_are + bytes([7, row + 2]) + b"\0\0" for row in range(count)]
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_packed_rows_that_end_early_are_missing(bits: int) -> None:
+    whole = packed(bits, runs(bits, 12))
+    assert np.array_equal(decoded(packed(bits, runs(bits, 12), b"")), decoded(whole))
+    plain = [bytes([16, 3 if bits == 8 else 0x33]) + b"\0\0"] * 12  # of one colour, and whole
+    assert (decoded(packed(bits, plain)) == 27).all()
+    for early in (packed(bits, runs(bits, 7)), packed(bits, runs(bits, 7), b""), whole[:-30], whole[:-31]):
+        with pytest.raises(PhotoError, match="truncated or damaged"):
+            decoded(early)
+        header = probe(early)
+        pixels, is_partial = decode_or_salvage(early, header, (header.width, header.height), Limits(salvage=True))
+        assert is_partial
+        assert np.array_equal(pixels[-7:], decoded(whole)[-7:])

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cropper import PhotoError
+from cropper.imaging.animation import play
+from cropper.imaging.animation.film import film_of
 from cropper.imaging.containers import webp
 from cropper.imaging.decode import decode
 from cropper.imaging.header import probe
@@ -48,3 +50,18 @@ def test_pixels_that_break_off_are_damaged(is_lossless: bool) -> None:
 def test_sound_file_is_left_alone() -> None:
     for data in (file(True, "RGB"), file(True, "RGB") + b"more", b"RIFF", b"\x89PNG"):
         assert webp.sound(data) is data
+
+
+def test_first_frame_is_shown_where_a_later_one_breaks_off() -> None:
+    stream = io.BytesIO()
+    frames = [IMAGE, IMAGE.rotate(90), IMAGE.rotate(180)]
+    frames[0].save(stream, "WEBP", save_all=True, append_images=frames[1:], duration=90)
+    whole = stream.getvalue()
+    second = whole.index(b"ANMF", whole.index(b"ANMF") + 4)
+    for length in (second, second + 5, second + 100, len(whole) - 3):
+        assert np.array_equal(decoded(whole[:length]), decoded(whole))
+        film = film_of(whole[:length], "WEBP")
+        with pytest.raises(PhotoError, match="damaged"):  # with all frames, the rest is missed
+            assert film is None or list(play.frames(whole[:length], film, probe(whole[:length])))
+    with pytest.raises(PhotoError, match="damaged"):
+        decoded(whole[: second - 100])
