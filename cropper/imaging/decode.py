@@ -18,11 +18,11 @@ from PIL import Image
 
 from cropper.errors import COPY_AGAIN, EXPORT_AGAIN, PhotoError, reason_of
 from cropper.imaging.colour import inks_in_srgb, lab_in_srgb
-from cropper.imaging.containers import bmp, gif, jpeg, png, tiff, webp
+from cropper.imaging.containers import avif, bmp, gif, jpeg, png, tiff, webp
 from cropper.imaging.extra import heif, jxl, psd
 from cropper.imaging.header import UPRIGHT, Header, probe
 from cropper.imaging.jpeg_pixels import NotSupportedError, stored_pixels
-from cropper.imaging.opencv import cv2, is_out_of_memory
+from cropper.imaging.opencv import cv2, is_out_of_memory, reads_avif
 from cropper.imaging.pillow import first_frame, opened
 from cropper.settings import Limits
 
@@ -123,6 +123,11 @@ def _second_opinions(
         masked = bmp.layout_of(data)
         if masked is not None and not masked.compression:  # Pillow fills packed rows that break off
             yield lambda: _decode_by_pillow(data, header, needed)
+    elif header.format == "AVIF" and reads_avif():
+        # Pillow's decoder takes damaged pixels as they are.
+        plain = avif.without_exif(data) if not by_pillow else None
+        if plain is not None:
+            yield lambda: _decode_by_opencv(plain, header, needed)
     elif not by_pillow and header.format != "JPEG":
         yield lambda: _decode_by_pillow(data, header, needed)
     layout = tiff.layout_of(data) if header.format == "TIFF" else None

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from cropper.errors import MORE_MEMORY, DependencyError, says_no_memory
 
@@ -21,12 +22,18 @@ except ImportError as error:
     )
     raise DependencyError(f"OpenCV cannot be loaded ({error})", remedy=remedy) from error
 
-__all__ = ["cv2", "is_out_of_memory", "libraries_muted"]
+__all__ = ["cv2", "is_out_of_memory", "libraries_muted", "reads_avif"]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error of any library means that memory could not be allocated."""
     return isinstance(error, MemoryError) or (isinstance(error, cv2.error) and getattr(error, "code", 0) == cv2.Error.StsNoMem)
+
+
+@lru_cache(maxsize=1)
+def reads_avif() -> bool:
+    """Tell whether this build of OpenCV reads AVIF. Builds that do write it too, and only that can be asked without a file."""
+    return bool(cv2.haveImageWriter("any.avif"))
 
 
 @contextmanager
