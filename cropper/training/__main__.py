@@ -19,6 +19,7 @@ from cropper.training.export import BIAS_STRENGTH, CALIBRATION_PHOTOS, SHARPNESS
 from cropper.training.faces import emphasised, mtcnn
 from cropper.training.fit import Recipe, fit_network, load_checkpoint, read_sets, save_checkpoint
 from cropper.training.imitate import imitate_early, imitate_features
+from cropper.training.lighten import lighten_file
 from cropper.training.masks import head_labeller, subject_labeller, write_masks
 from cropper.training.network import GazeNetwork, Shape, densified, leaned, masked
 from cropper.training.options import (
@@ -97,6 +98,7 @@ def main() -> None:
     distil   train the student on the teacher's densities
     bias     compare strengths of the centre bias
     export   write the student as ONNX, and quantise it
+    lighten  make an exported int8 student faster, as `export` does by itself
     parity   measure what an exported student prefers of two faces
     restore  rebuild a checkpoint from an exported student
     """
@@ -330,6 +332,14 @@ def bias(checkpoint: Path, sets: tuple[Path, ...]) -> None:
 def export(checkpoint: Path, onnx: Path, bias_strength: float, sharpness: float, calibration: tuple[Path, ...]) -> None:
     """Write a CHECKPOINT as an ONNX file, and check it against torch."""
     export_student(checkpoint, onnx, bias_strength, sharpness, training_photos(calibration))
+
+
+@main.command("lighten")
+@click.argument("onnx", type=FILE)
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+def write_lightened(onnx: Path, out: Path) -> None:
+    """Write an int8 ONNX file to OUT in a faster form that gives the same numbers. `export` writes this form by itself."""
+    lighten_file(onnx, out)
 
 
 @main.command()

@@ -20,6 +20,7 @@ from cropper.model.runtime import onnxruntime
 from cropper.training.data import Photo
 from cropper.training.exported import Exported
 from cropper.training.fit import load_checkpoint
+from cropper.training.lighten import lighten
 from cropper.training.network import MASKS
 
 log = logging.getLogger(__name__)
@@ -145,8 +146,7 @@ def _quantised(float32: Path, photos: list[Photo]) -> Path:
     graph = onnx.load(int8)
     _take_bytes_as_they_are(graph)
     _leave_out_zeros(graph)
-    _leave_out_what_nobody_takes(graph)
-    _number_names(graph)
+    lighten(graph)
     onnx.save(graph, int8)
     return int8
 
@@ -194,22 +194,3 @@ def _leave_out_zeros(model: Any) -> None:
         if node.op_type == "DequantizeLinear" and len(node.input) == 3 and values[node.input[2]].ndim == 1:
             assert not values[node.input[2]].any(), node.name
             del node.input[2]
-
-
-def _leave_out_what_nobody_takes(model: Any) -> None:
-    """Drop initializers that no node uses: onnxruntime would warn about them at every start."""
-    taken = {name for node in model.graph.node for name in node.input}
-    for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in taken]:
-        model.graph.initializer.remove(tensor)
-
-
-def _number_names(model: Any) -> None:
-    """Replace the names of values between nodes by numbers: the traced names take 50 KB and serve no purpose."""
-    kept = {"", *(value.name for value in [*model.graph.input, *model.graph.output])}
-    made = [tensor.name for tensor in model.graph.initializer] + [name for node in model.graph.node for name in node.output]
-    numbers = {name: str(number) for number, name in enumerate(made) if name not in kept}
-    for tensor in [*model.graph.initializer, *model.graph.value_info]:
-        tensor.name = numbers.get(tensor.name, tensor.name)
-    for node in model.graph.node:
-        node.input[:] = [numbers.get(name, name) for name in node.input]
-        node.output[:] = [numbers.get(name, name) for name in node.output]
