@@ -7,6 +7,7 @@ The box is the largest of its aspect, so one side spans the whole photo and only
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,9 +102,18 @@ def _inside(
 
 def _cell_shares(cells: int, side: int, start: int, length: int) -> NDArray[np.float64]:
     """Return the share of each cell along a side that lies in ``start .. start + length``, 0..1."""
-    edges = np.linspace(0, side, cells + 1)
+    edges = _edges(cells, side)
     overlap = np.minimum(edges[1:], start + length) - np.maximum(edges[:-1], start)
-    return np.clip(overlap, 0, None) / (side / cells)
+    shares: NDArray[np.float64] = np.maximum(overlap, 0) / (side / cells)
+    return shares
+
+
+@lru_cache(maxsize=64)
+def _edges(cells: int, side: int) -> NDArray[np.float64]:
+    """Return where the cells along a side begin and the last one ends, in pixels: [cells + 1]. Read-only."""
+    edges = np.linspace(0, side, cells + 1)
+    edges.flags.writeable = False  # photos share it
+    return edges
 
 
 def _focus(
@@ -121,4 +131,4 @@ def _focus(
     fy = float(weight.sum(axis=1) @ (np.arange(rows) + 0.5)) * image_height / rows
     x, y, width, height = box
     # A cell on the border can have its centre outside; the point must stay inside.
-    return int(np.clip(fx, x, x + width - 1)), int(np.clip(fy, y, y + height - 1))
+    return int(min(max(fx, x), x + width - 1)), int(min(max(fy, y), y + height - 1))

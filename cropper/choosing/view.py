@@ -128,11 +128,14 @@ def parts_of(mask: NDArray[np.float64], mass: NDArray[np.float64], smallest: flo
         smallest: the least area, as a share of the mask's.
     """
     inside = mask >= LEVEL
+    if np.count_nonzero(inside) < smallest * inside.size:
+        return ()
+    outside = ~inside
     rows, columns = mask.shape
     found = []
     for cells in _components(inside, smallest * inside.size):
         # Other parts count as nothing, so that edges do not reach for them.
-        alone = np.where(cells | ~inside, mask, 0.0)
+        alone = np.where(cells | outside, mask, 0.0)
         across, down = np.asarray(cells.any(axis=0)), np.asarray(cells.any(axis=1))
         left, right = _edges(alone[down].max(axis=0), across)
         top, bottom = _edges(alone[:, across].max(axis=1), down)
