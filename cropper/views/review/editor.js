@@ -88,8 +88,8 @@ function draw() {
   at("undo").disabled = !past.length;
   at("redo").disabled = !future.length;
   at("pad").hidden = !editable;
-  at("together").hidden = photo.r.filter((row) => canEdit(photo, row)).length < 2;
-  at("whole-heads").hidden = !photo.d;
+  at("together").hidden = at("centre-all").hidden = photo.r.filter((row) => canEdit(photo, row)).length < 2;
+  at("whole-heads").disabled = !photo.d;
   at("photo").classList.toggle("fixed", !editable);
   photo.r.forEach(drawTile);
   if (photo.n) drawBoxes(photo.n[0] * scale, photo.n[1] * scale);
@@ -143,12 +143,14 @@ const corners = ([x, y, width, height]) => [[x, y], [x + width, y], [x, y + heig
 function setBox(box, kind) {
   const row = rowChosen(), old = now(photo, row).box;
   if (String(box) === String(old)) return;
-  const centre = [box[0] + box[2] / 2, box[1] + box[3] / 2];
   const boxes = [[row, box]];
   const moved = box[2] === old[2] && box[3] === old[3];
   for (const other of photo.r) {
     if (!together || !moved || other === row || !canEdit(photo, other)) continue;
-    boxes.push([other, placed(photo, centre, withAspect(photo, other, now(photo, other).box).slice(2))]);
+    // By as much as this one: in a drag since its start, so that a box which met the edge of the photo comes back.
+    const from = kind?.starts?.get(other) || withAspect(photo, other, now(photo, other).box), before = kind?.box || old;
+    const to = [0, 1].map((axis) => clamp(from[axis] + box[axis] - before[axis], 0, photo.n[axis] - from[axis + 2]));
+    boxes.push([other, [...to, ...from.slice(2)]]);
   }
   edit(photo, (changed) => {
     delete changed.a;
@@ -170,7 +172,7 @@ function setFocus(point) {
   });
   draw();
   showTotals();
-  say(`Focus of all sizes: ${memory.edits[photo.i].f.join(", ")}`);
+  say(`The boxes of all sizes are around this point now: ${memory.edits[photo.i].f.join(", ")}`);
 }
 
 const SPANS = "The box spans the photo in this direction. Make it smaller first.";

@@ -16,7 +16,7 @@ const keptOf = (photo) => Math.min(...rowsShown(photo).map((row) => row.k ?? 2))
 // How good a row's box looks: the least share that it keeps of the heat or the subject, less one for each head it cuts.
 const certaintyOf = (row) => (row.k === undefined ? 2 : Math.min(row.k, row.u ?? 1) - (row.h ?? 0));
 const isWhole = (row) => (row.u ?? 1) >= data.whole;
-const cutBy = (row) => [row.h && `cuts ${count(row.h, "head")}`, !isWhole(row) && `shows ${percent(row.u)} of subject`].filter(Boolean);
+const cutBy = (row) => [row.h && `cuts ${count(row.h, "head")}`, !isWhole(row) && `shows ${percent(row.u)} of the subject`].filter(Boolean);
 
 // What the list can be sorted by: small numbers come first.
 const ORDERS = {
@@ -92,24 +92,28 @@ function filter() {
       && (!cut || rowsShown(photo).some(isCut))
       && (most === 1 || keptOf(photo) <= most);
   });
-  // Those with a box by hand are done, and come last. The data is in order of each photo's least certain size.
-  const places = found.map((photo) => [tab === "photos" && isChanged(photo), keyOf(worstOf(rowsShown(photo))), photo]);
+  // Those that you have decided on come last. The data is in order of each photo's least certain size.
+  const places = found.map((photo) => [tab === "photos" && isDecided(photo), keyOf(worstOf(rowsShown(photo))), photo]);
   if (tab === "photos") places.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   shown = places.map((place) => place[2]);
   // The current photo stays the current one, unless it went to the end: then the next one takes its place.
   const index = new Map(shown.map((photo, number) => [photo, number]));
-  const stayed = before.find((photo) => index.has(photo) && !isChanged(photo)) ?? before.find((photo) => index.has(photo));
+  const stayed = before.find((photo) => index.has(photo) && !isDecided(photo)) ?? before.find((photo) => index.has(photo));
   current = stayed ? index.get(stayed) : 0;
-  sayCount(places.filter((place) => place[0]).length, [words, folder, status, mark, size, cut, most < 1].filter(Boolean).length);
+  sayCount(places.filter((place) => place[0]).map((place) => place[2]), [words, folder, status, mark, size, cut, most < 1].filter(Boolean).length);
   list.renew();
 }
 
-function sayCount(byHand, active) {
+function sayCount(decided, active) {
   at("clear").hidden = !active;
   at("filtered-by").textContent = active ? `(${active})` : "";
-  const last = byHand && byHand < shown.length ? `; ${byHand.toLocaleString("en")} by hand, at the end` : "";
+  const byHand = decided.filter(isChanged).length, good = decided.length - byHand;
+  const kinds = [byHand && `${byHand.toLocaleString("en")} by hand`, good && `${good.toLocaleString("en")} good`].filter(Boolean);
+  const last = decided.length && decided.length < shown.length ? `; ${kinds.join(" and ")}, at the end` : "";
+  const isNew = tab === "photos" && !Object.keys(memory.edits).length && !Object.keys(memory.marks).length;
+  const hint = isNew && !active && !decided.length ? `. Open ${shown.length > 1 ? "one" : "it"} to move its box.` : "";
   at("count").textContent = !photos.length ? "This batch has no photos."
-    : !shown.length ? "No photo matches. Clear a filter to see more." : `${count(shown.length, "photo")}${last}`;
+    : !shown.length ? "No photo matches. Clear a filter to see more." : `${count(shown.length, "photo")}${last}${hint}`;
 }
 
 // Shows the photos, or those that failed.

@@ -103,7 +103,7 @@ const list = {
 
   // What a screen reader says of all sizes, between what the card shows.
   words(photo) {
-    const wordsOf = (row) => (row.k === undefined ? [`${row.s} ${row.t}`] : [`${row.s} keeps ${percent(row.k)}`, ...cutBy(row)]);
+    const wordsOf = (row) => (row.k === undefined ? [`${row.s} ${row.t}`] : [`${row.s} keeps ${percent(row.k)} of gaze`, ...cutBy(row)]);
     const kept = rowsShown(photo).flatMap(wordsOf);
     return kept.join(", ");
   },
@@ -209,7 +209,9 @@ function captionOf(photo) {
   const rows = rowsShown(photo), worst = worstOf(rows);
   const byHand = now(photo, worst).edited; // the share belongs to the model's box, which your box replaces
   first.append(element("span", "name", nameOf(photo)));
-  first.append(element("span", "share", worst.k === undefined || byHand ? "" : `keeps ${percent(worst.k)}`));
+  const share = element("span", "share", worst.k === undefined || byHand ? "" : `keeps ${percent(worst.k)}`);
+  if (share.textContent) share.append(element("span", "of", " of gaze"));
+  first.append(share);
   second.append(element("span", "folder", printable(folderOf(photo.p))));
   if (rows.length > 1) {
     const size = element("span", "sizes"), swatch = element("span", "swatch");

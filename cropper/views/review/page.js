@@ -140,6 +140,7 @@ addEventListener("keydown", (event) => {
       Home: -shown.length, End: shown.length }[key];
     if (by) action = () => list.goTo(current + by);
   }
+  if (key === "Escape" && !photo && !at("saved").hidden) action = () => at("saved-close").click();
   if (!action) return;
   event.preventDefault();
   action();
@@ -185,6 +186,8 @@ new ResizeObserver(() => {
   if (at("cards").clientWidth !== widthBefore) list.renew();
   widthBefore = at("cards").clientWidth;
 }).observe(document.body);
+// A window that only gets higher shows more rows.
+addEventListener("resize", () => { if (!photo) list.fill(); });
 new ResizeObserver(fitPhoto).observe(at("stage"));
 
 // ------------------------------------------------------------ Addresses

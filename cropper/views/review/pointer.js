@@ -28,25 +28,69 @@ at("stage").addEventListener("pointerdown", (event) => {
 });
 
 function gripAt(event, hold) {
-  const point = pointOf(event), isOutside = [0, 1].some((axis) => point[axis] < 0 || point[axis] >= photo.n[axis]);
-  const pans = view.by > 1 ? { ...hold, pans: true } : null;
-  if (!canEdit(photo, rowChosen())) return pans;
-  const box = withAspect(photo, rowChosen(), now(photo, rowChosen()).box);
-  const [x, y, width, height] = box;
-  const reach = (event.pointerType === "mouse" ? 12 : 26) / scale;
-  const corner = corners(box).findIndex(([cx, cy]) => Math.abs(cx - point[0]) <= reach && Math.abs(cy - point[1]) <= reach);
-  if (corner < 0 && isOutside) return pans;
-  const inside = point[0] >= x && point[0] <= x + width && point[1] >= y && point[1] <= y + height;
-  return { ...hold, from: point, box, corner, inside, pans: corner < 0 && !inside && view.by > 1 };
+  const found = underPointer(event), pans = view.by > 1 ? { ...hold, pans: true } : null;
+  if (found.row >= 0) {
+    choose(found.row);
+    hold.chose = true;
+  }
+  if (!canEdit(photo, rowChosen()) || found.isOutside) return pans;
+  const box = boxOf(rowChosen()), starts = new Map(photo.r.filter((row) => canEdit(photo, row)).map((row) => [row, boxOf(row)]));
+  return { ...hold, ...found, box, starts, pans: found.corner < 0 && !found.inside && view.by > 1 };
 }
 
+const boxOf = (row) => withAspect(photo, row, now(photo, row).box);
+
+// Says what of the photo is under the pointer: a corner of the selected box, the border of the box of another size (its row),
+// the inside of the selected box, or nothing of these.
+function underPointer(event) {
+  const point = pointOf(event), isOutside = [0, 1].some((axis) => point[axis] < 0 || point[axis] >= photo.n[axis]);
+  const found = { from: point, corner: -1, row: -1, inside: false, isOutside };
+  if (!canEdit(photo, rowChosen())) return found;
+  const [x, y, width, height] = boxOf(rowChosen());
+  const isMouse = event.pointerType === "mouse", reach = (isMouse ? 12 : 26) / scale;
+  found.corner = corners([x, y, width, height]).findIndex(([cx, cy]) => Math.abs(cx - point[0]) <= reach && Math.abs(cy - point[1]) <= reach);
+  if (found.corner >= 0) return { ...found, isOutside: false };
+  const near = 4 / scale; // a finger is too thick to tell borders apart
+  if (isMouse && !isOutside && !isOnBorder(point, [x, y, width, height], near)) {
+    found.row = photo.r.findIndex((row, number) => number !== chosen && canEdit(photo, row) && isOnBorder(point, boxOf(row), near));
+  }
+  found.inside = found.row >= 0 || (point[0] >= x && point[0] <= x + width && point[1] >= y && point[1] <= y + height);
+  return found;
+}
+
+function isOnBorder([px, py], [x, y, width, height], near) {
+  const within = px >= x - near && px <= x + width + near && py >= y - near && py <= y + height + near;
+  return within && (px < x + near || px > x + width - near || py < y + near || py > y + height - near);
+}
+
+// The pointer may move several times in a frame; the page draws once.
+let latest = null, following = 0;
 addEventListener("pointermove", (event) => {
   if (!photo) return;
-  if (fingers.has(event.pointerId)) {
-    fingers.set(event.pointerId, [event.clientX, event.clientY]);
-    if (pinch) movePinch();
-  }
-  if (!grip || grip.id !== event.pointerId) return;
+  if (fingers.has(event.pointerId)) fingers.set(event.pointerId, [event.clientX, event.clientY]);
+  latest = event;
+  following ||= requestAnimationFrame(followPointer);
+});
+
+function followPointer() {
+  cancelAnimationFrame(following);
+  following = 0;
+  const event = latest;
+  latest = null;
+  if (!photo || !event) return;
+  if (pinch) movePinch();
+  if (!grip && event.pointerType === "mouse") showCursor(event);
+  else if (grip?.id === event.pointerId) dragTo(event);
+}
+
+// Shows what a drag from here would do.
+function showCursor(event) {
+  const { corner, row, inside, isOutside } = at("stage").contains(event.target) && photo.n ? underPointer(event) : {};
+  const names = { selects: row >= 0, resizes: corner >= 0, rising: corner === 1 || corner === 2, moves: inside && !isOutside && row < 0 };
+  for (const [name, holds] of Object.entries(names)) at("photo").classList.toggle(name, Boolean(holds));
+}
+
+function dragTo(event) {
   const far = Math.hypot(event.clientX - grip.client[0], event.clientY - grip.client[1]);
   if (!grip.moved && far < (event.pointerType === "mouse" ? 3 : 8)) return;
   grip.moved = true;
@@ -64,7 +108,7 @@ addEventListener("pointermove", (event) => {
     if (String(box) === String(now(photo, rowChosen()).box)) draw();
     else setBox(box, grip);
   }
-});
+}
 
 // The opposite corner stays in place. The pointer's larger distance from it, across or down, sets the size of the box.
 function dragCorner(point, reach) {
@@ -82,12 +126,14 @@ function dragCorner(point, reach) {
 }
 
 addEventListener("pointerup", (event) => {
+  followPointer(); // what came since the last frame
   endFinger(event);
   if (!grip || grip.id !== event.pointerId) return;
-  const { moved, from, box, inside, corner, pans } = grip;
+  const { moved, from, box, inside, corner, pans, chose } = grip;
   grip = null;
   guides = [];
   if (!photo) return;
+  if (!moved && chose) return; // a click on its border only selects a box
   if (!moved && from) setFocus(from);
   else if (pans || !moved) return;
   else if (inside && corner < 0 && String(box) === String(now(photo, rowChosen()).box)) say(SPANS);

@@ -1,7 +1,7 @@
 // Saving: the page of `cropper review --serve` sends your changes to that command, which makes the thumbnails again.
 
 const AT_ONCE = 20; // photos in one request, so that you see thumbnails soon and a request stays small
-let saves = 0; // the requests under way
+let saves = null; // what is being saved: how many photos, and how many of them are done; null for nothing
 
 const changedPhotos = () => photos.filter((photo) => photo.r.some((row) => now(photo, row).edited || isGood(photo, row)));
 
@@ -18,8 +18,8 @@ function rowsToSave(photo) {
 
 function showSaves() {
   const number = data.saves ? changedPhotos().length : 0;
-  at("save").disabled = !number || saves > 0;
-  at("save").textContent = saves ? "Saving…" : `Save${number ? ` (${number})` : ""}`;
+  at("save").disabled = !number || Boolean(saves);
+  at("save").textContent = saves ? `Saving ${saves.done} of ${saves.all}` : `Save${number ? ` (${number})` : ""}`;
 }
 
 async function saveChanges() {
@@ -29,7 +29,7 @@ async function saveChanges() {
     say("There is nothing to save yet. Move a box or mark a photo good first.");
     return;
   }
-  saves += 1;
+  saves = { done: 0, all: waiting.length };
   showSaves();
   at("saved-list").replaceChildren();
   let done = 0, failed = 0, problem = "", kept = "";
@@ -50,8 +50,10 @@ async function saveChanges() {
       else done += 1;
       take(one, sent.get(one.i));
     }
+    saves.done += some.length;
+    showSaves();
   }
-  saves -= 1;
+  saves = null;
   const failures = failed ? ` ${count(failed, "photo")} failed.` : "";
   const title = problem ? "Not saved" : kept ? "Kept, but not made yet" : `Saved ${count(done, "photo")}.${failures}`;
   at("saved-title").textContent = title;

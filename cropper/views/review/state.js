@@ -81,6 +81,7 @@ function isGood(photo, row) {
 }
 
 const isChanged = (photo) => Boolean(memory.edits[photo.i]) || photo.r.some(isByHand);
+const isDecided = (photo) => isChanged(photo) || memory.marks[photo.i] === "good";
 
 // Changes a photo's edit. Changes of one kind are one step for undo.
 function edit(photo, change, kind) {

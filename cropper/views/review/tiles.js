@@ -16,7 +16,7 @@ function buildTiles(message) {
     const swatch = element("span", "swatch");
     swatch.style.background = colourOf(row.s);
     line.append(swatch, element("span", "label", row.s || "all sizes"), element("span", "share"));
-    tile.append(line, element("span", "note"));
+    tile.append(line, element("span", "cuts"), element("span", "note"));
     item.append(tile);
     return item;
   }));
@@ -39,7 +39,9 @@ function drawTile(row, number) {
   const share = tile.querySelector(".share");
   if (edited) share.textContent = undone ? "" : "by hand";
   else if (row.k === undefined) share.textContent = row.t;
-  else share.textContent = [`keeps ${percent(row.k)}`, ...cutBy(row)].join(", ");
+  else share.textContent = `keeps ${percent(row.k)}`;
+  const cuts = edited || row.k === undefined ? [] : cutBy(row);
+  tile.querySelector(".cuts").replaceChildren(...cuts.map((words) => element("span", "cut", words)));
   const note = tile.querySelector(".note");
   const notes = [box && `${box[2]} × ${box[3]} at ${box[0]}, ${box[1]}`];
   if (undone) notes.push("the model chooses again when you apply focus.csv");

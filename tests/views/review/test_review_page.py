@@ -428,7 +428,7 @@ def test_it_fits_a_phone_and_goes_by_touch(page: Page, scheme: str) -> None:
     assert page.run("return document.documentElement.scrollWidth") == 390
     assert page.run("return at('export').getBoundingClientRect().right") <= 390
     # The whole reason is on a card, though it takes two lines, and above the next card.
-    reason = "cuts 1 head, shows 35% of subject"
+    reason = "cuts 1 head, shows 35% of the subject"
     page.run("document.querySelectorAll('.caption .cut').forEach((cut) => { cut.textContent = arguments[0]; })", reason)
     assert page.run("return [...document.querySelectorAll('.caption .cut')].every((cut) => cut.scrollWidth <= cut.clientWidth)")
     fits = "card.querySelector('.caption').getBoundingClientRect().bottom - card.getBoundingClientRect().top < list.rowHeight"
@@ -506,7 +506,7 @@ def test_five_thousand_photos_are_no_more_than_fifty_in_the_page(chromium: webdr
     (out / "review_files").symlink_to(made / "out" / "review_files")
     (out / PAGE).write_bytes(_page(out, "cropper batch", tuple(SIZES), entries, made / "in"))
     page = Page(chromium, tmp_path, tmp_path)
-    assert page.find("#count").text == "5,000 photos"
+    assert page.find("#count").text == "5,000 photos. Open one to move its box."
     tops = "return [...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().top)"
     for place in (0, 0.3, 0.99, 1):
         page.run("scrollTo(0, arguments[0] * document.body.scrollHeight)", place)

@@ -77,6 +77,16 @@ def test_a_correction_is_a_thumbnail_one_step_later(
     assert not page.find("#save").is_enabled()
     if folder := os.environ.get("CROPPER_SCREENSHOTS"):
         page.driver.save_screenshot(f"{folder}/saved.png")
+    page.run("document.activeElement.blur()")
+    page.keys(Keys.ESCAPE, Keys.ESCAPE)  # to the grid, and the new thumbnails go
+    assert not page.find("#saved").is_displayed()
+    page.run("mark('bad', 0)")  # with all its buttons, the bar fits a phone
+    page.size(390, 844, touch=True)
+    assert page.run("return [innerWidth, document.documentElement.scrollWidth]") == [390, 390]
+    page.run("mark('bad', 0)")
+    page.size(1280, 900)
+    page.open("cat.jpg")
+    page.choose("1:1")
 
     # Another run is at work: the page waits for it, or says so and keeps the change.
     taken = lock.take(files_of(tmp_path / "out").lock)
@@ -84,7 +94,7 @@ def test_a_correction_is_a_thumbnail_one_step_later(
     assert "nothing to save" in page.said()
     page.keys("-", "s")
     page.wait(lambda: any((tmp_path / "out" / ".cropper").glob("handed-over-*")))
-    assert page.find("#save").text == "Saving…"
+    assert page.find("#save").text == "Saving 0 of 1"
     lock.release(taken, tidy=True)
     page.wait(lambda: page.run("return !saves && !changedPhotos().length"))
     page.run("window.sent = send; send = async () => ({ kept: 'out: another run is at work there' })")
