@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cropper.cli import tuned
 from cropper.cli.effects import without_effect
 from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
 from cropper.cli.given import sources_argument
@@ -238,6 +239,8 @@ def batch(
             tell(lack)
         if ending is not None and (why := made_again(ending, "decided" if settings.dry_run else "made")):
             tell(why)
+        if (notice := tuned.notice()) is not None:
+            tell(notice)
         tell(counts.summary(time.monotonic() - attempt.begun, "decided" if settings.dry_run else "done", ending))
     finally:  # a second interrupt may come right here
         if interrupted:

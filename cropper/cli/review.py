@@ -74,7 +74,7 @@ def review(
     folder: Path | None,
     full_paths: bool,
 ) -> int:
-    """Write OUT/review.html, a page with the photos and boxes of a batch, and print its path.
+    """Write OUT/review.html, a page on which you check and correct the crops of a batch, and print its path.
 
     \b
     1. Make thumbnails:  cropper batch photos/ thumbnails/
@@ -84,15 +84,15 @@ def review(
     4. Export focus.csv with the page's button, and apply it:
                          cropper batch photos/ thumbnails/ --focus focus.csv
 
-    Give step 4 the same options as step 1: it then makes again only the photos that you changed. The page needs no network and no
-    server. Its pictures are in OUT/review_files. Write the page again after another batch: it keeps the pictures of photos that
-    did not change.
+    Give step 4 the same options as step 1: it then makes only the photos again that you changed. The page needs no network and no
+    server. Its pictures are in OUT/review_files. Write the page again after each batch: pictures of photos that did not change
+    stay.
 
     \b
     In one step, with a button Save:
     cropper review thumbnails/ --serve --open
 
-    The pictures show the whole photos. If OUT is published, put the page elsewhere:
+    The pictures show the whole photos. If you publish OUT, put the page elsewhere:
 
     \b
     cropper review thumbnails/ -o review/
@@ -103,6 +103,7 @@ def review(
     """
     from cropper.imaging.opencv import libraries_muted
     from cropper.ledger.table import TABLE_NAME, read_rows
+    from cropper.ledger.taste import follows_taste
     from cropper.storage.naming import REVIEW_FOLDER
     from cropper.views.review.page import PAGE, write_page
 
@@ -128,6 +129,8 @@ def review(
     assert contents is not None
     if folder is not None and not os.path.samefile(folder, out) and (out / PAGE).exists():
         tell(f"{out}: has an older {PAGE} and {REVIEW_FOLDER}; remove them if nobody else may see them")
+    if follows_taste(out):
+        tell(f"{out}: its boxes follow the taste that 'cropper tune' learned")
     if serve:
         _serve(contents, jobs, port, open_it)
         return 0

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     found=True,
     help="Make one picture, as large as it needs, not pages of at most 2000 x 2000 pixels and, as JPEG or WebP, 1 MB.",
 )
-@option("--heat", is_flag=True, heading=Heading.MAKE, found=True, help="Show where people look, too.")
+@option("--heat", is_flag=True, heading=Heading.MAKE, found=True, help="Draw where people look over the photos, too.")
 @option(
     "--columns",
     metavar="N",
@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     show_default=True,
     heading=Heading.PHOTOS,
     found=True,
-    help="Show photos in the order of boxes.csv (ledger), those first whose crops keep least (kept), or those first "
-    "whose crops cut most of heads and subjects (cut).",
+    help="Show photos in the order of boxes.csv (ledger); or first those whose crops keep the least of what people look at "
+    "(kept), or cut the most of heads and subjects (cut).",
 )
 @option(
     "--most",
@@ -79,10 +79,10 @@ def sheet(
     source: Path | None,
     limits: Limits,
 ) -> None:
-    """Draw the photos of OUT/boxes.csv and their boxes beside their crops, on pages for a mail, and print the pages' paths.
+    """Draw a contact sheet of a batch: each photo with its boxes, beside its crops. Print the paths of its pages.
 
-    The crops are the thumbnails in OUT. Missing ones are cut from the originals. For a photo that cannot be read, the sheet shows
-    the reason.
+    A page is small enough for a mail. The crops are the thumbnails in OUT. Missing ones are cut from the originals. For a photo
+    that cannot be read, the sheet shows the reason.
 
     \b
     cropper sheet thumbnails/

@@ -51,9 +51,9 @@ def show(
     output: Path | None,
     open_it: bool,
 ) -> None:
-    """Draw where people look in IMAGE and which boxes are chosen, and print the path of the picture.
+    """Draw where people look in IMAGE and which boxes cropper chooses, and print the path of the picture.
 
-    Without -o and --quiet, a terminal with 24-bit colours shows a preview too.
+    A terminal with 24-bit colours also shows a preview, unless you give -o or --quiet.
 
     \b
     cropper show photo.jpg

@@ -38,21 +38,23 @@ if TYPE_CHECKING:
 @jobs_option
 @click.pass_context
 def tune(ctx: click.Context, out: Path, good: Path | None, dry_run: bool, source: Path | None, jobs: int, limits: Limits) -> int:
-    """Fit the weights of choosing to your corrections, and write them into cropper.toml if they meet more of them.
+    """Learn your taste from your corrections, and write it into cropper.toml if the boxes are better by it.
 
     \b
     cropper batch photos/ thumbnails/ --focus focus.csv    apply corrections
     cropper tune thumbnails/                               learn from them
     cropper batch photos/ thumbnails/                      crop the rest again
 
-    A correction is a box or a point that you gave by hand, or a box that you call good: with g on the review page, then Save or
-    --focus focus.csv, or with --good. It is met if the box chosen lies within 5% of its length. Learning needs about 30, and 100
-    or more do better. Call some good too: else cropper learns from its mistakes alone. Boxes that are tighter than the largest
-    tell nothing.
+    A correction is a box or a point that you gave by hand, or a box that you call good. You call it good with g on the review
+    page, then Save or --focus focus.csv, or with --good. cropper needs about 30 corrections, and learns more from 100. Call some
+    boxes good too, or it learns from its mistakes alone. It learns nothing from boxes that are tighter than the largest.
 
-    The weights go into the table [choosing] of cropper.toml in this folder, or of the file given with --config, and only if they
-    are better beyond noise on photos that they were not fitted to. Delete the table to undo it. Where the options come from a
-    pyproject.toml, it is [tool.cropper.choosing] there.
+    The output says how many corrections the boxes meet, to within 5% of their length, before and after, on photos that cropper
+    did not learn from. If more are met, beyond chance, it writes the table [choosing].
+
+    The table goes into cropper.toml in the working folder, or into the file given with --config. If your options are in a
+    pyproject.toml, it is [tool.cropper.choosing] there. It holds for every later batch, watch, boxes, crop and show in that
+    folder, and 'cropper batch' says so. Delete the table to undo it.
     """
     from cropper.choosing.tune import GOOD, LEAST, learned
     from cropper.engine.corrections import corrected, look_at
@@ -98,6 +100,8 @@ def tune(ctx: click.Context, out: Path, good: Path | None, dry_run: bool, source
     else:
         tuned.write(path, lesson.weights)
         put_line(f"wrote [{tuned.table_of(path)}] into {path}")
+        whose = f"with --config {shlex.quote(str(path))}" if _is_named(ctx) else "that you run in this folder"
+        tell(f"it holds for every later batch, watch, boxes, crop and show {whose}; to undo it, delete the table")
         tell(f"make the crops again with 'cropper batch IN {shlex.quote(str(out))}' and the options of the last run")
     return code
 
@@ -117,6 +121,10 @@ def report(lesson: Lesson, by_hand: int) -> str:
         f"gain        {100 * gain:+.0f} points  (95%: {100 * low:+.0f} to {100 * high:+.0f}), on photos that were not fitted to"
     )
     return "\n".join(lines) + "\n"
+
+
+def _is_named(ctx: click.Context) -> bool:
+    return ctx.parent is not None and ctx.parent.params.get("config_file") is not None
 
 
 def _leaves_out_config(ctx: click.Context) -> bool:

@@ -18,7 +18,7 @@ from cropper.errors import UsageError
 from cropper.settings import WEIGHTS, Weights
 
 TABLE = "choosing"
-_META = "cropper.weights"
+_META, _FILE = "cropper.weights", "cropper.weights_file"
 _NAMES = asked.WEIGHT_NAMES
 _REMARK = "# Learned by 'cropper tune'. Delete this table to undo it."
 _ROW = re.compile(rf"[ \t]*(({'|'.join(_NAMES)})[ \t]*=.*|{re.escape(_REMARK)})\r?\n?")
@@ -32,6 +32,7 @@ def take(ctx: click.Context, table: dict[str, Any], path: Path) -> dict[str, Any
     """
     if TABLE in table:
         ctx.meta[_META] = weights_of(table[TABLE], path)  # in the place of those of a file that is farther away
+        ctx.meta[_FILE] = path
     return {name: value for name, value in table.items() if name != TABLE}
 
 
@@ -58,6 +59,14 @@ def current() -> Weights:
     weights = ctx.meta.get(_META, WEIGHTS) if ctx is not None else WEIGHTS
     assert isinstance(weights, Weights)
     return weights
+
+
+def notice() -> str | None:
+    """Return a line that says that boxes follow learned weights, and how to undo it; None if they follow cropper's own."""
+    if current() == WEIGHTS:
+        return None
+    path = click.get_current_context().meta[_FILE]
+    return f"boxes follow your taste, from [{table_of(path)}] in {path}; delete this table to undo it"
 
 
 def table_text(weights: Weights, table: str = TABLE) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cropper.cli import tuned
 from cropper.cli.batch import say_of, say_removed
 from cropper.cli.effects import without_effect
 from cropper.cli.exit_codes import INTERRUPTED, WRONG_USAGE
@@ -123,6 +124,8 @@ def watch(
                     tell(line)
                 if why := made_again(found, "decided" if settings.dry_run else "made"):
                     tell(why)
+                if (notice := tuned.notice()) is not None:
+                    tell(notice)
                 tell(counts.summary(time.monotonic() - attempt.begun, "decided" if settings.dry_run else "done", found))
                 how = f" by a look every {poll:g} seconds{at_once}" if poll is not None else ""
                 tell(f"{source}: watching for photos{how}")

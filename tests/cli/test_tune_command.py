@@ -68,6 +68,28 @@ def test_what_is_learned_goes_into_the_file_and_every_command_heeds_it(
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
+def test_what_follows_a_taste_says_so_and_how_to_undo_it(cropper: Command, place: list[Row], tmp_path: Path) -> None:
+    said = "cropper: boxes follow your taste, from [choosing] in cropper.toml; delete this table to undo it\n"
+    learned_from = cropper("tune", "out", "--photos", "in")[2]
+    assert (
+        "it holds for every later batch, watch, boxes, crop and show that you run in this folder; to undo it, delete"
+        in learned_from
+    )
+    batch = ("batch", "in", "made", "--aspect", "1:1")
+    assert said in cropper(*batch)[2]
+    assert "made: its boxes follow the taste that 'cropper tune' learned\n" in cropper("review", "made")[2]
+    assert b'"taste":true' in (tmp_path / "made" / "review.html").read_bytes()
+    assert "taste" not in cropper(*batch, "-q")[2]
+    (tmp_path / "cropper.toml").unlink()
+    assert "taste" not in cropper(*batch)[2]
+    assert "taste" not in cropper("review", "made")[2]
+    assert b'"taste":false' in (tmp_path / "made" / "review.html").read_bytes()
+    (tmp_path / "mine.toml").touch()
+    assert (
+        "crop and show with --config mine.toml; to undo" in cropper("--config", "mine.toml", "tune", "out", "--photos", "in")[2]
+    )
+
+
 def test_what_is_not_better_is_not_written_and_says_what_would_help(cropper: Command, place: list[Row], tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     rows = [replace(row, x=str(random.integers(0, WIDTH - HEIGHT))) for row in place]

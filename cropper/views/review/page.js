@@ -206,6 +206,7 @@ addEventListener("popstate", follow);
 // ------------------------------------------------------------ Start
 
 at("title").textContent = data.title;
+at("taste").hidden = !data.taste;
 at("command").append(...data.command.split(/ (?=--)/).map((part, number) => element("span", number ? "whole" : "", `${number ? " " : ""}${part}`)));
 at("memory").textContent = remembers
   ? "This browser keeps your marks and changes until you clear its data."

@@ -29,6 +29,7 @@ from cropper.imaging.opencv import cv2
 from cropper.ledger.shards import table_in
 from cropper.ledger.source import photos_of
 from cropper.ledger.table import FAILED, Row, read_rows
+from cropper.ledger.taste import follows_taste
 from cropper.model.saliency import BUNDLED_MODEL, Saliency
 from cropper.settings import LIMITS, WHOLE_SHARE, Limits
 from cropper.storage.naming import REVIEW_FOLDER, STATE_FOLDER
@@ -342,6 +343,7 @@ def _page(out: Path, command: str, sizes: tuple[str, ...], entries: list[str], s
         "whole": WHOLE_SHARE,
         "command": command,
         "saves": saves,
+        "taste": follows_taste(out),
     }
     data = f'{_json(about)[:-1]},"photos":[\n' + ",\n".join(entries) + "\n]}"
     page, style, script = _text_of("page.html"), _text_of("page.css"), "".join(map(_text_of, _SCRIPTS))

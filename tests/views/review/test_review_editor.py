@@ -265,23 +265,19 @@ def test_a_border_moves_its_box_and_a_click_on_it_only_selects(page: Page) -> No
     page.open("wren.jpg")
     page.choose("320x180")
     chosen, other = page.box("320x180"), page.box("1:1")
-    scale = page.run("return scale")
-    rect = page.find("#photo").rect
-    x, y = rect["x"] + other[0] * scale, rect["y"] + (chosen[1] + chosen[3] / 3) * scale
-    hand = ActionChains(page.driver, duration=20).w3c_actions
-    hand.pointer_action.move_to_location(round(x), round(y))
-    hand.perform()
-    page.wait(lambda: "selects" in page.find("#photo").get_attribute("class"))
-    hand = ActionChains(page.driver, duration=20).w3c_actions
-    hand.pointer_action.move_to_location(round(x), round(y)).pointer_down()
-    hand.pointer_action.pointer_up()
-    hand.perform()
+    scale, photo = page.run("return scale"), page.find("#photo")
+    x = round(other[0] * scale - photo.rect["width"] / 2)
+    y = round((chosen[1] + chosen[3] / 3) * scale - photo.rect["height"] / 2)
+
+    def hand() -> ActionChains:
+        return ActionChains(page.driver, duration=20).move_to_element_with_offset(photo, x, y)
+
+    hand().perform()
+    page.wait(lambda: "selects" in (photo.get_attribute("class") or ""))
+    hand().click().perform()
     assert page.run("return [rowChosen().s, memory.edits]") == ["1:1", {}]
     page.choose("320x180")
-    hand = ActionChains(page.driver, duration=20).w3c_actions
-    hand.pointer_action.move_to_location(round(x), round(y)).pointer_down()
-    hand.pointer_action.move_to_location(round(x) - 30, round(y)).pointer_up()
-    hand.perform()
+    hand().click_and_hold().move_by_offset(-30, 0).release().perform()
     assert page.box("1:1")[0] == pytest.approx(other[0] - 30 / scale, abs=9 / scale)  # it may snap
     assert page.box("320x180") == chosen
 
