@@ -156,3 +156,13 @@ def test_nothing_is_written_while_nothing_happens(tmp_path: Path, start_polled: 
     before = times()
     time.sleep(0.5)
     assert times() == before
+
+
+def test_looks_are_rarer_the_longer_they_take_and_what_comes_meanwhile_does_not_count(tmp_path: Path) -> None:
+    for poll, least, often in ((None, rounds.BETWEEN_WALKS, rounds.RARELY), (3.0, 3.0, rounds.OFTEN)):
+        one = rounds.Rounds(tmp_path, poll)
+        one.plan(1000.0)  # however long it was until the first look ended
+        assert one.next == 1000.0 + least
+        one.took = least
+        one.plan(1000.0)
+        assert (one.next, one.took) == (1000.0 + often * least, 0.0)
