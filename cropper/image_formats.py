@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 
-from cropper.extras import install_command
-
 
 @dataclass(frozen=True)
 class ImageFormat:
@@ -270,6 +268,8 @@ def titles(formats: Sequence[ImageFormat], word: str) -> str:
 
 def install_it() -> str:
     """Say what to do where the library of a format is missing."""
+    from cropper.extras import install_command  # nearly no run needs it
+
     return f"run: {install_command(EXTRA)}"
 
 
