@@ -2,7 +2,7 @@
 
 Three libraries share the work, beside those of the extra ``formats``. simplejpeg (libjpeg-turbo) decodes JPEGs because OpenCV
 and Pillow do not report their damage. Pillow decodes photos with transparency and other inks because OpenCV gets them wrong.
-OpenCV decodes the rest.
+OpenCV decodes the rest, and AVIFs, because Pillow does not report their damage.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ def _decoded(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np
             return _decode_rare_tiff(data, layout)
         if header.format == "JPEG":
             return _decode_jpeg(data, header, needed)
+        if header.format == "AVIF" and by_pillow and reads_avif() and (found := _avif_with_alpha(data)) is not None:
+            return found
         if by_pillow:
             return _decode_by_pillow(data, header, needed)
         pixels = _decode_by_opencv(data, header, needed)
@@ -297,6 +299,19 @@ def _decode_by_opencv(data: bytes, header: Header, needed: tuple[int, int]) -> N
     if pixels is None:
         raise PhotoError("it is truncated or damaged", remedy=COPY_AGAIN)
     return pixels  # type: ignore[return-value]
+
+
+def _avif_with_alpha(data: bytes) -> NDArray[np.uint8] | None:
+    """Decode to BGRA by OpenCV; None if it does not read this kind of AVIF. Raises PhotoError if the photo is damaged."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(avif.without_exif(data) or data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        if is_out_of_memory(error):
+            raise
+        return None
+    if pixels is None and not avif.is_turned(data):
+        raise PhotoError("it is truncated or damaged", remedy=COPY_AGAIN)
+    return pixels if pixels is not None and pixels.dtype == np.uint8 and pixels.shape[2:] == (4,) else None  # type: ignore[return-value]
 
 
 def _decode_by_pillow(data: bytes, header: Header, needed: tuple[int, int]) -> NDArray[np.uint8]:
