@@ -292,12 +292,14 @@ def test_a_foreign_boxes_csv_is_wrong_usage_and_stays(cropper: Command, photos: 
     assert (tmp_path / "out/boxes.csv").read_text() == "my,own,table\n"
 
 
+MANY = 150
+
+
 @pytest.fixture
-def many(tmp_path: Path, samples: Path) -> Path:
-    """Photos enough for a run of seconds."""
-    (tmp_path / "in").mkdir()
-    data = (samples / "wren.jpg").read_bytes()
-    for number in range(100):
+def many(tmp_path: Path, make_photo: MakePhoto) -> Path:
+    """Photos enough for a run of seconds, most of which the network takes."""
+    data = make_photo(tmp_path / "in" / "000.jpg").read_bytes()
+    for number in range(MANY):
         (tmp_path / "in" / f"{number:03}.jpg").write_bytes(data)
     return tmp_path / "in"
 
@@ -317,7 +319,7 @@ def test_a_stopped_batch_keeps_what_is_finished_and_the_next_goes_on(
     process.send_signal(getattr(signal, name))
     stderr = process.communicate(timeout=60)[1].decode()
     finished = [path.name for path in out.glob("*.jpg")]
-    assert 10 < len(finished) < 100  # stopped on the way
+    assert 10 < len(finished) < MANY  # stopped on the way
     if name == "SIGKILL":
         assert process.returncode == -signal.SIGKILL
     else:
@@ -328,9 +330,9 @@ def test_a_stopped_batch_keeps_what_is_finished_and_the_next_goes_on(
     monkeypatch.setattr(batch, "Saliency", Plain)  # the rest is about files
     code, _, err = cropper(*arguments)
     assert code == 0
-    assert f"{100 - len(finished)} done, {len(finished)} unchanged" in err or name == "SIGKILL"
+    assert f"{MANY - len(finished)} done, {len(finished)} unchanged" in err or name == "SIGKILL"
     assert "0 failed" in err
-    assert paths_in(out / "boxes.csv") == [f"{number:03}.jpg" for number in range(100)]
+    assert paths_in(out / "boxes.csv") == [f"{number:03}.jpg" for number in range(MANY)]
 
 
 def on_terminal(
