@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch", reason="needs the extra `train`")
 from click.testing import CliRunner  # noqa: E402
 
 from cropper.model.saliency import Saliency  # noqa: E402
+from cropper.training import __main__ as commands  # noqa: E402
 from cropper.training import data, export, restore, teacher, validation  # noqa: E402
 from cropper.training.__main__ import main  # noqa: E402
 from cropper.training.data import (  # noqa: E402
@@ -52,7 +53,7 @@ FACE = (0.25, 0.2, 0.5, 0.6)
 
 @pytest.fixture(scope="module", autouse=True)
 def _small_inputs() -> Iterator[None]:
-    """Have the steps look at a quarter of the pixels, and compare graphs at the ordinary shape and both extremes.
+    """Have the steps look at few photos and a quarter of the pixels, and compare graphs at the ordinary shape and both extremes.
 
     What a step costs grows with its pixels, and what it reaches is not the matter here.
     """
@@ -62,6 +63,7 @@ def _small_inputs() -> Iterator[None]:
         for step in (export, restore, teacher):
             patch.setattr(step, "shape_for", lambda width, height: SMALL)
         patch.setattr(export, "SHAPES", [(96, 224), (224, 96), SMALL])
+        patch.setattr(commands, "PLAIN_PHOTOS", 16)  # a batch of them
         yield
 
 
@@ -111,26 +113,28 @@ def test_resume_goes_on_after_the_newest_checkpoint(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def student(folder: Path) -> Path:
-    """The folder of all that the steps from the set's network to an int8 student leave behind."""
-    checkpoint = folder / "fit" / "epoch-0.pt"
-    members = ["--member", checkpoint, 0.5, "--member", checkpoint, 0.75]
-    run("label", *members, "--set", folder / "set", "--pool", folder / "pool", "--out", folder / "labels")
-    run("score", *members, folder / "set", "--every", 6)
-    steps = ["--steps", 3, "--scale", 0.5]
-    run("imitate", checkpoint, checkpoint, folder / "set", "--dense", "--out", folder / "dense", *steps)
-    options = ["--share", 0.5, "--rounds", 1, "--steps", 1, "--scale", 0.5]
-    run("prune", folder / "dense" / "imitation.pt", folder / "set", "--out", folder / "pruned", *options)
-    run("imitate", folder / "pruned" / "pruned.pt", checkpoint, folder / "set", "--out", folder / "like", *steps)
+def made_by_recipe(folder: Path) -> Path:
+    """The folder of all that the recipe's trial leaves behind, with labels of masks that are made up."""
+    with pytest.MonkeyPatch.context() as patch:  # the packages with the two networks are installed by hand
+        heads = np.array([(FACE[0] - 0.1, FACE[1] - 0.1, FACE[2] + 0.1, FACE[3] + 0.1)], np.float32)
+        patch.setattr("cropper.training.__main__.head_labeller", lambda: lambda bgr: heads)
+        patch.setattr("cropper.training.__main__.subject_labeller", lambda: lambda bgr: np.full((36, 48), 200, np.uint8))
+        run("recipe", folder / "set", "--pool", folder / "pool", "--out", folder / "recipe", "--trial")
+    return folder / "recipe"
+
+
+@pytest.fixture(scope="module")
+def student(folder: Path, made_by_recipe: Path) -> Path:
+    """The recipe's folder, with what the steps that it does not take make of its files, and an int8 student without masks."""
+    recipe = made_by_recipe
+    distilled = recipe / "distilled" / "epoch-0.pt"
+    run("score", "--member", recipe / "lite0" / "epoch-0.pt", 0.5, folder / "set", "--every", 6)
     with pytest.MonkeyPatch.context() as patch:  # MTCNN's package is of an older torch, and is installed by hand
         patch.setattr("cropper.training.__main__.mtcnn", lambda: lambda bgr: np.array([FACE]))
-        run("faces", folder / "labels", "--pool", folder / "pool", "--weight", 3, "--out", folder / "labels-faces")
-    data = [folder / "set", "--pool", folder / "pool", "--labels", folder / "labels-faces"]
-    how = ["--out", folder / "student", "--epochs", 1, "--scale", 0.5, "--keep-statistics"]
-    run("distil", folder / "like" / "imitation.pt", *data, *how)
-    run("bias", folder / "student" / "epoch-0.pt", folder / "set")
-    run("export", folder / "student" / "epoch-0.pt", folder / "int8.onnx", "--int8", folder / "set")
-    return folder
+        run("faces", recipe / "labels", "--pool", folder / "pool", "--weight", 3, "--out", recipe / "labels-faces")
+    run("bias", distilled, folder / "set")
+    run("export", distilled, recipe / "int8.onnx", "--int8", folder / "set")
+    return recipe
 
 
 def exported_density(checkpoint: Path, photo: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -166,7 +170,7 @@ def test_the_students_steps_make_a_smaller_model_that_keeps_the_contract(student
     photo = cv2.resize(imread(str(SAMPLES / "cat.jpg")), (384, 288)).astype(np.uint8, copy=False)
     density = Saliency(int8).density(photo)
     assert density.sum() == pytest.approx(1, abs=1e-3)
-    expected = exported_density(student / "student" / "epoch-0.pt", photo)
+    expected = exported_density(student / "distilled" / "epoch-0.pt", photo)
     assert np.corrcoef(density.ravel(), expected.ravel())[0, 1] > 0.8
     # A log density of 256 steps would have as many values.
     assert len(np.unique(density)) > 0.9 * density.size
@@ -192,8 +196,8 @@ def test_what_is_pruned_keeps_its_width_when_its_first_layers_are_made_dense(fol
 
 
 def test_kept_statistics_are_those_from_before(student: Path) -> None:
-    before, _ = load_checkpoint(student / "like" / "imitation.pt")
-    after, _ = load_checkpoint(student / "student" / "epoch-0.pt")
+    before, _ = load_checkpoint(student / "again" / "imitation.pt")
+    after, _ = load_checkpoint(student / "distilled" / "epoch-0.pt")
     for name, value in before.state_dict().items():
         if "running" in name:
             torch.testing.assert_close(after.state_dict()[name], value, rtol=0, atol=0)
@@ -203,7 +207,7 @@ def test_kept_statistics_are_those_from_before(student: Path) -> None:
 
 def test_pruning_narrows_dense_blocks_too(student: Path) -> None:
     dense, _ = load_checkpoint(student / "dense" / "imitation.pt")
-    pruned, _ = load_checkpoint(student / "pruned" / "pruned.pt")
+    pruned, _ = load_checkpoint(student / "half" / "pruned.pt")
     assert min(kept / whole for kept, whole in zip(pruned.hidden[:3], dense.hidden[:3], strict=True)) < 1
     assert pruned.stem[0].weight.shape == dense.stem[0].weight.shape
 
@@ -245,10 +249,10 @@ def test_dense_layers_learn_the_first_features_and_leave_the_others_alone(folder
     torch.testing.assert_close(student.blocks[student.early]._expand_conv.weight, later, rtol=0, atol=0)
 
 
-def test_a_checkpoint_is_restored_from_the_file_it_became(student: Path) -> None:
+def test_a_checkpoint_is_restored_from_the_file_it_became(folder: Path, student: Path) -> None:
     """Up to the rounding of its weights: to the density that the float32 graph gives."""
-    checkpoint = student / "student" / "epoch-0.pt"
-    run("restore", student / "int8.onnx", student / "set", "--out", student / "restored")
+    checkpoint = student / "distilled" / "epoch-0.pt"
+    run("restore", student / "int8.onnx", folder / "set", "--out", student / "restored")
     restored = student / "restored" / "restored.pt"
     assert load_checkpoint(restored)[0].shape == load_checkpoint(checkpoint)[0].shape
     photo = cv2.resize(imread(str(SAMPLES / "cat.jpg")), (384, 288)).astype(np.uint8, copy=False)
@@ -291,17 +295,6 @@ def test_exported_graph_uses_no_operator_outside_the_standard_set(exported: Path
     import onnx
 
     assert {node.domain for node in onnx.load(exported).graph.node} <= {"", "ai.onnx"}
-
-
-@pytest.fixture(scope="module")
-def made_by_recipe(folder: Path) -> Path:
-    """The folder of all that the recipe's trial leaves behind, with labels of masks that are made up."""
-    with pytest.MonkeyPatch.context() as patch:  # the packages with the two networks are installed by hand
-        heads = np.array([(FACE[0] - 0.1, FACE[1] - 0.1, FACE[2] + 0.1, FACE[3] + 0.1)], np.float32)
-        patch.setattr("cropper.training.__main__.head_labeller", lambda: lambda bgr: heads)
-        patch.setattr("cropper.training.__main__.subject_labeller", lambda: lambda bgr: np.full((36, 48), 200, np.uint8))
-        run("recipe", folder / "set", "--pool", folder / "pool", "--out", folder / "recipe", "--trial")
-    return folder / "recipe"
 
 
 def test_the_recipe_makes_a_model_with_all_maps_and_goes_on_where_it_stopped(folder: Path, made_by_recipe: Path) -> None:
