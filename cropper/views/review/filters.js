@@ -112,7 +112,7 @@ function sayCount(decided, active) {
   const last = decided.length && decided.length < shown.length ? `; ${kinds.join(" and ")}, at the end` : "";
   const isNew = tab === "photos" && !Object.keys(memory.edits).length && !Object.keys(memory.marks).length;
   const hint = isNew && !active && !decided.length ? `. Open ${shown.length > 1 ? "one" : "it"} to move its box.` : "";
-  at("count").textContent = !photos.length ? "This batch has no photos."
+  at("count").textContent = !photos.length ? "This batch has no photos. Run cropper batch with the folder that holds them."
     : !shown.length ? "No photo matches. Clear a filter to see more." : `${count(shown.length, "photo")}${last}${hint}`;
 }
 
@@ -126,7 +126,8 @@ function showTab(name) {
   }
   at("tabs").hidden = !photos.some(isFailed);
   at("list").setAttribute("aria-labelledby", `tab-${tab}`);
-  at("view").hidden = tab === "failed";
+  at("view").hidden = tab === "failed" || !photos.length;
+  at("filters").hidden = !photos.length;
   at("filter-form").reset();
   current = 0;
   shown = [];

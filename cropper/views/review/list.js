@@ -205,19 +205,19 @@ function failureOf(photo) {
 }
 
 function captionOf(photo) {
-  const caption = element("span", "caption"), first = element("span", "row"), second = element("span", "row quiet");
+  const caption = element("span", "caption"), first = element("span", "row"), second = element("span", "row");
   const rows = rowsShown(photo), worst = worstOf(rows);
   const byHand = now(photo, worst).edited; // the share belongs to the model's box, which your box replaces
   first.append(element("span", "name", nameOf(photo)));
+  first.lastChild.title = nameOf(photo); // a long one is cut short
   const share = element("span", "share", worst.k === undefined || byHand ? "" : `keeps ${percent(worst.k)}`);
   if (share.textContent) share.append(element("span", "of", " of gaze"));
-  first.append(share);
-  second.append(element("span", "folder", printable(folderOf(photo.p))));
+  second.append(element("span", "folder quiet", printable(folderOf(photo.p))), share);
   if (rows.length > 1) {
-    const size = element("span", "sizes"), swatch = element("span", "swatch");
+    const size = element("span", "sizes quiet"), swatch = element("span", "swatch");
     swatch.style.background = colourOf(worst.s);
     size.append(swatch, worst.s);
-    second.append(size);
+    first.append(size);
   }
   const cut = byHand ? "" : cutBy(worst).join(", ");
   caption.append(first, second, element("span", "row cut", cut));

@@ -205,11 +205,12 @@ addEventListener("popstate", follow);
 
 // ------------------------------------------------------------ Start
 
+const SERVED = data.saves !== null; // the address has another port each time
 at("title").textContent = data.title;
 at("taste").hidden = !data.taste;
 at("command").append(...data.command.split(/ (?=--)/).map((part, number) => element("span", number ? "whole" : "", `${number ? " " : ""}${part}`)));
 at("memory").textContent = remembers
-  ? "This browser keeps your marks and changes until you clear its data."
+  ? `This browser keeps your marks and changes until you clear its data${SERVED ? ", for this address alone. Give cropper review the same --port to find them again" : ""}.`
   : "This browser stores nothing for a page that you open from disk. Export your changes before you close the page.";
 narrow.addEventListener("change", () => { at("filters").open = !narrow.matches; });
 at("filters").open = !narrow.matches;

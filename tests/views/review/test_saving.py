@@ -61,6 +61,7 @@ def test_a_correction_is_a_thumbnail_one_step_later(
     page.keys("?")
     assert "Then press Save." in page.find("#help-dialog").text
     assert "--focus" not in page.find("#help-dialog").text
+    assert "the same --port" in page.find("#memory").text  # the browser keeps marks by the address
     page.keys(Keys.ESCAPE)
     page.open("cat.jpg")
     page.choose("1:1")
