@@ -32,6 +32,8 @@ _RESTART = re.compile(rb"\xff+[\xd0-\xd7]")
 _BEHIND_SCAN = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
 # The most bytes to read, which take some two seconds, the most blocks with each pass counted, and the most scans.
 _MOST_BYTES, _MOST_BLOCKS, _MOST_SCANS = 2 << 20, 8_000_000, 100
+# The most blocks that the rest of a damaged scan has.
+_MOST_IN_REST = 100_000
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,10 @@ def without_stray(jpeg: bytes) -> bytes | None:
     if found is None:
         return None
     bits, at = found
-    start = max(scans[-1].start, *(found.end() for found in _RESTART.finditer(jpeg, scans[-1].start, scans[-1].end)), 0)
+    last = scans[-1]
+    start = max([last.start, *(restart.end() for restart in _RESTART.finditer(jpeg, last.start, last.end))])
     kept = ceil(at / 8)
-    unstuffed = _unstuffed(jpeg[start : scans[-1].end])[:kept]
+    unstuffed = _unstuffed(jpeg[start : last.end])[:kept]
     return jpeg[: start + kept + unstuffed.count(b"\xff")] + END if kept * 8 < bits.count else None
 
 
@@ -189,7 +192,7 @@ def _is_rest_of_scan(scan: _Scan, bits: Bits, at: int, order: Order) -> bool:
     if scan.is_refinement:
         return False
     if scan.is_progressive:
-        return after_first_pass(bits, order[0][0], [0] * (bits.count - at), scan.band, rest=at) is not None
+        return after_first_pass(bits, order[0][0], [0] * min(bits.count - at, _MOST_IN_REST), scan.band, rest=at) is not None
     return any(map(bits.ends_at, ends_of_blocks(bits, at, order)))
 
 
