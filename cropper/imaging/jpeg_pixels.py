@@ -14,7 +14,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from cropper.errors import COPY_AGAIN, PhotoError, reason_of
-from cropper.imaging.containers import jpeg, jpeg_scan
+from cropper.imaging.containers import jpeg
 
 # libjpeg-turbo's messages that do not mean damage: the interface does not support the JPEG, or its header is odd.
 _NOT_OF_DAMAGE = (
@@ -83,6 +83,8 @@ def _without_extraneous(data: bytes, said: str) -> Iterator[bytes]:
     count = jpeg.extraneous_at_end(said)
     if not count:
         return
+    from cropper.imaging.containers import jpeg_scan  # few JPEGs need it
+
     if count >= _FEW:
         yield from jpeg.without_padding(data, count)
     try:

@@ -25,10 +25,11 @@ OF_CROP = {
     "cropper.choosing": "asked boxes decide faces focus one view worth zoom",
     "cropper.engine": "one_photo stages",
     "cropper.imaging": (
-        "colour colour_tags decode encode fitting header icc jpeg_file metadata opencv pad palette pillow resize sharpen"
+        "colour colour_tags decode encode fitting header icc jpeg_file jpeg_pixels metadata opencv pad palette "
+        "pillow resize sharpen"
     ),
     "cropper.imaging.animation": "changes film gif_file play write",
-    "cropper.imaging.containers": "bmp gif jpeg png tiff webp",
+    "cropper.imaging.containers": "avif bmp gif jpeg png tiff webp",
     "cropper.imaging.extra": "heif jxl library psd raw wrapped",
     "cropper.ledger": "given",
     "cropper.model": "device external_data inputs loading look runtime saliency",
