@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # What to do for an animation of which the first frame alone was made.
 _ANIMATED = [one for one in FORMATS if one.animates]
-KEEPS_FRAMES = f"--animated {ALL_FRAMES} keeps all frames of {titles(_ANIMATED, 'and')}, as one of these"
+KEEPS_FRAMES = f"--animated {ALL_FRAMES} keeps all frames; it writes {titles(_ANIMATED, 'or')}"
 
 
 @dataclass

@@ -17,7 +17,7 @@ from cropper.errors import OutputError, UsageError, reading, remedy_for
 from cropper.geometry import Box
 from cropper.imaging.header import Header
 from cropper.imaging.opencv import cv2
-from cropper.imaging.resize import on_white, resized
+from cropper.imaging.resize import resized
 from cropper.ledger.given import NOTHING, Given, given_for
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
@@ -25,6 +25,7 @@ from cropper.settings import DONE, LIMITS, Choosing, Limits, Target
 from cropper.storage.atomic import make_folder_of
 from cropper.storage.local import LocalPlace
 from cropper.views import heatmap
+from cropper.views.checks import on_checks
 
 # Bounds of the long side of a picture, in pixels: enough for lines and words, not more than a screen has.
 SHORTEST, LONGEST = 900, 1600
@@ -82,7 +83,7 @@ def look_at(
                 decide(view, header.width, header.height, target, choosing, _focus_for(target, given, header))
             )
         )
-    return DecidedPhoto(on_white(photo.pixels), header.width, header.height, maps, boxes, photo.salvaged)
+    return DecidedPhoto(on_checks(photo.pixels), header.width, header.height, maps, boxes, photo.salvaged)
 
 
 def _focus_for(target: Target, given: Mapping[str, Given], header: Header) -> Focus | None:

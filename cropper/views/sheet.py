@@ -16,7 +16,7 @@ from cropper.errors import PhotoError, reading, unexpected
 from cropper.geometry import Box, fitted, pixels_of_share
 from cropper.imaging.decode import decode
 from cropper.imaging.header import probe
-from cropper.imaging.resize import on_white, render, resized
+from cropper.imaging.resize import render, resized
 from cropper.ledger.table import FAILED, OK, TABLE_NAME, Row
 from cropper.model.inputs import share_needed
 from cropper.model.look import infer_maps, open_photo
@@ -25,6 +25,7 @@ from cropper.settings import LIMITS, Limits
 from cropper.storage.local import LocalPlace
 from cropper.storage.places import file_below
 from cropper.views import heatmap
+from cropper.views.checks import on_checks
 from cropper.views.layout import CAPTION, GAP, LETTERS, SLOT, TITLE, Layout, Page, Slot, shown
 from cropper.views.lettering import lettered, text_width, wrapped, write, write_line
 from cropper.views.selection import Selection, SheetPhoto, share_of
@@ -154,7 +155,7 @@ def _read_original(
         photo = open_photo(data, needed, limits)
     size = photo.header.width, photo.header.height
     small = fitted(*size, SLOT)
-    pixels = on_white(photo.pixels)
+    pixels = on_checks(photo.pixels)
     original = np.asarray(resized(pixels, small), np.uint8)
     if model is not None:
         (maps,) = infer_maps([photo], model)
@@ -183,7 +184,7 @@ def _picture(file: LocalPlace, slot: Slot) -> Pixels:
     with reading(file):
         header = probe(data)
         size = fitted(header.width, header.height, (slot.width, slot.height))
-        return np.asarray(resized(on_white(decode(data, header, size)), size), np.uint8)
+        return np.asarray(resized(on_checks(decode(data, header, size)), size), np.uint8)
 
 
 def _paste(canvas: Pixels, picture: Pixels | None, left: int, top: int, slot: Slot) -> None:

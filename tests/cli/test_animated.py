@@ -66,10 +66,7 @@ def counts_of(folder: Path) -> dict[str, int]:
 def test_first_frame_alone_is_said(cropper: Command, photos: Path, tmp_path: Path) -> None:
     code, out, err = cropper("batch", photos, "out", *SMALL, "--report", "-")
     assert code == 0
-    assert (
-        "; only the first frame of 4 animations (--animated all keeps all frames of PNG, WebP, AVIF and GIF, as one of these)"
-        in err
-    )
+    assert "; only the first frame of 4 animations (--animated all keeps all frames; it writes PNG, WebP, AVIF or GIF)" in err
     assert json.loads(out.splitlines()[-1])["totals"]["first_frames"] == 4
     made = {"avif/a.avif": 1, "gif/a.png": 1, "photo.jpg": 1, "png/a.png": 1, "webp/a.webp": 1}
     assert counts_of(tmp_path / "out") == made

@@ -21,7 +21,7 @@ from cropper.errors import CropperError, OutputError, PhotoError, reading, remed
 from cropper.geometry import fitted, pixels_of_share
 from cropper.imaging.encode import encode
 from cropper.imaging.opencv import cv2
-from cropper.imaging.resize import on_white, resized
+from cropper.imaging.resize import resized
 from cropper.model.inputs import share_needed
 from cropper.model.look import infer_maps, open_photo
 from cropper.model.saliency import Saliency
@@ -31,6 +31,7 @@ from cropper.storage.local import LocalPlace
 from cropper.storage.naming import REVIEW_FOLDER
 from cropper.storage.places import Version, file_below
 from cropper.views import heatmap
+from cropper.views.checks import on_checks
 from cropper.views.outlines import outlines_svg
 
 # Pixels of the long side: a preview fills most of a screen, a card stands in the list.
@@ -148,7 +149,7 @@ def _drawn(data: bytes, image_size: tuple[int, int] | None, model: Saliency, lim
     photo = open_photo(data, needed, limits)
     (maps,) = infer_maps([photo], model)
     size = photo.header.width, photo.header.height
-    shown = resized(on_white(photo.pixels), _size_within(*size, PREVIEW_SIDE))
+    shown = resized(on_checks(photo.pixels), _size_within(*size, PREVIEW_SIDE))
     return (
         encode(shown, photo.header, "jpg", _QUALITY),
         encode(resized(shown, _size_within(*size, CARD_SIDE)), photo.header, "jpg", _QUALITY),
