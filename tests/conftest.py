@@ -45,17 +45,20 @@ STREAMS = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": sub
 SLOW_FILES = (
     "test_steps.py",
     "test_cluster.py",
-    "test_faults.py",
     "test_filesystems.py",
-    "test_colour.py",
-    "test_supervisor.py",
+    "test_bucket.py",
+    "test_hostile.py",
+    "test_trouble.py",
+    "test_pages.py",
     "test_cli.py",
     "test_review_page.py",
-    "test_bucket.py",
-    "test_trouble.py",
-    "test_hostile.py",
+    "test_review_editor.py",
+    "test_good_marks.py",
     "test_batch.py",
-    "test_shards.py",
+    "test_photo.py",
+    "test_supervisor.py",
+    "test_colour.py",
+    "test_faults.py",
 )
 
 
