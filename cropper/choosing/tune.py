@@ -37,6 +37,7 @@ def _evenly(first: float, last: float, step: float) -> tuple[float, ...]:
 
 # What the fit looks for: a value for each term of taste and its target, and one factor for the whole of the editor's order.
 Values = dict[str, float]
+# One weight of ``place`` serves both axes: with one for each, made-up tastes meet 2 % more of the corrections or 3 % fewer.
 _TASTE = ("place", "headroom", "centre")
 # How much a target that is 1 away from its default counts, against a weight that is ``e`` times the default.
 _SHARES = {"across": 2.0, "down": 2.0, "above": 2.0, "gaze": 1.0, "faces": 1.0}
