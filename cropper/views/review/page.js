@@ -140,7 +140,7 @@ addEventListener("keydown", (event) => {
       Home: -shown.length, End: shown.length }[key];
     if (by) action = () => list.goTo(current + by);
   }
-  if (key === "Escape" && !photo && !at("saved").hidden) action = () => at("saved-close").click();
+  if (key === "Escape" && !at("saved").hidden) action = () => at("saved-close").click();
   if (!action) return;
   event.preventDefault();
   action();

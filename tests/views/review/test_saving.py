@@ -79,8 +79,12 @@ def test_a_correction_is_a_thumbnail_one_step_later(
     if folder := os.environ.get("CROPPER_SCREENSHOTS"):
         page.driver.save_screenshot(f"{folder}/saved.png")
     page.run("document.activeElement.blur()")
-    page.keys(Keys.ESCAPE, Keys.ESCAPE)  # to the grid, and the new thumbnails go
+    controls = page.run("return [at('saved').getBoundingClientRect().right, at('panel').getBoundingClientRect().left]")
+    assert controls[0] <= controls[1]  # the new thumbnails cover no control
+    page.keys(Keys.ESCAPE)
     assert not page.find("#saved").is_displayed()
+    assert page.run("return photo !== null")
+    page.keys(Keys.ESCAPE)
     page.run("mark('bad', 0)")  # with all its buttons, the bar fits a phone
     page.size(390, 844, touch=True)
     assert page.run("return [innerWidth, document.documentElement.scrollWidth]") == [390, 390]
