@@ -190,6 +190,6 @@ def _inside(marginal: NDArray[np.float64], side: int, borders: NDArray[np.float6
 @lru_cache(maxsize=64)
 def _edges(cells: int, side: int) -> NDArray[np.float64]:
     """Return where the cells along a side begin and the last one ends, in pixels: [cells + 1]. Read-only."""
-    edges = np.arange(cells + 1) * (side / cells)
+    edges = np.asarray(np.arange(cells + 1) * (side / cells), np.float64)
     edges.flags.writeable = False  # photos share it
     return edges

@@ -57,7 +57,7 @@ def _doubling(graph: Any, name: str, taken: str, given: str) -> list[Any]:
     twice, joined = f"{name}/twice", f"{name}/joined"
     graph.initializer.append(onnx.numpy_helper.from_array(np.array(_TWICE, np.int64), twice))
     graph.initializer.append(onnx.numpy_helper.from_array(np.array((0, 0, -1), np.int64), joined))
-    steps = [
+    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
         ("Transpose", [taken], "last", {"perm": [0, 2, 3, 1]}),  # [N, h, w, C]
         ("Shape", [f"{name}/last"], "shape", {}),
         ("Mul", [f"{name}/shape", twice], "doubled_shape", {}),
