@@ -7,9 +7,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from cropper.engine import batch, watch
+from cropper.engine import batch
 from cropper.engine.job import Done
 from cropper.engine.plan import Plan
+from cropper.engine.watching import watch
 from cropper.ledger.focus_file import ByHand, FocusRow
 from cropper.ledger.session import Ending
 from cropper.settings import Settings

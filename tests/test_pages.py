@@ -320,4 +320,4 @@ def all_commands(command: click.Command) -> list[click.Command]:
 
 
 def flags_of(folder: Path) -> set[str]:
-    return {flag for file in folder.glob("*.py") for flag in re.findall(r'"(--[a-z-]+)"', file.read_text(encoding="utf-8"))}
+    return {flag for file in folder.rglob("*.py") for flag in re.findall(r'"(--[a-z-]+)"', file.read_text(encoding="utf-8"))}

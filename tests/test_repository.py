@@ -25,7 +25,7 @@ def test_the_five_commands_name_extras_and_files_that_exist(contributing: str) -
     for extras in re.findall(r"\.\[([a-z,]+)\]", contributing):
         assert set(extras.split(",")) <= defined
     for path in re.findall(r"\b(?:tests|cropper)/[\w/]+\.py\b", contributing):
-        assert path == "cropper/cli/NAME.py" or (ROOT / path).is_file(), path
+        assert path == "cropper/cli/commands/NAME.py" or (ROOT / path).is_file(), path
 
 
 def test_the_map_names_every_room_on_its_floor(contributing: str) -> None:

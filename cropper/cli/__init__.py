@@ -93,7 +93,7 @@ def cli(ctx: click.Context, config_file: Path | None, no_config: bool) -> None:
 
 def _loaded(name: str) -> click.Command:
     """Import the command of a name from the module of that name, and name its environment variables."""
-    command: click.Command = getattr(import_module(f"cropper.cli.{name}"), name)
+    command: click.Command = getattr(import_module(f"cropper.cli.commands.{name}"), name)
     config.name_variables(command, f"CROPPER_{name}")
     return command
 

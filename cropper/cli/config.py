@@ -313,7 +313,7 @@ def _check(option: click.Option, value: Any) -> None:
 
 
 def _check_one(option: click.Option, value: Any) -> None:
-    from cropper.cli.types import Bytes
+    from cropper.cli.options.types import Bytes
 
     if option.is_flag:
         expected, fits = "true or false", isinstance(value, bool)

@@ -22,8 +22,8 @@ import click
 
 from cropper._version import __version__
 from cropper.cli.help import Function, given_options, option
+from cropper.cli.options.types import LocalPath
 from cropper.cli.terminal import check_stdout, drop_unwritten, open_for_lines, unwritable
-from cropper.cli.types import LocalPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

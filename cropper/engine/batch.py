@@ -77,7 +77,7 @@ def run_batch(
         jobs: workers, at least 1.
         given: what you give by hand.
         upkeep: what the run may do with what is there.
-        engine: what takes photos through the stages: ``local_threads``, or ``cropper.engine.cluster.ray_cluster``.
+        engine: what takes photos through the stages: ``local_threads``, or ``cropper.engine.cluster.coordinator.ray_cluster``.
         manifest: the manifest to write at the end, if any.
         removed: called with each thumbnail, relative to OUT, that the run removed since no photo has it any more.
 

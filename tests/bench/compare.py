@@ -27,7 +27,7 @@ import click
 import cv2
 from peers import PROGRAMS
 
-from cropper.cli.shapes import Size
+from cropper.cli.options.shapes import Size
 from cropper.image_formats import PHOTO_EXTENSIONS
 
 FLOOR = """

@@ -21,7 +21,7 @@ import click
 import numpy as np
 from compare import contenders, photos_in, ratio, timed
 
-from cropper.cli.evaluate import DEFAULT_ASPECTS
+from cropper.cli.commands.evaluate import DEFAULT_ASPECTS
 from cropper.cli.terminal import usable_cores
 from cropper.engine.machine import machine
 from cropper.errors import CropperError

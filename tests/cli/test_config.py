@@ -17,7 +17,7 @@ from fixtures import Command, MakePhoto, imread
 from cropper import installation
 from cropper.cli import cli
 from cropper.cli.help import Option
-from cropper.cli.types import Named
+from cropper.cli.options.types import Named
 from cropper.installation import Format
 
 

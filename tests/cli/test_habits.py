@@ -10,8 +10,8 @@ import click
 import pytest
 from fixtures import Command, MakePhoto
 
-from cropper.cli.shapes import Aspect, Size
-from cropper.cli.types import Choice, Fill, Jobs, Margin, Megapixels, Seconds, ShardType, Share, Zoomed
+from cropper.cli.options.shapes import Aspect, Size
+from cropper.cli.options.types import Choice, Fill, Jobs, Margin, Megapixels, Seconds, ShardType, Share, Zoomed
 from cropper.image_formats import FORMAT_CHOICES, FORMAT_NAMES
 from cropper.ledger.shards import Shard
 from cropper.settings import DEVICES

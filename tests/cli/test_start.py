@@ -21,7 +21,9 @@ OF_ANY = {
 OF_CROP = {
     **OF_ANY,
     "cropper": f"{OF_ANY['cropper']} geometry image_formats settings",
-    "cropper.cli": f"{OF_ANY['cropper.cli']} crop effects focus options settings_options shapes supervision tuned types widths",
+    "cropper.cli": f"supervision tuned {OF_ANY['cropper.cli']}",
+    "cropper.cli.commands": "crop",
+    "cropper.cli.options": "effects focus settings shapes shared types widths",
     "cropper.choosing": "asked boxes decide faces focus one view worth zoom",
     "cropper.engine": "one_photo stages",
     "cropper.imaging": (

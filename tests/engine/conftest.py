@@ -9,8 +9,9 @@ import pytest
 from plain import Plain
 from watcher import Start, Watcher
 
-from cropper.engine import batch, watching
-from cropper.engine import watch as watching_module
+from cropper.engine import batch
+from cropper.engine.watching import source as watching
+from cropper.engine.watching import watch as watching_module
 
 
 @pytest.fixture

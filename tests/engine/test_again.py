@@ -15,10 +15,11 @@ from plain import Plain
 from running import run_batch, watch_folder
 
 from cropper.choosing.decide import is_by_hand
-from cropper.engine import again, batch, late_gifts
-from cropper.engine import watch as watch_module
+from cropper.engine import again, batch
 from cropper.engine.again import Again
 from cropper.engine.corrections import corrected
+from cropper.engine.watching import late_gifts
+from cropper.engine.watching import watch as watch_module
 from cropper.errors import OutputError, UsageError
 from cropper.ledger import lock
 from cropper.ledger.database import Files, files_of

@@ -26,7 +26,9 @@ import click
 import killed
 
 # So that kills meet many chunks, and both workers have some.
-SMALL_CHUNKS = "from cropper.engine import cluster; cluster.CHUNK = 8; from cropper.cli import main; main()"
+SMALL_CHUNKS = (
+    "from cropper.engine.cluster import coordinator as cluster; cluster.CHUNK = 8; from cropper.cli import main; main()"
+)
 WORKER = b"ray::MapWorker"
 
 
