@@ -85,10 +85,11 @@ DEFAULT_TARGET = Target((640, 360), (640, 360))
 
 
 class Whole(str, Enum):
-    """What a good crop may not cut."""
+    """What a good crop may not cut. A crop that cuts nothing of the photo is the photo."""
 
     HEADS = "heads"
     SUBJECT = "subject"
+    PHOTO = "photo"
 
 
 class Order(str, Enum):

@@ -27,7 +27,8 @@ class Asked(TypedDict, total=False):
             box's sides, above 0 and at most 1. By default the box is the largest.
         margin: with ``zoom``, the room around the subject as a share of the box's side, 0..0.45.
         zoom_keep: with ``zoom``, the share of the density that the box keeps at least, above 0 and at most 1.
-        whole: call a crop good only if it cuts no head (``"heads"``), or neither a head nor the subject (``"subject"``).
+        whole: call a crop good only if it cuts no head (``"heads"``), neither a head nor the subject (``"subject"``), or nothing
+            of the photo (``"photo"``).
         min_kept: call a crop good only if it keeps this share of the density, above 0 and at most 1.
         otherwise: what to do where no crop is good.
         faces_from_metadata: whether the faces that are marked in a file's XMP count as heads. Arrays and PIL images have none.
@@ -36,7 +37,7 @@ class Asked(TypedDict, total=False):
     zoom: float | Literal["auto"] | None
     margin: float | None
     zoom_keep: float | None
-    whole: Literal["heads", "subject"] | None
+    whole: Literal["heads", "subject", "photo"] | None
     min_kept: float | None
     otherwise: Literal["pad", "center", "keep", "skip"] | None
     faces_from_metadata: bool | None

@@ -18,6 +18,10 @@ AND = "; "
 # Why a photo has no thumbnail of a candidate.
 NO_FURTHER = "the photo has no further crop that differs"
 ONE_BY_HAND = "the focus given is for one crop alone"
+# A photo counts as whole if its crop lacks no more than this on a side, in pixels: sizes are rounded to whole ones.
+_LACKING = 1
+# Shares of the density add up to 1 only about so closely.
+_ROUNDING = 1e-6
 # A further candidate shows at least this share of the density that the earlier candidates do not show.
 NEW_SHARE = 0.05
 # It overlaps each of them by at most this share of its area.
@@ -72,26 +76,28 @@ def decide(
     if focus is not None:
         return (Decision(around(focus, view, image_width, image_height, target.aspect), note=BY_HAND),)
     boxes = _candidates(view, image_width, image_height, target, choosing)
-    why = _fault(boxes[0], view, choosing)
+    why = _fault(boxes[0], (image_width, image_height), view, choosing)
     if not why:
         return tuple(Decision(box) for box in boxes)
     if choosing.zoom is not None:
         # What is too close may be good from further away.
         further = _candidates(view, image_width, image_height, target, replace(choosing, zoom=None))
-        if not _fault(further[0], view, choosing):
+        if not _fault(further[0], (image_width, image_height), view, choosing):
             return tuple(Decision(box) for box in further)
     instead = _instead(boxes[0], view, image_width, image_height, target, choosing)
     return (Decision(instead, choosing.otherwise, f"{DONE[choosing.otherwise]}: {why}"),)
 
 
-def _fault(best: Box, view: View, choosing: Choosing) -> str:
-    """Return why the best crop is not good, or nothing if it is."""
+def _fault(best: Box, image: tuple[int, int], view: View, choosing: Choosing) -> str:
+    """Return why the best crop of a photo of this width and height is not good, or nothing if it is."""
+    if choosing.whole is Whole.PHOTO and max(image[0] - best.width, image[1] - best.height) > _LACKING:
+        return "the photo has another shape"
     if choosing.min_kept is not None:
         if view.is_flat:
             return "nothing stands out"
-        if best.kept < choosing.min_kept:
+        if best.kept < choosing.min_kept - _ROUNDING:
             return f"no crop keeps {choosing.min_kept:g}, the best keeps {best.kept:.2f}"
-    if choosing.whole is not None and best.heads_cut:
+    if choosing.whole in (Whole.HEADS, Whole.SUBJECT) and best.heads_cut:
         return f"every crop cuts a head, the best {best.heads_cut}" if best.heads_cut > 1 else "every crop cuts a head"
     if choosing.whole is Whole.SUBJECT and best.subject_kept is not None and best.subject_kept < WHOLE_SHARE:
         return f"no crop shows the whole subject, the best {best.subject_kept:.2f} of it"

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cropper.ledger.table import Row
 
 # How the lines of a report begin. A file that begins otherwise is not replaced: it may be a photo.
-_BEGINNING = re.compile(rb'{"(path|totals)": ')
+_BEGINNING = re.compile(rb'{"(path|removed|totals)": ')
 
 
 def report_option(command: Function) -> Function:
@@ -108,6 +108,11 @@ class Report:
             "boxes": [_box_of(row) for row in done.rows if row.x],
         }
         self._write(line, say)
+
+    def add_removed(self, thumbnail: str, say: Callable[[str], None]) -> None:
+        """Write the line of a thumbnail, relative to OUT, that was removed; ``say`` once if it cannot be written."""
+        if self.is_wanted:
+            self._write({"removed": thumbnail}, say)
 
     def end(
         self,

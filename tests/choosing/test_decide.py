@@ -150,3 +150,25 @@ def test_what_is_cut_only_by_zooming_is_shown_from_further_away() -> None:
     (decision,) = decide(view, 4000, 3000, Target((4, 3)), Choosing(Zoom(), whole=Whole.SUBJECT))
     assert (decision.fit, decision.box.width) == (Fit.CROP, 4000)
     assert decide(view, 4000, 3000, Target((4, 3)), Choosing(Zoom()))[0].box.width < 2000
+
+
+@pytest.mark.parametrize(
+    ("image", "aspect", "choosing"),
+    [
+        ((4000, 3000), (4, 3), Choosing(whole=Whole.PHOTO)),
+        ((641, 360), (16, 9), Choosing(whole=Whole.PHOTO)),
+        ((4000, 3000), (4, 3), Choosing(min_kept=1.0)),
+    ],
+)
+def test_a_photo_of_the_shape_asked_for_is_whole_but_for_rounding(
+    image: tuple[int, int], aspect: tuple[int, int], choosing: Choosing
+) -> None:
+    (decision,) = decide(crowd(), *image, Target(aspect), choosing)
+    assert (decision.fit, decision.note) == (Fit.CROP, "")
+
+
+def test_a_photo_of_another_shape_is_padded_where_nothing_may_be_cut() -> None:
+    (decision,) = decide(shown(spots((0.5, 0.5, 1))), 4000, 3000, SQUARE, Choosing(whole=Whole.PHOTO))
+    assert decision.fit is Fit.PAD
+    assert (decision.box.width, decision.box.height) == (4000, 3000)
+    assert decision.note == "padded: the photo has another shape"

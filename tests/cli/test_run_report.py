@@ -82,6 +82,16 @@ def test_a_photo_with_a_new_time_alone_is_made_and_its_file_is_left_alone(croppe
     assert read(cropper(*run, "--force")[1])[1]["totals"]["same"] == 3
 
 
+def test_a_report_names_the_thumbnails_that_were_removed(cropper: Command, photos: Path, tmp_path: Path) -> None:
+    assert cropper("batch", photos, "out", *SMALL)[0] == 0
+    for number in range(3):  # the last report begins with a removal, and takes the place of another one
+        (photos / f"{number}.jpg").unlink()
+        assert cropper("batch", photos, "out", *SMALL, "--prune", "--report", "report.jsonl", "--allow-empty")[0] == 0
+        lines, last = read((tmp_path / "report.jsonl").read_text())
+        assert [line["removed"] for line in lines if "removed" in line] == [f"{number}.jpg"]
+        assert last["totals"]["pruned"] == 1
+
+
 def test_a_report_on_stdout_is_all_of_it(cropper: Command, photos: Path) -> None:
     code, out, err = cropper("batch", photos, "out", *SMALL, "--report", "-", "-q")
     lines, last = read(out)

@@ -15,7 +15,7 @@ import click
 from cropper.cli import tuned
 from cropper.cli.exit_codes import INTERRUPTED, SOME_FAILED, WRONG_USAGE
 from cropper.cli.help import Heading, command, option
-from cropper.cli.options.effects import without_effect
+from cropper.cli.options.effects import without_effect, without_padding
 from cropper.cli.options.given import sources_argument
 from cropper.cli.options.given_focus import given_focus, strangers_of
 from cropper.cli.options.making import facts_of, is_trial, making_options
@@ -190,6 +190,7 @@ def batch(
     selection, resume = selection.in_folder(source), Resume(attempt.condemned, passed)
 
     def removed(output: str) -> None:
+        report.add_removed(output, bar.say)
         say_removed(out / output, bar, verbose)
 
     def outcomes(stop: Callable[[], bool]) -> Generator[Done, None, None]:
@@ -235,6 +236,8 @@ def batch(
             tell(outs_left_out(str(source / counts.first_out), counts.outs))
         for line in without_effect(settings, counts.formats) if not (settings.dry_run or interrupted) else ():
             tell(line)
+        if ending is not None and not counts.unchanged and (lack := without_padding(settings, counts.fits)):
+            tell(lack)
         if manifest is not None and ending is not None and (lack := without_hashes()):
             tell(lack)
         if ending is not None and (why := made_again(ending, "decided" if settings.dry_run else "made")):

@@ -131,6 +131,7 @@ def watch(
                 tell(f"{source}: watching for photos{how}")
 
         def removed(output: str) -> None:
+            report.add_removed(output, bar.say)
             say_removed(out / output, bar, verbose)
 
         try:

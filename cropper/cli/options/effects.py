@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from cropper.cli.options.shared import is_of_this_run
 from cropper.errors import UsageError
 from cropper.image_formats import FORMATS, KEEP_FORMAT, ImageFormat, titles
-from cropper.settings import KEEP_NOTHING, Settings
+from cropper.settings import KEEP_NOTHING, Fit, Settings, Whole
 
 # By the names of parameters: whether the settings ask for it, and whether an output format has a use for it.
 _USES: dict[str, tuple[Callable[[Settings], bool], Callable[[ImageFormat], bool]]] = {
@@ -40,6 +40,18 @@ def without_effect(settings: Settings, formats: Collection[str]) -> list[str]:
     if not formats:
         return []
     return [f"--{name} had no effect: no thumbnail is a {titles(users, 'or')}" for name, users in _without(settings, formats)]
+
+
+def without_padding(settings: Settings, fits: Mapping[Fit, int]) -> str | None:
+    """Say that what this run was told to pad with went nowhere, and what would pad; None if it went somewhere.
+
+    Args:
+        settings: of the run.
+        fits: how many thumbnails of the run have each fit, where all were made.
+    """
+    if not is_of_this_run("fill") or not fits or fits.get(Fit.PAD) or settings.choosing.whole is Whole.PHOTO:
+        return None
+    return f"--pad-with had no effect: all crops are good; --whole {Whole.PHOTO.value} pads each photo of another shape"
 
 
 def _without(settings: Settings, formats: Collection[str]) -> list[tuple[str, list[ImageFormat]]]:

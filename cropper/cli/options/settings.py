@@ -136,8 +136,8 @@ def choosing_options(command: Function) -> Function:
             type=Choice([whole.value for whole in Whole], {"head": Whole.HEADS.value}),
             heading=Heading.CROP,
             found=True,
-            help="Call a crop good only if it cuts no head (heads), or neither a head nor the subject (subject). A subject is "
-            f"whole if {WHOLE_SHARE:.0%} of it shows.",
+            help="Call a crop good only if it cuts no head (heads), neither a head nor the subject (subject), or nothing at all "
+            f"(photo), which pads each photo of another shape. A subject is whole if {WHOLE_SHARE:.0%} of it shows.",
         ),
         option(
             "--faces-from-metadata",

@@ -82,6 +82,16 @@ def test_where_the_photos_decide_it_is_said_once_at_the_end(cropper: Command, ph
     assert "effect" not in cropper("batch", photos, "out", *SMALL, *options, "--exclude", "*")[2]
 
 
+def test_padding_that_no_photo_needs_is_said_with_what_would_pad(cropper: Command, photos: Path) -> None:
+    padding = ("--size", "32x32", "--pad-with", "white", "--whole", "heads")
+    said = "--pad-with had no effect: all crops are good; --whole photo pads each photo of another shape\n"
+    assert said in cropper("batch", photos, "out", *padding)[2]
+    assert said not in cropper("batch", photos, "out", *padding)[2]  # a nightly run has nothing new to say
+    err = cropper("batch", photos, "whole", "--size", "32x32", "--pad-with", "white", "--whole", "photo")[2]
+    assert said not in err
+    assert "where no crop is good: 1 padded" in err
+
+
 def test_of_one_photo_it_is_said_too(cropper: Command, photos: Path, tmp_path: Path) -> None:
     """Where its own format is kept, since the thumbnail goes to stdout."""
     code, _, err = cropper("crop", photos / "a.jpg", *SMALL, "--colours", "8")
