@@ -214,7 +214,7 @@ def test_a_run_says_why_it_makes_photos_again_that_are_as_they_were(
     assert said(*SIZE) == said(*SIZE) == []
     make_photo(photos / "a.jpg", seed=9)
     make_photo(photos / "new.jpg")
-    assert said("--size", "32x32") == ["--size 48x32 -> 32x32; 2 photos are made again"]  # the third has changed itself
+    assert said("--size", "32x32") == ["--size 48x32 -> 32x32; 2 photos are processed again"]  # the third has changed itself
     assert said("--size", "32x32") == said("--size", "32x32", "--force") == []
     assert said("--size", "32x32", "--quality", "50", "--quiet") == []
 

@@ -118,10 +118,10 @@ def batch(
     cropper batch photos/ thumbnails/
     cropper batch photos/ thumbnails/ --size 640x360 --size 400x400
     cropper batch photos/ thumbnails/ --size 400x400 --format webp
-    cropper batch photos/ web/ --aspect 16:9 --width 320 --width 640 --manifest web/manifest.json
+    cropper batch photos/ web/ --aspect 16:9 --width 320 --manifest web.json
     cropper batch photos/ web/ --name '{folder}/{stem}.{hash}.{ext}'
     cropper batch photos/ decisions/ --aspect 1:1 --dry-run
-    cropper batch photos/ thumbnails/ --size 800x800 --whole photo --pad-with white
+    cropper batch photos/ shop/ --size 800x800 --whole photo --pad-with white
     cropper batch photos/ thumbnails/ --prune --report report.jsonl
     cropper batch photos/ thumbnails/ --aspect 1:1 --aspect 4:3 --aspect 3:4 --one
     cropper batch photos/ thumbnails/ --aspect 1:1 --candidates 3
@@ -241,7 +241,7 @@ def batch(
             tell(lack)
         if manifest is not None and ending is not None and (lack := without_hashes()):
             tell(lack)
-        if ending is not None and (why := made_again(ending, "decided" if settings.dry_run else "made")):
+        if ending is not None and (why := made_again(ending, "decided" if settings.dry_run else "processed")):
             tell(why)
         if (notice := tuned.notice()) is not None:
             tell(notice)

@@ -122,7 +122,7 @@ def watch(
                     tell(outs_left_out(str(source / counts.first_out), counts.outs))
                 for line in without_effect(settings, counts.formats) if not settings.dry_run else ():
                     tell(line)
-                if why := made_again(found, "decided" if settings.dry_run else "made"):
+                if why := made_again(found, "decided" if settings.dry_run else "processed"):
                     tell(why)
                 if (notice := tuned.notice()) is not None:
                     tell(notice)

@@ -10,7 +10,8 @@ from cropper.errors import PhotoError
 END = b"\xff\xd9"
 _SCAN, _END = 0xDA, 0xD9
 # A marker that begins a segment. Fill bytes, stuffed bytes, restarts and other markers without a segment do not match.
-MARKER = re.compile(rb"\xff+([\xc0-\xcf\xd9-\xfe])", re.DOTALL)
+# Fill bytes, 0xFF again, may stand before it: a pattern with all of them would try each of them as the first one.
+MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])", re.DOTALL)
 # The application segments that describe colours (JFIF, Adobe and profiles), and the least length of each.
 _OF_COLOURS = {0xE0: 16, 0xEE: 14, 0xE2: 16}
 _MOST_SEGMENTS = 20_000
@@ -40,7 +41,7 @@ def sound(jpeg: bytes, bare: bool = False) -> bytes | None:
         if found is None:
             return None
         marker, start = found[1][0], found.end() - 2
-        is_sound = is_sound and found.start() == at
+        is_sound = is_sound and not jpeg[at:start].strip(b"\xff")
         if marker == _END:
             return None
         length = int.from_bytes(jpeg[start + 2 : start + 4], "big")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from math import ceil
 
 from cropper.imaging.containers.jpeg import END, MARKER
@@ -28,10 +28,11 @@ from cropper.imaging.containers.jpeg_codes import (
 _TABLES, _RESTARTS, _SCAN, _END = 0xC4, 0xDD, 0xDA, 0xD9
 _BASELINE, _PROGRESSIVE = (0xC0, 0xC1), 0xC2
 _STANDING_ALONE = (0x01, *range(0xD0, 0xD9))
-_RESTART = re.compile(rb"\xff+[\xd0-\xd7]")
-_BEHIND_SCAN = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
-# The most bytes to read, which take some two seconds, the most blocks with each pass counted, and the most scans.
-_MOST_BYTES, _MOST_BLOCKS, _MOST_SCANS = 2 << 20, 8_000_000, 100
+# Without the fill bytes before them, which are 0xFF too.
+_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+_BEHIND_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+# The most bytes to read, which take some seconds, the most blocks with each pass counted, and the most scans and restarts.
+_MOST_BYTES, _MOST_BLOCKS, _MOST_SCANS, _MOST_RESTARTS = 2 << 20, 8_000_000, 100, 10_000
 # The most blocks that the rest of a damaged scan has.
 _MOST_IN_REST = 100_000
 
@@ -69,13 +70,22 @@ class _Scan:
         one = self.chosen[0][0]
         return ceil(ceil(self.width * one.across / widest) / 8) * ceil(ceil(self.height * one.down / highest) / 8)
 
-    def parts(self, jpeg: bytes) -> list[tuple[Bits, int]]:
-        """Return what is between the restarts, with the number of MCUs in each part; nothing if restarts are missing."""
-        parts = _RESTART.split(jpeg[self.start : self.end])
+    def parts(self, jpeg: bytes) -> Iterator[tuple[Bits, int]]:
+        """Yield what is between the restarts, with the number of MCUs in each part; nothing if restarts are missing.
+
+        Raises ValueError if there are too many.
+        """
         most = self.restarts or self.mcus
-        if len(parts) != ceil(self.mcus / most):
-            return []
-        return [(Bits.of(_unstuffed(part)), min(most, self.mcus - most * number)) for number, part in enumerate(parts)]
+        count = ceil(self.mcus / most)
+        if count > _MOST_RESTARTS:
+            raise ValueError("it has too many restarts")
+        # One more than there should be tells that there are more.
+        parts = _RESTART.split(jpeg[self.start : self.end], count)
+        if len(parts) != count:
+            return
+        parts[:-1] = (part.rstrip(b"\xff") for part in parts[:-1])
+        for number, part in enumerate(parts):
+            yield Bits.of(_unstuffed(part)), min(most, self.mcus - most * number)
 
 
 def without_stray(jpeg: bytes) -> bytes | None:
@@ -144,7 +154,7 @@ def _scans(jpeg: bytes) -> Iterator[_Scan]:
             if count > _MOST_SCANS:
                 raise ValueError("it has too many scans")
             behind_scan = _BEHIND_SCAN.search(jpeg, at)
-            end = behind_scan.start() if behind_scan else len(jpeg)
+            end = at + len(jpeg[at : behind_scan.start()].rstrip(b"\xff")) if behind_scan else len(jpeg)
             yield _scan(kind, frame, tables, restarts, content, (at, end))
             at = end
 
@@ -177,10 +187,11 @@ def _read(jpeg: bytes, scans: list[_Scan]) -> tuple[Bits, int] | None:
     last = None
     for scan in scans:
         order, last = _order(scan), None
-        parts = scan.parts(jpeg)
-        for number, (bits, mcus) in enumerate(parts):
+        left = scan.mcus
+        for number, (bits, mcus) in enumerate(scan.parts(jpeg)):
+            left -= mcus
             at = _behind(scan, bits, order, mcus, known, number * scan.restarts)
-            is_last = scan is scans[-1] and number == len(parts) - 1
+            is_last = scan is scans[-1] and not left
             if at is None or not (bits.is_padded(at) if is_last else bits.ends_at(at)):
                 return None
             last = bits, at
@@ -193,7 +204,7 @@ def _is_rest_of_scan(scan: _Scan, bits: Bits, at: int, order: Order) -> bool:
         return False
     if scan.is_progressive:
         return after_first_pass(bits, order[0][0], [0] * min(bits.count - at, _MOST_IN_REST), scan.band, rest=at) is not None
-    return any(map(bits.ends_at, ends_of_blocks(bits, at, order)))
+    return any(map(bits.ends_at, islice(ends_of_blocks(bits, at, order), _MOST_IN_REST)))
 
 
 def _order(scan: _Scan) -> Order:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from cropper import PhotoError
 from cropper.imaging.colour import inks_in_srgb
+from cropper.imaging.containers import jpeg, jpeg_scan
 from cropper.imaging.containers.jpeg import END
 from cropper.imaging.decode import decode
 from cropper.imaging.encode import encode
@@ -155,6 +156,31 @@ def test_bytes_that_stray_before_the_end_cost_no_pixels(coding: str, mode: str) 
     for stray in (rng.randbytes(12).replace(b"\xff", b"\xfe"), b"a comment that a program put here\r\n", b"\0"):
         strayed = whole[:-2] + stray + whole[-2:] + b"behind"
         assert np.array_equal(decoded(strayed), decoded(whole))
+
+
+def test_runs_of_fill_bytes_are_passed_in_one_go() -> None:
+    # Tried at each byte as the first one, these would take hours.
+    whole, fill = file(PICTURE), b"\xff" * 300_000 + b"\0"
+    assert jpeg.sound(whole[:2] + fill + whole[2:]) == whole
+    with pytest.raises(ValueError, match="large"):
+        jpeg_scan.without_stray(whole[:-2] + fill * 8 + whole[-2:])
+    assert jpeg_scan.without_stray(whole[:-2] + b"stray" + fill + whole[-2:]) == whole
+
+
+def test_fill_bytes_before_markers_are_no_pixels() -> None:
+    whole = file(PICTURE, restart_marker_rows=2)
+    filled = re.sub(rb"(\xff[\xd0-\xd7])", lambda found: b"\xff\xff" + found[1], whole)
+    strayed = filled[:-2] + b"stray" + b"\xff" + whole[-2:]
+    sound = jpeg_scan.without_stray(strayed)
+    assert sound is not None
+    assert np.array_equal(decoded(sound), decoded(whole))
+    assert jpeg.sound(re.sub(rb"(\xff[\xc0-\xdb\xe0])", lambda found: b"\xff" + found[1], whole)) is None  # sound as it is
+
+
+def test_a_scan_with_a_restart_behind_each_block_is_left_as_it_is() -> None:
+    whole = file(Image.new("L", (1000, 1000), 128), restart_marker_blocks=1)
+    with pytest.raises(ValueError, match="restarts"):
+        jpeg_scan.without_stray(whole[:-2] + b"stray" + whole[-2:])
 
 
 @pytest.mark.parametrize("coding", CODINGS)
