@@ -123,8 +123,9 @@ def test_a_signal_ends_it_with_the_table_written_and_the_photos_named(
         "b.jpg",
         "c.jpg",
     ]
-    *photos, totals = map(json.loads, (tmp_path / "report.jsonl").read_text().splitlines())
-    assert sorted((one["path"], one["outcome"]) for one in photos) == [
+    *lines, totals = map(json.loads, (tmp_path / "report.jsonl").read_text().splitlines())
+    assert [one["removed"] for one in lines if "removed" in one] == ["old.jpg"]
+    assert sorted((one["path"], one["outcome"]) for one in lines if "path" in one) == [
         ("a.jpg", "changed"),
         ("b.jpg", "failed"),
         ("c.jpg", "changed"),
