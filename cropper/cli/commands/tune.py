@@ -102,6 +102,7 @@ def tune(ctx: click.Context, out: Path, good: Path | None, dry_run: bool, source
         put_line(f"wrote [{tuned.table_of(path)}] into {path}")
         whose = f"with --config {shlex.quote(str(path))}" if _is_named(ctx) else "that you run in this folder"
         tell(f"it holds for every later batch, watch, boxes, crop and show {whose}; to undo it, delete the table")
+        tell("it holds for shapes that you did not correct, too: review them after the next batch")
         tell(f"make the crops again with 'cropper batch IN {shlex.quote(str(out))}' and the options of the last run")
     return code
 

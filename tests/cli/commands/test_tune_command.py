@@ -75,6 +75,7 @@ def test_what_follows_a_taste_says_so_and_how_to_undo_it(cropper: Command, place
         "it holds for every later batch, watch, boxes, crop and show that you run in this folder; to undo it, delete"
         in learned_from
     )
+    assert "it holds for shapes that you did not correct, too: review them" in learned_from
     batch = ("batch", "in", "made", "--aspect", "1:1")
     assert said in cropper(*batch)[2]
     assert "made: its boxes follow the taste that 'cropper tune' learned\n" in cropper("review", "made")[2]
