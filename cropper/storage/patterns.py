@@ -247,10 +247,23 @@ def _rule_of(line: str) -> _Rule | None:
     if not text:
         return None
     anchored = "/" in text
-    parts = [None if part == "**" and anchored else _one_name(part) for part in text.removeprefix("/").split("/")]
+    parts = [None if part == "**" and anchored else _one_name(part) for part in _split(text.removeprefix("/"))]
     if parts[-1] is None:  # all that lies in it, but not the folder itself
         parts.append(_one_name("*"))
     return _Rule(negated, only_folders, anchored, tuple(parts))
+
+
+def _split(text: str) -> Iterator[str]:
+    """Split a pattern at its slashes. One in a class, such as ``[a/b]``, is a character that no name has."""
+    start = at = 0
+    while at < len(text):
+        found = _CLASS.match(text, at) if text[at] == "[" else None
+        if text[at] == "/":
+            yield text[start:at]
+            start = at + 1
+        is_escape = text[at] == "\\" and text[at + 1 : at + 2] != "/"
+        at = found.end() if found is not None else at + 1 + is_escape
+    yield text[start:]
 
 
 def _one_name(glob: str) -> re.Pattern[str]:

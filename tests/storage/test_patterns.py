@@ -67,6 +67,9 @@ def left_out(patterns: list[str], path: str) -> bool:
         ("caf\u00e9.jpg", "cafe\u0301.jpg", True),  # as a Mac writes it
         ("*.jpg", os.fsdecode(b"caf\xe9.jpg"), True),
         ("*(1)*", "a (1).jpg", True),
+        ("[]/[]*", "[a]", True),  # one class, of three characters
+        ("[]/[]*", "x/[a]", False),
+        ("x\\[/a.jpg", "x[/a.jpg", True),
     ],
 )
 def test_a_pattern(pattern: str, path: str, expected: bool) -> None:
