@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,16 @@ def _small_inputs() -> Iterator[None]:
         patch.setattr(export, "SHAPES", [(96, 224), (224, 96), SMALL])
         patch.setattr(commands, "PLAIN_PHOTOS", 16)  # a batch of them
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_handler_left() -> Iterator[None]:
+    """Take away what torch's loaders leave in this process: a handler for the ends of children, which wakes a supervisor."""
+    number = getattr(signal, "SIGCHLD", None)  # Windows has none
+    before = number and signal.getsignal(number)
+    yield
+    if number is not None:
+        signal.signal(number, before)
 
 
 def run(*arguments: object) -> None:
