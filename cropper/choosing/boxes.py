@@ -7,12 +7,11 @@ The box is the largest of its aspect, so one side spans the whole photo and only
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.choosing.view import Part, View
+from cropper.choosing.view import Part, View, cell_edges
 from cropper.choosing.worth import best_offset
 from cropper.geometry import Box, largest_size
 from cropper.settings import WEIGHTS, Weights
@@ -102,18 +101,10 @@ def _inside(
 
 def _cell_shares(cells: int, side: int, start: int, length: int) -> NDArray[np.float64]:
     """Return the share of each cell along a side that lies in ``start .. start + length``, 0..1."""
-    edges = _edges(cells, side)
+    edges = cell_edges(cells, side)
     overlap = np.minimum(edges[1:], start + length) - np.maximum(edges[:-1], start)
     shares: NDArray[np.float64] = np.maximum(overlap, 0) / (side / cells)
     return shares
-
-
-@lru_cache(maxsize=64)
-def _edges(cells: int, side: int) -> NDArray[np.float64]:
-    """Return where the cells along a side begin and the last one ends, in pixels: [cells + 1]. Read-only."""
-    edges = np.linspace(0, side, cells + 1)
-    edges.flags.writeable = False  # photos share it
-    return edges
 
 
 def _focus(

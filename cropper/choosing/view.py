@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +113,14 @@ def normalised(density: NDArray[np.floating]) -> NDArray[np.float64]:
         mass[:] = 1
     mass /= mass.sum()
     return mass
+
+
+@lru_cache(maxsize=64)
+def cell_edges(cells: int, side: int) -> NDArray[np.float64]:
+    """Return where the cells along a side begin and the last one ends, in pixels: float64 [cells + 1]. Read-only."""
+    edges = np.linspace(0, side, cells + 1)
+    edges.flags.writeable = False  # photos share it
+    return edges
 
 
 def is_flat(mass: NDArray[np.floating]) -> bool:

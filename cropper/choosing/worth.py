@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from cropper.choosing.view import Part, View
+from cropper.choosing.view import Part, View, cell_edges
 from cropper.settings import WEIGHTS, Weights
 
 # How far a border may go into a part that counts as whole, as a share of the part's length.
@@ -182,14 +182,6 @@ def _at_borders(marginal: NDArray[np.float64], side: int, borders: NDArray[np.fl
 
 def _inside(marginal: NDArray[np.float64], side: int, borders: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the sum of a marginal between borders [2, ...], in pixels along a side: [...]. Each cell is spread evenly."""
-    before = np.interp(borders, _edges(len(marginal), side), np.concatenate([[0.0], marginal.cumsum()]))
+    before = np.interp(borders, cell_edges(len(marginal), side), np.concatenate([[0.0], marginal.cumsum()]))
     between: NDArray[np.float64] = before[1] - before[0]
     return between
-
-
-@lru_cache(maxsize=64)
-def _edges(cells: int, side: int) -> NDArray[np.float64]:
-    """Return where the cells along a side begin and the last one ends, in pixels: [cells + 1]. Read-only."""
-    edges = np.asarray(np.arange(cells + 1) * (side / cells), np.float64)
-    edges.flags.writeable = False  # photos share it
-    return edges

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cropper.choosing.boxes import best_box, box_at, is_cut
-from cropper.choosing.view import Part, View
+from cropper.choosing.view import Part, View, cell_edges
 from cropper.geometry import Box, aspect_ratio, largest_size, placed
 from cropper.settings import DENSE_SHARE, WEIGHTS, Target, Weights, Zoom
 
@@ -121,7 +121,7 @@ def best_place(mass: NDArray[np.float64], image: tuple[int, int], size: tuple[fl
     shares, centres = [], []
     for cells, whole, side in zip(mass.shape[::-1], image, size, strict=True):
         starts = np.linspace(0, whole - side, 2 * cells + 1)[:, None]
-        edges = np.linspace(0, whole, cells + 1)
+        edges = cell_edges(cells, whole)
         overlap = np.minimum(edges[1:], starts + side) - np.maximum(edges[:-1], starts)
         shares.append(np.clip(overlap, 0, None) * (cells / whole))
         centres.append(starts[:, 0] + side / 2)
