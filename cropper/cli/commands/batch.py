@@ -37,12 +37,13 @@ from cropper.errors import CropperError, UsageError
 from cropper.settings import CPU, ENGINES, LOCAL, RAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from cropper.cli.report import Report
     from cropper.engine.job import Begin, Done
     from cropper.engine.tally import Counts
     from cropper.ledger.manifest import Manifest
+    from cropper.ledger.session import Ending
     from cropper.ledger.shards import Shard
     from cropper.model.saliency import Saliency
     from cropper.process.journal import Journal
@@ -154,7 +155,7 @@ def batch(
     from cropper.engine.batch import run_batch
     from cropper.engine.pipeline import WORKERS
     from cropper.engine.plan import Plan, Resume, chosen_of
-    from cropper.engine.tally import Counts, made_again, outs_left_out, place_in_walk
+    from cropper.engine.tally import Counts, place_in_walk
     from cropper.image_formats import extensions_here
     from cropper.imaging.opencv import libraries_muted
     from cropper.storage.places import join
@@ -191,8 +192,7 @@ def batch(
     selection, resume = selection.in_folder(source), Resume(attempt.condemned, passed)
 
     def removed(output: str) -> None:
-        report.add_removed(output, bar.say)
-        say_removed(out / output, bar, verbose)
+        say_removed(out, output, report, bar, verbose)
 
     def outcomes(stop: Callable[[], bool]) -> Generator[Done, None, None]:
         nonlocal ending
@@ -233,19 +233,12 @@ def batch(
         elif ending is not None and ending.strangers[0]:
             number, first = ending.strangers
             say(strangers_of(given.file, "IN", first, number))
-        if counts.outs:
-            tell(outs_left_out(str(source / counts.first_out), counts.outs))
-        for line in without_effect(settings, counts.formats) if not (settings.dry_run or interrupted) else ():
-            tell(line)
-        if ending is not None and not counts.unchanged and (lack := without_padding(settings, counts.fits)):
-            tell(lack)
-        if manifest is not None and ending is not None and (lack := without_hashes()):
-            tell(lack)
-        if ending is not None and (why := made_again(ending, "decided" if settings.dry_run else "processed")):
-            tell(why)
-        if (notice := tuned.notice()) is not None:
-            tell(notice)
-        tell(counts.summary(time.monotonic() - attempt.begun, "decided" if settings.dry_run else "done", ending))
+        lacks: list[str] = []
+        if ending is not None and not counts.unchanged:
+            lacks += without_padding(settings, counts.fits)
+        if ending is not None and manifest is not None:
+            lacks += without_hashes()
+        tell_ending(source, settings, counts, ending, time.monotonic() - attempt.begun, lacks)
     finally:  # a second interrupt may come right here
         if interrupted:
             end_without(WORKERS, INTERRUPTED)
@@ -271,10 +264,36 @@ def _engine_on_ray(address: str | None, deadline: float) -> Begin:
     return partial(ray_cluster, address=address, every_core=not is_given("jobs"), deadline=deadline)
 
 
-def say_removed(thumbnail: Place, bar: Progress, verbose: bool) -> None:
-    """Say that a run has removed a thumbnail that no photo has any more, where each photo is told."""
+def tell_ending(
+    source: Place, settings: Settings, counts: Counts, ending: Ending | None, seconds: float, lacks: Iterable[str] = ()
+) -> None:
+    """Tell what a run, or the first walk of a watch, comes to, the summary last.
+
+    Args:
+        source: the folder IN.
+        settings: of the run.
+        counts: what it counted.
+        ending: what it found at its end; None if it was interrupted.
+        seconds: how long it took.
+        lacks: lines about what its own options did not do.
+    """
+    from cropper.engine.tally import made_again, outs_left_out
+
+    made, again = ("decided", "decided") if settings.dry_run else ("done", "processed")
+    lines: list[str | None] = [outs_left_out(str(source / counts.first_out), counts.outs)] if counts.outs else []
+    if ending is not None:
+        lines += without_effect(settings, counts.formats) if not settings.dry_run else ()
+        lines += (*lacks, made_again(ending, again))
+    lines += tuned.notice(), counts.summary(seconds, made, ending)
+    for line in filter(None, lines):
+        tell(line)
+
+
+def say_removed(out: Place, thumbnail: str, report: Report, bar: Progress, verbose: bool) -> None:
+    """Report a thumbnail that a run removed since no photo has it any more, and say so where each photo is told."""
+    report.add_removed(thumbnail, bar.say)
     if verbose:
-        bar.say(f"{thumbnail}: removed")
+        bar.say(f"{out / thumbnail}: removed")
 
 
 def say_of(done: Done, source: Place, bar: Progress, counts: Counts, verbose: bool) -> None:

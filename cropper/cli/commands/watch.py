@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cropper.cli import tuned
-from cropper.cli.commands.batch import say_of, say_removed
+from cropper.cli.commands.batch import say_of, say_removed, tell_ending
 from cropper.cli.exit_codes import INTERRUPTED, WRONG_USAGE
 from cropper.cli.help import Heading, command, option
-from cropper.cli.options.effects import without_effect
 from cropper.cli.options.given_focus import given_focus
 from cropper.cli.options.making import facts_of, is_trial, making_options
 from cropper.cli.options.shared import (
@@ -88,7 +86,7 @@ def watch(
     """
     from cropper.engine.pipeline import WORKERS
     from cropper.engine.plan import Plan, Resume
-    from cropper.engine.tally import Counts, made_again, outs_left_out, unread
+    from cropper.engine.tally import Counts, unread
     from cropper.engine.watching.rounds import POLL
     from cropper.engine.watching.watch import watch_folder
     from cropper.extras import install_command
@@ -118,21 +116,12 @@ def watch(
             drawing.close()
             bar, ending, has_caught_up = Progress(None), found, True
             if is_first:
-                if counts.outs:
-                    tell(outs_left_out(str(source / counts.first_out), counts.outs))
-                for line in without_effect(settings, counts.formats) if not settings.dry_run else ():
-                    tell(line)
-                if why := made_again(found, "decided" if settings.dry_run else "processed"):
-                    tell(why)
-                if (notice := tuned.notice()) is not None:
-                    tell(notice)
-                tell(counts.summary(time.monotonic() - attempt.begun, "decided" if settings.dry_run else "done", found))
+                tell_ending(source, settings, counts, found, time.monotonic() - attempt.begun)
                 how = f" by a look every {poll:g} seconds{at_once}" if poll is not None else ""
                 tell(f"{source}: watching for photos{how}")
 
         def removed(output: str) -> None:
-            report.add_removed(output, bar.say)
-            say_removed(out / output, bar, verbose)
+            say_removed(out, output, report, bar, verbose)
 
         try:
             with libraries_muted(), held_back() as interrupt:

@@ -42,16 +42,16 @@ def without_effect(settings: Settings, formats: Collection[str]) -> list[str]:
     return [f"--{name} had no effect: no thumbnail is a {titles(users, 'or')}" for name, users in _without(settings, formats)]
 
 
-def without_padding(settings: Settings, fits: Mapping[Fit, int]) -> str | None:
-    """Say that what this run was told to pad with went nowhere, and what would pad; None if it went somewhere.
+def without_padding(settings: Settings, fits: Mapping[Fit, int]) -> list[str]:
+    """Say that what this run was told to pad with went nowhere, and what would pad; nothing if it went somewhere.
 
     Args:
         settings: of the run.
         fits: how many thumbnails of the run have each fit, where all were made.
     """
     if not is_of_this_run("fill") or not fits or fits.get(Fit.PAD) or settings.choosing.whole is Whole.PHOTO:
-        return None
-    return f"--pad-with had no effect: all crops are good; --whole {Whole.PHOTO.value} pads each photo of another shape"
+        return []
+    return [f"--pad-with had no effect: all crops are good; --whole {Whole.PHOTO.value} pads each photo of another shape"]
 
 
 def _without(settings: Settings, formats: Collection[str]) -> list[tuple[str, list[ImageFormat]]]:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from cropper.storage.places import Place
 
 
-def without_hashes() -> str:
+def without_hashes() -> list[str]:
     """Say in a line what a manifest lacks in this installation; nothing if it lacks nothing."""
     from cropper.imaging.placeholder import can_hash
 
-    return "" if can_hash() else f"the manifest has no thumbhash; to add it, run: {install_command('web')}"
+    return [] if can_hash() else [f"the manifest has no thumbhash; to add it, run: {install_command('web')}"]
 
 
 def manifest_options(command: Function) -> Function:
