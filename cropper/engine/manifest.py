@@ -36,7 +36,7 @@ def write_manifest(manifest: Manifest, state: State, jobs: int, stop: Callable[[
     with ThreadPoolExecutor(jobs, thread_name_prefix="cropper-manifest") as pool:
         files = (file for _, crops in ledger.photos_of(state) for file in ledger.unseen(crops, hashed))
         while some := [*islice(files, _AT_ONCE)]:
-            for file, found in zip(some, pool.map(partial(_look, state.out), some), strict=True):
+            for file, found in zip(some, pool.map(partial(_look, state.out, hashed), some), strict=True):
                 if found is not None:
                     ledger.keep(state, file, *found)
             state.commit()
@@ -45,9 +45,9 @@ def write_manifest(manifest: Manifest, state: State, jobs: int, stop: Callable[[
     ledger.write(manifest, state)
 
 
-def _look(out: Place, file: Thumbnail) -> tuple[str, str | None, int, int] | None:
+def _look(out: Place, hashed: bool, file: Thumbnail) -> tuple[str, str | None, int, int] | None:
     """Return what stands in for a thumbnail, its width and height; None if it cannot be read: its entry goes without."""
     try:
-        return placeholder_of((out / file.output).read()[0])
+        return placeholder_of((out / file.output).read()[0], hashed)
     except (CropperError, OSError):
         return None

@@ -29,10 +29,8 @@ def can_hash() -> bool:
     return True
 
 
-def placeholder_of(data: bytes) -> tuple[str, str | None, int, int]:
+def placeholder_of(data: bytes, hashed: bool) -> tuple[str, str | None, int, int]:
     """Return the dominant colour of a picture as ``#rrggbb``, in sRGB, its ThumbHash in Base64, its width and its height.
-
-    There is no ThumbHash if its library is not installed.
 
     Args:
         data: the whole file.
@@ -50,7 +48,7 @@ def placeholder_of(data: bytes) -> tuple[str, str | None, int, int]:
     if small.shape[2] == 3:
         small = np.dstack([small, np.full(small.shape[:2], 255, np.uint8)])
     rgba = np.ascontiguousarray(small[:, :, [2, 1, 0, 3]])
-    return dominant(rgba), _hash(rgba) if can_hash() else None, header.width, header.height
+    return dominant(rgba), _hash(rgba) if hashed else None, header.width, header.height
 
 
 def _hash(rgba: NDArray[np.uint8]) -> str:

@@ -69,9 +69,9 @@ def test_a_second_run_reads_no_thumbnail_and_writes_the_same_bytes(
     looked: list[str] = []
     look = engine._look
 
-    def looking(out: Place, file: Thumbnail) -> tuple[str, str | None, int, int] | None:
+    def looking(out: Place, hashed: bool, file: Thumbnail) -> tuple[str, str | None, int, int] | None:
         looked.append(file.output)
-        return look(out, file)
+        return look(out, hashed, file)
 
     monkeypatch.setattr(engine, "_look", looking)
     cropper(*BATCH, "--manifest", "site.json")
