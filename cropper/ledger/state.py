@@ -200,9 +200,7 @@ class State:
         Each call asks for a later photo in the order of the walk than the one before. Photos in between are gone from IN.
         """
         if self._next is not None and self._next[1].change.path != path:
-            key = key_of(path)
-            while self._next is not None and self._next[0] < key:
-                self._pass()
+            self._pass(key_of(path))
         if self._next is None or self._next[1].change.path != path:
             return None
         known = self._next[1]
@@ -210,10 +208,11 @@ class State:
         self._next = next(self._photos, None)
         return known
 
-    def _pass(self) -> None:
-        assert self._next is not None
-        self.connection.execute("INSERT OR IGNORE INTO gone VALUES (?)", (self._next[0],))
-        self._next = next(self._photos, None)
+    def _pass(self, end: bytes | None = None) -> None:
+        """Note the photos before a key, or all that are left, as not asked for."""
+        while self._next is not None and (end is None or self._next[0] < end):
+            self.connection.execute("INSERT OR IGNORE INTO gone VALUES (?)", (self._next[0],))
+            self._next = next(self._photos, None)
 
     def _read(self, first: bytes, end: bytes) -> Iterator[tuple[bytes, Known]]:
         for key, change, setting, run in changes_in(self.connection, first, end):
@@ -298,8 +297,7 @@ class State:
 
     def missing(self) -> list[str]:
         """Return the photos that were not asked for, at the end of a walk."""
-        while self._next is not None:
-            self._pass()
+        self._pass()
         find = "SELECT path FROM photo WHERE key IN (SELECT photo FROM gone)"
         return [decoded(path) for (path,) in self.connection.execute(find)]
 
@@ -310,8 +308,7 @@ class State:
             unlisted: folders that could not be listed, whose photos may well be there.
             spared: photos that came, or came again, while the walk went on.
         """
-        while self._next is not None:
-            self._pass()
+        self._pass()
         execute = self.connection.execute
         for folder in unlisted:
             first = key_of_folder(folder)
