@@ -9,7 +9,7 @@ from typing import Any
 
 # Changes that are named; more are counted.
 _MOST = 4
-# What is not called as the option of its own name is: by the names of settings, or of what holds them.
+# What to call a setting, or the group that holds it, where the option has another name or there is none.
 _CALLED = {
     "fill": "--pad-with",
     "max_pixels": "--max-pixels",
@@ -18,7 +18,7 @@ _CALLED = {
     "weights": "the weights",
     "zoom": "the zoom",
 }
-# What no value says more of than that it is another one.
+# Settings whose values would tell you nothing.
 _WITHOUT_VALUES = ("model", "weights", "zoom")
 
 

@@ -13,7 +13,7 @@ from cropper.settings import IGNORE_FILE
 from cropper.storage.local import version_in
 from cropper.storage.places import Version
 
-# Seconds between two rounds at least, where the system tells, and where nothing is known of how often you want them.
+# The least seconds between two rounds: where the system tells, and where it does not and you do not say.
 BETWEEN_WALKS, POLL = 600.0, 2.0
 # Rounds take at most 1 / RARELY of the time where the system tells, and 1 / OFTEN where it does not.
 RARELY, OFTEN = 50, 10

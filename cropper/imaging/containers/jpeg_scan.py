@@ -27,7 +27,6 @@ from cropper.imaging.containers.jpeg_codes import (
 
 _TABLES, _RESTARTS, _SCAN, _END = 0xC4, 0xDD, 0xDA, 0xD9
 _BASELINE, _PROGRESSIVE = (0xC0, 0xC1), 0xC2
-_STANDING_ALONE = (0x01, *range(0xD0, 0xD9))
 # Without the fill bytes before them, which are 0xFF too.
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _BEHIND_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")

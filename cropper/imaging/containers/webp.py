@@ -37,7 +37,7 @@ def file_of(chunks: bytes) -> bytes:
 def sound(data: bytes) -> bytes:
     """Return a WebP that breaks off behind its first picture, or states a length beyond its end, as a file of its whole chunks.
 
-    Of an animation, these are the whole frames. Every other file is returned as it is.
+    An animation keeps its whole frames. Any other file comes back as it is.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or int.from_bytes(data[4:8], "little") + 8 <= len(data):
         return data
