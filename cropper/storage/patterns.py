@@ -38,7 +38,10 @@ _POSIX = {
     "upper": "A-Z",
     "xdigit": "0-9A-Fa-f",
 }
-_CLASS = re.compile(r"\[(?P<negated>[!^])?(?P<items>\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])*)\]", re.DOTALL)
+# A class has one item at least, so a ] that comes first is one.
+_CLASS = re.compile(
+    r"\[(?:(?P<negated>[!^])|(?![!^]))(?P<items>(?:\]|\[:[a-z]+:\]|\\.|[^\]\\])(?:\[:[a-z]+:\]|\\.|[^\]\\])*)\]", re.DOTALL
+)
 _ITEM = re.compile(r"\[:(?P<posix>[a-z]+):\]|(?P<first>\\.|.)(?:-(?P<last>\\.|[^\]\\]))?", re.DOTALL)
 _NOTHING = "(?!)"
 

@@ -124,6 +124,8 @@ def test_patterns_leave_out_what_git_does(repository: Path, lines: list[str]) ->
     ("pattern", "reason"),
     [
         ("[2024/", "has a [ without a ]"),
+        ("[!]", "has a [ without a ]"),
+        ("a/[]", "has a [ without a ]"),
         ("a//b", "has an empty name between slashes"),
         ("a\\", "ends a name with a backslash"),
         ("[[:photo:]]", "has an unknown class [:photo:]"),
